@@ -1,0 +1,147 @@
+// Package fix is the contract between a fix and the program that runs it.
+package fix
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Status is what a finding says of the host.
+type Status string
+
+const (
+	OK            Status = "ok"
+	AtRisk        Status = "at-risk" // works now, will break
+	Broken        Status = "broken"
+	NotApplicable Status = "not-applicable"
+	Unknown       Status = "unknown" // could not tell; never taken for ok or for absent
+)
+
+// severity orders statuses, the worst last.
+var severity = map[Status]int{NotApplicable: 0, OK: 1, AtRisk: 2, Unknown: 3, Broken: 4}
+
+// Worst returns the worst status of some findings, NotApplicable for none.
+func Worst(findings []Finding) Status {
+	worst := NotApplicable
+	for _, f := range findings {
+		if severity[f.Status] > severity[worst] {
+			worst = f.Status
+		}
+	}
+	return worst
+}
+
+// Class says who may decide on a remedy.
+type Class string
+
+const (
+	None   Class = ""
+	Safe   Class = "safe"   // "--yes" covers it
+	Risky  Class = "risky"  // needs a person at the terminal, or "--accept ID"
+	Advice Class = "advice" // printed, never done by lixfix
+)
+
+// Finding is one thing that a detector has to say.
+type Finding struct {
+	// ID is stable: the fix's name, a slash and a slug, such as "sequoia/users-missing".
+	ID      string `json:"id"`
+	Status  Status `json:"status"`
+	Summary string `json:"summary"` // one sentence, without a full stop
+	// Reason says why an Unknown finding could not tell.
+	Reason    string     `json:"reason,omitempty"`
+	NeedsRoot bool       `json:"needs_root,omitempty"` // Unknown, and root could tell
+	Evidence  []Evidence `json:"evidence,omitempty"`
+	Remedy    *Remedy    `json:"remedy,omitempty"`
+}
+
+// Evidence is what a finding rests on: where it was read, what a healthy host has there, what this one has.
+type Evidence struct {
+	Source   string `json:"source"`   // "/Users/_nixbld1 UniqueID"
+	Expected string `json:"expected"` // "351 to 499"
+	Observed string `json:"observed"` // "301"
+}
+
+// Remedy says what can be done about a finding.
+type Remedy struct {
+	Class Class `json:"class"`
+	// Changes says what it changes on the host; for Advice, what the user is to do.
+	Changes string `json:"changes"`
+	Command string `json:"command,omitempty"` // "sudo lixfix repair sequoia"
+	// Undo says how it is taken back, or that it cannot be.
+	Undo string `json:"undo,omitempty"`
+}
+
+// Option is a setting of a fix. The program makes it a flag of "lixfix repair FIX".
+type Option struct {
+	Name  string // of the flag, without dashes
+	Env   string // variable that sets it when the flag does not; "" for none
+	Usage string
+	Bool  bool
+	// Check refuses a value with an error that says what is allowed; nil accepts all.
+	Check func(value string) error
+}
+
+// Setting is the value that an option was given, and by what: "flag" or "environment".
+type Setting struct {
+	Value  string
+	Source string
+}
+
+// Settings are the options that were given, by name. Options that were not given are not in it; the fix then looks
+// elsewhere on the host before it takes a default.
+type Settings map[string]Setting
+
+// On reports whether a boolean option was given and is true.
+func (s Settings) On(name string) bool { return s[name].Value == "true" }
+
+// Request is what a plan is asked for.
+type Request struct {
+	Settings Settings
+	// Allowed reports whether the remedy of a finding may be part of the plan: safe ones always, risky ones when a
+	// person decides or accepted its ID.
+	Allowed func(findingID string, c Class) bool
+}
+
+// Doc is what "lixfix explain" says of a fix.
+type Doc struct {
+	Title    string   // one line, without a full stop
+	Symptoms []string // error texts, as users meet them; "…" stands for any text
+	Cause    string
+	Changes  string
+	Undo     string
+	Sources  []string
+}
+
+// Fix detects a known issue and plans its repair. It is a value without state.
+type Fix interface {
+	// Name is the word on the command line and the start of finding IDs. It never changes.
+	Name() string
+	Doc() Doc
+	Options() []Option
+	AppliesTo(platform.Facts) bool
+	// Detect reads the host and says what it found. An error means that it could not tell.
+	Detect(context.Context, platform.View, Settings) ([]Finding, error)
+	// Plan reads the host and decides what a repair does; an empty plan means that there is nothing to do. The error
+	// is a *Refusal where a repair would be unsafe or impossible. ID, Version, Made and Host are the caller's to set.
+	Plan(context.Context, platform.View, Request) (plan.Plan, error)
+}
+
+// Refusal is the error of a Plan that must not be made on this host.
+type Refusal struct {
+	ID     string // of the finding it belongs to
+	Reason string
+	Next   string // what the user can do
+	Err    error  // what is behind it, if anything
+}
+
+func (r *Refusal) Error() string {
+	if r.Err != nil {
+		return fmt.Sprintf("%s: %v", r.Reason, r.Err)
+	}
+	return r.Reason
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }

@@ -1,0 +1,407 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/launchd"
+)
+
+const (
+	attempts = 10                     // of a write that fails in passing; peers try as often
+	pause    = 500 * time.Millisecond // between attempts
+)
+
+// SetAttribute sets an attribute of a directory record from the values From to the values To. No values mean that
+// the attribute is absent.
+type SetAttribute struct {
+	Record string   `json:"record"` // "/Users/_nixbld1"
+	Key    string   `json:"key"`
+	From   []string `json:"from"`
+	To     []string `json:"to"`
+	// New is set when a CreateRecord of the same plan makes the record; its inverse removes the attribute as well.
+	New bool `json:"new,omitempty"`
+}
+
+var _ Write = SetAttribute{}
+
+// Kind implements Step.
+func (SetAttribute) Kind() string { return "set-attribute" }
+
+func (s SetAttribute) String() string {
+	switch {
+	case len(s.From) == 0:
+		return fmt.Sprintf("set %s of %s to %s", s.Key, s.Record, values(s.To))
+	case len(s.To) == 0:
+		return fmt.Sprintf("remove %s of %s (%s)", s.Key, s.Record, values(s.From))
+	}
+	return fmt.Sprintf("change %s of %s from %s to %s", s.Key, s.Record, values(s.From), values(s.To))
+}
+
+func values(v []string) string {
+	if len(v) > 4 {
+		return fmt.Sprintf("%d values (%s … %s)", len(v), v[0], v[len(v)-1])
+	}
+	return strings.Join(v, " ")
+}
+
+// State implements Write. A user ID that another user holds is Foreign, because then two would share it.
+func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, error) {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return Foreign, "", err
+	}
+	rec, err := r.record(ctx, p)
+	if err != nil {
+		return Foreign, "", err
+	}
+	if rec == nil {
+		return Foreign, s.Record + " is gone", nil
+	}
+	now := rec.Values(s.Key)
+	switch {
+	case slices.Equal(now, s.To):
+		return Applied, "", nil
+	case slices.Equal(now, s.From):
+		if s.Key == dscl.UniqueID {
+			for _, id := range s.To {
+				if name := r.holder(id, p.Name); name != "" {
+					return Foreign, fmt.Sprintf("user ID %s now belongs to %s", id, name), nil
+				}
+			}
+		}
+		return Pending, "", nil
+	case len(now) == 0, isPrefix(now, s.To), isPrefix(now, s.From):
+		return Torn, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
+	}
+	return Foreign, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
+}
+
+func isPrefix(part, whole []string) bool {
+	return len(part) < len(whole) && slices.Equal(part, whole[:len(part)])
+}
+
+func orNone(v []string) string {
+	if len(v) == 0 {
+		return "not set"
+	}
+	return values(v)
+}
+
+// Settle implements Write.
+func (s SetAttribute) Settle(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.set(p, s.Key, s.To)
+	}
+}
+
+// Expect implements Write.
+func (s SetAttribute) Expect(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.expect(p, s.Key, s.To)
+	}
+}
+
+// Inverse implements Write.
+func (s SetAttribute) Inverse() Write {
+	if s.New {
+		return nil
+	}
+	return SetAttribute{Record: s.Record, Key: s.Key, From: s.To, To: s.From}
+}
+
+// Apply implements Step. A single value is replaced by "dscl -change", which fails when the old value has gone; the
+// rest by -create, the verb that was seen to work on every macOS.
+func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	change := len(s.From) == 1 && len(s.To) == 1
+	if change {
+		// An interrupted write can have lost the old value; then there is nothing to change.
+		rec, err := r.record(ctx, p)
+		if err != nil {
+			return err
+		}
+		change = rec != nil && slices.Equal(rec.Values(s.Key), s.From)
+	}
+	for n := 1; ; n++ {
+		var err error
+		switch {
+		case len(s.To) == 0:
+			err = dscl.Delete(ctx, h, p, s.Key)
+		case change:
+			err = dscl.Change(ctx, h, p, s.Key, s.From[0], s.To[0])
+		default:
+			err = dscl.Create(ctx, h, p, s.Key, s.To...)
+		}
+		if err == nil && (!change || r.proven) {
+			return nil
+		}
+		rec, readErr := dscl.ReadRecord(ctx, h, p)
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		if rec != nil && slices.Equal(rec.Values(s.Key), s.To) {
+			r.proven = r.proven || change
+			return nil
+		}
+		kept := rec != nil && slices.Equal(rec.Values(s.Key), s.From)
+		switch {
+		case change && kept && (err == nil || !dscl.Known(err) && !dscl.Passing(err)):
+			// No capture of -change is known (domain: dscl). Where it does nothing, or fails in a way that is not
+			// known, the old value is still there and -create does the same.
+			change = false
+		case err != nil && dscl.Passing(err) && n < attempts && rec != nil:
+			change = change && kept
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(pause):
+			}
+		case err == nil:
+			return fmt.Errorf("set %s of %s: dscl reported success, but the value is %s", s.Key, s.Record, orNone(rec.Values(s.Key)))
+		default:
+			return explain(ctx, h, err)
+		}
+	}
+}
+
+// explain adds to a refusal of macOS what the user can do about it. The session tells whether macOS could have asked.
+func explain(ctx context.Context, h platform.Host, err error) error {
+	switch {
+	case dscl.Refused(err):
+		next := "macOS does not let this program administer user accounts. Open System Settings > Privacy & Security > " +
+			"Full Disk Access (or App Management, or \"Administer your computer\" when macOS asks) and allow your " +
+			"terminal application; then run the command again."
+		if session, sErr := launchd.Session(ctx, h); sErr == nil && session != "Aqua" {
+			next = "This is not a graphical session (" + session + "), so macOS cannot ask for permission. Either allow it in " +
+				"System Settings > General > Sharing > Remote Login > \"Allow full disk access for remote users\", or " +
+				"run the command in a terminal on the Mac itself."
+		}
+		return Hint(err, next+" On a managed Mac the profile of the administrator may forbid it.")
+	case dscl.Killed(err):
+		return Hint(err, "macOS, a management profile or security software kills dscl. Ask the administrator of this Mac to "+
+			"allow /usr/bin/dscl, or run the command in a terminal that has Full Disk Access.")
+	case dscl.Taken(err):
+		return Hint(err, "Another account took the value meanwhile. Run \"lixfix check\" to see which.")
+	}
+	return err
+}
+
+// CreateRecord makes a directory record with a GeneratedUID that was chosen while planning.
+type CreateRecord struct {
+	Record       string `json:"record"`
+	GeneratedUID string `json:"generated_uid"`
+}
+
+var _ Write = CreateRecord{}
+
+// Kind implements Step.
+func (CreateRecord) Kind() string { return "create-record" }
+
+func (s CreateRecord) String() string {
+	return fmt.Sprintf("create %s with GeneratedUID %s", s.Record, s.GeneratedUID)
+}
+
+// State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
+// between leaves a record that has no user ID.
+func (s CreateRecord) State(ctx context.Context, r *Reading) (State, string, error) {
+	return recordState(ctx, r, s.Record, s.GeneratedUID, true)
+}
+
+func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (State, string, error) {
+	p, err := dscl.ParsePath(name)
+	if err != nil {
+		return Foreign, "", err
+	}
+	rec, err := r.record(ctx, p)
+	if err != nil {
+		return Foreign, "", err
+	}
+	absent, present := Pending, Applied
+	if !create {
+		absent, present = Applied, Pending
+	}
+	switch {
+	case rec == nil:
+		return absent, "", nil
+	case rec.First(dscl.GeneratedUID) == guid:
+		return present, "", nil
+	case rec.Bare():
+		return Torn, name + " is there, but has no user ID", nil
+	}
+	return Foreign, fmt.Sprintf("%s is there with another GeneratedUID (%s)", name, rec.First(dscl.GeneratedUID)), nil
+}
+
+// Settle implements Write.
+func (s CreateRecord) Settle(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+	}
+}
+
+// Expect implements Write.
+func (s CreateRecord) Expect(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+	}
+}
+
+// Inverse implements Write.
+func (s CreateRecord) Inverse() Write { return DeleteRecord(s) }
+
+// Apply implements Step.
+func (s CreateRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		err := dscl.Create(ctx, h, p, dscl.GeneratedUID, s.GeneratedUID)
+		if err == nil {
+			return nil
+		}
+		rec, readErr := dscl.ReadRecord(ctx, h, p)
+		switch {
+		case readErr != nil:
+			return errors.Join(err, readErr)
+		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
+			return nil
+		case !dscl.Passing(err) || n == attempts:
+			return explain(ctx, h, err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
+type DeleteRecord struct {
+	Record       string `json:"record"`
+	GeneratedUID string `json:"generated_uid"`
+}
+
+var _ Write = DeleteRecord{}
+
+// Kind implements Step.
+func (DeleteRecord) Kind() string { return "delete-record" }
+
+func (s DeleteRecord) String() string { return "delete " + s.Record + ", which lixfix made" }
+
+// State implements Write.
+func (s DeleteRecord) State(ctx context.Context, r *Reading) (State, string, error) {
+	return recordState(ctx, r, s.Record, s.GeneratedUID, false)
+}
+
+// Settle implements Write.
+func (s DeleteRecord) Settle(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.drop(p)
+	}
+}
+
+// Expect implements Write.
+func (s DeleteRecord) Expect(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.expect(p, dscl.GeneratedUID, nil)
+	}
+}
+
+// Inverse implements Write. A deleted record is not made again; a new repair does that.
+func (s DeleteRecord) Inverse() Write { return nil }
+
+// Apply implements Step.
+func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		// Read at once before the one write that cannot be taken back.
+		rec, err := dscl.ReadRecord(ctx, h, p)
+		switch {
+		case err != nil:
+			return err
+		case rec == nil:
+			return nil
+		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && !rec.Bare():
+			return fmt.Errorf("delete %s: it is not the record that lixfix made", s.Record)
+		}
+		err = dscl.DeleteRecord(ctx, h, p)
+		if err == nil {
+			return nil
+		}
+		if !dscl.Passing(err) || n == attempts {
+			return explain(ctx, h, err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
+// consent, asks for it at the first such write, and tells no other way whether it was given (NixOS/nix#10892).
+type ProbeConsent struct {
+	Record string `json:"record"`
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+}
+
+// Kind implements Step.
+func (ProbeConsent) Kind() string { return "probe-consent" }
+
+func (s ProbeConsent) String() string {
+	return fmt.Sprintf("ask macOS for permission: set %s of %s to %s, as it is", s.Key, s.Record, s.Value)
+}
+
+// Apply implements Step.
+func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		err := dscl.Change(ctx, h, p, s.Key, s.Value, s.Value)
+		switch {
+		case err == nil, !dscl.Known(err) && !dscl.Passing(err):
+			// A failure that says nothing about permission is left to the steps that matter.
+			return nil
+		case dscl.Refused(err), dscl.Killed(err):
+			return explain(ctx, h, err)
+		case !dscl.Passing(err) || n == attempts:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// FlushAccounts empties the caches of getpwnam(3) and getgrnam(3), which also remember who was not there.
+type FlushAccounts struct{}
+
+// Kind implements Step.
+func (FlushAccounts) Kind() string { return "flush-accounts" }
+
+func (FlushAccounts) String() string { return "flush the cache of account names" }
+
+// Apply implements Step.
+func (FlushAccounts) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	return h.Run(ctx, "/usr/bin/dscacheutil", "-flushcache")
+}

@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// FileState is a file's content, by its SHA-256, its mode and its owner.
+type FileState struct {
+	SHA256 string      `json:"sha256"`
+	Size   int         `json:"size"`
+	Mode   fs.FileMode `json:"mode"` // permission bits
+	UID    int         `json:"uid"`
+	GID    int         `json:"gid"`
+
+	data []byte
+}
+
+// NewFileState returns the state of a file with this content.
+func NewFileState(c platform.Content) *FileState {
+	return &FileState{SHA256: sum(c.Data), Size: len(c.Data), Mode: c.Mode.Perm(), UID: c.UID, GID: c.GID, data: c.Data}
+}
+
+// Data returns the content.
+func (s *FileState) Data() []byte { return s.data }
+
+func (s *FileState) equal(o *FileState) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	return s.SHA256 == o.SHA256 && s.Mode == o.Mode && s.UID == o.UID && s.GID == o.GID
+}
+
+func sum(data []byte) string {
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:])
+}
+
+// WriteFile replaces a file. nil stands for a file that does not exist. The contents are not in the plan's JSON; see
+// Plan.Blobs.
+type WriteFile struct {
+	Name   string     `json:"name"`
+	Before *FileState `json:"before"`
+	After  *FileState `json:"after"`
+	Why    string     `json:"why"` // "record the new user IDs in the installer's receipt"
+}
+
+var _ Write = WriteFile{}
+
+// Kind implements Step.
+func (WriteFile) Kind() string { return "write-file" }
+
+func (s WriteFile) String() string {
+	verb := "rewrite"
+	switch {
+	case s.Before == nil:
+		verb = "create"
+	case s.After == nil:
+		verb = "remove"
+	}
+	return fmt.Sprintf("%s %s: %s", verb, s.Name, s.Why)
+}
+
+// State implements Write.
+func (s WriteFile) State(ctx context.Context, r *Reading) (State, string, error) {
+	now, err := readFileState(ctx, r.view, s.Name)
+	switch {
+	case err != nil:
+		return Foreign, "", err
+	case now.equal(s.After):
+		return Applied, "", nil
+	case now.equal(s.Before):
+		return Pending, "", nil
+	case now == nil:
+		return Foreign, s.Name + " is gone", nil
+	}
+	return Foreign, s.Name + " has changed", nil
+}
+
+func readFileState(ctx context.Context, v platform.View, name string) (*FileState, error) {
+	info, err := v.Stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no file is a state of a file
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode.IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: platform.ErrNotRegular}
+	}
+	data, err := v.ReadFile(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return NewFileState(platform.Content{Data: data, Mode: info.Mode, UID: info.UID, GID: info.GID}), nil
+}
+
+// ReadFileState returns the state of a file, nil when there is none.
+func ReadFileState(ctx context.Context, v platform.View, name string) (*FileState, error) {
+	return readFileState(ctx, v, name)
+}
+
+// Settle implements Write. Files are compared with the machine itself.
+func (WriteFile) Settle(*Reading) {}
+
+// Expect implements Write.
+func (WriteFile) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s WriteFile) Inverse() Write {
+	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: "take back: " + s.Why}
+}
+
+// Apply implements Step.
+func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	if s.After == nil {
+		return h.Remove(ctx, s.Name)
+	}
+	return h.WriteFile(ctx, s.Name, platform.Content{
+		Data: s.After.data, Mode: s.After.Mode, UID: s.After.UID, GID: s.After.GID,
+	})
+}
+
+// Tidy removes what a kill in Apply can leave beside the file.
+func (s WriteFile) Tidy(ctx context.Context, h platform.Host) error { return h.Tidy(ctx, s.Name) }

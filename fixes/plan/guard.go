@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/processes"
+)
+
+// ErrBusy is returned where builds run that a plan would disturb.
+var ErrBusy = errors.New("builds are running")
+
+// RequireIdle lets the plan go on only while no build runs as a build user: no process under one of the user IDs,
+// and no lock held in the user pool. A lock is what both Lix and CppNix hold while a build has a user.
+type RequireIdle struct {
+	Pool string `json:"pool"` // directory with a lock file for each user ID
+	UIDs []int  `json:"uids"`
+}
+
+var _ Guard = RequireIdle{}
+
+// Kind implements Step.
+func (RequireIdle) Kind() string { return "require-idle" }
+
+func (s RequireIdle) String() string { return "make sure that no build is running" }
+
+// Protects implements Guard.
+func (RequireIdle) Protects(s Step) bool { return isRecordWrite(s) }
+
+func isRecordWrite(s Step) bool {
+	switch s.(type) {
+	case SetAttribute, CreateRecord, DeleteRecord:
+		return true
+	}
+	return false
+}
+
+// Apply implements Step.
+func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	busy, err := s.Busy(platform.Fresh(ctx), h, nil)
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return Hint(fmt.Errorf("%w: %s", ErrBusy, strings.Join(busy, ", ")), "Wait until they have ended, or stop them, and run the command again.")
+	}
+	return nil
+}
+
+// Busy returns what keeps the build users busy: processes, also those that ask names beside the user IDs, and locks.
+func (s RequireIdle) Busy(ctx context.Context, v platform.View, also func(processes.Process) bool) ([]string, error) {
+	busy, err := heldLocks(ctx, v, s.Pool)
+	if err != nil {
+		return nil, err
+	}
+	list, err := processes.List(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range list {
+		if slices.Contains(s.UIDs, p.UID) || also != nil && also(p) {
+			busy = append(busy, fmt.Sprintf("process %d (%s) of user ID %d", p.PID, path.Base(p.Command), p.UID))
+		}
+	}
+	return busy, nil
+}
+
+// heldLocks returns the locks that somebody holds in the user pool. A pool that does not exist has none.
+func heldLocks(ctx context.Context, v platform.View, pool string) ([]string, error) {
+	names, err := v.ReadDir(ctx, pool)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for running builds: %w", err)
+	}
+	var held []string
+	for _, name := range names {
+		file := path.Join(pool, name)
+		locked, err := v.Locked(ctx, file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, fmt.Errorf("look for running builds: %w", err)
+		case locked:
+			held = append(held, "the lock on "+file)
+		}
+	}
+	return held, nil
+}
+
+// ReadBack reads the directory once more and compares every value that the plan has set so far.
+type ReadBack struct{}
+
+var _ Guard = ReadBack{}
+
+// Kind implements Step.
+func (ReadBack) Kind() string { return "read-back" }
+
+func (ReadBack) String() string { return "read everything again and compare" }
+
+// Protects implements Guard.
+func (ReadBack) Protects(Step) bool { return true }
+
+// Apply implements Step.
+func (ReadBack) Apply(ctx context.Context, _ platform.Host, r *Reading) error {
+	if len(r.expected) == 0 {
+		return nil
+	}
+	r.again()
+	if err := r.load(platform.Fresh(ctx)); err != nil {
+		return err
+	}
+	var wrong []string
+	for c, want := range r.expected {
+		var now []string
+		if rec := r.records[c.path]; rec != nil {
+			now = rec.Values(c.key)
+		}
+		if !slices.Equal(now, want) {
+			wrong = append(wrong, fmt.Sprintf("%s of %s is %s and should be %s", c.key, c.path, orNone(now), orNone(want)))
+		}
+	}
+	slices.Sort(wrong)
+	if len(wrong) > 0 {
+		return Hint(errors.New("read back: "+strings.Join(wrong, "; ")), `Run "lixfix check" to see the state, then "lixfix resume" or "lixfix undo".`)
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+// Package plan holds what a repair is going to do, as data, and does it.
+//
+// A plan is an ordered list of steps. Each sets one thing of the machine from a recorded value to another, in one
+// write. A dry run prints the plan that a repair journals and executes; undo is the same steps with the values
+// exchanged, last first. All decisions are made before a plan exists: what is not a step does not happen.
+package plan
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Schema is the version of the JSON form of plans. A reader refuses any other.
+const Schema = 1
+
+// State says where a step stands on the machine.
+type State int
+
+const (
+	Pending State = iota // the old value is there
+	Applied              // the new value is there
+	Torn                 // neither, but what an interrupted write of this step can leave
+	Foreign              // neither: somebody else changed it
+)
+
+// Step is one thing that a plan does.
+type Step interface {
+	// Kind is the step's tag in JSON. It never changes.
+	Kind() string
+	// String says what the step does, from the fields that Apply uses.
+	String() string
+	// Apply does it. It consults nothing but the step's own fields; the reading tells it what else is there.
+	Apply(context.Context, platform.Host, *Reading) error
+}
+
+// Write is a Step that compares and sets a value.
+type Write interface {
+	Step
+	// State compares. For Foreign, the string says what is there instead.
+	State(context.Context, *Reading) (State, string, error)
+	// Settle records in the reading what Apply did to the machine.
+	Settle(*Reading)
+	// Expect tells the reading what ReadBack should find after Apply.
+	Expect(*Reading)
+	// Inverse is the step that takes this one back; nil when another step's inverse does that as well.
+	Inverse() Write
+}
+
+// Guard is a Step that writes nothing: its Apply fails where the plan must not go on.
+type Guard interface {
+	Step
+	// Protects reports whether the guard has to hold before s is applied.
+	Protects(s Step) bool
+}
+
+// Hold is a Step that is in force while the plan runs, such as a stopped service. It is harmless when repeated, and
+// it is released on every way out.
+type Hold interface {
+	Step
+	// Release is the step that ends it.
+	Release() Step
+}
+
+// Entry is a step in its plan.
+type Entry struct {
+	Step Step
+	For  string // the ID of the finding that it mends
+	// Optional steps may fail; that is recorded, and the plan goes on.
+	Optional bool
+}
+
+// Setting is a choice that went into a plan, and where it came from: "flag", "environment", "receipt", "nix.conf",
+// "default" and the like.
+type Setting struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Seat is a number, such as a user ID, and who holds it before and after a plan. Nobody is "".
+type Seat struct {
+	ID     int    `json:"id"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+}
+
+// Plan is what a repair is going to do. The zero number of entries means that there is nothing to do.
+type Plan struct {
+	Schema   int            `json:"schema"`
+	ID       string         `json:"id"`
+	Fix      string         `json:"fix"`
+	Version  string         `json:"version"` // of the lixfix that made it
+	Made     time.Time      `json:"made"`
+	Host     platform.Facts `json:"host"`
+	Undoes   string         `json:"undoes,omitempty"` // the ID of the plan that this one takes back
+	Settings []Setting      `json:"settings,omitempty"`
+	Seats    []Seat         `json:"seats,omitempty"`
+	Notes    []string       `json:"notes,omitempty"`
+	Entries  []Entry        `json:"steps"`
+}
+
+// Empty reports whether the plan does nothing.
+func (p Plan) Empty() bool { return len(p.Entries) == 0 }
+
+// ErrSchema is returned for a plan of a version that this lixfix does not read.
+var ErrSchema = errors.New("made by another version of lixfix")
+
+// kinds decodes a step of each kind.
+var kinds = map[string]func([]byte) (Step, error){
+	SetAttribute{}.Kind():  decode[SetAttribute],
+	CreateRecord{}.Kind():  decode[CreateRecord],
+	DeleteRecord{}.Kind():  decode[DeleteRecord],
+	WriteFile{}.Kind():     decode[WriteFile],
+	StopService{}.Kind():   decode[StopService],
+	StartService{}.Kind():  decode[StartService],
+	ProbeConsent{}.Kind():  decode[ProbeConsent],
+	RequireIdle{}.Kind():   decode[RequireIdle],
+	ReadBack{}.Kind():      decode[ReadBack],
+	FlushAccounts{}.Kind(): decode[FlushAccounts],
+}
+
+func decode[S Step](data []byte) (Step, error) {
+	var step S
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&step); err != nil {
+		return nil, err
+	}
+	return step, nil
+}
+
+type entryJSON struct {
+	Kind     string          `json:"kind"`
+	For      string          `json:"for,omitempty"`
+	Optional bool            `json:"optional,omitempty"`
+	Step     json.RawMessage `json:"step"`
+}
+
+// MarshalJSON writes the kind beside the step.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	step, err := json.Marshal(e.Step)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(entryJSON{Kind: e.Step.Kind(), For: e.For, Optional: e.Optional, Step: step})
+}
+
+// UnmarshalJSON refuses kinds that it does not know: a step that is passed over would be a repair left half done.
+func (e *Entry) UnmarshalJSON(data []byte) error {
+	var raw entryJSON
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	decode, ok := kinds[raw.Kind]
+	if !ok {
+		return fmt.Errorf("step of the kind %q: %w", raw.Kind, ErrSchema)
+	}
+	step, err := decode(raw.Step)
+	if err != nil {
+		return fmt.Errorf("step of the kind %q: %w", raw.Kind, err)
+	}
+	*e = Entry{Step: step, For: raw.For, Optional: raw.Optional}
+	return nil
+}
+
+// UnmarshalJSON checks the version before anything else is read.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	var v struct {
+		Schema int `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	if v.Schema != Schema {
+		return fmt.Errorf("plan of schema %d: %w", v.Schema, ErrSchema)
+	}
+	type plain Plan
+	return json.Unmarshal(data, (*plain)(p))
+}
+
+// Blobs returns the file contents that the plan refers to by their SHA-256. They are not part of the plan's JSON,
+// which people and bug reports get to see, because configuration can hold secrets; the journal keeps them.
+func (p Plan) Blobs() map[string][]byte {
+	all := map[string][]byte{}
+	for _, e := range p.Entries {
+		if f, ok := e.Step.(WriteFile); ok {
+			for _, s := range []*FileState{f.Before, f.After} {
+				if s != nil {
+					all[s.SHA256] = s.data
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Attach gives a decoded plan its file contents back.
+func (p Plan) Attach(blobs map[string][]byte) error {
+	for _, e := range p.Entries {
+		f, ok := e.Step.(WriteFile)
+		if !ok {
+			continue
+		}
+		for _, s := range []*FileState{f.Before, f.After} {
+			if s == nil {
+				continue
+			}
+			data, ok := blobs[s.SHA256]
+			if !ok || sum(data) != s.SHA256 {
+				return fmt.Errorf("the content of %s is missing or damaged", f.Name)
+			}
+			s.data = data
+		}
+	}
+	return nil
+}
+
+// firstWrite returns the index of the first write. The entries before it, and those after it that are no writes, frame
+// the writes, also when they are taken back.
+func (p Plan) firstWrite() int {
+	for i, e := range p.Entries {
+		if _, ok := e.Step.(Write); ok {
+			return i
+		}
+	}
+	return len(p.Entries)
+}
+
+// Inverse returns the plan that takes p back: the steps around the writes as they are, and the inverse of each write,
+// last first. Only writes that took names, those that p itself made, are taken back.
+func (p Plan) Inverse(took func(i int) bool) Plan {
+	inv := Plan{Schema: Schema, Fix: p.Fix, Host: p.Host, Undoes: p.ID}
+	first := p.firstWrite()
+	var writes, after []Entry
+	for i, e := range p.Entries[first:] {
+		w, ok := e.Step.(Write)
+		switch {
+		case !ok:
+			after = append(after, e)
+		case took(first + i):
+			if back, optional := inverse(w); back != nil {
+				writes = append(writes, Entry{Step: back, For: e.For, Optional: e.Optional || optional})
+			}
+		}
+	}
+	if len(writes) == 0 {
+		return inv
+	}
+	slices.Reverse(writes)
+	inv.Entries = slices.Concat(p.Entries[:first], writes, after)
+	for _, s := range p.Seats {
+		inv.Seats = append(inv.Seats, Seat{ID: s.ID, Before: s.After, After: s.Before})
+	}
+	return inv
+}
+
+// inverse returns the step that takes w back, and whether macOS may refuse it without the rest being in vain: it does
+// not let everybody delete accounts.
+func inverse(w Write) (back Write, optional bool) {
+	back = w.Inverse()
+	_, optional = back.(DeleteRecord)
+	return back, optional
+}
+
+// Hinted is an error that says what the user can do next.
+type Hinted struct {
+	Err  error
+	Next string
+}
+
+func (h *Hinted) Error() string { return h.Err.Error() }
+func (h *Hinted) Unwrap() error { return h.Err }
+
+// Hint adds to err what the user can do next.
+func Hint(err error, next string) error { return &Hinted{Err: err, Next: next} }

@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"context"
+	"slices"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dscl"
+)
+
+// Reading is what steps compare with: one reading of the directory, kept up to date with what the plan itself has
+// done since, so that a step costs no reading of its own.
+type Reading struct {
+	view    platform.View
+	records map[dscl.Path]*dscl.Record // nil until the directory is read
+	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
+	holders map[string][]string        // UniqueID → names of users
+	fresh   bool                       // the next reading has to come from the machine itself
+	proven  bool                       // dscl -change was seen to change a value
+
+	expected map[cell][]string // what the plan has set
+}
+
+// cell is one attribute of one record.
+type cell struct {
+	path dscl.Path
+	key  string
+}
+
+// expect records what ReadBack should find.
+func (r *Reading) expect(p dscl.Path, key string, values []string) {
+	if r.expected == nil {
+		r.expected = map[cell][]string{}
+	}
+	r.expected[cell{p, key}] = values
+}
+
+// NewReading returns a reading of v that is taken when the first step needs it.
+func NewReading(v platform.View) *Reading { return &Reading{view: v} }
+
+// load reads the directory, if that was not done.
+func (r *Reading) load(ctx context.Context) error {
+	if r.records != nil {
+		return nil
+	}
+	if r.fresh {
+		ctx = platform.Fresh(ctx)
+	}
+	d, err := dscl.Read(ctx, r.view)
+	if err != nil {
+		return err
+	}
+	r.fresh = false
+	r.records = make(map[dscl.Path]*dscl.Record, len(d.Users)+len(d.Groups))
+	r.holders = make(map[string][]string, len(d.Users))
+	for _, u := range d.Users {
+		r.records[dscl.Path{Type: dscl.Users, Name: u.Name}] = u
+		for _, id := range u.Values(dscl.UniqueID) {
+			r.holders[id] = append(r.holders[id], u.Name)
+		}
+	}
+	for _, g := range d.Groups {
+		r.records[dscl.Path{Type: dscl.Groups, Name: g.Name}] = g
+	}
+	return nil
+}
+
+// again forgets the reading; the next step takes a new one.
+func (r *Reading) again() { r.records, r.holders, r.shared = nil, nil, nil }
+
+// fork returns a copy in which steps can be tried without touching r.
+func (r *Reading) fork(ctx context.Context) (*Reading, error) {
+	if err := r.load(ctx); err != nil {
+		return nil, err
+	}
+	f := &Reading{view: r.view, records: make(map[dscl.Path]*dscl.Record, len(r.records))}
+	f.shared = make(map[dscl.Path]bool, len(r.records))
+	for p, rec := range r.records {
+		f.records[p] = rec
+		f.shared[p] = true
+	}
+	f.holders = make(map[string][]string, len(r.holders))
+	for id, names := range r.holders {
+		f.holders[id] = slices.Clone(names)
+	}
+	return f, nil
+}
+
+// record returns a record, nil when there is none.
+func (r *Reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
+	if err := r.load(ctx); err != nil {
+		return nil, err
+	}
+	return r.records[p], nil
+}
+
+// holder returns a user other than except who has the user ID, "" when there is none.
+func (r *Reading) holder(id, except string) string {
+	for _, name := range r.holders[id] {
+		if name != except {
+			return name
+		}
+	}
+	return ""
+}
+
+// set records values of an attribute.
+func (r *Reading) set(p dscl.Path, key string, values []string) {
+	rec := r.records[p]
+	switch {
+	case rec == nil:
+		rec = dscl.NewRecord(p.Name, map[string][]string{dscl.RecordName: {p.Name}})
+	case r.shared[p]:
+		rec = rec.Clone()
+		delete(r.shared, p)
+	}
+	r.records[p] = rec
+	if p.Type == dscl.Users && key == dscl.UniqueID {
+		r.leave(rec)
+		for _, id := range values {
+			r.holders[id] = append(r.holders[id], p.Name)
+		}
+	}
+	rec.Set(key, values)
+}
+
+// drop records that a record is gone.
+func (r *Reading) drop(p dscl.Path) {
+	if rec := r.records[p]; rec != nil && p.Type == dscl.Users {
+		r.leave(rec)
+	}
+	delete(r.records, p)
+}
+
+func (r *Reading) leave(rec *dscl.Record) {
+	for _, id := range rec.Values(dscl.UniqueID) {
+		r.holders[id] = slices.DeleteFunc(slices.Clone(r.holders[id]), func(n string) bool { return n == rec.Name })
+	}
+}

@@ -1,0 +1,432 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Mark says what a journal knows of one entry.
+type Mark int
+
+const (
+	Untouched Mark = iota // never begun, or taken back
+	Begun                 // begun; only the machine knows whether it took
+	Done                  // done by this plan
+	Already               // found done; not this plan's doing
+	Skipped               // optional, and failed
+	Undoing               // being taken back; only the machine knows whether that took
+)
+
+// Log keeps the marks of a plan, durably before Set returns where the mark is Begun or Undoing.
+type Log interface {
+	Marks() []Mark
+	Set(i int, m Mark, why string) error
+}
+
+// Event is a step of a plan, as it is run. Phase is one of the constants below.
+type Event struct {
+	Index int // of the entry
+	Count int // of all entries
+	Step  Step
+	Phase Phase
+	Err   error // of Failed, Refused and Tolerated
+}
+
+// Phase says what is happening to a step.
+type Phase string
+
+const (
+	Starting  Phase = "begin"
+	Finished  Phase = "done"
+	WasSo     Phase = "already"   // the machine was so before
+	Tolerated Phase = "tolerated" // an optional step failed
+	Refused   Phase = "refused"   // undo leaves it, because the machine has changed since
+	Failed    Phase = "failed"
+)
+
+// ErrConflict is returned where the machine is neither as a plan found it nor as the plan leaves it.
+var ErrConflict = errors.New("the machine has changed")
+
+// Interrupted is returned when Driver.Stop asked for it: the step in flight was finished and the holds were released.
+type Interrupted struct {
+	Cause error
+}
+
+func (i *Interrupted) Error() string { return "interrupted: " + i.Cause.Error() }
+func (i *Interrupted) Unwrap() error { return i.Cause }
+
+// RefusedSteps is returned by Rollback when it has left steps alone.
+type RefusedSteps struct {
+	Reasons []string
+}
+
+func (r *RefusedSteps) Error() string {
+	return fmt.Sprintf("%d steps were not taken back", len(r.Reasons))
+}
+
+// Verdict is what Preview says of an entry.
+type Verdict struct {
+	State  State
+	Reason string
+}
+
+// Preview tells, for each entry of the plan, how it stands now if all entries before it are applied. Entries that are
+// no writes are Pending.
+func Preview(ctx context.Context, v platform.View, p Plan) ([]Verdict, error) {
+	verdicts := make([]Verdict, len(p.Entries))
+	r := NewReading(v)
+	var items []item
+	for i, e := range p.Entries {
+		items = append(items, item{index: i, entry: e, step: e.Step, mark: Untouched})
+	}
+	return verdicts, foresee(ctx, r, items, func(it item, v Verdict) { verdicts[it.index] = v })
+}
+
+// item is an entry on its way through a run, forwards or backwards.
+type item struct {
+	index int
+	entry Entry
+	step  Step // the entry's, or its inverse
+	mark  Mark
+	back  bool
+}
+
+// torn reports whether a write of this item may have been interrupted.
+func (it item) torn() bool { return it.mark == Begun || it.mark == Undoing }
+
+// foresee walks the items over a copy of the reading and reports how each write stands when its turn comes.
+func foresee(ctx context.Context, r *Reading, items []item, report func(item, Verdict)) error {
+	var trial *Reading
+	for _, it := range items {
+		w, ok := it.step.(Write)
+		if !ok {
+			continue
+		}
+		if trial == nil {
+			trial = &Reading{view: r.view}
+			if isRecordWrite(w) {
+				var err error
+				if trial, err = r.fork(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		state, reason, err := w.State(ctx, trial)
+		if err != nil {
+			return err
+		}
+		if state == Torn && !it.torn() {
+			state = Foreign
+		}
+		if state != Foreign {
+			w.Settle(trial)
+		}
+		report(it, Verdict{State: state, Reason: reason})
+	}
+	return nil
+}
+
+// Driver runs plans over one host.
+type Driver struct {
+	Host    platform.Host
+	Log     Log
+	Observe func(Event)
+	// Stop returns why the run should end before the next step; nil to go on. The step in flight is always finished,
+	// unless the context of Run ends as well.
+	Stop func() error
+}
+
+// runner is a Driver at work.
+type runner struct {
+	Driver
+	marks   []Mark // as the log had them at the start
+	reading *Reading
+	holds   []Hold // in force
+	refused []string
+}
+
+func (d Driver) runner() *runner {
+	if d.Observe == nil {
+		d.Observe = func(Event) {}
+	}
+	if d.Stop == nil {
+		d.Stop = func() error { return nil }
+	}
+	return &runner{Driver: d, marks: d.Log.Marks(), reading: NewReading(d.Host)}
+}
+
+// Run does what is left of the plan: all of it at first, the rest after an interruption. Before it writes anything it
+// checks that every write that is left still finds its old value. A service that the plan stopped is started again
+// on every way out.
+//
+// The error wraps ErrConflict, ErrBusy, an *Interrupted or what a step failed with; the log tells what was done. When
+// ctx ends, the tool in flight is killed.
+func (d Driver) Run(ctx context.Context, p Plan) error {
+	r := d.runner()
+	var items []item
+	for i, e := range p.Entries {
+		w, ok := e.Step.(Write)
+		if mark := r.marks[i]; ok && (mark == Done || mark == Already || mark == Skipped) {
+			if mark != Skipped {
+				w.Expect(r.reading)
+			}
+			continue
+		}
+		items = append(items, item{index: i, entry: e, step: e.Step, mark: r.marks[i]})
+	}
+	return r.run(ctx, items)
+}
+
+// Rollback takes back what the log says the plan has begun. Steps whose value has changed since are refused and left;
+// the rest is taken back, and the error is a *RefusedSteps. Otherwise it behaves like Run.
+func (d Driver) Rollback(ctx context.Context, p Plan) error {
+	r := d.runner()
+	first := p.firstWrite()
+	var before, writes, after []item
+	for i, e := range p.Entries {
+		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i], back: true}
+		w, ok := e.Step.(Write)
+		switch {
+		case !ok && i < first:
+			before = append(before, it)
+		case !ok:
+			after = append(after, it)
+		case it.mark == Begun || it.mark == Done || it.mark == Undoing:
+			if back, optional := inverse(w); back != nil {
+				it.step = back
+				it.entry.Optional = it.entry.Optional || optional
+				writes = append(writes, it)
+			}
+		}
+	}
+	slices.Reverse(writes)
+	if err := r.run(ctx, slices.Concat(before, writes, after)); err != nil {
+		return err
+	}
+	if len(r.refused) > 0 {
+		return &RefusedSteps{Reasons: r.refused}
+	}
+	return nil
+}
+
+// run goes through the items and releases every hold on the way out.
+func (r *runner) run(ctx context.Context, items []item) error {
+	err := r.each(ctx, items)
+	if len(r.holds) == 0 {
+		return err
+	}
+	all := multierror.Append(nil, err)
+	for _, h := range r.holds {
+		// What was held is let go of even if ctx has ended: a host without its daemon is worse than a slow Ctrl-C.
+		it := item{index: len(r.marks) - 1, step: h.Release(), back: true}
+		if relErr := r.apply(context.WithoutCancel(ctx), it); relErr != nil {
+			all = multierror.Append(all, relErr)
+		}
+	}
+	if len(all.Errors) == 1 {
+		return err
+	}
+	return all
+}
+
+// remaining reports whether a write is left in items that the test wants.
+func remaining(items []item, want func(Step) bool) bool {
+	for _, it := range items {
+		if _, ok := it.step.(Write); ok && want(it.step) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *runner) each(ctx context.Context, items []item) error {
+	checked := false
+	for n, it := range items {
+		if why := r.Stop(); why != nil {
+			return &Interrupted{Cause: why}
+		}
+		rest := items[n:]
+		switch step := it.step.(type) {
+		case Write:
+			if !checked {
+				checked = true
+				if err := r.conflicts(ctx, rest); err != nil {
+					return err
+				}
+			}
+			if err := r.write(ctx, it, step); err != nil {
+				return err
+			}
+			continue
+		case Hold:
+			if !remaining(rest, isRecordWrite) {
+				continue
+			}
+		case Guard:
+			_, readBack := step.(ReadBack)
+			if !readBack && !remaining(rest, step.Protects) {
+				continue
+			}
+		default:
+			// Harmless when repeated, but pointless: a probe when no write is left, a flush that was done.
+			_, probe := step.(ProbeConsent)
+			if probe && !remaining(rest, isRecordWrite) || !probe && !it.back && it.mark == Done {
+				continue
+			}
+		}
+		if err := r.apply(ctx, it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply runs a step that is no write.
+func (r *runner) apply(ctx context.Context, it item) error {
+	r.event(it, Starting, nil)
+	if !it.back {
+		if err := r.Log.Set(it.index, Begun, ""); err != nil {
+			return err
+		}
+	}
+	if h, ok := it.step.(Hold); ok {
+		// In force from here on, even if Apply fails half way: releasing it is harmless.
+		r.holds = append(r.holds, h)
+	}
+	if err := it.step.Apply(ctx, r.Host, r.reading); err != nil {
+		if it.entry.Optional {
+			r.event(it, Tolerated, err)
+			return nil
+		}
+		r.event(it, Failed, err)
+		return err
+	}
+	r.holds = releasedBy(it.step, r.holds)
+	if _, ok := it.step.(Hold); ok {
+		r.reading.again()
+		r.reading.fresh = true
+	}
+	r.event(it, Finished, nil)
+	if it.back {
+		return nil
+	}
+	return r.Log.Set(it.index, Done, "")
+}
+
+// releasedBy returns the holds that are still in force after step.
+func releasedBy(step Step, holds []Hold) []Hold {
+	var left []Hold
+	for _, h := range holds {
+		if h.Release() != step {
+			left = append(left, h)
+		}
+	}
+	return left
+}
+
+// conflicts looks at every write that is left before the first of them is made.
+func (r *runner) conflicts(ctx context.Context, items []item) error {
+	var reasons []string
+	err := foresee(ctx, r.reading, items, func(it item, v Verdict) {
+		if v.State == Foreign && !it.back && !it.entry.Optional {
+			reasons = append(reasons, v.Reason)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(reasons) > 0 {
+		const few = 5
+		more := ""
+		if len(reasons) > few {
+			more = fmt.Sprintf(" (and %d more)", len(reasons)-few)
+			reasons = reasons[:few]
+		}
+		return conflict("%s%s", strings.Join(reasons, "; "), more)
+	}
+	return nil
+}
+
+func conflict(format string, args ...any) error {
+	return Hint(fmt.Errorf("%w since it was read: %s", ErrConflict, fmt.Sprintf(format, args...)),
+		`Nothing more was written. Run "lixfix check" to see what is true now.`)
+}
+
+// tidier is a write that a kill can make leave something beside its target.
+type tidier interface {
+	Tidy(context.Context, platform.Host) error
+}
+
+// write brings one value where it is to be.
+func (r *runner) write(ctx context.Context, it item, w Write) error {
+	state, reason, err := w.State(ctx, r.reading)
+	if err != nil {
+		return err
+	}
+	if it.torn() {
+		if t, ok := w.(tidier); ok {
+			if err := t.Tidy(ctx, r.Host); err != nil {
+				return err
+			}
+		}
+	}
+	done := Done
+	if it.back {
+		done = Untouched
+	}
+	switch {
+	case state == Applied:
+		if !it.torn() && !it.back {
+			done = Already
+		}
+		w.Expect(r.reading)
+		r.event(it, WasSo, nil)
+		return r.Log.Set(it.index, done, "")
+	case state == Foreign, state == Torn && !it.torn():
+		if it.back {
+			r.refused = append(r.refused, w.String()+": "+reason)
+			r.event(it, Refused, errors.New(reason))
+			return r.Log.Set(it.index, Skipped, reason)
+		}
+		if it.entry.Optional {
+			r.event(it, Tolerated, errors.New(reason))
+			return r.Log.Set(it.index, Skipped, reason)
+		}
+		r.event(it, Failed, errors.New(reason))
+		return conflict("%s", reason)
+	}
+	begun := Begun
+	if it.back {
+		begun = Undoing
+	}
+	r.event(it, Starting, nil)
+	if err := r.Log.Set(it.index, begun, ""); err != nil {
+		return err
+	}
+	if err := w.Apply(ctx, r.Host, r.reading); err != nil {
+		if it.entry.Optional {
+			r.event(it, Tolerated, err)
+			if it.back {
+				r.refused = append(r.refused, w.String()+": "+err.Error())
+			}
+			return r.Log.Set(it.index, Skipped, err.Error())
+		}
+		r.event(it, Failed, err)
+		return fmt.Errorf("%s: %w", w, err)
+	}
+	w.Settle(r.reading)
+	w.Expect(r.reading)
+	r.event(it, Finished, nil)
+	return r.Log.Set(it.index, done, "")
+}
+
+func (r *runner) event(it item, phase Phase, err error) {
+	r.Observe(Event{Index: it.index, Count: len(r.marks), Step: it.step, Phase: phase, Err: err})
+}

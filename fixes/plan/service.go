@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/launchd"
+)
+
+// StopService boots a service of macOS out for as long as the plan runs.
+type StopService struct {
+	Label string `json:"label"`
+	Plist string `json:"plist"` // what starts it again
+}
+
+var _ Hold = StopService{}
+
+// Kind implements Step.
+func (StopService) Kind() string { return "stop-service" }
+
+func (s StopService) String() string {
+	return fmt.Sprintf("stop the service %s while users change", s.Label)
+}
+
+// Apply implements Step.
+func (s StopService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	return launchd.Stop(ctx, h, s.Label)
+}
+
+// Release implements Hold.
+func (s StopService) Release() Step { return StartService(s) }
+
+// StartService loads a service of macOS.
+type StartService struct {
+	Label string `json:"label"`
+	Plist string `json:"plist"`
+}
+
+// Kind implements Step.
+func (StartService) Kind() string { return "start-service" }
+
+func (s StartService) String() string { return fmt.Sprintf("start the service %s again", s.Label) }
+
+// Apply implements Step.
+func (s StartService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	if err := launchd.Start(ctx, h, s.Label, s.Plist); err != nil {
+		return Hint(fmt.Errorf("start the service %s: %w", s.Label, err),
+			"Start it by hand: sudo launchctl bootstrap system "+s.Plist)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	queryLimit   = 30 * time.Second // of one read-only tool call; the largest directory seen takes two
+	runLimit     = 10 * time.Minute // of one writing tool call: macOS may be asking the user for consent meanwhile
+	killGrace    = 2 * time.Second  // for pipes to close after a tool was killed
+	outputLimit  = 256 << 20        // of standard output; 10,000 users make 10 MiB
+	stderrLimit  = 64 << 10
+	debugExcerpt = 2 << 10 // of each stream, in the log
+)
+
+// ToolError says how a tool failed. Exactly one of Exit, Signal and Err tells: Err is set when the tool could not be
+// started, ran into its time limit, or wrote too much.
+type ToolError struct {
+	Tool   string
+	Args   []string
+	Exit   int
+	Signal syscall.Signal
+	Err    error
+	Stdout string // at most 2 KiB
+	Stderr string // at most 64 KiB
+}
+
+// Last returns the last line of standard error that is not blank, which is where the tools of macOS say what happened.
+func (e *ToolError) Last() string {
+	lines := strings.Split(strings.TrimRight(e.Stderr, " \t\r\n"), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+func (e *ToolError) Error() string {
+	var b strings.Builder
+	b.WriteString(strings.Join(append([]string{e.Tool}, e.Args...), " "))
+	switch {
+	case e.Err != nil:
+		fmt.Fprintf(&b, ": %v", e.Err)
+	case e.Signal != 0:
+		fmt.Fprintf(&b, ": killed by signal %d (%v)", int(e.Signal), e.Signal)
+	default:
+		fmt.Fprintf(&b, ": exit status %d", e.Exit)
+	}
+	if last := e.Last(); last != "" {
+		b.WriteString(": " + last)
+	}
+	return b.String()
+}
+
+func (e *ToolError) Unwrap() error { return e.Err }
+
+// environment is all that a tool gets to see of ours. It keeps the language of messages fixed and lets nobody smuggle
+// a library (DYLD_*, LD_*) or a search path into a process that runs as root.
+func environment() []string {
+	return []string{"LANG=C", "LC_ALL=C", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/var/empty"}
+}
+
+// bounded keeps the first limit bytes and remembers whether there were more.
+type bounded struct {
+	bytes.Buffer
+	limit int
+	over  bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := b.limit - b.Len(); len(p) > room {
+		b.over = true
+		b.Buffer.Write(p[:max(room, 0)])
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
+}
+
+// execute runs file as tool. The tool leads a process group of its own; when ctx ends, the whole group is killed.
+func execute(ctx context.Context, log *slog.Logger, file, tool string, args []string) ([]byte, error) {
+	if !path.IsAbs(tool) {
+		return nil, fmt.Errorf("run %s: a tool is named by its absolute path", tool)
+	}
+	stdout, stderr := &bounded{limit: outputLimit}, &bounded{limit: stderrLimit}
+	cmd := exec.CommandContext(ctx, file, args...)
+	cmd.Env = environment()
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = stdout, io.Writer(stderr)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = killGrace
+
+	began := time.Now()
+	err := cmd.Run()
+	e := &ToolError{Tool: tool, Args: args, Stdout: excerpt(stdout.Bytes()), Stderr: stderr.String()}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil && err != nil:
+		e.Err = context.Cause(ctx)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			e.Err = fmt.Errorf("no answer within %s: %w", time.Since(began).Round(time.Second), context.DeadlineExceeded)
+		}
+	case errors.As(err, &exit):
+		e.Exit = exit.ExitCode()
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			e.Signal = status.Signal()
+		}
+	case errors.Is(err, exec.ErrWaitDelay):
+		// The tool itself ended well; a child of its own still holds the pipe.
+		err = nil
+	case err != nil:
+		e.Err = err
+	case stdout.over:
+		e.Err, err = fmt.Errorf("standard output: %w", ErrTooLarge), ErrTooLarge
+	}
+	log.Debug("tool", "tool", tool, "args", args, "exit", e.Exit, "signal", int(e.Signal), "error", e.Err,
+		"ms", time.Since(began).Milliseconds(), "stdout", e.Stdout, "stderr", excerpt(stderr.Bytes()))
+	if err != nil {
+		return nil, e
+	}
+	return stdout.Bytes(), nil
+}
+
+func excerpt(b []byte) string {
+	if len(b) > debugExcerpt {
+		return string(b[:debugExcerpt]) + "…"
+	}
+	return string(b)
+}

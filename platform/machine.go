@@ -1,0 +1,347 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	fileLimit = 16 << 20         // bytes of one file; the largest that is read, a receipt, has about 100 KiB
+	fileTime  = 10 * time.Second // for one file operation: a dead network mount must not hang a check
+)
+
+// factsFrom is "sw_vers" in the black-box build of the Makefile and empty in every other: only the linker can set it.
+// It makes a Linux binary take the facts from /usr/bin/sw_vers, as on macOS.
+var factsFrom string
+
+// Machine is a Host whose files and tools are found through one function.
+type Machine struct {
+	resolve func(name string) (string, error)
+	facts   func() Facts
+	log     *slog.Logger
+}
+
+var _ Host = (*Machine)(nil)
+
+// At returns the machine whose absolute file and tool names resolve maps to where they really are. It exists for
+// tests; the product calls Local.
+func At(resolve func(name string) (string, error), facts func() Facts) *Machine {
+	return &Machine{resolve: resolve, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler)}
+}
+
+// Local returns the machine that lixfix runs on.
+func Local() *Machine {
+	m := &Machine{
+		resolve: func(name string) (string, error) { return name, nil },
+		log:     slog.New(slog.DiscardHandler),
+	}
+	m.facts = sync.OnceValue(func() Facts {
+		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}
+		if f.OS == Darwin || factsFrom == "sw_vers" {
+			m.swVers(&f)
+			return f
+		}
+		if data, err := m.ReadFile(context.Background(), "/etc/os-release"); err == nil {
+			osRelease(&f, data)
+		}
+		return f
+	})
+	return m
+}
+
+// SwVers reads the facts of a Mac through its sw_vers, starting from the given ones. Where sw_vers fails, the version
+// stays empty.
+func (m *Machine) SwVers(f Facts) Facts {
+	m.swVers(&f)
+	return f
+}
+
+func (m *Machine) swVers(f *Facts) {
+	out, err := m.Query(context.Background(), "/usr/bin/sw_vers")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		key, value, _ := strings.Cut(line, ":")
+		switch value = strings.TrimSpace(value); key {
+		case "ProductName":
+			f.Product = value
+		case "ProductVersion":
+			f.Version = value
+		case "BuildVersion":
+			f.Build = value
+		}
+	}
+	if f.Product == "macOS" || f.Product == "Mac OS X" {
+		f.OS = Darwin
+	}
+}
+
+// osRelease takes the names from os-release(5).
+func osRelease(f *Facts, data []byte) {
+	for line := range strings.Lines(string(data)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch value = strings.Trim(value, `"'`); key {
+		case "PRETTY_NAME":
+			f.Product = value
+		case "VERSION_ID":
+			f.Version = value
+		}
+	}
+}
+
+// SetLogger makes the machine log every tool call: arguments, exit status, milliseconds, the start of the output.
+func (m *Machine) SetLogger(log *slog.Logger) { m.log = log }
+
+// Facts describes the machine.
+func (m *Machine) Facts() Facts { return m.facts() }
+
+// StateDir is where journals are kept: /var/db/lixfix on macOS, /var/lib/lixfix elsewhere. It is not below /nix,
+// which may be what is broken.
+func (m *Machine) StateDir() string {
+	name := "/var/lib/lixfix"
+	if m.Facts().OS == Darwin {
+		name = "/var/db/lixfix"
+	}
+	// The parent is resolved and not the directory, so that a link in its place is seen as one and refused.
+	parent, err := m.resolve(filepath.Dir(name))
+	if err != nil {
+		return name
+	}
+	return filepath.Join(parent, filepath.Base(name))
+}
+
+// bound runs f, and gives up waiting for it when its time is over. A system call on a dead mount cannot be ended,
+// so f may go on; it must not write to anything that the caller still uses.
+func bound[T any](ctx context.Context, what, name string, f func() (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, fileTime)
+	defer cancel()
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		v, err := f()
+		done <- answer{v, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("%s %s: %w", what, name, context.Cause(ctx))
+	}
+}
+
+// parent resolves the directory of name and leaves its last component alone, for calls that must not follow a link.
+func (m *Machine) parent(name string) (string, error) {
+	dir, err := m.resolve(filepath.Dir(name))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(name)), nil
+}
+
+// Stat implements View.
+func (m *Machine) Stat(ctx context.Context, name string) (FileInfo, error) {
+	return bound(ctx, "stat", name, func() (FileInfo, error) {
+		file, err := m.parent(name)
+		if err != nil {
+			return FileInfo{}, err
+		}
+		return lstat(file, name)
+	})
+}
+
+func lstat(file, name string) (FileInfo, error) {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return FileInfo{}, renamed(err, name)
+	}
+	out := FileInfo{Mode: info.Mode(), Size: info.Size()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		out.UID, out.GID = int(sys.Uid), int(sys.Gid)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if out.Target, err = os.Readlink(file); err != nil {
+			return FileInfo{}, renamed(err, name)
+		}
+	}
+	return out, nil
+}
+
+// renamed gives an error of package os the name that the caller knows.
+func renamed(err error, name string) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return &fs.PathError{Op: p.Op, Path: name, Err: p.Err}
+	}
+	return err
+}
+
+// ReadFile implements View.
+func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
+	return bound(ctx, "read", name, func() ([]byte, error) {
+		file, err := m.resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		// Without O_NONBLOCK, opening a FIFO waits for a writer.
+		f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, renamed(err, name)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return nil, renamed(err, name)
+		}
+		if !info.Mode().IsRegular() {
+			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+		}
+		data, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+		if err != nil {
+			return nil, renamed(err, name)
+		}
+		if len(data) > fileLimit {
+			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+		}
+		return data, nil
+	})
+}
+
+// ReadDir implements View.
+func (m *Machine) ReadDir(ctx context.Context, name string) ([]string, error) {
+	return bound(ctx, "list", name, func() ([]string, error) {
+		dir, err := m.resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, renamed(err, name)
+		}
+		names := make([]string, len(entries))
+		for i, e := range entries {
+			names[i] = e.Name()
+		}
+		return names, nil
+	})
+}
+
+// Locked implements View.
+func (m *Machine) Locked(ctx context.Context, name string) (bool, error) {
+	return bound(ctx, "test the lock on", name, func() (bool, error) {
+		file, err := m.parent(name)
+		if err != nil {
+			return false, err
+		}
+		f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return false, renamed(err, name)
+		}
+		defer f.Close()
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("test the lock on %s: %w", name, err)
+		}
+		return false, nil
+	})
+}
+
+// Query implements View.
+func (m *Machine) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
+	if !readOnly(tool, args) {
+		return nil, fmt.Errorf("%s %s: %w", tool, strings.Join(args, " "), ErrReadOnly)
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryLimit)
+	defer cancel()
+	return m.execute(ctx, tool, args)
+}
+
+// Run implements Host.
+func (m *Machine) Run(ctx context.Context, tool string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	_, err := m.execute(ctx, tool, args)
+	return err
+}
+
+func (m *Machine) execute(ctx context.Context, tool string, args []string) ([]byte, error) {
+	file, err := m.resolve(tool)
+	if err != nil {
+		return nil, &ToolError{Tool: tool, Args: args, Err: err}
+	}
+	return execute(ctx, m.log, file, tool, args)
+}
+
+// Memo is a Host that remembers the answers to queries, so that a detector and a planner that ask the same spawn a
+// tool once. A Run of a tool makes it forget what that tool answered; so does a context of Fresh.
+type Memo struct {
+	Host
+	mu      sync.Mutex
+	answers map[string]*answer
+}
+
+type answer struct {
+	mu   sync.Mutex
+	data []byte
+	ok   bool
+}
+
+// NewMemo returns a Memo of h.
+func NewMemo(h Host) *Memo { return &Memo{Host: h, answers: map[string]*answer{}} }
+
+// Query implements View. Errors are not remembered. Callers share the answer and must not change it.
+func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
+	key := tool + "\x00" + strings.Join(args, "\x00")
+	m.mu.Lock()
+	a := m.answers[key]
+	if a == nil || isFresh(ctx) {
+		a = &answer{}
+		m.answers[key] = a
+	}
+	m.mu.Unlock()
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ok {
+		return a.data, nil
+	}
+	data, err := m.Host.Query(ctx, tool, args...)
+	if err != nil {
+		return nil, err
+	}
+	a.data, a.ok = data, true
+	return data, nil
+}
+
+// Run implements Host.
+func (m *Memo) Run(ctx context.Context, tool string, args ...string) error {
+	m.mu.Lock()
+	for _, key := range slices.Collect(maps.Keys(m.answers)) {
+		if strings.HasPrefix(key, tool+"\x00") {
+			delete(m.answers, key)
+		}
+	}
+	m.mu.Unlock()
+	return m.Host.Run(ctx, tool, args...)
+}

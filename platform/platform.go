@@ -1,0 +1,101 @@
+// Package platform is the machine that lixfix looks at and repairs: its files, its tools, its locks.
+//
+// A detector holds a View, which cannot change anything. Only a step of a plan is given a Host. The packages below
+// this one know one tool or one file format each.
+package platform
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+)
+
+// Operating systems, as Facts.OS names them.
+const (
+	Darwin = "darwin"
+	Linux  = "linux"
+)
+
+var (
+	// ErrReadOnly is returned by View.Query for a tool, or a form of its arguments, that is not known to leave the
+	// machine as it is.
+	ErrReadOnly = errors.New("not on the list of read-only tool calls")
+	// ErrTooLarge is returned where a file or the output of a tool is larger than lixfix is willing to read.
+	// Nothing of it is returned, because half of an answer would be taken for the whole.
+	ErrTooLarge = errors.New("larger than lixfix reads")
+	// ErrNotRegular is returned by ReadFile for anything that is not a regular file, so that a FIFO cannot hang it.
+	ErrNotRegular = errors.New("not a regular file")
+)
+
+// Facts describe the machine; they are read once.
+type Facts struct {
+	OS      string `json:"os"`                // Darwin or Linux
+	Product string `json:"product,omitempty"` // "macOS", "Debian GNU/Linux 12 (bookworm)"
+	Version string `json:"version,omitempty"` // "15.1", "12"; empty when it could not be read
+	Build   string `json:"build,omitempty"`   // "24B83"; macOS alone has it
+	Arch    string `json:"arch"`              // Go's name: "arm64", "amd64"
+	UID     int    `json:"-"`                 // effective user ID of lixfix
+}
+
+// Root reports whether lixfix runs as root.
+func (f Facts) Root() bool { return f.UID == 0 }
+
+// FileInfo is what lstat tells of a file.
+type FileInfo struct {
+	Mode   fs.FileMode
+	UID    int
+	GID    int
+	Size   int64
+	Target string // of a symbolic link, as it is written there
+}
+
+// Content is what a file is to hold, and who is to own it. Mode holds permission bits only.
+type Content struct {
+	Data []byte
+	Mode fs.FileMode
+	UID  int
+	GID  int
+}
+
+// View is the machine as a detector sees it: nothing in it changes the machine. Every call ends within a time limit
+// of its own, or earlier with its context. Names are absolute.
+type View interface {
+	Facts() Facts
+	// StateDir is the directory of the journals. It may not exist.
+	StateDir() string
+	// Stat describes name without following a link at its end. The error of a missing file wraps fs.ErrNotExist.
+	Stat(ctx context.Context, name string) (FileInfo, error)
+	// ReadFile returns the content of a regular file, following links. It fails with ErrTooLarge above 16 MiB, and
+	// with ErrNotRegular.
+	ReadFile(ctx context.Context, name string) ([]byte, error)
+	// ReadDir returns the names in a directory, sorted.
+	ReadDir(ctx context.Context, name string) ([]string, error)
+	// Locked reports whether somebody holds an exclusive flock(2) on name. It tries a shared lock for an instant, so
+	// it belongs into a repair and not into a check.
+	Locked(ctx context.Context, name string) (bool, error)
+	// Query runs a tool, named by its absolute path, in a form that is known to change nothing, and returns its
+	// standard output. The error is a *ToolError, or wraps ErrReadOnly.
+	Query(ctx context.Context, tool string, args ...string) ([]byte, error)
+}
+
+// Host is a View with the verbs that change the machine. Only the steps of a plan are given one.
+type Host interface {
+	View
+	// WriteFile replaces or creates name: written beside it, made durable, renamed over it. A kill leaves the old or
+	// the new content; it can also leave the file beside it, which Tidy removes.
+	WriteFile(ctx context.Context, name string, c Content) error
+	// Tidy removes what an interrupted WriteFile of name has left beside it.
+	Tidy(ctx context.Context, name string) error
+	// Remove removes a file, and makes that durable. A file that is not there is no error.
+	Remove(ctx context.Context, name string) error
+	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
+	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
+	Run(ctx context.Context, tool string, args ...string) error
+}
+
+type freshKey struct{}
+
+// Fresh returns a context whose queries are answered by the machine, even where a Memo remembers an answer.
+func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
+
+func isFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
