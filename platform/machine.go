@@ -53,8 +53,7 @@ func Local() *Machine {
 	m.facts = sync.OnceValue(func() Facts {
 		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}
 		if f.OS == Darwin || factsFrom == "sw_vers" {
-			m.swVers(&f)
-			return f
+			return m.SwVers(context.Background(), f)
 		}
 		if data, err := m.ReadFile(context.Background(), "/etc/os-release"); err == nil {
 			osRelease(&f, data)
@@ -66,15 +65,10 @@ func Local() *Machine {
 
 // SwVers reads the facts of a Mac through its sw_vers, starting from the given ones. Where sw_vers fails, the version
 // stays empty.
-func (m *Machine) SwVers(f Facts) Facts {
-	m.swVers(&f)
-	return f
-}
-
-func (m *Machine) swVers(f *Facts) {
-	out, err := m.Query(context.Background(), "/usr/bin/sw_vers")
+func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
+	out, err := m.Query(ctx, "/usr/bin/sw_vers")
 	if err != nil {
-		return
+		return f
 	}
 	for line := range strings.Lines(string(out)) {
 		key, value, _ := strings.Cut(line, ":")
@@ -90,6 +84,7 @@ func (m *Machine) swVers(f *Facts) {
 	if f.Product == "macOS" || f.Product == "Mac OS X" {
 		f.OS = Darwin
 	}
+	return f
 }
 
 // osRelease takes the names from os-release(5).

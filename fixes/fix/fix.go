@@ -4,6 +4,7 @@ package fix
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -103,6 +104,8 @@ type Request struct {
 	// Allowed reports whether the remedy of a finding may be part of the plan: safe ones always, risky ones when a
 	// person decides or accepted its ID.
 	Allowed func(findingID string, c Class) bool
+	// Random is the source of identifiers that the plan chooses.
+	Random io.Reader
 }
 
 // Doc is what "lixfix explain" says of a fix.

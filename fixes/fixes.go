@@ -1,0 +1,14 @@
+// Package fixes is the registry: the one list of the fixes that lixfix knows.
+package fixes
+
+import (
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/sequoia"
+)
+
+// All returns every fix, in the order in which "lixfix check" shows them.
+func All() []fix.Fix {
+	return []fix.Fix{
+		sequoia.New(),
+	}
+}

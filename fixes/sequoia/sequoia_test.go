@@ -1,0 +1,145 @@
+package sequoia_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/sequoia"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/platformtest"
+	"github.com/lixfix/lixfix/platform/platformtest/mac"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	platformtest.Clean()
+	os.Exit(code)
+}
+
+// settings are what "--move-existing-users" gives.
+func settings(move bool) fix.Settings {
+	if !move {
+		return nil
+	}
+	return fix.Settings{"move-existing-users": {Value: "true", Source: "flag"}}
+}
+
+func makePlan(t *testing.T, h platform.Host, s fix.Settings) (plan.Plan, error) {
+	t.Helper()
+	p, err := sequoia.New().Plan(t.Context(), h, fix.Request{
+		Settings: s, Random: rand.Reader,
+		Allowed: func(string, fix.Class) bool { return true },
+	})
+	p.Schema, p.Fix, p.ID = plan.Schema, "sequoia", "20260101-000000-sequoia-0000"
+	p.Host = h.Facts()
+	return p, err
+}
+
+// apply runs a plan as the program does, with a journal.
+func apply(t *testing.T, h platform.Host, p plan.Plan) error {
+	t.Helper()
+	d, err := journal.Lock(filepath.Join(t.TempDir(), "lixfix"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	j, err := d.Create(p, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	return plan.Driver{Host: h, Log: j}.Run(context.Background(), p)
+}
+
+func detect(t *testing.T, h platform.Host) []fix.Finding {
+	t.Helper()
+	f, err := sequoia.New().Detect(t.Context(), h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func describe(findings []fix.Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		b.WriteString(string(f.Status) + " " + f.ID + ": " + f.Summary + "\n")
+		for _, e := range f.Evidence {
+			b.WriteString("    " + e.Source + ": expected " + e.Expected + ", observed " + e.Observed + "\n")
+		}
+	}
+	return b.String()
+}
+
+// TestVariants detects and repairs every state of a host that is known.
+func TestVariants(t *testing.T) {
+	for _, v := range mac.Variants(8) {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			m, err := platformtest.Mac(root, mac.Options{Version: v.Version})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Seed(m); err != nil {
+				t.Fatal(err)
+			}
+			h := platform.NewMemo(platformtest.Host(root))
+			before := detect(t, h)
+			status := fix.Worst(before)
+			// Membership services of macOS go by the GUIDs, so a list that lacks a user's is mended as well.
+			broken := v.Want.Broken || v.Want.StaleGUIDs && !v.Want.NotApplicable
+			if v.Want.NotApplicable && (status == fix.Broken || status == fix.Unknown) || broken != (status == fix.Broken) {
+				t.Errorf("want broken %v, not applicable %v (%s), got:\n%s", broken, v.Want.NotApplicable, v.Doc, describe(before))
+			}
+			if low := slices.ContainsFunc(before, func(f fix.Finding) bool { return f.ID == "sequoia/uids-at-risk" }); v.Want.AtRisk && !low && !v.Want.Broken {
+				t.Errorf("users at risk: got:\n%s", describe(before))
+			}
+			for _, asked := range []bool{false, true} {
+				p, err := makePlan(t, h, settings(asked))
+				var refusal *fix.Refusal
+				switch {
+				case errors.As(err, &refusal):
+					if v.Want.Repairable {
+						t.Fatalf("refused: %v", err)
+					}
+					return
+				case err != nil:
+					t.Fatal(err)
+				}
+				if !asked && !broken && !p.Empty() {
+					if len(p.Entries) != 1 || p.Entries[0].Step.Kind() != "write-file" {
+						t.Errorf("nothing is broken, and the plan has %d steps", len(p.Entries))
+					}
+				}
+				err = apply(t, h, p)
+				if dscl.Refused(err) && !v.Want.Repairable {
+					return
+				}
+				if err != nil {
+					t.Fatalf("apply: %v", err)
+				}
+			}
+			if !v.Want.Repairable {
+				return
+			}
+			after := detect(t, h)
+			for _, f := range after {
+				if f.Status == fix.Broken || f.Status == fix.AtRisk && f.ID != "sequoia/receipt-unreadable" {
+					t.Errorf("after the repair:\n%s", describe(after))
+				}
+			}
+		})
+	}
+}

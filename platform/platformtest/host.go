@@ -1,0 +1,20 @@
+package platformtest
+
+import (
+	"context"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Host returns the simulated Mac below root as a host: every file and tool name is looked up there, absolute links
+// included, and lixfix is root on it. The facts come from its sw_vers.
+func Host(root string) *platform.Machine {
+	var m *platform.Machine
+	m = platform.At(
+		func(name string) (string, error) { return securejoin.SecureJoin(root, name) },
+		func() platform.Facts { return m.SwVers(context.Background(), platform.Facts{OS: platform.Darwin, Arch: "arm64"}) },
+	)
+	return m
+}
