@@ -263,7 +263,7 @@ func decodeArray(s string) (values []string, rest string, err error) {
 // valuesIn picks one attribute out of an encoded record without decoding the
 // rest, for rules that look at every record of the node.
 func valuesIn(data []byte, disk string) []string {
-	i := bytes.Index(data, []byte("\t<key>"+disk+"</key>\n"))
+	i := bytes.Index(data, []byte("\t<key>"+Escape(disk)+"</key>\n"))
 	if i < 0 {
 		return nil
 	}
