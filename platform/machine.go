@@ -34,6 +34,8 @@ type Machine struct {
 	resolve func(name string) (string, error)
 	facts   func() Facts
 	log     *slog.Logger
+	sockets func(context.Context) ([]Socket, error)
+	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
 }
 
 var _ Host = (*Machine)(nil)
@@ -44,11 +46,17 @@ func At(resolve func(name string) (string, error), facts func() Facts) *Machine 
 	return &Machine{resolve: resolve, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler)}
 }
 
+// SetSockets makes the machine answer Sockets with f. It exists for tests: a machine of At has no sockets of its own,
+// and no processes that could be sent a signal.
+func (m *Machine) SetSockets(f func(context.Context) ([]Socket, error)) { m.sockets = f }
+
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
 	m := &Machine{
 		resolve: func(name string) (string, error) { return name, nil },
 		log:     slog.New(slog.DiscardHandler),
+		sockets: kernelSockets,
+		signal:  signalProcess,
 	}
 	m.facts = sync.OnceValue(func() Facts {
 		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}
@@ -171,7 +179,7 @@ func lstat(file, name string) (FileInfo, error) {
 	}
 	out := FileInfo{Mode: info.Mode(), Size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		out.UID, out.GID = int(sys.Uid), int(sys.Gid)
+		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		if out.Target, err = os.Readlink(file); err != nil {

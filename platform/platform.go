@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 )
 
 // Operating systems, as Facts.OS names them.
@@ -25,6 +26,8 @@ var (
 	ErrTooLarge = errors.New("larger than lixfix reads")
 	// ErrNotRegular is returned by ReadFile for anything that is not a regular file, so that a FIFO cannot hang it.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrGone is returned by Signal for a process that has ended.
+	ErrGone = errors.New("the process has ended")
 )
 
 // Facts describe the machine; they are read once.
@@ -47,6 +50,7 @@ type FileInfo struct {
 	GID    int
 	Size   int64
 	Target string // of a symbolic link, as it is written there
+	Inode  uint64
 }
 
 // Content is what a file is to hold, and who is to own it. Mode holds permission bits only.
@@ -73,6 +77,14 @@ type View interface {
 	// Locked reports whether somebody holds an exclusive flock(2) on name. It tries a shared lock for an instant, so
 	// it belongs into a repair and not into a check.
 	Locked(ctx context.Context, name string) (bool, error)
+	// Burst runs f with a reader of many small files, such as those below /proc, within one time limit for all of
+	// them. After an error f may still be running, so nothing that it writes to may be used.
+	Burst(ctx context.Context, what string, f func(Files) error) error
+	// Sockets lists the Unix and TCP sockets of lixfix's network namespace. The error wraps errors.ErrUnsupported
+	// where the system has no way to ask.
+	Sockets(ctx context.Context) ([]Socket, error)
+	// Free returns how many bytes ordinary users can still write to the file system that holds name.
+	Free(ctx context.Context, name string) (uint64, error)
 	// Query runs a tool, named by its absolute path, in a form that is known to change nothing, and returns its
 	// standard output. The error is a *ToolError, or wraps ErrReadOnly.
 	Query(ctx context.Context, tool string, args ...string) ([]byte, error)
@@ -91,6 +103,16 @@ type Host interface {
 	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
 	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
 	Run(ctx context.Context, tool string, args ...string) error
+	// Signal sends a signal to a process, if it is still the one that p names. The error wraps ErrGone where it is
+	// not: another process that was given the same number is never sent anything.
+	Signal(ctx context.Context, p ProcessID, s syscall.Signal) error
+}
+
+// ProcessID names one process for good: the kernel gives numbers out again, but not with the same start.
+type ProcessID struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // ticks since boot on Linux, the "lstart" of ps on macOS
+	Boot  string `json:"boot,omitempty"`
 }
 
 type freshKey struct{}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+func kernelSockets(context.Context) ([]Socket, error) {
+	return nil, fmt.Errorf("list the sockets: %w", errors.ErrUnsupported)
+}
