@@ -114,16 +114,18 @@ var ErrSchema = errors.New("made by another version of lixfix")
 
 // kinds decodes a step of each kind.
 var kinds = map[string]func([]byte) (Step, error){
-	SetAttribute{}.Kind():  decode[SetAttribute],
-	CreateRecord{}.Kind():  decode[CreateRecord],
-	DeleteRecord{}.Kind():  decode[DeleteRecord],
-	WriteFile{}.Kind():     decode[WriteFile],
-	StopService{}.Kind():   decode[StopService],
-	StartService{}.Kind():  decode[StartService],
-	ProbeConsent{}.Kind():  decode[ProbeConsent],
-	RequireIdle{}.Kind():   decode[RequireIdle],
-	ReadBack{}.Kind():      decode[ReadBack],
-	FlushAccounts{}.Kind(): decode[FlushAccounts],
+	SetAttribute{}.Kind():    decode[SetAttribute],
+	CreateRecord{}.Kind():    decode[CreateRecord],
+	DeleteRecord{}.Kind():    decode[DeleteRecord],
+	WriteFile{}.Kind():       decode[WriteFile],
+	StopService{}.Kind():     decode[StopService],
+	StartService{}.Kind():    decode[StartService],
+	ProbeConsent{}.Kind():    decode[ProbeConsent],
+	RequireIdle{}.Kind():     decode[RequireIdle],
+	ReadBack{}.Kind():        decode[ReadBack],
+	FlushAccounts{}.Kind():   decode[FlushAccounts],
+	EndProcess{}.Kind():      decode[EndProcess],
+	ContinueProcess{}.Kind(): decode[ContinueProcess],
 }
 
 func decode[S Step](data []byte) (Step, error) {

@@ -1,0 +1,267 @@
+package stuck
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Role says what a process is to Nix.
+type Role string
+
+// Roles of processes.
+const (
+	Client   Role = "client"   // a command that a user runs
+	Listener Role = "listener" // the daemon that accepts connections
+	Worker   Role = "worker"   // the daemon's process for one client
+	Builder  Role = "builder"  // runs a derivation, or descends from what does
+	Hook     Role = "hook"     // hands builds to other machines
+	Pasta    Role = "pasta"    // gives the network to a fixed-output build
+	Helper   Role = "helper"   // any other child, such as ssh or git
+	Remote   Role = "remote"   // serves a client on another machine
+	Stranger Role = "stranger" // is no part of Nix and holds one of its locks
+	other    Role = ""
+)
+
+// commands are the programs that users start.
+var commands = []string{
+	"nix", "nix-build", "nix-shell", "nix-store", "nix-env", "nix-instantiate", "nix-collect-garbage", "nix-channel",
+	"nix-copy-closure", "nix-prefetch-url", "nix-hash", "nix-eval-jobs", "nix-fast-build", "lix",
+}
+
+func digits(s string) (int, bool) {
+	// The place for the number is padded, with NUL or with spaces.
+	n, err := strconv.Atoi(strings.Trim(s, " \x00"))
+	return n, err == nil && n > 0
+}
+
+// program returns the name under which a process was started.
+func (p *proc) program() string {
+	if len(p.argv) == 0 || p.argv[0] == "" {
+		return p.Name
+	}
+	return strings.TrimPrefix(path.Base(strings.TrimLeft(p.argv[0], "-")), ".")
+}
+
+func (p *proc) arg(i int) string {
+	if i < len(p.argv) {
+		return p.argv[i]
+	}
+	return ""
+}
+
+// classify says what every process is, and pairs workers with clients.
+func (s *snapshot) classify() {
+	var procs []*proc
+	for _, pid := range s.order {
+		if p := s.procs[pid]; p.deep && !p.gone {
+			procs = append(procs, p)
+		}
+	}
+	for _, p := range procs {
+		s.classifyDaemon(p)
+	}
+	for _, p := range procs {
+		if p.role != other {
+			continue
+		}
+		parent := s.procs[p.Parent]
+		name := p.program()
+		switch {
+		case name == "build-remote" || p.arg(0) == "build-remote" || slices.Contains(p.argv, "__build-remote") || p.Name == "build-remote":
+			p.role = Hook
+		case p.Name == "launch-builder":
+			p.role = Builder
+		case slices.Contains(commands, name) && len(p.argv) > 0 && (nixName(p.Name) || strings.HasPrefix(p.Name, "nix")):
+			if name == "nix-store" && slices.Contains(p.argv, "--serve") {
+				p.role = Remote
+				break
+			}
+			p.role = Client
+		case parent != nil && strings.HasPrefix(p.Name, "pasta"):
+			p.role = Pasta
+		}
+	}
+	// What descends from them, in the order of descent.
+	var descend func(p *proc, role Role)
+	descend = func(p *proc, role Role) {
+		for _, c := range p.children {
+			if c.gone {
+				continue
+			}
+			if c.role == Client && role == Builder {
+				// A Nix inside of a build is a client as well, and the build waits for it.
+				descend(c, Builder)
+				continue
+			}
+			if c.role != other {
+				continue
+			}
+			switch {
+			case role == Builder, role == Helper:
+				c.role = role
+			case p.role == Hook || p.role == Remote:
+				c.role = Helper
+			case c.Session == c.PID || c.State == 'Z' || s.builders[c.uid] != "":
+				// A builder leads a session of its own; git, ssh and a post-build-hook stay in that of their parent.
+				c.role = Builder
+			default:
+				c.role = Helper
+			}
+			descend(c, c.role)
+		}
+	}
+	for _, p := range procs {
+		switch p.role {
+		case Client, Worker, Hook, Remote:
+			descend(p, p.role)
+		case Builder:
+			descend(p, Builder)
+		}
+	}
+	for _, p := range procs {
+		if p.role != other {
+			continue
+		}
+		if s.builders[p.uid] != "" && p.uid != 0 {
+			p.role = Builder
+		} else if s.holdsAny(p) {
+			p.role = Stranger
+		}
+	}
+	s.pairUp(procs)
+}
+
+// classifyDaemon recognises listeners and workers.
+func (s *snapshot) classifyDaemon(p *proc) {
+	name := p.program()
+	if name != "nix-daemon" && name != "nix" && p.Name != "nix-daemon" {
+		return
+	}
+	isDaemon := name == "nix-daemon" || name == "nix" && p.arg(1) == "daemon"
+	if p.arg(1) == "--for" && len(p.argv) > 2 {
+		p.role = Worker
+		p.client, _ = digits(p.argv[2]) // it can be "unknown"
+		return
+	}
+	if n, ok := digits(p.arg(1)); ok {
+		p.role, p.client = Worker, n
+		return
+	}
+	if !isDaemon && p.Name != "nix-daemon" {
+		return
+	}
+	if slices.Contains(p.argv, "--stdio") {
+		p.role = Remote
+		return
+	}
+	// Started without arguments there is no room for the number, so a child of a daemon is taken for its worker.
+	if parent := s.procs[p.Parent]; parent != nil && parent.PID != p.PID && parent.deep &&
+		(parent.program() == "nix-daemon" || parent.Name == "nix-daemon") && parent.arg(1) != "--for" {
+		if _, ok := digits(parent.arg(1)); !ok {
+			p.role = Worker
+			return
+		}
+	}
+	p.role = Listener
+}
+
+// holdsAny reports whether the process holds a lock on a file of Nix, or one that a process of Nix waits for.
+func (s *snapshot) holdsAny(p *proc) bool {
+	for _, lf := range s.locks {
+		if s.kind(lf) == lockOther && len(lf.waiting) == 0 {
+			continue
+		}
+		for _, l := range lf.locks {
+			if l.PID == p.PID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pairUp finds the client of every worker.
+func (s *snapshot) pairUp(procs []*proc) {
+	owner := map[uint64]*proc{}
+	for _, p := range procs {
+		if p.role == Client || p.role == Hook || p.role == Helper || p.role == Builder {
+			for inode := range p.sockets {
+				owner[inode] = p
+			}
+		}
+	}
+	for _, w := range procs {
+		if w.role != Worker {
+			continue
+		}
+		s.pairOne(w, owner, procs)
+		if w.pair != nil && w.pair.role == Client && w.pair.pair == nil {
+			w.pair.pair = w
+			w.pair.pairedBy = w.pairedBy
+		}
+	}
+}
+
+func (s *snapshot) pairOne(w *proc, owner map[uint64]*proc, procs []*proc) {
+	// The sockets tell for certain, but whose they are only root may see.
+	connected, closed := false, false
+	for inode := range w.sockets {
+		sock, ok := s.sockets[inode]
+		if !ok || sock.TCP || !strings.HasSuffix(sock.Path, "/daemon-socket/socket") {
+			continue
+		}
+		if sock.State == platform.SocketListening {
+			continue
+		}
+		connected = true
+		if sock.Peer == 0 {
+			closed = true
+			continue
+		}
+		if c := owner[sock.Peer]; c != nil {
+			w.pair, w.pairedBy = c, "socket"
+			return
+		}
+	}
+	if w.client > 0 {
+		for _, c := range procs {
+			pid := c.PID
+			if n := c.status.NSPID; len(n) > 0 {
+				pid = n[len(n)-1]
+			}
+			if pid != w.client || c.role != Client && c.role != Hook && c.role != Builder && c.role != Helper {
+				continue
+			}
+			// The number is the one in the worker's PID namespace, and it can have been given out again since.
+			if c.Start <= w.Start && sameNamespace(c, w) {
+				w.pair, w.pairedBy = c, "argument"
+				return
+			}
+		}
+		if p := s.procs[w.client]; p != nil && !p.gone && p.Start <= w.Start && (w.ns == "" || w.ns == s.self) {
+			// Not a command of Nix by its name: a program that uses Nix's library.
+			w.pair, w.pairedBy = p, "argument"
+			return
+		}
+	}
+	outside := w.ns != "" && s.self != "" && w.ns != s.self || len(w.status.NSPID) > 1
+	w.orphan = closed || w.client > 0 && !connected && !outside && !s.hides("other-users")
+	if connected && !closed {
+		w.orphan = false
+	}
+}
+
+func (s *snapshot) hides(id string) bool {
+	return slices.ContainsFunc(s.limits, func(l Limit) bool { return l.ID == id })
+}
+
+func sameNamespace(a, b *proc) bool {
+	if a.ns != "" && b.ns != "" {
+		return a.ns == b.ns
+	}
+	return len(a.status.NSPID) == len(b.status.NSPID)
+}

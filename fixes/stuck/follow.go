@@ -1,0 +1,158 @@
+package stuck
+
+import (
+	"slices"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+)
+
+// outcome is where a chain of processes that wait for each other ends.
+type outcome struct {
+	start  *proc
+	path   []*proc // from the start to the root
+	ids    []string
+	waits  []wait
+	sure   Certainty
+	root   *proc
+	reason reason    // of the root
+	lock   *lockFile // the first on the way
+	holder *proc     // of that lock
+	cycle  []*proc
+}
+
+func (o *outcome) lockPath() string {
+	if o.lock == nil {
+		return ""
+	}
+	if o.lock.path == "" {
+		return "a lock on the file " + o.lock.file.String()
+	}
+	return o.lock.path
+}
+
+// id names the situation: what is wrong at the end of the chain if something is, else why it has to wait.
+func (o *outcome) id() string {
+	if o.cycle != nil {
+		polls := 0
+		for _, w := range o.waits {
+			if w.kind == EdgePoll || w.kind == EdgeGuess {
+				polls++
+			}
+		}
+		if polls == len(o.waits) {
+			return idHoldAndWait
+		}
+		return idDeadlock
+	}
+	if len(o.ids) == 0 {
+		return idUnknown
+	}
+	first, last := o.ids[0], o.ids[len(o.ids)-1]
+	switch last {
+	case idWorkerOrphaned:
+		if len(o.ids) > 1 && (first == idWaitsOutput || first == idWaitsStorePath) {
+			return idHolderOrphaned
+		}
+		return last
+	case idClientStopped, idWorkerStopped:
+		if slices.Contains(o.ids, idSQLiteBusy) {
+			return idSQLiteBusy
+		}
+		return last
+	case idRemoteBuilder, idAsksPassword, idNetworkLost, idStalled:
+		return last
+	}
+	if rows(last).status == fix.Broken {
+		return last
+	}
+	// A build that is only silent is a reason to look at it, and to its own command; who waits for it waits for a build.
+	if last == idUnknown && len(o.ids) > 1 || last == idBuilderSilent || last == idHelper || severityOf(first) >= severityOf(last) {
+		return first
+	}
+	return last
+}
+
+// status is that of the situation; a stopped process that holds the database is worse than a busy one.
+func (o *outcome) status() fix.Status {
+	id := o.id()
+	if id == idSQLiteBusy && o.root != nil && o.root.stopped() {
+		return fix.Broken
+	}
+	return rows(id).status
+}
+
+const maxSteps = 20000 // of one search; queues of thousands were seen, rings of rings were not
+
+type walker struct {
+	*snapshot
+	reasons map[*proc]reason
+	steps   int
+}
+
+func (w *walker) reason(p *proc) reason {
+	if r, ok := w.reasons[p]; ok {
+		return r
+	}
+	r := w.explain(p)
+	w.reasons[p] = r
+	return r
+}
+
+// follow goes from a process to what it waits for, and from there on.
+func (w *walker) follow(start *proc) *outcome {
+	w.steps = 0
+	o := w.from(start, nil)
+	o.start = start
+	return o
+}
+
+func (w *walker) from(p *proc, path []*proc) *outcome {
+	w.steps++
+	r := w.reason(p)
+	leaf := &outcome{path: append(slices.Clone(path), p), sure: r.sure, root: p, reason: r}
+	if r.id != "" {
+		leaf.ids = []string{r.id}
+	}
+	var best *outcome
+	for _, next := range r.waits {
+		targets := []*proc{next.proc}
+		if next.lock != nil {
+			targets = nil
+			for _, pid := range next.lock.holders() {
+				targets = append(targets, w.procs[pid])
+			}
+		}
+		for _, t := range targets {
+			var o *outcome
+			switch {
+			case t == nil || w.steps > maxSteps || len(path) > 64:
+				o = &outcome{path: leaf.path, sure: r.sure, root: p, reason: r}
+			case t == p:
+				continue
+			case slices.Contains(leaf.path, t):
+				cycle := leaf.path[slices.Index(leaf.path, t):]
+				o = &outcome{path: leaf.path, sure: Certain, root: t, reason: w.reason(t), cycle: cycle}
+			default:
+				o = w.from(t, leaf.path)
+			}
+			o.sure = weaker(o.sure, weaker(next.sure, r.sure))
+			// Inside of a ring, only what is part of it counts.
+			if o.cycle == nil || slices.Contains(o.cycle, p) {
+				o.waits = append([]wait{next}, o.waits...)
+			}
+			if r.id != "" {
+				o.ids = append([]string{r.id}, o.ids...)
+			}
+			if next.lock != nil {
+				o.lock, o.holder = next.lock, t
+			}
+			if best == nil || r.any == (severityOf(o.id()) < severityOf(best.id())) && severityOf(o.id()) != severityOf(best.id()) {
+				best = o
+			}
+		}
+	}
+	if best == nil {
+		return leaf
+	}
+	return best
+}

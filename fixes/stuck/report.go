@@ -1,0 +1,421 @@
+package stuck
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Options say what to look at.
+type Options struct {
+	Gap      time.Duration // between the samples; 0 for 400 ms
+	PID      int           // of the one invocation to explain: its client, worker or builder; 0 for all
+	StoreDir string        // "" for /nix/store
+	StateDir string        // "" for /nix/var/nix
+	Group    string        // of the build users; "" for nixbld
+}
+
+func (o Options) store() string {
+	if o.StoreDir != "" {
+		return o.StoreDir
+	}
+	return "/nix/store"
+}
+
+func (o Options) state() string {
+	if o.StateDir != "" {
+		return o.StateDir
+	}
+	return "/nix/var/nix"
+}
+
+// Schema is the version of a Report's JSON form.
+const Schema = 1
+
+// Report is what was seen, and what it means.
+type Report struct {
+	Schema    int         `json:"schema"`
+	Diagnoses []Diagnosis `json:"diagnoses"` // the worst first; one per invocation
+	Processes []Process   `json:"processes"` // that take part
+	Locks     []Lock      `json:"locks"`
+	Edges     []Edge      `json:"edges"`
+	Limits    []Limit     `json:"limits,omitempty"` // what could not be seen
+	GapMS     int64       `json:"gap_ms"`           // between the samples
+}
+
+// Diagnosis explains one invocation.
+type Diagnosis struct {
+	ID        string     `json:"id"` // "stuck/waits-for-output-lock"
+	Status    fix.Status `json:"status"`
+	Certainty Certainty  `json:"certainty"`
+	Sentence  string     `json:"sentence"` // without a full stop
+	Advice    string     `json:"advice,omitempty"`
+	Subject   string     `json:"subject,omitempty"` // the node of the invocation
+	Root      string     `json:"root,omitempty"`    // the node that everything waits for
+	Chain     []string   `json:"chain,omitempty"`   // nodes, from the subject to the root
+	Cycle     []string   `json:"cycle,omitempty"`   // nodes of a ring
+	Causes    []string   `json:"causes,omitempty"`  // situations on the way, the nearest first
+	Actions   []Action   `json:"actions,omitempty"`
+}
+
+// Action is something that lixfix may do, when a person decides so.
+type Action struct {
+	Kind  string `json:"kind"` // "end" or "continue"
+	PID   int    `json:"pid"`
+	Start string `json:"start"`
+	What  string `json:"what"`
+	Costs string `json:"costs"` // what is lost
+	Kill  bool   `json:"kill,omitempty"`
+	// Named actions are taken only for a process that the user names with --end.
+	Named bool `json:"named,omitempty"`
+}
+
+// Process is a node of the graph.
+type Process struct {
+	Node    string   `json:"node"` // "process:3510"
+	PID     int      `json:"pid"`
+	Start   string   `json:"start"`
+	Parent  int      `json:"parent"`
+	Role    Role     `json:"role"`
+	Title   string   `json:"title"`
+	Text    string   `json:"text"` // what it does
+	Command []string `json:"command"`
+	UID     int      `json:"uid"`
+	User    string   `json:"user"`
+	State   string   `json:"state"`
+	Seconds int64    `json:"seconds"` // how long it has been there
+	CPU     float64  `json:"cpu"`     // share of a processor
+	Moved   uint64   `json:"moved"`   // bytes between the samples
+	RSSKiB  int64    `json:"rss_kib"`
+	Client  int      `json:"client,omitempty"` // of a worker
+	Threads []Thread `json:"threads"`
+	Blocked string   `json:"blocked_signals"`
+	Pending string   `json:"pending_signals"`
+	Hidden  []string `json:"hidden,omitempty"` // what could not be read
+}
+
+// Thread is a thread of a process.
+type Thread struct {
+	ID      int    `json:"id"`
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Syscall int64  `json:"syscall"` // -1 for none or unknown
+	Channel string `json:"channel,omitempty"`
+}
+
+// Lock is a node of the graph.
+type Lock struct {
+	Node    string `json:"node"` // "lock:/nix/var/nix/gc.lock"
+	Path    string `json:"path"`
+	File    string `json:"file"`  // device and inode
+	Exact   bool   `json:"exact"` // the path was read from an open file
+	Holders []int  `json:"holders"`
+	Waiters []int  `json:"waiters,omitempty"` // in the kernel's queue
+}
+
+// Edge says that one node waits for another, or that a lock is held by a process.
+type Edge struct {
+	From      string    `json:"from"`
+	To        string    `json:"to"`
+	Kind      EdgeKind  `json:"kind"`
+	Certainty Certainty `json:"certainty"`
+}
+
+// Limit is something that could not be seen.
+type Limit struct {
+	ID        string `json:"id"`
+	What      string `json:"what"`
+	NeedsRoot bool   `json:"needs_root,omitempty"`
+	Command   string `json:"command,omitempty"` // that would
+}
+
+// Look reads the host and explains what every invocation waits for.
+func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
+	if v.Facts().OS != platform.Linux {
+		return lookWithTools(ctx, v, opts)
+	}
+	s, err := collect(ctx, v, opts)
+	if err != nil {
+		return nil, err
+	}
+	return s.report(opts), nil
+}
+
+func node(p *proc) string { return "process:" + strconv.Itoa(p.PID) }
+
+func (lf *lockFile) node() string {
+	if lf.path == "" {
+		return "lock:" + lf.file.String()
+	}
+	return "lock:" + lf.path
+}
+
+// report explains every invocation of a snapshot.
+func (s *snapshot) report(opts Options) *Report {
+	w := &walker{snapshot: s, reasons: map[*proc]reason{}}
+	r := &Report{Schema: Schema, GapMS: s.gap.Milliseconds()}
+	for _, l := range s.limits {
+		if l.NeedsRoot {
+			l.Command = "sudo lixfix check stuck"
+		}
+		r.Limits = append(r.Limits, l)
+	}
+	g := &graph{w: w, report: r, nodes: map[string]bool{}, edges: map[Edge]bool{}}
+	reached := map[*proc]bool{}
+	var diagnoses []*outcome
+	for _, p := range s.subjects() {
+		o := w.follow(p)
+		for _, q := range o.path {
+			if q != p {
+				reached[q] = true
+			}
+		}
+		diagnoses = append(diagnoses, o)
+	}
+	for _, pid := range s.order {
+		p := s.procs[pid]
+		if reached[p] || !p.deep || p.gone {
+			continue
+		}
+		switch {
+		case p.role == Worker && (p.orphan || p.pair == nil || p.pair.role == other):
+			diagnoses = append(diagnoses, w.follow(p))
+			for _, q := range diagnoses[len(diagnoses)-1].path {
+				reached[q] = true
+			}
+		case p.role == Listener && p.stopped(), p.role == Remote:
+			diagnoses = append(diagnoses, w.follow(p))
+		}
+	}
+	diagnoses = append(diagnoses, s.leaked(w, reached)...)
+	diagnoses = append(diagnoses, s.deserted()...)
+	if s.dotfile != "" && !s.databaseOpen() {
+		diagnoses = append(diagnoses, &outcome{ids: []string{idSQLiteDotfile}, sure: Likely})
+	}
+	if s.full() != "" && len(diagnoses) > 0 {
+		diagnoses = append(diagnoses, &outcome{ids: []string{idDiskFull}, sure: Likely})
+	}
+	for _, o := range diagnoses {
+		if opts.PID != 0 && !o.concerns(opts.PID) {
+			continue
+		}
+		r.Diagnoses = append(r.Diagnoses, s.diagnosis(o))
+		if o.start != nil {
+			g.add(o.start)
+		}
+		for _, p := range o.path {
+			g.add(p)
+		}
+	}
+	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return severities[b.Status] - severities[a.Status] })
+	slices.SortFunc(r.Processes, func(a, b Process) int { return a.PID - b.PID })
+	if len(r.Diagnoses) == 0 {
+		d := Diagnosis{ID: "stuck/" + idNothing, Status: fix.OK, Certainty: Certain, Sentence: s.sentence(idNothing, &outcome{})}
+		switch {
+		case opts.PID != 0 && s.procs[opts.PID] == nil:
+			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
+		case opts.PID != 0:
+			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
+		case s.hides("pid-namespace"):
+			d.Sentence += " that can be seen from here"
+		}
+		r.Diagnoses = append(r.Diagnoses, d)
+	}
+	return r
+}
+
+// concerns reports whether a process is part of what an outcome explains.
+func (o *outcome) concerns(pid int) bool {
+	return slices.ContainsFunc(o.path, func(p *proc) bool { return p.PID == pid })
+}
+
+// subjects are the invocations: commands of users, not those that run inside of a build.
+func (s *snapshot) subjects() []*proc {
+	var list []*proc
+	for _, pid := range s.order {
+		p := s.procs[pid]
+		if p.role != Client || p.gone || p.State == 'Z' {
+			continue
+		}
+		inside := false
+		for q, n := s.procs[p.Parent], 0; q != nil && n < 64 && q.PID != q.Parent; q, n = s.procs[q.Parent], n+1 {
+			if q.role == Builder || q.role == Client {
+				inside = true
+			}
+		}
+		if !inside {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// leaked finds processes of build users that belong to no build.
+func (s *snapshot) leaked(w *walker, reached map[*proc]bool) []*outcome {
+	var list []*outcome
+	for _, pid := range s.order {
+		p := s.procs[pid]
+		if s.builders[p.uid] == "" || p.uid == 0 || p.gone || p.State == 'Z' || reached[p] || p.role != Builder {
+			continue
+		}
+		parent := s.procs[p.Parent]
+		if parent != nil && parent.role != other && parent.role != Stranger {
+			continue
+		}
+		taken := false
+		for _, lf := range s.locks {
+			taken = taken || s.kind(lf) == lockUser && strings.HasSuffix(lf.path, "/"+strconv.Itoa(p.uid)) && len(lf.locks) > 0
+		}
+		if taken {
+			continue
+		}
+		list = append(list, &outcome{start: p, path: []*proc{p}, ids: []string{idUserLeaked}, sure: Certain, root: p, reason: w.reason(p)})
+	}
+	return list
+}
+
+// deserted finds workers whose daemon is gone while their client still waits.
+func (s *snapshot) deserted() []*outcome {
+	var list []*outcome
+	for _, pid := range s.order {
+		p := s.procs[pid]
+		if p.role != Worker || p.orphan || p.gone || p.pair == nil || p.client == 0 {
+			continue
+		}
+		// A worker of a socket unit is a child of systemd from the start; its number is padded with spaces.
+		if p.arg(1) == "--for" && strings.HasSuffix(p.arg(2), " ") {
+			continue
+		}
+		if parent := s.procs[p.Parent]; parent != nil && parent.role != Listener && (p.Parent == 1 || parent.role == other && !parent.deep) {
+			list = append(list, &outcome{start: p, path: []*proc{p}, ids: []string{idNoListener}, sure: Certain, root: p})
+		}
+	}
+	return list
+}
+
+// databaseOpen reports whether anybody has the database of a store open.
+func (s *snapshot) databaseOpen() bool {
+	for _, p := range s.procs {
+		for _, target := range p.fds {
+			if strings.HasSuffix(target, "/db/db.sqlite") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *snapshot) diagnosis(o *outcome) Diagnosis {
+	id := o.id()
+	d := Diagnosis{
+		ID: "stuck/" + id, Status: o.status(), Certainty: o.sure, Sentence: s.sentence(id, o), Advice: rows(id).advice,
+		Actions: s.actions(id, o),
+	}
+	for _, id := range o.ids {
+		d.Causes = append(d.Causes, "stuck/"+id)
+	}
+	if o.start != nil {
+		d.Subject = node(o.start)
+	}
+	if o.root != nil {
+		d.Root = node(o.root)
+	}
+	for i, p := range o.path {
+		d.Chain = append(d.Chain, node(p))
+		if o.cycle == nil && i < len(o.waits) && o.waits[i].lock != nil {
+			d.Chain = append(d.Chain, o.waits[i].lock.node())
+		}
+	}
+	for _, p := range o.cycle {
+		d.Cycle = append(d.Cycle, node(p))
+	}
+	return d
+}
+
+// graph gathers what the diagnoses refer to.
+type graph struct {
+	w      *walker
+	report *Report
+	nodes  map[string]bool
+	edges  map[Edge]bool
+}
+
+func (g *graph) edge(e Edge) {
+	if !g.edges[e] {
+		g.edges[e] = true
+		g.report.Edges = append(g.report.Edges, e)
+	}
+}
+
+// add adds a process and everything that it waits for.
+func (g *graph) add(p *proc) {
+	if p == nil || g.nodes[node(p)] {
+		return
+	}
+	g.nodes[node(p)] = true
+	r := g.w.reason(p)
+	g.report.Processes = append(g.report.Processes, g.w.process(p, r))
+	for _, next := range r.waits {
+		if next.proc != nil {
+			g.edge(Edge{From: node(p), To: node(next.proc), Kind: next.kind, Certainty: next.sure})
+			g.add(next.proc)
+			continue
+		}
+		lf := next.lock
+		g.edge(Edge{From: node(p), To: lf.node(), Kind: next.kind, Certainty: next.sure})
+		if g.nodes[lf.node()] {
+			continue
+		}
+		g.nodes[lf.node()] = true
+		l := Lock{Node: lf.node(), Path: lf.path, File: lf.file.String(), Exact: lf.exact, Holders: lf.holders()}
+		for _, line := range lf.waiting {
+			l.Waiters = append(l.Waiters, line.PID)
+		}
+		g.report.Locks = append(g.report.Locks, l)
+		for _, pid := range l.Holders {
+			if h := g.w.procs[pid]; h != nil {
+				g.edge(Edge{From: lf.node(), To: node(h), Kind: EdgeHeld, Certainty: Certain})
+				g.add(h)
+			}
+		}
+	}
+	// A worker without its client is half of the picture.
+	if p.role == Worker && p.pair != nil && p.pair.role == Client {
+		g.add(p.pair)
+	}
+}
+
+func (s *snapshot) process(p *proc, r reason) Process {
+	out := Process{
+		Node: node(p), PID: p.PID, Start: strconv.FormatUint(p.Start, 10), Parent: p.Parent, Role: p.role, Title: s.title(p), Text: r.text,
+		UID: p.uid, User: s.user(p.uid), State: string(rune(p.State)), Seconds: int64(s.age(p).Seconds()), CPU: s.share(p), Moved: p.moved(),
+		RSSKiB: p.status.RSSKiB, Blocked: fmt.Sprintf("%016x", p.status.Blocked), Pending: fmt.Sprintf("%016x", p.status.Pending),
+	}
+	if p.second.ok {
+		out.State = string(rune(p.second.state))
+	}
+	if p.role == Worker && p.pair != nil {
+		out.Client = p.pair.PID
+	}
+	for _, a := range p.argv {
+		out.Command = append(out.Command, plain(a))
+	}
+	for _, t := range p.second.threads {
+		th := Thread{ID: t.id, Name: plain(t.name), State: string(rune(t.state)), Syscall: -1, Channel: plain(t.wchan)}
+		if t.call.Known {
+			th.Syscall = t.call.N
+		}
+		out.Threads = append(out.Threads, th)
+	}
+	for key := range p.hidden {
+		out.Hidden = append(out.Hidden, key)
+	}
+	slices.Sort(out.Hidden)
+	return out
+}

@@ -1,0 +1,137 @@
+package stuck
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const column = 38 // characters of the right column of the tree
+
+// clip shortens s to n characters.
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// middle shortens s to n characters by leaving out its middle.
+func middle(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n || n < 3 {
+		return s
+	}
+	head := (n - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}
+
+// plain makes text of the host fit to print: what a process calls itself can hold escape sequences.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// shortPath shortens the hash of a store path to eight characters.
+func shortPath(name string) string {
+	name = plain(name)
+	dir, base := path.Split(name)
+	trimmed := strings.TrimSuffix(base, ".lock")
+	if isStoreLock(trimmed + ".lock") {
+		return dir + base[:8] + "…" + base[32:]
+	}
+	return name
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		return fmt.Sprintf("%d %ses", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// seconds writes a time as people say it.
+func seconds(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func bytesText(n uint64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+func (s *snapshot) user(uid int) string {
+	if name := s.users[uid]; name != "" {
+		return plain(name)
+	}
+	return fmt.Sprintf("user ID %d", uid)
+}
+
+// title names a process in the tree.
+func (s *snapshot) title(p *proc) string {
+	if p == nil {
+		return "a process that cannot be seen"
+	}
+	name := clip(plain(p.program()), 24)
+	switch p.role {
+	case Worker:
+		return fmt.Sprintf("worker %d", p.PID)
+	case Listener:
+		return fmt.Sprintf("daemon %d", p.PID)
+	case Builder:
+		if p.Name == "" {
+			name = "builder"
+		}
+		return fmt.Sprintf("builder %d %s (%s)", p.PID, clip(plain(p.Name), 15), s.user(p.uid))
+	case Client:
+		return fmt.Sprintf("%s %d (%s, %s)", name, p.PID, s.user(p.uid), seconds(s.age(p)))
+	case Hook:
+		return fmt.Sprintf("build hook %d", p.PID)
+	case Remote:
+		return fmt.Sprintf("server for another machine %d", p.PID)
+	}
+	return fmt.Sprintf("%s %d (%s)", name, p.PID, s.user(p.uid))
+}
+
+// describe names a process in a sentence.
+func (s *snapshot) describe(p *proc) string {
+	if p == nil {
+		return "a process that cannot be seen"
+	}
+	t := s.title(p)
+	if p.role == Worker && p.pair != nil {
+		t += " for " + s.title(p.pair)
+	}
+	return t
+}
+
+// owner names the client behind a worker, which is what people know.
+func (s *snapshot) owner(p *proc) string {
+	if p != nil && p.role == Worker && p.pair != nil {
+		return s.title(p.pair)
+	}
+	return s.describe(p)
+}
