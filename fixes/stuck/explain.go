@@ -361,7 +361,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 			continue
 		}
 		all = append(all, lf)
-		if slices.Contains(p.roots, strings.TrimSuffix(lf.path, ".lock")) {
+		if slices.Contains(p.roots, strings.TrimSuffix(path.Base(lf.path), ".lock")) {
 			want = append(want, lf)
 		}
 	}

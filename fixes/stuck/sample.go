@@ -58,7 +58,7 @@ type proc struct {
 	sockets  map[uint64]int // inode → file descriptor
 	held     []proclocks.Lock
 	paths    map[proclocks.File]string
-	roots    []string // the store paths that it has protected from the garbage collector
+	roots    []string // names of the store paths that it has protected from the garbage collector
 	first    sample
 	second   sample
 	gone     bool            // ended while it was read
@@ -840,9 +840,10 @@ func (c *collector) temproots(ctx context.Context) {
 			continue
 		}
 		name := ""
-		for _, target := range p.fds {
+		for fd, target := range p.fds {
 			if strings.Contains(target, "/temproots/") {
-				name = target
+				// Through the process, because the daemon can see another tree of files than lixfix.
+				name = procfs.Dir(pid) + "/fd/" + strconv.Itoa(fd)
 			}
 		}
 		if name == "" {
@@ -856,7 +857,7 @@ func (c *collector) temproots(ctx context.Context) {
 			}
 			for root := range strings.SplitSeq(string(data), "\x00") {
 				if root != "" {
-					roots = append(roots, root)
+					roots = append(roots, path.Base(root))
 				}
 			}
 			return nil

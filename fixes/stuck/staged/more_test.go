@@ -1,0 +1,98 @@
+package staged_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/proclocks"
+)
+
+// holds reports whether a process holds a lock on a file.
+func holds(locks []byte, pid int, name string) bool {
+	var st syscall.Stat_t
+	if syscall.Stat(name, &st) != nil {
+		return false
+	}
+	list, _ := proclocks.Parse(locks)
+	for _, l := range list {
+		if l.PID == pid && l.File.Inode == st.Ino && l.Write {
+			return true
+		}
+	}
+	return false
+}
+
+// writes reports whether a process holds the byte that writers of a database lock.
+func writes(locks []byte, pid int) bool {
+	list, _ := proclocks.Parse(locks)
+	for _, l := range list {
+		if l.PID == pid && l.Write && l.Start == 120 {
+			return true
+		}
+	}
+	return false
+}
+
+func containsArrow(locks []byte) bool { return bytes.Contains(locks, []byte("->")) }
+
+// has reports whether a diagnosis is there, without failing where it is not.
+func (s *site) has(r *stuck.Report, subject int, id string) bool {
+	for _, d := range r.Diagnoses {
+		if d.Subject == fmt.Sprintf("process:%d", subject) && d.ID == "stuck/"+id {
+			return true
+		}
+	}
+	return false
+}
+
+// marks is a log of a plan that lasts as long as the plan.
+type marks []plan.Mark
+
+func (m marks) Marks() []plan.Mark { return m }
+
+func (m marks) Set(i int, mark plan.Mark, _ string) error {
+	m[i] = mark
+	return nil
+}
+
+// repair plans and applies, and compares the kinds of the steps.
+func (s *site) repair(end, kinds string) {
+	ctx := context.Background()
+	set := fix.Settings{}
+	if end != "" {
+		set["end"] = fix.Setting{Value: end, Source: "flag"}
+	}
+	host := platform.Local()
+	// What a plain --yes allows must never end a process.
+	p, err := stuck.New().Plan(ctx, host, fix.Request{Allowed: func(_ string, c fix.Class) bool { return c == fix.Safe }})
+	if err != nil || !p.Empty() {
+		s.fail("a plan without consent has %d steps, error %v", len(p.Entries), err)
+	}
+	p, err = stuck.New().Plan(ctx, host, fix.Request{Settings: set, Allowed: func(string, fix.Class) bool { return true }})
+	if err != nil {
+		s.fail("plan: %v", err)
+		return
+	}
+	var got []string
+	for _, e := range p.Entries {
+		got = append(got, e.Step.Kind())
+	}
+	if strings.Join(got, " ") != kinds {
+		s.fail("plan: want %q, got %q\n%s", kinds, got, ps())
+	}
+	if err := (plan.Driver{Host: host, Log: make(marks, len(p.Entries))}).Run(ctx, p); err != nil {
+		s.fail("apply: %v\n%s", err, ps())
+	}
+	for _, e := range p.Entries {
+		s.seen = append(s.seen, "applied: "+e.Step.String())
+	}
+	_ = os.Stdout.Sync()
+}

@@ -1,0 +1,357 @@
+package staged_test
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// scene is a situation to recognise.
+type scene struct {
+	name string
+	doc  string
+	play func(s *site)
+}
+
+const (
+	sleeper = "echo started; /bin/sleep 300; echo done > $out"
+	spinner = "echo started; while :; do :; done"
+	asleep  = `^/bin/sleep 300`
+)
+
+var scenes = []scene{
+	{"nothing", "no Nix is running", func(s *site) {
+		s.expect(s.look("root"), want{who: "root", id: "nothing-running", status: "ok"})
+		s.daemon()
+		s.expect(s.look("alice"), want{who: "alice", id: "nothing-running", status: "ok"})
+	}},
+	{"silent-builder", "a build that sleeps", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder", status: "at-risk"})
+		}
+	}},
+	{"busy-builder", "a build that spins", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("spin", spinner))
+		s.builds(1, `while :; do`)
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-busy", chain: "nix-build worker builder", status: "ok"})
+		}
+	}},
+	{"same-output", "three clients for one output", func(s *site) {
+		s.daemon()
+		e := s.expr("slow-a", sleeper)
+		s.build("first", "alice", e)
+		s.builds(1, asleep)
+		second := s.build("second", "bob", e)
+		s.says("second", "waiting for lock")
+		third := s.build("third", "bob", e)
+		s.says("third", "waiting for lock")
+		for _, c := range []int{second.Process.Pid, third.Process.Pid} {
+			for _, who := range []string{"root", "bob", "carol"} {
+				s.expect(s.look(who), want{who: who, subject: c, id: "waits-for-output-lock", chain: "", status: "ok"})
+			}
+			s.expect(s.look("root"), want{who: "root", subject: c, id: "waits-for-output-lock", chain: s.labels[c] + " worker [slow-a] worker builder", status: "ok"})
+		}
+	}},
+	{"chain-of-three", "a build waits for a build whose builder waits for a build", func(s *site) {
+		local := []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}
+		a := s.expr("slow-a", sleeper)
+		s.start("first", "root", local, "nix-build", "--no-out-link", a)
+		s.builds(1, asleep)
+		drv, err := os.ReadFile("/dev/null")
+		_, _ = drv, err
+		inner := `echo started; export HOME=/root NIX_REMOTE=local; /usr/bin/nix-build --option build-users-group "" --no-out-link /tmp/slow-a.nix; echo done > $out`
+		b := s.expr("outer-b", inner)
+		s.start("second", "root", local, "nix-build", "--no-out-link", b)
+		s.builds(1, `^/usr/bin/nix-build`)
+		s.until("the inner command to wait", func() bool {
+			data, _ := os.ReadFile("/tmp/out.second")
+			return len(data) > 0 && len(running(`^/usr/bin/nix-build`)) == 1
+		})
+		s.polls(running(`^/usr/bin/nix-build`)[0])
+		third := s.start("third", "root", local, "nix-build", "--no-out-link", b)
+		s.says("third", "waiting for lock")
+		s.polls(third.Process.Pid)
+		s.expect(s.look("root"), want{
+			who: "root", subject: third.Process.Pid, id: "waits-for-output-lock",
+			chain: "third [outer-b] second builder client [slow-a] first builder", status: "ok",
+		})
+	}},
+	{"evaluating", "an evaluation that spins", func(s *site) {
+		s.daemon()
+		e := "/tmp/spin.nix"
+		if err := os.WriteFile(e, []byte("builtins.foldl' (a: b: builtins.foldl' (x: y: x + y) a (builtins.genList (i: i) 1000000)) 0 (builtins.genList (i: i) 100000)"), 0o644); err != nil {
+			s.fatal("%v", err)
+		}
+		c := s.start("eval", "alice", []string{"NIX_REMOTE=daemon"}, "nix-instantiate", "--eval", e)
+		s.until("the evaluation", func() bool { return len(running(`^nix-instantiate`)) == 1 })
+		time.Sleep(500 * time.Millisecond)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "evaluating", chain: "eval", status: "ok"})
+		}
+	}},
+	{"gc-lock-stranger", "gc.lock is held by flock(1)", func(s *site) {
+		s.daemon()
+		s.start("warm", "root", nil, "nix-store", "--gc", "--print-roots")
+		s.until("gc.lock", func() bool { _, err := os.Stat("/nix/var/nix/gc.lock"); return err == nil })
+		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/gc.lock", "sleep", "300")
+		s.builds(1, `^sleep 300`)
+		c := s.start("gc", "alice", []string{"NIX_REMOTE=daemon"}, "nix-store", "--gc")
+		s.says("gc", "waiting for the big garbage collector lock")
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc worker [gc] flock", status: "broken", plan: "none"})
+		}
+	}},
+	{"gc-behind-gc", "a garbage collection waits for another, builds do not", func(s *site) {
+		s.daemon()
+		if err := syscall.Mkfifo("/tmp/sync", 0o600); err != nil {
+			s.fatal("%v", err)
+		}
+		first := s.start("first", "root", []string{"_NIX_TEST_GC_SYNC=/tmp/sync"}, "nix-store", "--gc")
+		s.until("the first collection to hold its lock", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			return len(glob("/nix/var/nix/gc.lock")) == 1 && holds(data, first.Process.Pid, "/nix/var/nix/gc.lock")
+		})
+		second := s.start("second", "alice", []string{"NIX_REMOTE=daemon"}, "nix-store", "--gc")
+		s.says("second", "waiting for the big garbage collector lock")
+		b := s.build("build", "bob", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		for _, who := range []string{"root", "alice"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: second.Process.Pid, id: "waits-for-gc", chain: "second worker [gc] first", status: "ok"})
+			s.expect(r, want{who: who, subject: b.Process.Pid, id: "builder-silent"})
+		}
+		s.stop(first.Process.Pid)
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "gc-stopped", chain: "second worker [gc] first", status: "broken"})
+		}
+	}},
+	{"big-lock-stranger", "the store's lock is held by flock(1)", func(s *site) {
+		s.daemon()
+		s.start("warm", "root", nil, "nix-store", "--gc", "--print-roots")
+		s.until("big-lock", func() bool {
+			_, err := os.Stat("/nix/var/nix/db/big-lock")
+			return err == nil && len(running("^nix-store")) == 0
+		})
+		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/db/big-lock", "sleep", "300")
+		s.builds(1, `^sleep 300`)
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.says("nix-build", "waiting for the big Nix store lock")
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "foreign-lock-holder", chain: "nix-build worker [big-lock] flock", status: "broken"})
+		}
+	}},
+	{"profile-lock-stranger", "a profile's lock is held by flock(1)", func(s *site) {
+		os.MkdirAll("/nix/var/nix/profiles", 0o755)
+		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/profiles/p.lock", "sleep", "300")
+		s.builds(1, `^sleep 300`)
+		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")
+		s.says("env", "waiting for lock on profile")
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "foreign-lock-holder", chain: "env [p] flock", status: "broken"})
+		}
+	}},
+	{"store-path-lock", "a store path is added while its lock is held, which prints nothing", func(s *site) {
+		s.daemon()
+		if err := os.WriteFile("/tmp/thing", []byte("thing"), 0o644); err != nil {
+			s.fatal("%v", err)
+		}
+		add := s.start("warm", "root", nil, "nix-store", "--add", "/tmp/thing")
+		s.until("the path", func() bool { return len(glob("/nix/store/*-thing")) == 1 && len(running("^nix-store")) == 0 })
+		_ = add
+		path := glob("/nix/store/*-thing")[0]
+		s.start("delete", "root", nil, "nix-store", "--delete", path)
+		s.until("the path to go", func() bool { return len(glob(path)) == 0 && len(running("^nix-store")) == 0 })
+		s.start("flock", "root", nil, "flock", "-x", path+".lock", "sleep", "300")
+		s.builds(1, `^sleep 300`)
+		c := s.start("add", "root", nil, "nix-store", "--add", "/tmp/thing")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "foreign-lock-holder", chain: "add [thing] flock"})
+		}
+	}},
+	{"sqlite-writer", "a stranger holds the write lock of the database", func(s *site) {
+		s.daemon()
+		s.start("warm", "root", nil, "nix-store", "--gc", "--print-roots")
+		s.until("the database", func() bool {
+			_, err := os.Stat("/nix/var/nix/db/db.sqlite")
+			return err == nil && len(running("^nix-store")) == 0
+		})
+		s.start("sqlite", "root", nil, "sh", "-c", "(echo 'begin immediate;'; sleep 300) | exec sqlite3 /nix/var/nix/db/db.sqlite")
+		s.builds(1, `^sleep 300`)
+		pid := s.builds(1, `^sqlite3`)[0]
+		s.labels[pid] = "sqlite3"
+		s.until("the write lock", func() bool { data, _ := os.ReadFile("/proc/locks"); return writes(data, pid) })
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.worker(c)
+		time.Sleep(time.Second)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "sqlite-busy", status: "at-risk", chain: "nix-build worker [db.sqlite-shm] sqlite3"})
+		}
+	}},
+	{"stopped-worker", "a worker is stopped, and another client waits for its output", func(s *site) {
+		s.daemon()
+		e := s.expr("slow-a", sleeper)
+		first := s.build("first", "alice", e)
+		s.builds(1, asleep)
+		w := s.worker(first)
+		s.stop(w)
+		second := s.build("second", "bob", e)
+		s.says("second", "waiting for lock")
+		for _, who := range []string{"root", "bob", "carol"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: first.Process.Pid, id: "worker-stopped", chain: "first worker", status: "broken"})
+			s.expect(r, want{who: who, subject: second.Process.Pid, id: "worker-stopped", chain: "second worker [slow-a] worker", status: "broken"})
+		}
+		s.repair("", "continue-process")
+		s.expect(s.look("root"), want{who: "root", subject: second.Process.Pid, id: "waits-for-output-lock"})
+	}},
+	{"orphaned-worker", "a stopped worker whose client is gone holds an output", func(s *site) {
+		s.daemon()
+		e := s.expr("slow-a", sleeper)
+		first := s.build("first", "alice", e)
+		s.builds(1, asleep)
+		w := s.worker(first)
+		s.stop(w)
+		second := s.build("second", "bob", e)
+		s.says("second", "waiting for lock")
+		s.signal(first.Process.Pid, syscall.SIGKILL)
+		s.until("the client to end", func() bool { return len(running(fmt.Sprintf(`^nix-build .*`))) == 1 })
+		for _, who := range []string{"root", "bob", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "output-lock-holder-orphaned", chain: "second worker [slow-a] worker", status: "broken"})
+		}
+		s.repair("", "continue-process end-process")
+		s.until("the second client to build", func() bool {
+			return len(running(asleep)) > 0 && len(running(fmt.Sprintf(`^nix-daemon %d`, first.Process.Pid))) == 0
+		})
+		s.until("the chain to move", func() bool {
+			return s.has(s.look("root"), second.Process.Pid, "builder-silent")
+		})
+	}},
+	{"killed-client", "a client is killed: its worker ends by itself", func(s *site) {
+		s.daemon()
+		e := s.expr("slow-a", sleeper)
+		first := s.build("first", "alice", e)
+		s.builds(1, asleep)
+		second := s.build("second", "bob", e)
+		s.says("second", "waiting for lock")
+		s.signal(first.Process.Pid, syscall.SIGKILL)
+		s.until("the second client to build", func() bool {
+			return s.has(s.look("root"), second.Process.Pid, "builder-silent")
+		})
+		s.expect(s.look("bob"), want{who: "bob", subject: second.Process.Pid, id: "builder-silent", chain: "second worker builder"})
+	}},
+	{"killed-daemon", "the listening daemon is killed: its worker goes on", func(s *site) {
+		d := s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		w := s.worker(c)
+		s.signal(d.Process.Pid, syscall.SIGKILL)
+		s.until("the worker to be left", func() bool {
+			for _, p := range procs() {
+				if p.pid == w {
+					return p.parent == 1
+				}
+			}
+			return false
+		})
+		for _, who := range []string{"root", "alice"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+			s.expect(r, want{who: who, subject: w, id: "worker-without-listener", status: "ok"})
+		}
+	}},
+	{"stopped-daemon", "the listening daemon is stopped", func(s *site) {
+		d := s.daemon()
+		s.stop(d.Process.Pid)
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		time.Sleep(500 * time.Millisecond)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "daemon-stopped", chain: "nix-build daemon", status: "broken"})
+		}
+		s.repair("", "continue-process")
+		s.builds(1, asleep)
+	}},
+	{"stopped-client", "a client is stopped", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		s.stop(c.Process.Pid)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "client-stopped", chain: "nix-build", status: "broken"})
+		}
+	}},
+	{"stopped-builder", "the processes of a build are stopped", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		for _, pid := range append(s.builds(1, asleep), running(`^/bin/sh -c echo started`)...) {
+			s.stop(pid)
+		}
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-stopped", chain: "nix-build worker builder", status: "broken"})
+		}
+		s.repair("", "continue-process continue-process")
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "builder-silent"})
+	}},
+	{"too-few-users", "more builds than build users", func(s *site) {
+		s.daemon()
+		for i, who := range []string{"alice", "bob"} {
+			s.build(fmt.Sprintf("busy%d", i), who, s.expr(fmt.Sprintf("slow-%d", i), sleeper))
+			s.builds(i+1, asleep)
+		}
+		c := s.build("third", "alice", s.expr("slow-c", sleeper))
+		s.says("third", "waiting for UID")
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "no-free-build-user", status: "ok"})
+		}
+	}},
+	{"killed-worker", "a worker is killed, and its builder lives on", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		s.signal(s.worker(c), syscall.SIGKILL)
+		s.until("the client to end", func() bool { return len(running("^nix-build")) == 0 })
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, id: "build-user-leaked", status: "broken"})
+		}
+		s.repair("", "end-process end-process")
+		s.expect(s.look("root"), want{who: "root", id: "nothing-running"})
+	}},
+	{"leftover", "a build leaves a process behind that keeps its log open", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("left", "/usr/bin/setsid /bin/sleep 300 & echo done > $out"))
+		s.builds(1, asleep)
+		s.until("the builder to end", func() bool {
+			for _, p := range procs() {
+				if p.state == 'Z' && p.parent == s.worker(c) {
+					return true
+				}
+			}
+			return false
+		})
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-leftover", chain: "nix-build worker builder", status: "broken"})
+		}
+		s.repair("", "end-process")
+		s.until("the build to complete", func() bool { return len(running("^nix-build")) == 0 && len(glob("/nix/store/*-left")) == 1 })
+	}},
+	{"ring", "a builder builds what it is itself a part of", func(s *site) {
+		inner := `echo started; export HOME=/root NIX_REMOTE=local; /usr/bin/nix-build --option build-users-group "" --no-out-link /tmp/ring.nix; echo done > $out`
+		e := s.expr("ring", inner)
+		c := s.start("outer", "root", []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}, "nix-build", "--no-out-link", e)
+		pid := s.builds(1, `^/usr/bin/nix-build`)[0]
+		s.polls(pid)
+		d := s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "deadlock-cycle", status: "broken"})
+		if d != nil && len(d.Cycle) != 3 {
+			s.fail("the ring has %v", d.Cycle)
+		}
+		s.repair("", "")
+		s.repair(fmt.Sprint(c.Process.Pid), "end-process")
+		s.until("everything to end", func() bool { return len(running("nix-build")) == 0 })
+	}},
+}

@@ -1,0 +1,74 @@
+// Package staged_test stages hanging invocations with the real nix and nix-daemon of Debian, each on a machine of its
+// own made of namespaces, and compares what is recognised.
+package staged_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv("LIXFIX_LOOK") != "":
+		os.Exit(lookOnly())
+	case os.Getenv("LIXFIX_SCENE") != "":
+		os.Exit(play(os.Getenv("LIXFIX_SCENE")))
+	}
+	os.Exit(m.Run())
+}
+
+// TestStaged plays every scene, and prints the table of what was recognised.
+func TestStaged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal(errNoRoot)
+	}
+	for _, tool := range []string{"nix-daemon", "nix-build", "unshare", "flock", "sqlite3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%v: install the packages nix-bin, util-linux and sqlite3", err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	table := map[string]string{}
+	t.Run("scenes", func(t *testing.T) {
+		for _, sc := range scenes {
+			t.Run(sc.name, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+				defer cancel()
+				// With --kill-child, all processes of the scene end with unshare.
+				cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", t.TempDir(), self, sc.name)
+				var out bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &out, &out
+				cmd.WaitDelay = 5 * time.Second
+				err := cmd.Run()
+				mu.Lock()
+				table[sc.name] = out.String()
+				mu.Unlock()
+				if err != nil {
+					t.Fatalf("%v\n%s", err, out.String())
+				}
+			})
+		}
+	})
+	var b strings.Builder
+	for _, sc := range scenes {
+		if said, ok := table[sc.name]; ok {
+			fmt.Fprintf(&b, "%s: %s\n", sc.name, sc.doc)
+			for line := range strings.Lines(said) {
+				b.WriteString("    " + line)
+			}
+		}
+	}
+	t.Logf("staged with the real Nix:\n%s", b.String())
+}
