@@ -24,7 +24,11 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 		}
 		add(s.end(o.root, "the build that it runs starts from zero; the store is not harmed", true, false))
 	case idUserLeaked:
-		add(s.end(o.root, "nothing: its build has ended", true, false))
+		for _, q := range s.subtree(o.root) {
+			if q.uid == o.root.uid {
+				add(s.end(q, "nothing: its build has ended", true, false))
+			}
+		}
 	case idBuilderLeftover:
 		add(s.end(o.root, "what that process does; the build then completes", true, false))
 	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idSQLiteBusy:

@@ -553,6 +553,9 @@ func (s *snapshot) explainClient(p *proc) reason {
 	if s.collects(p) && (p.ticks() > 0 || p.moved() > 0) {
 		return reason{id: idCollecting, sure: Certain, text: "collects garbage"}
 	}
+	if len(s.heldBy(p.PID, lockGC)) > 0 {
+		return reason{id: idCollecting, sure: Likely, text: "collects garbage, idle for a moment"}
+	}
 	if r, ok := s.unaccepted(p); ok {
 		return r
 	}

@@ -11,6 +11,7 @@ type outcome struct {
 	start  *proc
 	path   []*proc // from the start to the root
 	ids    []string
+	sures  []Certainty // of the ids
 	waits  []wait
 	sure   Certainty
 	root   *proc
@@ -72,6 +73,24 @@ func (o *outcome) id() string {
 	return last
 }
 
+// certainty is that of what the situation is named for: how sure the rest of the chain is does not matter then.
+func (o *outcome) certainty() Certainty {
+	if o.cycle != nil || len(o.sures) != len(o.ids) || len(o.ids) == 0 {
+		return o.sure
+	}
+	id, sure := o.id(), Certain
+	if id == idHolderOrphaned {
+		id = idWorkerOrphaned
+	}
+	for i, c := range o.sures {
+		sure = weaker(sure, c)
+		if o.ids[i] == id {
+			return sure
+		}
+	}
+	return o.sure
+}
+
 // status is that of the situation; a stopped process that holds the database is worse than a busy one.
 func (o *outcome) status() fix.Status {
 	id := o.id()
@@ -111,7 +130,7 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 	r := w.reason(p)
 	leaf := &outcome{path: append(slices.Clone(path), p), sure: r.sure, root: p, reason: r}
 	if r.id != "" {
-		leaf.ids = []string{r.id}
+		leaf.ids, leaf.sures = []string{r.id}, []Certainty{r.sure}
 	}
 	var best *outcome
 	for _, next := range r.waits {
@@ -135,13 +154,17 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 			default:
 				o = w.from(t, leaf.path)
 			}
-			o.sure = weaker(o.sure, weaker(next.sure, r.sure))
+			sure := weaker(next.sure, r.sure)
+			o.sure = weaker(o.sure, sure)
 			// Inside of a ring, only what is part of it counts.
 			if o.cycle == nil || slices.Contains(o.cycle, p) {
 				o.waits = append([]wait{next}, o.waits...)
 			}
 			if r.id != "" {
 				o.ids = append([]string{r.id}, o.ids...)
+				o.sures = append([]Certainty{sure}, o.sures...)
+			} else if len(o.sures) > 0 {
+				o.sures[0] = weaker(o.sures[0], sure)
 			}
 			if next.lock != nil {
 				o.lock, o.holder = next.lock, t

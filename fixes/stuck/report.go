@@ -314,7 +314,7 @@ func (s *snapshot) databaseOpen() bool {
 func (s *snapshot) diagnosis(o *outcome) Diagnosis {
 	id := o.id()
 	d := Diagnosis{
-		ID: "stuck/" + id, Status: o.status(), Certainty: o.sure, Sentence: s.sentence(id, o), Advice: rows(id).advice,
+		ID: "stuck/" + id, Status: o.status(), Certainty: o.certainty(), Sentence: s.sentence(id, o), Advice: rows(id).advice,
 		Actions: s.actions(id, o),
 	}
 	for _, id := range o.ids {

@@ -63,8 +63,6 @@ var scenes = []scene{
 		a := s.expr("slow-a", sleeper)
 		s.start("first", "root", local, "nix-build", "--no-out-link", a)
 		s.builds(1, asleep)
-		drv, err := os.ReadFile("/dev/null")
-		_, _ = drv, err
 		inner := `echo started; export HOME=/root NIX_REMOTE=local; /usr/bin/nix-build --option build-users-group "" --no-out-link /tmp/slow-a.nix; echo done > $out`
 		b := s.expr("outer-b", inner)
 		s.start("second", "root", local, "nix-build", "--no-out-link", b)
@@ -97,8 +95,6 @@ var scenes = []scene{
 	}},
 	{"gc-lock-stranger", "gc.lock is held by flock(1)", func(s *site) {
 		s.daemon()
-		s.start("warm", "root", nil, "nix-store", "--gc", "--print-roots")
-		s.until("gc.lock", func() bool { _, err := os.Stat("/nix/var/nix/gc.lock"); return err == nil })
 		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/gc.lock", "sleep", "300")
 		s.builds(1, `^sleep 300`)
 		c := s.start("gc", "alice", []string{"NIX_REMOTE=daemon"}, "nix-store", "--gc")
@@ -141,7 +137,8 @@ var scenes = []scene{
 		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/db/big-lock", "sleep", "300")
 		s.builds(1, `^sleep 300`)
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
-		s.says("nix-build", "waiting for the big Nix store lock")
+		s.worker(c)
+		s.says("daemon", "waiting for the big Nix store lock")
 		for _, who := range []string{"root", "alice", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "foreign-lock-holder", chain: "nix-build worker [big-lock] flock", status: "broken"})
 		}
@@ -161,9 +158,8 @@ var scenes = []scene{
 		if err := os.WriteFile("/tmp/thing", []byte("thing"), 0o644); err != nil {
 			s.fatal("%v", err)
 		}
-		add := s.start("warm", "root", nil, "nix-store", "--add", "/tmp/thing")
+		s.start("warm", "root", nil, "nix-store", "--add", "/tmp/thing")
 		s.until("the path", func() bool { return len(glob("/nix/store/*-thing")) == 1 && len(running("^nix-store")) == 0 })
-		_ = add
 		path := glob("/nix/store/*-thing")[0]
 		s.start("delete", "root", nil, "nix-store", "--delete", path)
 		s.until("the path to go", func() bool { return len(glob(path)) == 0 && len(running("^nix-store")) == 0 })
@@ -289,7 +285,7 @@ var scenes = []scene{
 	{"stopped-builder", "the processes of a build are stopped", func(s *site) {
 		s.daemon()
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
-		for _, pid := range append(s.builds(1, asleep), running(`^/bin/sh -c echo started`)...) {
+		for _, pid := range append(s.builds(1, asleep), running(`^sh -c echo started`)...) {
 			s.stop(pid)
 		}
 		for _, who := range []string{"root", "alice"} {
