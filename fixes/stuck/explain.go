@@ -60,7 +60,10 @@ type reason struct {
 	idle  time.Duration
 }
 
-const idleNetwork = 10 * time.Second // of silence, until a download is called stalled
+const (
+	idleNetwork = 10 * time.Second // of silence, until a download is called stalled
+	copies      = 8 << 20          // bytes between the samples; evaluating reads less
+)
 
 func (s *snapshot) timeout(t thread) (time.Duration, bool) {
 	if !s.callsOK {
@@ -542,8 +545,17 @@ func (s *snapshot) leftover(z *proc) *proc {
 func (s *snapshot) explainClient(p *proc) reason {
 	if s.share(p) >= 0.3 && !slices.ContainsFunc(p.children, func(c *proc) bool { return c.role == Builder }) {
 		r := reason{id: idEvaluating, sure: Certain, text: fmt.Sprintf("evaluates, %d %% CPU", int(s.share(p)*100+0.5))}
-		if s.collects(p) {
+		moved := p.moved()
+		if p.pair != nil {
+			moved += p.pair.moved()
+		}
+		switch {
+		case s.collects(p):
 			r.id, r.text = idCollecting, "collects garbage"
+		case moved > copies:
+			r = reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
+		case p.hidden["io"]:
+			r.sure = Likely
 		}
 		return r
 	}

@@ -69,6 +69,8 @@ type Action struct {
 	Kind  string `json:"kind"` // "end" or "continue"
 	PID   int    `json:"pid"`
 	Start string `json:"start"`
+	Name  string `json:"name"`
+	UID   int    `json:"uid"`
 	What  string `json:"what"`
 	Costs string `json:"costs"` // what is lost
 	Kill  bool   `json:"kill,omitempty"`
@@ -205,12 +207,17 @@ func (s *snapshot) report(opts Options) *Report {
 		if opts.PID != 0 && !o.concerns(opts.PID) {
 			continue
 		}
-		r.Diagnoses = append(r.Diagnoses, s.diagnosis(o))
+		d := s.diagnosis(o)
+		r.Diagnoses = append(r.Diagnoses, d)
 		if o.start != nil {
 			g.add(o.start)
 		}
 		for _, p := range o.path {
 			g.add(p)
+		}
+		// Nothing is ended that is not shown.
+		for _, a := range d.Actions {
+			g.add(s.procs[a.PID])
 		}
 	}
 	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return severities[b.Status] - severities[a.Status] })

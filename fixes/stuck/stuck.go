@@ -211,13 +211,9 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 				continue
 			}
 			planned[key] = true
-			proc := r.Process("process:" + strconv.Itoa(a.PID))
-			if proc == nil {
-				continue
-			}
-			if f := v.Facts(); !f.Root() && f.UID != proc.UID {
+			if f := v.Facts(); !f.Root() && f.UID != a.UID {
 				return p, &fix.Refusal{
-					ID: d.ID, Reason: fmt.Sprintf("process %d belongs to %s", a.PID, proc.User), Next: "Run the command with sudo.",
+					ID: d.ID, Reason: fmt.Sprintf("%s does not belong to you", a.Name), Next: "Run the command with sudo.",
 				}
 			}
 			id, _, err := platform.Identity(ctx, v, a.PID)
@@ -225,9 +221,9 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 				continue // it has ended meanwhile, which is what the step is for
 			}
 			id.Start = a.Start
-			var step plan.Step = plan.ContinueProcess{Process: id, Name: proc.Title}
+			var step plan.Step = plan.ContinueProcess{Process: id, Name: a.Name}
 			if a.Kind == "end" {
-				step = plan.EndProcess{Process: id, Name: proc.Title, GraceMS: graceMS, Kill: a.Kill}
+				step = plan.EndProcess{Process: id, Name: a.Name, GraceMS: graceMS, Kill: a.Kill}
 			}
 			p.Entries = append(p.Entries, plan.Entry{Step: step, For: d.ID})
 			p.Notes = append(p.Notes, a.What+": lost is "+a.Costs)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 
@@ -94,5 +96,79 @@ func (s *site) repair(end, kinds string) {
 	for _, e := range p.Entries {
 		s.seen = append(s.seen, "applied: "+e.Step.String())
 	}
-	_ = os.Stdout.Sync()
+}
+
+// refuses asks for a repair as another user, who must not get one.
+func (s *site) refuses(who string) {
+	cmd := exec.Command("/test")
+	uid := uint32(uids[who])
+	cmd.Env = append(os.Environ(), "LIXFIX_PLAN=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("does not belong to you")) {
+		s.fail("%s may repair: %v %s", who, err, out)
+	}
+	s.seen = append(s.seen, who+" is refused a repair: "+strings.TrimSpace(string(out)))
+}
+
+// planOnly is what a child does that asks for a repair as another user.
+func planOnly() int {
+	_, err := stuck.New().Plan(context.Background(), platform.Local(), fix.Request{Allowed: func(string, fix.Class) bool { return true }})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// listen accepts connections on loopback and says nothing.
+func (s *site) listen() int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// deaf makes a port whose queue is full, so that the kernel drops further connections.
+func (s *site) deaf() int {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		s.fatal("%v", err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		s.fatal("%v", err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	port := name.(*syscall.SockaddrInet4).Port
+	for range 2 {
+		c, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			s.fatal("%v", err)
+		}
+		_ = syscall.Connect(c, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port})
+	}
+	return port
+}
+
+func (s *site) mount(kind, options, dir string) {
+	os.MkdirAll(dir, 0o755)
+	if err := syscall.Mount(kind, dir, kind, 0, options); err != nil {
+		s.fatal("mount %s: %v", dir, err)
+	}
 }

@@ -1,10 +1,15 @@
 package staged_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform"
 )
 
 // scene is a situation to recognise.
@@ -349,5 +354,126 @@ var scenes = []scene{
 		s.repair("", "")
 		s.repair(fmt.Sprint(c.Process.Pid), "end-process")
 		s.until("everything to end", func() bool { return len(running("nix-build")) == 0 })
+	}},
+	{"orphan-alone", "a stopped worker whose client is gone, and nobody waits", func(s *site) {
+		s.daemon()
+		first := s.build("first", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		w := s.worker(first)
+		s.stop(w)
+		s.signal(first.Process.Pid, syscall.SIGKILL)
+		s.until("the client to end", func() bool { return len(running("^nix-build")) == 0 })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: w, id: "worker-orphaned", chain: "worker", status: "broken"})
+		}
+		s.refuses("carol")
+	}},
+	{"plain-daemon", "the daemon was started without arguments, so that its workers do not name their clients", func(s *site) {
+		s.listener = s.start("daemon", "root", nil, "nix-daemon")
+		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		e := s.expr("slow-a", sleeper)
+		s.build("first", "alice", e)
+		s.builds(1, asleep)
+		second := s.build("second", "bob", e)
+		s.says("second", "waiting for lock")
+		s.expect(s.look("root"), want{who: "root", subject: second.Process.Pid, id: "waits-for-output-lock", chain: "second worker [slow-a] worker builder"})
+	}},
+	{"silent-substituter", "a substituter accepts the connection and says nothing", func(s *site) {
+		port := s.listen()
+		c := s.start("fetch", "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", "/nix/store/00000000000000000000000000000000-x",
+			"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port), "--option", "require-sigs", "false")
+		time.Sleep(11 * time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "download-stalled", chain: "fetch", status: "at-risk"})
+	}},
+	{"silent-substituter-own", "the same as an ordinary user who looks at the own command", func(s *site) {
+		port := s.listen()
+		e := "/tmp/fetch.nix"
+		os.WriteFile(e, []byte(fmt.Sprintf("builtins.fetchurl \"http://127.0.0.1:%d/x\"", port)), 0o644)
+		s.daemon()
+		c := s.start("fetch", "alice", []string{"NIX_REMOTE=daemon"}, "nix-instantiate", "--eval", e)
+		time.Sleep(11 * time.Second)
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "download-stalled", chain: "fetch", status: "at-risk"})
+		}
+	}},
+	{"lost-network", "nobody answers a connection", func(s *site) {
+		port := s.deaf()
+		c := s.start("fetch", "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", "/nix/store/00000000000000000000000000000000-x",
+			"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port), "--option", "connect-timeout", "60")
+		s.until("a connection", func() bool { data, _ := os.ReadFile("/proc/net/tcp"); return bytes.Contains(data, []byte(" 02 ")) })
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "network-lost", chain: "fetch", status: "at-risk"})
+	}},
+	{"remote-builder", "a build is on another machine, whose ssh says nothing", func(s *site) {
+		os.MkdirAll("/tmp/bin", 0o755)
+		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		c := s.start("remote", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr("slow-a", sleeper),
+			"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux")
+		s.builds(1, "^sleep 300")
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "remote-builder", chain: "remote hook helper", status: "at-risk"})
+		}
+	}},
+	{"post-build-hook", "a program that runs after each build does not end", func(s *site) {
+		os.WriteFile("/tmp/hook", []byte("#!/bin/sh\nexec /bin/sleep 300\n"), 0o755)
+		c := s.start("build", "root", []string{"NIX_REMOTE=local"}, "nix-build", "--no-out-link", s.expr("quick", "echo done > $out"), "--option", "post-build-hook", "/tmp/hook")
+		s.builds(1, asleep)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "post-build-hook", chain: "build helper", status: "ok"})
+	}},
+	{"fetch-lock", "two commands fetch the same repository", func(s *site) {
+		os.MkdirAll("/tmp/bin", 0o755)
+		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		e := "/tmp/git.nix"
+		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		env := []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}
+		s.start("first", "root", env, "nix-instantiate", "--eval", e)
+		s.builds(1, "^sleep 300")
+		c := s.start("second", "root", env, "nix-instantiate", "--eval", e)
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: c.Process.Pid, id: "fetch-locked", status: "ok"})
+		}
+	}},
+	{"left-lock-directory", "the lock directory of a database without a WAL is left over", func(s *site) {
+		os.MkdirAll("/nix/var/nix/db/db.sqlite.lock", 0o755)
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, id: "sqlite-dotfile", status: "broken"})
+		}
+	}},
+	{"full-disk", "no space is left for the store", func(s *site) {
+		s.mount("tmpfs", "size=4m", "/nix/store")
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		if data := make([]byte, 4<<20); os.WriteFile("/nix/store/fill", data, 0o644) == nil {
+			s.fail("the disk is not full")
+		}
+		for _, who := range []string{"root", "carol"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, id: "disk-full", status: "broken"})
+			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent"})
+		}
+	}},
+	{"copying", "a large file is added to the store", func(s *site) {
+		f, err := os.Create("/tmp/large")
+		if err != nil || f.Truncate(700<<20) != nil {
+			s.fatal("cannot make a large file")
+		}
+		f.Close()
+		c := s.start("add", "root", nil, "nix-store", "--add", "/tmp/large")
+		s.until("the command", func() bool { return len(running("^nix-store --add")) == 1 })
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "copying-to-store", chain: "add", status: "ok"})
+	}},
+	{"one-invocation", "one of several is asked for", func(s *site) {
+		s.daemon()
+		s.build("first", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		c := s.build("second", "bob", s.expr("slow-b", sleeper))
+		s.builds(2, asleep)
+		r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: s.worker(c)})
+		if err != nil || len(r.Diagnoses) != 1 {
+			s.fatal("want one diagnosis, got %v, %v", r, err)
+		}
+		s.expect(r, want{who: "root", subject: c.Process.Pid, id: "builder-silent", chain: "second worker builder"})
 	}},
 }

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("LIXFIX_LOOK") != "":
 		os.Exit(lookOnly())
+	case os.Getenv("LIXFIX_PLAN") != "":
+		os.Exit(planOnly())
 	case os.Getenv("LIXFIX_SCENE") != "":
 		os.Exit(play(os.Getenv("LIXFIX_SCENE")))
 	}
