@@ -325,6 +325,9 @@ func (s *snapshot) silentGC(p *proc) (reason, bool) {
 		if !connected {
 			r.sure, r.waits[0].sure = Likely, Likely
 		}
+		if h := s.procs[hs[0]]; h == nil || h.role == Stranger || h.role == other {
+			r.id = idForeign
+		}
 		return r, true
 	}
 	return reason{}, false
@@ -483,13 +486,15 @@ func (s *snapshot) idleWork(p *proc) (reason, bool) {
 // offspring is the reason of a process that waits for its children.
 func (s *snapshot) offspring(p *proc) (reason, bool) {
 	r := reason{sure: Certain, any: true}
-	launch, pastaDead := false, false
+	// launch-builder becomes the builder, so what ended beside it was not that but pasta, whatever its name.
+	launch := slices.ContainsFunc(p.children, func(c *proc) bool { return !c.gone && c.State != 'Z' && c.Name == "launch-builder" })
+	pastaDead := false
 	for _, c := range p.children {
 		if c.gone {
 			continue
 		}
 		switch {
-		case c.role == Pasta:
+		case c.role == Pasta, launch && c.State == 'Z':
 			pastaDead = pastaDead || c.State == 'Z'
 			continue
 		case c.State == 'Z' && c.role == Builder:
@@ -504,12 +509,11 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		case c.State == 'Z':
 			continue
 		case c.role == Builder, c.role == Hook, c.role == Helper:
-			launch = launch || c.Name == "launch-builder"
 			r.waits = append(r.waits, wait{kind: EdgeChild, proc: c, sure: Certain})
 		}
 	}
 	if launch && pastaDead {
-		return reason{id: idSandboxNetwork, sure: Certain, text: "its pasta died, the build has no network"}, true
+		return reason{id: idSandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
 	}
 	if len(r.waits) == 0 {
 		return reason{}, false
@@ -521,7 +525,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 	helper := r.waits[0].proc
 	if len(r.waits) == 1 && helper.role == Helper {
 		r.text = "waits for " + clip(helper.program(), 20)
-		if p.role == Worker {
+		if p.role == Worker || len(s.heldBy(p.PID, lockOutput)) > 0 {
 			r.id, r.sure = idPostBuildHook, Likely
 		}
 	}
@@ -599,6 +603,8 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 		moved += w.moved()
 	}
 	switch {
+	case moved > copies:
+		return reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
 	case s.share(p) > 0.05 || p.ticks() > 2:
 		return reason{id: idEvaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU", int(s.share(p)*100+0.5))}
 	case moved > 64<<10:
