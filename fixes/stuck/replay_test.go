@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
@@ -316,7 +317,7 @@ func TestReplay(t *testing.T) {
 		}},
 		{scene: "lix-2.95.3/s8-five-builds-four-users", want: []expected{{6827, "no-free-build-user", fix.OK}, {6739, "builder-silent", fix.AtRisk}}},
 		{scene: "lix-2.95.3/s9-fod-build", want: []expected{{7679, "builder-silent", fix.AtRisk}}},
-		{scene: "lix-2.95.3/s10-gc-lock-held-by-flock", wakes: map[string]int{"8399": 4}, want: []expected{
+		{scene: "lix-2.95.3/s10-gc-lock-held-by-flock", wakes: map[string]int{"8399": 8}, want: []expected{
 			{8374, "foreign-lock-holder", fix.Broken},
 			{8385, "foreign-lock-holder", fix.Broken},
 			{8403, "foreign-lock-holder", fix.Broken},
@@ -334,7 +335,7 @@ func TestReplay(t *testing.T) {
 		}},
 		{scene: "lix-2.93.4/s1-one-build", want: []expected{{2994, "builder-silent", fix.AtRisk}}},
 		{scene: "lix-2.93.4/s2-second-client-same-output", want: []expected{{3260, "waits-for-output-lock", fix.OK}}},
-		{scene: "lix-2.93.4/s10-gc-lock-held-by-flock", wakes: map[string]int{"7905": 4}, want: []expected{
+		{scene: "lix-2.93.4/s10-gc-lock-held-by-flock", wakes: map[string]int{"7905": 8}, want: []expected{
 			{7885, "foreign-lock-holder", fix.Broken}, {7903, "foreign-lock-holder", fix.Broken},
 		}},
 		{scene: "lix-2.93.4/s11-big-lock-held-by-flock", want: []expected{{8661, "foreign-lock-holder", fix.Broken}}},
@@ -357,7 +358,7 @@ func TestReplay(t *testing.T) {
 			{2761, "waits-for-output-lock", fix.OK}, {2533, "worker-without-listener", fix.OK},
 		}},
 		{scene: "nix-2.34.8/s8-five-builds-four-users", want: []expected{{3183, "no-free-build-user", fix.OK}}},
-		{scene: "nix-2.34.8/s10-gc-lock-held-by-flock", wakes: map[string]int{"4441": 4}, want: []expected{
+		{scene: "nix-2.34.8/s10-gc-lock-held-by-flock", wakes: map[string]int{"4441": 8}, want: []expected{
 			{4422, "foreign-lock-holder", fix.Broken}, {4443, "foreign-lock-holder", fix.Broken}, {4438, "foreign-lock-holder", fix.Broken},
 		}},
 		{scene: "nix-2.34.8/s11-big-lock-held-by-flock", want: []expected{{5183, "foreign-lock-holder", fix.Broken}}},
@@ -369,7 +370,7 @@ func TestReplay(t *testing.T) {
 		t.Run(tt.scene, func(t *testing.T) {
 			t.Parallel()
 			v, r := load(t, tt.scene, tt.wakes)
-			report, err := stuck.Look(t.Context(), v, stuck.Options{Gap: 400e6})
+			report, err := stuck.Look(t.Context(), v, stuck.Options{Gap: 100 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}

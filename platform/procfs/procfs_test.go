@@ -1,0 +1,121 @@
+package procfs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/platform/procfs"
+)
+
+const rest = " S 1 3510 3510 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 4 0 123456 567230464 9135 18446744073709551615 1 1"
+
+func TestParseStat(t *testing.T) {
+	want := procfs.Stat{PID: 3510, State: 'S', Parent: 1, Session: 3510, CPU: 12, Threads: 4, Start: 123456, RSS: 9135}
+	for _, name := range []string{"nix", "", "tmux: server", "a) S 1 (b", "))", "two\nlines", "(", " S 9 9 "} {
+		got, err := procfs.ParseStat([]byte("3510 (" + name + ")" + rest + "\n"))
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		want.Name = name
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", name, diff)
+		}
+	}
+	for _, bad := range []string{"", "3510", "3510 (nix", "nix) S", "x (nix)" + rest, "0 (nix)" + rest, "3510 (nix) S 1 2", "3510 (nix) SS" + rest[2:], ")3510 (" + rest} {
+		if got, err := procfs.ParseStat([]byte(bad)); err == nil {
+			t.Errorf("%q is taken for %+v", bad, got)
+		}
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	got := procfs.ParseStatus([]byte("Name:\tnix\nUid:\t0\t30001\t0\t0\nTracerPid:\t7\nNSpid:\t3510\t12\nSigBlk:\t0000000008005003\nShdPnd:\t0000000000004000\n" +
+		"VmRSS:\t   36540 kB\nvoluntary_ctxt_switches:\t56\nnonsense\n"))
+	want := procfs.Status{UID: 30001, Tracer: 7, NSPID: []int{3510, 12}, Blocked: 0x8005003, Pending: 0x4000, Switches: 56, RSSKiB: 36540}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseArguments(t *testing.T) {
+	tests := map[string][]string{
+		"":                                 nil,
+		"\x00\x00":                         nil,
+		"nix-daemon\x002994\x00\x00\x00":   {"nix-daemon", "2994"},
+		"a\x00\x00b\x00":                   {"a", "", "b"},
+		"nix-daemon\x00--for\x0012   \x00": {"nix-daemon", "--for", "12   "},
+	}
+	for in, want := range tests {
+		if diff := cmp.Diff(want, procfs.ParseArguments([]byte(in))); diff != "" {
+			t.Errorf("%q: %s", in, diff)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	amd64, _ := procfs.CallsOf("amd64")
+	arm64, _ := procfs.CallsOf("arm64")
+	tests := []struct {
+		calls procfs.Calls
+		line  string
+		want  time.Duration
+		ok    bool
+	}{
+		{amd64, "7 0x0 0x0 0x1388 0x0 0x0 0x0 0x7ffe 0x7f", 5 * time.Second, true},
+		{amd64, "232 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f", 5 * time.Second, true},
+		{amd64, "232 0x3 0x7ffe 0x10 0xffffffffffffffff 0x0 0x0 0x7ffe 0x7f", -time.Millisecond, true},
+		{amd64, "7 0x55 0x1 0xffffffff 0x0 0x0 0x0 0x7ffe 0x7f", -time.Millisecond, true},
+		{amd64, "73 0xf 0x2 0x0 0x8 0x0 0x1 0x7ff0 0x7ff0", 0, false},
+		{amd64, "running", 0, false},
+		{arm64, "22 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f", 5 * time.Second, true},
+		{arm64, "73 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f", -1, true},
+	}
+	for _, tt := range tests {
+		if got, ok := tt.calls.Timeout(procfs.ParseCall([]byte(tt.line))); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: got %v, %v, want %v, %v", tt.line, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestParseMounts(t *testing.T) {
+	got := procfs.ParseMounts([]byte("24 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 24 0:27 / /a\\040b rw shared:1 - btrfs /dev/vdb rw\nnonsense\n"))
+	want := []procfs.Mount{{Major: 254, Point: "/", Type: "ext4"}, {Minor: 27, Point: "/a b", Type: "btrfs"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add("nix", "S")
+	f.Add("a) S 1 (b", "D")
+	f.Add("\n", "t")
+	f.Fuzz(func(t *testing.T, name, state string) {
+		line := fmt.Sprintf("3510 (%s)", name) + strings.Replace(rest, "S", state, 1)
+		got, err := procfs.ParseStat([]byte(line))
+		if err != nil {
+			return
+		}
+		if len(state) == 1 && !strings.ContainsAny(state, ") \t\n\v\f\r\x85\xa0") && (got.Name != name || got.Start != 123456) {
+			t.Errorf("%q: %+v", line, got)
+		}
+		_, _ = procfs.ParseStat([]byte(name))
+	})
+}
+
+func FuzzParsers(f *testing.F) {
+	f.Add([]byte("nix-daemon\x002994\x00\x00\x00"))
+	f.Add([]byte("NSpid:\t3510\t12\nSigBlk:\t0000000008005003\n"))
+	f.Add([]byte("232 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f"))
+	f.Add([]byte("24 1 254:0 / /a\\040b rw - ext4 /dev/vda rw\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		procfs.ParseArguments(data)
+		procfs.ParseStatus(data)
+		procfs.ParseCall(data)
+		procfs.ParseIO(data)
+		procfs.ParseMounts(data)
+	})
+}
