@@ -4,11 +4,13 @@ package fixes
 import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/sequoia"
+	"github.com/lixfix/lixfix/fixes/stuck"
 )
 
 // All returns every fix, in the order in which "lixfix check" shows them.
 func All() []fix.Fix {
 	return []fix.Fix{
 		sequoia.New(),
+		stuck.New(),
 	}
 }

@@ -17,6 +17,8 @@ func readOnly(tool string, args []string) bool {
 					"create", "append", "merge", "delete", "change", "changei", "passwd",
 				}, a)
 			})
+	case "/usr/sbin/lsof":
+		return len(args) > 0 && args[0] == "-nP"
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}

@@ -20,7 +20,7 @@ func gone(p ProcessID) error { return fmt.Errorf("process %d: %w", p.PID, ErrGon
 func Identity(ctx context.Context, v View, pid int) (ProcessID, byte, error) {
 	p := ProcessID{PID: pid}
 	if v.Facts().OS == Darwin {
-		out, err := v.Query(Fresh(ctx), "/bin/ps", "-o", "state=,lstart=", "-p", strconv.Itoa(pid))
+		out, err := v.Query(Fresh(ctx), "/bin/ps", "-o", "state=", "-o", "lstart=", "-p", strconv.Itoa(pid))
 		if _, failed := errors.AsType[*ToolError](err); failed && len(bytes.TrimSpace(out)) == 0 {
 			return p, 0, gone(p)
 		}
@@ -31,7 +31,8 @@ func Identity(ctx context.Context, v View, pid int) (ProcessID, byte, error) {
 		if !ok {
 			return p, 0, gone(p)
 		}
-		p.Start = strings.TrimSpace(start)
+		// The day is padded with a space.
+		p.Start = strings.Join(strings.Fields(start), " ")
 		return p, state[0], nil
 	}
 	boot, err := v.ReadFile(ctx, "/proc/sys/kernel/random/boot_id")

@@ -3,7 +3,6 @@ package stuck
 import (
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 const sigTerm = 1 << 14 // in a mask of signals
@@ -135,7 +134,7 @@ func (s *snapshot) end(p *proc, costs string, kill, named bool) *Action {
 	if s.ignoresTerm(p) {
 		what += fmt.Sprintf(" (process %d takes no SIGTERM)", p.PID)
 	}
-	return &Action{Kind: "end", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: strconv.FormatUint(p.Start, 10), What: what, Costs: costs, Kill: kill, Named: named}
+	return &Action{Kind: "end", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: what, Costs: costs, Kill: kill, Named: named}
 }
 
 // ignoresTerm reports whether SIGTERM will not reach a process: it is blocked, and no thread takes it up. Workers of
@@ -151,5 +150,5 @@ func (s *snapshot) resume(p *proc) *Action {
 	if !s.touchable(p) || p.second.state != 'T' {
 		return nil
 	}
-	return &Action{Kind: "continue", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: strconv.FormatUint(p.Start, 10), What: "continue " + s.describe(p), Costs: "nothing"}
+	return &Action{Kind: "continue", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "continue " + s.describe(p), Costs: "nothing"}
 }

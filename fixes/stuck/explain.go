@@ -508,6 +508,9 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 			continue
 		case c.State == 'Z':
 			continue
+		case c.role == Hook && s.idleHook(c):
+			// It was told that no machine is free, and is kept to be asked again.
+			continue
 		case c.role == Builder, c.role == Hook, c.role == Helper:
 			r.waits = append(r.waits, wait{kind: EdgeChild, proc: c, sure: Certain})
 		}
@@ -530,6 +533,12 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		}
 	}
 	return r, true
+}
+
+// idleHook reports whether a build hook has nothing to do.
+func (s *snapshot) idleHook(p *proc) bool {
+	_, talks := s.network(p)
+	return !talks && len(p.children) == 0 && !p.stopped() && len(s.heldBy(p.PID, lockSlot)) == 0 && len(s.waitsAt(p.PID)) == 0
 }
 
 // leftover returns a process of the build user of a builder that has ended.

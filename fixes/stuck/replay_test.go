@@ -130,7 +130,7 @@ func stat(pid, comm, state, parent, session, threads, rss, start string) string 
 }
 
 // build makes the tree. Wakes are how often some processes wake up between the two looks.
-func (r *replay) build(wakes map[string]int) {
+func (r *replay) build(wakes map[string]int, states map[string]string) {
 	r.parse()
 	r.inject("proc/uptime", "100000.00 0.00\n")
 	r.inject("proc/sys/kernel/random/boot_id", "00000000-0000-0000-0000-000000000000\n")
@@ -158,9 +158,14 @@ func (r *replay) build(wakes map[string]int) {
 	r.again = map[string]string{}
 	for _, p := range r.procs {
 		dir := "proc/" + p.pid
+		state := p.field("State")
+		if s, ok := states[p.pid]; ok {
+			r.injected = append(r.injected, dir+"/stat: state")
+			state = s
+		}
 		start := p.pid + "0"
 		r.injected = append(r.injected, dir+"/stat: processor time, start")
-		r.write(dir+"/stat", stat(p.pid, p.comm, p.field("State"), p.field("PPid"), p.field("NSsid"), p.field("Threads"), p.field("VmRSS"), start))
+		r.write(dir+"/stat", stat(p.pid, p.comm, state, p.field("PPid"), p.field("NSsid"), p.field("Threads"), p.field("VmRSS"), start))
 		uid, _ := strconv.Atoi(p.field("Uid"))
 		if err := os.Chown(filepath.Join(r.root, dir), uid, -1); err != nil && uid != os.Geteuid() {
 			r.t.Fatalf("%v: the tests give the processes of a capture their owners, which needs root", err)
@@ -185,7 +190,7 @@ func (r *replay) build(wakes map[string]int) {
 				continue // a zombie has no call
 			}
 			task := dir + "/task/" + f[0]
-			r.write(task+"/stat", stat(f[0], strings.Join(f[1:n-1], " "), p.field("State"), p.field("PPid"), p.field("NSsid"), "1", "0", start))
+			r.write(task+"/stat", stat(f[0], strings.Join(f[1:n-1], " "), state, p.field("PPid"), p.field("NSsid"), "1", "0", start))
 			r.write(task+"/wchan", f[n-1])
 			r.write(task+"/syscall", call)
 			r.inject(task+"/status", "voluntary_ctxt_switches:\t0\n")
@@ -277,10 +282,10 @@ func (m *twice) Burst(ctx context.Context, what string, f func(platform.Files) e
 	})
 }
 
-func load(t *testing.T, scene string, wakes map[string]int) (*twice, *replay) {
+func load(t *testing.T, scene string, wakes map[string]int, states map[string]string) (*twice, *replay) {
 	t.Helper()
 	r := &replay{t: t, dir: filepath.Join("testdata/captures", scene), root: t.TempDir()}
-	r.build(wakes)
+	r.build(wakes, states)
 	m := platform.At(
 		func(name string) (string, error) {
 			name = filepath.Join(r.root, name)
@@ -307,7 +312,9 @@ func TestReplay(t *testing.T) {
 	tests := []struct {
 		scene string
 		wakes map[string]int
-		want  []expected
+		// states that are injected in place of those in the capture
+		states map[string]string
+		want   []expected
 	}{
 		{scene: "lix-2.95.3/s1-one-build", want: []expected{{3507, "builder-silent", fix.AtRisk}}},
 		{scene: "lix-2.95.3/s2-second-client-same-output", want: []expected{{3507, "builder-silent", fix.AtRisk}, {3774, "waits-for-output-lock", fix.OK}}},
@@ -326,6 +333,10 @@ func TestReplay(t *testing.T) {
 		{scene: "lix-2.95.3/s11-big-lock-held-by-flock", want: []expected{{9197, "foreign-lock-holder", fix.Broken}, {9203, "foreign-lock-holder", fix.Broken}}},
 		{scene: "lix-2.95.3/s12-sqlite-write-locked", wakes: map[string]int{"9505": 8}, want: []expected{{9502, "sqlite-busy", fix.AtRisk}}},
 		{scene: "lix-2.95.3/s13-gc-stopped-holding-lock", want: []expected{{9828, "gc-stopped", fix.Broken}, {9840, "gc-stopped", fix.Broken}, {9763, "gc-stopped", fix.Broken}}},
+		// The same collection at work again: its state is injected.
+		{scene: "lix-2.95.3/s13-gc-stopped-holding-lock", states: map[string]string{"9763": "S"}, want: []expected{
+			{9828, "waits-for-gc", fix.OK}, {9840, "waits-for-gc-silent", fix.OK}, {9763, "collecting-garbage", fix.OK},
+		}},
 		{scene: "lix-2.95.3/s14-daemon-without-arguments", want: []expected{{10503, "builder-silent", fix.AtRisk}}},
 		{scene: "lix-2.95.3/s16-nix-build-new-cli-waits", want: []expected{{11100, "waits-for-output-lock", fix.OK}}},
 		{scene: "lix-2.95.3/s18-profile-lock-held-by-flock", want: []expected{{13686, "foreign-lock-holder", fix.Broken}}},
@@ -369,7 +380,7 @@ func TestReplay(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.scene, func(t *testing.T) {
 			t.Parallel()
-			v, r := load(t, tt.scene, tt.wakes)
+			v, r := load(t, tt.scene, tt.wakes, tt.states)
 			report, err := stuck.Look(t.Context(), v, stuck.Options{Gap: 100 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)

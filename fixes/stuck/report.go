@@ -400,7 +400,7 @@ func (g *graph) add(p *proc) {
 
 func (s *snapshot) process(p *proc, r reason) Process {
 	out := Process{
-		Node: node(p), PID: p.PID, Start: strconv.FormatUint(p.Start, 10), Parent: p.Parent, Role: p.role, Title: s.title(p), Text: r.text,
+		Node: node(p), PID: p.PID, Start: p.start(), Parent: p.Parent, Role: p.role, Title: s.title(p), Text: r.text,
 		UID: p.uid, User: s.user(p.uid), State: string(rune(p.State)), Seconds: int64(s.age(p).Seconds()), CPU: s.share(p), Moved: p.moved(),
 		RSSKiB: p.status.RSSKiB, Blocked: fmt.Sprintf("%016x", p.status.Blocked), Pending: fmt.Sprintf("%016x", p.status.Pending),
 	}

@@ -50,6 +50,7 @@ type sample struct {
 type proc struct {
 	procfs.Stat
 	uid      int
+	started  string // on macOS, as ps has it
 	deep     bool
 	argv     []string
 	status   procfs.Status
@@ -592,9 +593,15 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		wanted[l.File.Inode] = true
 	}
 	known := map[proclocks.File]bool{}
+	var open []string
 	for _, pid := range c.order {
 		for file := range c.procs[pid].paths {
 			known[file] = true
+		}
+		for _, target := range c.procs[pid].fds {
+			if c.procs[pid].deep && (strings.HasSuffix(target, ".lock") || strings.Contains(path.Base(target), ".sqlite")) {
+				open = add(open, target)
+			}
 		}
 	}
 	err := c.v.Burst(ctx, c.states[0], func(f platform.Files) error {
@@ -637,6 +644,9 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 				}
 			})
 			within(state+"/profiles", func(string) {})
+		}
+		for _, name := range open {
+			look(name)
 		}
 		// The store can have hundreds of thousands of entries, so it is listed only for locks that are still nameless.
 		nameless := slices.ContainsFunc(locks, func(l proclocks.Lock) bool {
@@ -714,7 +724,7 @@ func (c *collector) confirmOrphans(ctx context.Context) error {
 				continue
 			}
 			id, state, err := platform.Identity(ctx, c.v, p.PID)
-			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != strconv.FormatUint(p.Start, 10) || state == 'Z') {
+			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z') {
 				p.gone = true
 				continue
 			}

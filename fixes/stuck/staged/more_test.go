@@ -1,14 +1,20 @@
+//go:build linux
+
 package staged_test
 
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -26,6 +32,21 @@ func holds(locks []byte, pid int, name string) bool {
 	list, _ := proclocks.Parse(locks)
 	for _, l := range list {
 		if l.PID == pid && l.File.Inode == st.Ino && l.Write {
+			return true
+		}
+	}
+	return false
+}
+
+// shares reports whether a process holds a shared lock on a file.
+func shares(locks []byte, pid int, name string) bool {
+	var st syscall.Stat_t
+	if syscall.Stat(name, &st) != nil {
+		return false
+	}
+	list, _ := proclocks.Parse(locks)
+	for _, l := range list {
+		if l.PID == pid && l.File.Inode == st.Ino && !l.Write {
 			return true
 		}
 	}
@@ -171,4 +192,69 @@ func (s *site) mount(kind, options, dir string) {
 	if err := syscall.Mount(kind, dir, kind, 0, options); err != nil {
 		s.fatal("mount %s: %v", dir, err)
 	}
+}
+
+// slowCache serves a binary cache whose only path stops in the middle.
+func (s *site) slowCache(path string) int {
+	name := filepath.Base(path)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/nix-cache-info", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "StoreDir: /nix/store\n") })
+	mux.HandleFunc("/"+name[:32]+".narinfo", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "StorePath: %s\nURL: x.nar\nCompression: none\nNarHash: sha256:%s\nNarSize: 100000\nReferences: \n", path, strings.Repeat("0", 52))
+	})
+	mux.HandleFunc("/x.nar", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100000")
+		// The start of an archive with one file of 90,000 bytes.
+		var b bytes.Buffer
+		for _, word := range []string{"nix-archive-1", "(", "type", "regular", "contents"} {
+			_ = binary.Write(&b, binary.LittleEndian, uint64(len(word)))
+			b.WriteString(word)
+			b.Write(make([]byte, (8-len(word)%8)%8))
+		}
+		_ = binary.Write(&b, binary.LittleEndian, uint64(90000))
+		b.Write(make([]byte, 1000))
+		_, _ = w.Write(b.Bytes())
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	go http.Serve(l, mux) //nolint:errcheck // ends with the scene
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// standIn starts this program under another name, to do what the real one cannot be made to do at the right moment.
+func (s *site) standIn(label, who, does string, argv ...string) *exec.Cmd {
+	// The kernel takes a process's name from the file.
+	file := "/tmp/stand-in-" + label + "/" + argv[0]
+	os.MkdirAll(filepath.Dir(file), 0o755)
+	if err := os.Symlink("/test", file); err != nil {
+		s.fatal("%v", err)
+	}
+	return s.start(label, who, []string{"LIXFIX_STAND_IN=" + does}, append([]string{file}, argv[1:]...)...)
+}
+
+// standIn is what a stand-in does until it is killed.
+func standIn(does string) int {
+	const socket = "/nix/var/nix/daemon-socket/socket"
+	var err error
+	switch does {
+	case "listen":
+		_, err = net.Listen("unix", socket)
+	case "dial":
+		_, err = net.Dial("unix", socket)
+	case "flock":
+		var fd int
+		if fd, err = syscall.Open("/nix/var/nix/profiles/p.lock", syscall.O_RDWR, 0); err == nil {
+			err = syscall.Flock(fd, syscall.LOCK_EX)
+		}
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	time.Sleep(10 * time.Minute)
+	return 0
 }

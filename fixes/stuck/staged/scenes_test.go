@@ -1,3 +1,5 @@
+//go:build linux
+
 package staged_test
 
 import (
@@ -5,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -475,5 +479,159 @@ var scenes = []scene{
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
 		s.expect(r, want{who: "root", subject: c.Process.Pid, id: "builder-silent", chain: "second worker builder"})
+	}},
+	{"short-lived", "thousands of processes come and go beside a build", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		// Half of them are named like Nix, and so are read deeply.
+		os.Symlink("/bin/true", "/tmp/nix-true")
+		s.start("churn", "bob", nil, "sh", "-c", "i=0; while [ $i -lt 4000 ]; do /bin/true & /tmp/nix-true & wait; i=$((i+1)); done")
+		for range 6 {
+			for _, who := range []string{"root", "alice"} {
+				s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+			}
+		}
+	}},
+	{"frozen-disk", "a file system does not answer", func(s *site) {
+		s.mount("tmpfs", "size=64m", "/frozen")
+		for _, argv := range [][]string{
+			{"truncate", "-s", "32M", "/frozen/image"},
+			{"mkfs.ext4", "-q", "/frozen/image"},
+			{"mount", "-o", "loop", "/frozen/image", "/home/bob"},
+		} {
+			if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+				s.fatal("%v: %v %s", argv, err, out)
+			}
+		}
+		if err := exec.Command("fsfreeze", "-f", "/home/bob").Run(); err != nil {
+			s.fatal("fsfreeze: %v", err)
+		}
+		defer exec.Command("umount", "-l", "/home/bob").Run()   //nolint:errcheck // the namespace ends anyhow
+		defer exec.Command("fsfreeze", "-u", "/home/bob").Run() //nolint:errcheck // as above
+		c := s.start("build", "root", []string{"NIX_REMOTE=local"}, "nix-build", "-o", "/home/bob/result", s.expr("quick", "echo done > $out"))
+		s.until("the build to hang", func() bool {
+			for _, p := range procs() {
+				if p.pid == c.Process.Pid {
+					return p.state == 'D'
+				}
+			}
+			return false
+		})
+		time.Sleep(200 * time.Millisecond)
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "io-wait", chain: "build", status: "at-risk"})
+		}
+	}},
+	{"password", "ssh asks for a password, behind the progress bar", func(s *site) {
+		os.MkdirAll("/tmp/bin", 0o755)
+		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nread answer </dev/tty\n"), 0o755)
+		e := "/tmp/git.nix"
+		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		s.start("terminal", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "sh", "-c", "sleep 300 | script -qec 'nix-instantiate --eval "+e+"' /dev/null")
+		s.until("the question", func() bool {
+			for _, p := range running("^/bin/sh /tmp/bin/git") {
+				data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", p))
+				return strings.Contains(string(data), "wait_woken") || strings.Contains(string(data), "tty")
+			}
+			return false
+		})
+		client := s.builds(1, "^nix-instantiate")[0]
+		s.expect(s.look("root"), want{who: "root", subject: client, id: "asks-for-password", status: "at-risk"})
+	}},
+	{"other-database", "another process keeps the cache of an evaluation", func(s *site) {
+		os.MkdirAll("/root/.cache/nix", 0o755)
+		s.start("sqlite", "root", nil, "sh", "-c", "(echo 'create table if not exists x (y); begin exclusive;'; sleep 300) | exec sqlite3 /root/.cache/nix/binary-cache-v6.sqlite")
+		pid := s.builds(1, "^sqlite3")[0]
+		s.labels[pid] = "sqlite3"
+		s.until("the lock", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			return bytes.Contains(data, []byte(fmt.Sprintf("WRITE %d ", pid)))
+		})
+		port := s.listen()
+		c := s.start("fetch", "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", "/nix/store/00000000000000000000000000000000-x",
+			"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port))
+		time.Sleep(time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "eval-cache-locked", chain: "fetch [binary-cache-v6.sqlite] sqlite3", status: "ok"})
+	}},
+	{"same-download", "two commands download the same path", func(s *site) {
+		const path = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-thing"
+		port := s.slowCache(path)
+		fetch := func(label string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", path,
+				"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port), "--option", "require-sigs", "false").Process.Pid
+		}
+		first := fetch("first")
+		s.until("the first to hold the path", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			return holds(data, first, path+".lock")
+		})
+		second := fetch("second")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root"} {
+			s.expect(s.look(who), want{who: who, subject: second, id: "waits-for-store-path", chain: "second [thing] first", status: "ok"})
+		}
+		time.Sleep(10 * time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: second, id: "download-stalled", chain: "second [thing] first", status: "at-risk"})
+	}},
+	{"no-slot", "every slot of the remote machine is taken", func(s *site) {
+		os.MkdirAll("/tmp/bin", 0o755)
+		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		remote := func(label, name string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr(name, sleeper),
+				"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux - 1").Process.Pid
+		}
+		remote("first", "slow-a")
+		s.builds(1, "^sleep 300")
+		pid := remote("second", "slow-b")
+		s.polls(pid)
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: pid, id: "no-machine-slot", status: "ok"})
+		}
+	}},
+	{"deaf-daemon", "a daemon (a stand-in) listens and accepts nobody", func(s *site) {
+		os.MkdirAll("/nix/var/nix/daemon-socket", 0o755)
+		s.standIn("daemon", "root", "listen", "nix-daemon", "--daemon")
+		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666)
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		time.Sleep(500 * time.Millisecond)
+		for _, who := range []string{"root", "alice", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "daemon-not-accepting", chain: "nix-build daemon", status: "broken"})
+		}
+	}},
+	{"silent-client", "a command (a stand-in) connects and says nothing", func(s *site) {
+		s.daemon()
+		c := s.standIn("nix-build", "alice", "dial", "nix-build", "/tmp/x.nix")
+		s.worker(c)
+		time.Sleep(200 * time.Millisecond)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "waits-for-client", chain: "nix-build", status: "at-risk"})
+	}},
+	{"profile-lock", "another command (a stand-in) changes the same profile", func(s *site) {
+		os.MkdirAll("/nix/var/nix/profiles", 0o755)
+		f, _ := os.Create("/nix/var/nix/profiles/p.lock")
+		f.Close()
+		s.standIn("holder", "root", "flock", "nix-env", "-p", "/nix/var/nix/profiles/p", "-i", "x")
+		s.until("the lock", func() bool { data, _ := os.ReadFile("/proc/locks"); return bytes.Contains(data, []byte("FLOCK")) })
+		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")
+		s.says("env", "waiting for lock on profile")
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "profile-locked", chain: "env [p] holder", status: "ok"})
+	}},
+	{"gc-behind-verify", "a garbage collection waits for a check of the whole store", func(s *site) {
+		f, err := os.Create("/tmp/large")
+		if err != nil || f.Truncate(900<<20) != nil {
+			s.fatal("cannot make a large file")
+		}
+		f.Close()
+		s.start("add", "root", nil, "nix-store", "--add", "/tmp/large")
+		s.until("the path", func() bool { return len(glob("/nix/store/*-large")) == 1 && len(running("^nix-store")) == 0 })
+		v := s.start("verify", "root", nil, "nix-store", "--verify", "--check-contents")
+		s.until("the check to hold gc.lock", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			return shares(data, v.Process.Pid, "/nix/var/nix/gc.lock")
+		})
+		c := s.start("gc", "root", nil, "nix-store", "--gc")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "gc-waits-for-client", chain: "gc [gc] verify", status: "ok"})
 	}},
 }

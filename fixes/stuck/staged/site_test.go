@@ -1,3 +1,5 @@
+//go:build linux
+
 package staged_test
 
 import (
@@ -66,7 +68,7 @@ pivot_root . old
 cd /
 umount -l old
 status=0
-/usr/bin/env -i PATH=/usr/bin:/bin HOME=/root LIXFIX_SCENE="$3" GORACE="$GORACE" /test || status=$?
+/usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LIXFIX_SCENE="$3" GORACE="$GORACE" /test || status=$?
 exit $status
 `
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package staged_test stages hanging invocations with the real nix and nix-daemon of Debian, each on a machine of its
 // own made of namespaces, and compares what is recognised.
 package staged_test
@@ -8,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +21,16 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("LIXFIX_LOOK") != "":
 		os.Exit(lookOnly())
+	case os.Getenv("LIXFIX_STAND_IN") != "":
+		os.Exit(standIn(os.Getenv("LIXFIX_STAND_IN")))
 	case os.Getenv("LIXFIX_PLAN") != "":
 		os.Exit(planOnly())
+	case strings.HasPrefix(os.Getenv("LIXFIX_SCENE"), "bench "):
+		n, err := strconv.Atoi(os.Getenv("LIXFIX_SCENE")[len("bench "):])
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(crowd(n))
 	case os.Getenv("LIXFIX_SCENE") != "":
 		os.Exit(play(os.Getenv("LIXFIX_SCENE")))
 	}

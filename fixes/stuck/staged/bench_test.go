@@ -1,0 +1,136 @@
+//go:build linux
+
+package staged_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// measured is what one machine with many processes showed.
+type measured struct {
+	Processes int
+	Look      time.Duration // without the pause between the samples
+	Tools     time.Duration // ps, lsof and lslocks
+	PeakKiB   int           // of the memory of the process that looked
+}
+
+// BenchmarkBeside looks beside ps, lsof and lslocks at machines with many processes, in one run, and takes the best of
+// five of each.
+func BenchmarkBeside(b *testing.B) {
+	for _, n := range []int{200, 2000, 5000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			m := measure(b, n)
+			b.ReportMetric(float64(m.Look.Microseconds())/1000, "look-ms")
+			b.ReportMetric(float64(m.Tools.Microseconds())/1000, "tools-ms")
+			b.ReportMetric(float64(m.Tools)/float64(m.Look), "times-faster")
+			b.ReportMetric(float64(m.PeakKiB)/1024, "peak-MiB")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// TestBeside holds what the benchmark promises, with room for a busy machine.
+func TestBeside(t *testing.T) {
+	m := measure(t, 2000)
+	t.Logf("%d processes: %v, the tools %v, %d KiB", m.Processes, m.Look, m.Tools, m.PeakKiB)
+	times := 10
+	if raceEnabled {
+		times = 2 // the race detector slows this program down, and not the tools
+	}
+	if m.Look*time.Duration(times) > m.Tools {
+		t.Errorf("not %d times faster than the tools: %v and %v", times, m.Look, m.Tools)
+	}
+	// The race detector multiplies memory, so the bound is for programs without it.
+	if !raceEnabled && m.PeakKiB > 40<<10 {
+		t.Errorf("%d KiB of memory", m.PeakKiB)
+	}
+}
+
+func measure(tb testing.TB, n int) measured {
+	tb.Helper()
+	if os.Geteuid() != 0 {
+		tb.Fatal(errNoRoot)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", tb.TempDir(), self, fmt.Sprintf("bench %d", n))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		tb.Fatalf("%v\n%s%s", err, out, stderr.String())
+	}
+	var m measured
+	if err := json.Unmarshal(out, &m); err != nil {
+		tb.Fatalf("%v: %s", err, out)
+	}
+	return m
+}
+
+// crowd measures in the machine, among n processes that sleep.
+func crowd(n int) int {
+	s := &site{labels: map[int]string{}}
+	code := 0
+	func() {
+		defer func() {
+			if g, ok := recover().(giveUp); ok {
+				fmt.Println(g.why)
+				code = 1
+			}
+		}()
+		s.start("crowd", "root", nil, "sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do sleep 600 & i=$((i+1)); done; wait", n))
+		s.until("the crowd", func() bool { return len(glob("/proc/[0-9]*")) >= n })
+		s.daemon()
+		s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		m := measured{Processes: len(glob("/proc/[0-9]*"))}
+		for range 5 {
+			const pause = time.Millisecond
+			began := time.Now()
+			r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{Gap: pause})
+			took := time.Since(began) - pause
+			if err != nil || len(r.Diagnoses) != 1 || r.Diagnoses[0].ID != "stuck/builder-silent" {
+				s.fatal("look: %v, %+v", err, r)
+			}
+			if m.Look == 0 || took < m.Look {
+				m.Look = took
+			}
+		}
+		status, _ := os.ReadFile("/proc/self/status")
+		for line := range strings.Lines(string(status)) {
+			if f := strings.Fields(line); f[0] == "VmHWM:" {
+				m.PeakKiB, _ = strconv.Atoi(f[1])
+			}
+		}
+		for range 3 {
+			began := time.Now()
+			for _, argv := range [][]string{{"ps", "axo", "pid,ppid,user,stat,wchan:24,rss,time,args"}, {"lsof", "-nP"}, {"lslocks", "--noheadings"}} {
+				if out, err := exec.Command(argv[0], argv[1:]...).Output(); err != nil && len(out) == 0 {
+					s.fatal("%s: %v", argv[0], err)
+				}
+			}
+			if took := time.Since(began); m.Tools == 0 || took < m.Tools {
+				m.Tools = took
+			}
+		}
+		_ = json.NewEncoder(os.Stdout).Encode(m)
+	}()
+	return code
+}

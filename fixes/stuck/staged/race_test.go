@@ -1,0 +1,5 @@
+//go:build linux && race
+
+package staged_test
+
+const raceEnabled = true

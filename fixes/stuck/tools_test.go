@@ -1,0 +1,95 @@
+package stuck_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// mac makes a Mac whose ps prints the first list once and the second from then on.
+func mac(t *testing.T, first, second, lsof string) *platform.Machine {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name, text string) {
+		file := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first", first)
+	write("second", second)
+	write("open", lsof)
+	write("bin/ps", fmt.Sprintf(`#!/bin/sh
+case "$*" in
+-axww*) if [ -e %[1]s/seen ]; then cat %[1]s/second; else touch %[1]s/seen; cat %[1]s/first; fi ;;
+*) for pid; do :; done; awk -v pid="$pid" '$1 == pid { print $5, $8, $9, $10, $11, $12; found = 1 } END { exit !found }' %[1]s/second ;;
+esac
+`, root))
+	write("usr/sbin/lsof", fmt.Sprintf("#!/bin/sh\ncat %s/open\n", root))
+	write("etc/passwd", "root:x:0:0::/:\nalice:x:501:20::/:\n_nixbld1:x:351:350::/:\n")
+	write("etc/group", "nixbld:x:350:_nixbld1\n")
+	return platform.At(
+		func(name string) (string, error) { return filepath.Join(root, name), nil },
+		func() platform.Facts { return platform.Facts{OS: platform.Darwin, Arch: "arm64"} },
+	)
+}
+
+func TestMac(t *testing.T) {
+	line := func(pid, parent, uid int, state, cpu, command string) string {
+		return fmt.Sprintf("%d %d %d %d %s 1000 %s Sun Nov 22 15:%02d:00 2026 %s\n", pid, parent, pid, uid, state, cpu, pid%60, command)
+	}
+	daemon := line(1, 0, 0, "Ss", "0:01.00", "/sbin/launchd") + line(61, 1, 0, "Ss", "0:00.10", "/nix/var/nix/profiles/default/bin/nix-daemon")
+	client := func(state, cpu string) string { return line(62, 1, 501, state, cpu, "nix-build x.nix") }
+	worker := func(state string) string { return line(63, 61, 0, state, "0:00.10", "nix-daemon 62") }
+	builder := func(cpu string) string { return line(64, 63, 351, "Ss", cpu, "bash -e builder.sh") }
+	const lock = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-thing.lock"
+	tests := []struct {
+		name          string
+		first, second string
+		lsof          string
+		subject       int
+		id            string
+		status        fix.Status
+	}{
+		{"a build that works", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.30"), "", 62, "builder-busy", fix.OK},
+		{"a build that sleeps", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "builder-silent", fix.AtRisk},
+		{"a stopped worker", client("S", "0:00.10") + worker("T") + builder("0:00.10"), client("S", "0:00.10") + worker("T") + builder("0:00.10"), "", 62, "worker-stopped", fix.Broken},
+		{"a stopped client", client("T", "0:00.10") + worker("S") + builder("0:00.10"), client("T", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "client-stopped", fix.Broken},
+		{"an evaluation", client("R", "0:00.10"), client("R", "0:00.90"), "", 62, "evaluating", fix.OK},
+		{"a client that is gone", worker("T") + builder("0:00.10"), worker("T") + builder("0:00.10"), "", 63, "worker-orphaned", fix.Broken},
+		{
+			"two clients for one output",
+			client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(65, 1, 501, "S", "0:00.10", "nix-build x.nix") + line(66, 61, 0, "S", "0:00.10", "nix-daemon 65"),
+			client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(65, 1, 501, "S", "0:00.10", "nix-build x.nix") + line(66, 61, 0, "S", "0:00.10", "nix-daemon 65"),
+			"p63\nf4\nn/nix/var/nix/db/big-lock\nf12\nn" + lock + "\np66\nf4\nn/nix/var/nix/db/big-lock\n", 65, "waits-for-output-lock", fix.OK,
+		},
+		{"nothing", "", "", "", 0, "nothing-running", fix.OK},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := stuck.Look(t.Context(), mac(t, daemon+tt.first, daemon+tt.second, tt.lsof), stuck.Options{Gap: 50 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range r.Diagnoses {
+				if d.ID == "stuck/"+tt.id && d.Status == tt.status && (tt.subject == 0 || d.Subject == fmt.Sprintf("process:%d", tt.subject)) {
+					return
+				}
+			}
+			for _, d := range r.Diagnoses {
+				t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(r.Tree(d), "\n"))
+			}
+		})
+	}
+}
