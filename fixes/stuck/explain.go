@@ -395,6 +395,14 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 			return r, true
 		}
 	}
+	// One who keeps a build hook that has nothing to do was told that no machine is free.
+	asks := slices.ContainsFunc(p.children, func(c *proc) bool { return c.role == Hook && !c.gone })
+	if n, full := s.allHeld(s.load); full && asks && len(mine) == 0 {
+		if !proven && len(all) > 0 {
+			sure = Guess
+		}
+		return s.slotless(n, sure), true
+	}
 	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && !proven {
 		r := reason{id: idWaitsOutput, sure: Likely, text: "probably waits for a lock"}
 		if len(all) > 1 {
@@ -407,17 +415,21 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 	}
 	if len(mine) == 0 {
 		if n, full := s.allHeld(s.load); full {
-			r := reason{id: idNoSlot, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "remote slot"))}
-			for _, lf := range s.locks {
-				if s.kind(lf) == lockSlot {
-					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
-				}
-			}
-			r.any = true
-			return r, true
+			return s.slotless(n, sure), true
 		}
 	}
 	return reason{}, false
+}
+
+// slotless is the reason of a process that waits for a slot of a remote machine.
+func (s *snapshot) slotless(n int, sure Certainty) reason {
+	r := reason{id: idNoSlot, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "remote slot")), any: true}
+	for _, lf := range s.locks {
+		if s.kind(lf) == lockSlot {
+			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})
+		}
+	}
+	return r
 }
 
 // network is the reason of a process with a connection to another machine.

@@ -7,6 +7,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,6 +34,11 @@ func TestMain(m *testing.M) {
 		os.Exit(crowd(n))
 	case os.Getenv("LIXFIX_SCENE") != "":
 		os.Exit(play(os.Getenv("LIXFIX_SCENE")))
+	}
+	// Scenes sleep most of the time.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
