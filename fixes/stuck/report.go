@@ -410,9 +410,7 @@ func (s *snapshot) process(p *proc, r reason) Process {
 	if p.role == Worker && p.pair != nil {
 		out.Client = p.pair.PID
 	}
-	for _, a := range p.argv {
-		out.Command = append(out.Command, plain(a))
-	}
+	out.Command = redacted(p.argv)
 	for _, t := range p.second.threads {
 		th := Thread{ID: t.id, Name: plain(t.name), State: string(rune(t.state)), Syscall: -1, Channel: plain(t.wchan)}
 		if t.call.Known {

@@ -135,3 +135,32 @@ func (s *snapshot) owner(p *proc) string {
 	}
 	return s.describe(p)
 }
+
+// redacted returns arguments without what is secret in them: tokens, and passwords in addresses.
+func redacted(argv []string) []string {
+	const gone = "[redacted]"
+	var list []string
+	secret := false
+	for _, a := range argv {
+		word := plain(a)
+		if secret {
+			word = gone
+		}
+		name := strings.TrimLeft(a, "-")
+		secret = name == "access-tokens" || name == "extra-access-tokens"
+		if before, after, ok := strings.Cut(word, "access-tokens"); ok && after != "" {
+			word = before + "access-tokens" + gone
+		}
+		if scheme, rest, ok := strings.Cut(word, "://"); ok {
+			host, _, _ := strings.Cut(rest, "/")
+			if at := strings.LastIndexByte(host, '@'); at >= 0 {
+				word = scheme + "://" + gone + rest[at:]
+			}
+			if i := strings.IndexByte(word, '?'); i >= 0 {
+				word = word[:i] + "?" + gone
+			}
+		}
+		list = append(list, word)
+	}
+	return list
+}

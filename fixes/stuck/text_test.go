@@ -1,0 +1,55 @@
+package stuck
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRedacted(t *testing.T) {
+	got := redacted([]string{
+		"nix", "build", "--option", "access-tokens", "github.com=abc", "--access-tokens", "x=y", "git+https://me:pass@host/x?token=1", "https://host/@x",
+		"--option=access-tokens=abc", "a\x1b[31m",
+	})
+	want := []string{
+		"nix", "build", "--option", "access-tokens", "[redacted]", "--access-tokens", "[redacted]", "git+https://[redacted]@host/x?[redacted]", "https://host/@x",
+		"--option=access-tokens[redacted]", "a?[31m",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	const lock = "/nix/store/8pnb3avp19z84cnqr76k16av27rx3kb1-slow-a.lock"
+	if got := shortPath(lock); got != "/nix/store/8pnb3avp…-slow-a.lock" {
+		t.Error(got)
+	}
+	if got := middle(strings.Repeat("ab", 40), 21); utf8.RuneCountInString(got) != 21 {
+		t.Error(got)
+	}
+	for n, want := range map[int]string{1: "1 process", 2: "2 processes"} {
+		if got := count(n, "process"); got != want {
+			t.Error(got)
+		}
+	}
+}
+
+func FuzzTree(f *testing.F) {
+	f.Add("nix-build", "waits")
+	f.Add(strings.Repeat("ä", 100), strings.Repeat("b", 100))
+	f.Fuzz(func(t *testing.T, title, text string) {
+		r := &Report{
+			Processes: []Process{{Node: "process:2", Title: plain(title), Text: plain(text)}, {Node: "process:3", Title: plain(title)}},
+			Edges:     []Edge{{From: "process:2", To: "process:3"}, {From: "process:3", To: "process:2"}},
+		}
+		for _, line := range r.Tree(Diagnosis{Subject: "process:2", Root: "process:3"}) {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("%d characters: %q", utf8.RuneCountInString(line), line)
+			}
+		}
+		_ = r.Dot()
+	})
+}
