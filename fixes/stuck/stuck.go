@@ -130,11 +130,12 @@ func (r *Report) Findings() []fix.Finding {
 		list = append(list, f)
 	}
 	for _, l := range r.Limits {
-		if l.Command == "" {
-			continue
+		next := "cannot be seen from here"
+		if l.Command != "" {
+			next = "run " + l.Command
 		}
 		last := &list[len(list)-1]
-		last.Evidence = append(last.Evidence, fix.Evidence{Source: "not seen", Expected: l.What, Observed: "run " + l.Command})
+		last.Evidence = append(last.Evidence, fix.Evidence{Source: "not seen", Expected: l.What, Observed: next})
 	}
 	return list
 }
