@@ -66,7 +66,7 @@ func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
 	}
 	var peak int64
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		peak = int64(usage.Maxrss)
+		peak = usage.Maxrss
 	}
 	return cmd.ProcessState.ExitCode(), string(out), peak
 }
@@ -96,7 +96,7 @@ func newMac(t *testing.T, v mac.Variant) *mac.Mac {
 // clone copies a Mac to a directory that the returned function removes; t.TempDir would keep thousands of them.
 func clone(t *testing.T, m *mac.Mac) (*mac.Mac, func()) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mac")
+	dir, err := os.MkdirTemp("", "mac") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
