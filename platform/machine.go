@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -191,8 +190,7 @@ func lstat(file, name string) (FileInfo, error) {
 
 // renamed gives an error of package os the name that the caller knows.
 func renamed(err error, name string) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: p.Op, Path: name, Err: p.Err}
 	}
 	return err
@@ -339,12 +337,14 @@ func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, 
 
 // Run implements Host.
 func (m *Memo) Run(ctx context.Context, tool string, args ...string) error {
-	m.mu.Lock()
-	for _, key := range slices.Collect(maps.Keys(m.answers)) {
-		if strings.HasPrefix(key, tool+"\x00") {
-			delete(m.answers, key)
-		}
-	}
-	m.mu.Unlock()
+	// Before and after: what is asked meanwhile may show either side of the change.
+	m.forget(tool)
+	defer m.forget(tool)
 	return m.Host.Run(ctx, tool, args...)
+}
+
+func (m *Memo) forget(tool string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.answers, func(key string, _ *answer) bool { return strings.HasPrefix(key, tool+"\x00") })
 }

@@ -60,7 +60,7 @@ func child(t *testing.T, script string) platform.ProcessID {
 	return id
 }
 
-func run(step plan.Step) (marks, error) {
+func apply(step plan.Step) (marks, error) {
 	m := make(marks, 1)
 	err := plan.Driver{Host: platform.Local(), Log: m}.Run(context.Background(), plan.Plan{Schema: plan.Schema, Entries: []plan.Entry{{Step: step}}})
 	return m, err
@@ -98,7 +98,7 @@ func TestEndProcess(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			id := child(t, tt.script)
-			_, err := run(plan.EndProcess{Process: id, Name: "a shell", GraceMS: 500, Kill: tt.kill})
+			_, err := apply(plan.EndProcess{Process: id, Name: "a shell", GraceMS: 500, Kill: tt.kill})
 			if (err == nil) != tt.ends || alive(t, id) == tt.ends {
 				t.Errorf("want it to end: %v; error %v, alive %v", tt.ends, err, alive(t, id))
 			}
@@ -109,10 +109,10 @@ func TestEndProcess(t *testing.T) {
 func TestEndProcessAgain(t *testing.T) {
 	id := child(t, obedient)
 	step := plan.EndProcess{Process: id, Name: "a shell", GraceMS: 5000}
-	if m, err := run(step); err != nil || m[0] != plan.Done {
+	if m, err := apply(step); err != nil || m[0] != plan.Done {
 		t.Fatalf("first: %v, %v", m, err)
 	}
-	if m, err := run(step); err != nil || m[0] != plan.Already {
+	if m, err := apply(step); err != nil || m[0] != plan.Already {
 		t.Fatalf("second: %v, %v", m, err)
 	}
 }
@@ -127,7 +127,7 @@ func TestReusedNumber(t *testing.T) {
 		plan.EndProcess{Process: other, Name: "a shell", GraceMS: 500, Kill: true},
 		plan.ContinueProcess{Process: other, Name: "a shell"},
 	} {
-		if _, err := run(step); !errors.Is(err, plan.ErrConflict) || !strings.Contains(err.Error(), "another one now") {
+		if _, err := apply(step); !errors.Is(err, plan.ErrConflict) || !strings.Contains(err.Error(), "another one now") {
 			t.Errorf("%s: got %v", step, err)
 		}
 	}
@@ -144,7 +144,7 @@ func TestOtherBoot(t *testing.T) {
 	id := child(t, obedient)
 	before := id
 	before.Boot = "before"
-	if m, err := run(plan.EndProcess{Process: before, Name: "a shell", GraceMS: 500, Kill: true}); err != nil || m[0] != plan.Already {
+	if m, err := apply(plan.EndProcess{Process: before, Name: "a shell", GraceMS: 500, Kill: true}); err != nil || m[0] != plan.Already {
 		t.Errorf("got %v, %v", m, err)
 	}
 	if !alive(t, id) {
@@ -155,7 +155,7 @@ func TestOtherBoot(t *testing.T) {
 func TestContinueProcess(t *testing.T) {
 	id := child(t, obedient)
 	step := plan.ContinueProcess{Process: id, Name: "a shell"}
-	if m, err := run(step); err != nil || m[0] != plan.Already {
+	if m, err := apply(step); err != nil || m[0] != plan.Already {
 		t.Fatalf("it was not stopped: %v, %v", m, err)
 	}
 	if err := syscall.Kill(id.PID, syscall.SIGSTOP); err != nil {
@@ -173,7 +173,7 @@ func TestContinueProcess(t *testing.T) {
 			t.Fatal("it does not stop")
 		}
 	}
-	if m, err := run(step); err != nil || m[0] != plan.Done || state() == 'T' {
+	if m, err := apply(step); err != nil || m[0] != plan.Done || state() == 'T' {
 		t.Errorf("got %v, %v, state %c", m, err, state())
 	}
 }

@@ -36,6 +36,7 @@ const (
 	idHigh          = "sequoia/uids-high"
 	idReceiptStale  = "sequoia/receipt-stale"
 	idReceiptBroken = "sequoia/receipt-unreadable"
+	idDaemonOut     = "sequoia/daemon-out"
 	idConfBroken    = "sequoia/nix-conf-unreadable"
 )
 
@@ -67,7 +68,12 @@ func (h *host) findings() []fix.Finding {
 		return append(list, h.leftOver())
 	}
 	trouble := h.broken()
-	trouble = append(trouble, h.atRisk()...)
+	for _, f := range h.atRisk() {
+		if len(trouble) > 0 && f.ID == idAtRisk {
+			f.Remedy.Command = repairCommand // a repair of what is broken moves them as well
+		}
+		trouble = append(trouble, f)
+	}
 	if fix.Worst(trouble) == fix.NotApplicable {
 		trouble = append(trouble, fix.Finding{
 			ID: idHealthy, Status: fix.OK,
@@ -106,8 +112,9 @@ func (h *host) leftOver() fix.Finding {
 			Class: fix.Safe, Changes: "brings the users where today's installers expect them", Command: moveCommand, Undo: undoText,
 		},
 	}
-	if len(h.ids(func(u *user) bool { return h.moves(u, true) })) == 0 {
-		f.Status, f.Remedy = fix.OK, nil
+	if !slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil || h.moves(u, true) }) {
+		f.Status, f.Remedy, f.Evidence = fix.OK, nil, nil
+		f.Summary = fmt.Sprintf("Nix is not installed here; %s of an installation are left, where a new one expects them", counted(len(h.users), "build user"))
 	}
 	return f
 }
@@ -176,7 +183,9 @@ func (h *host) broken() []fix.Finding {
 			[]fix.Evidence{{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}}))
 	}
 	about(idMissing, func(u *user) bool { return u.record == nil },
-		func(n string) string { return n + " missing, which the group, the receipt or you name" }, "creates them again",
+		func(string) string {
+			return fmt.Sprintf("%d of %s missing", h.howMany(func(u *user) bool { return u.record == nil }), counted(len(h.users), "build user"))
+		}, "creates them again",
 		func(u *user) fix.Evidence {
 			return fix.Evidence{Source: u.path(), Expected: "a user", Observed: "missing"}
 		})
@@ -310,7 +319,7 @@ func (h *host) atRisk() []fix.Finding {
 	if ids := h.ids(func(u *user) bool { return u.zone() == unsafe && own(u) }); len(ids) > 0 {
 		list = append(list, fix.Finding{
 			ID: idAtRisk, Status: fix.AtRisk,
-			Summary: counted(len(ids), "build user") + " where an upgrade of macOS deletes them",
+			Summary: counted(len(ids), "build user") + " with user IDs that an upgrade of macOS takes, deleting them",
 			Evidence: []fix.Evidence{{
 				Source: "user IDs of " + h.prefix + "N", Expected: "351 to 499 (macOS 15 takes 300–304, macOS 26 305–308)",
 				Observed: ranges(ids),
