@@ -75,12 +75,14 @@ type Remedy struct {
 	Undo string `json:"undo,omitempty"`
 }
 
-// Option is a setting of a fix. The program makes it a flag of "lixfix repair FIX".
+// Option is a setting of a fix. The program makes it a flag of "lixfix repair FIX", and of "lixfix check FIX" where it
+// matters for looking.
 type Option struct {
 	Name  string // of the flag, without dashes
 	Env   string // variable that sets it when the flag does not; "" for none
 	Usage string
 	Bool  bool
+	Look  bool // also a flag of check and report
 	// Check refuses a value with an error that says what is allowed; nil accepts all.
 	Check func(value string) error
 }
@@ -130,6 +132,35 @@ type Fix interface {
 	// Plan reads the host and decides what a repair does; an empty plan means that there is nothing to do. The error
 	// is a *Refusal where a repair would be unsafe or impossible. ID, Version, Made and Host are the caller's to set.
 	Plan(context.Context, platform.View, Request) (plan.Plan, error)
+}
+
+// Picture is what findings alone do not show: how what was found hangs together.
+type Picture struct {
+	Findings []Finding
+	Drawings [][]string // of each finding, lines of at most 80 columns; nil for none
+	Notes    []string   // what could not be seen, and the command that would see it
+	Graph    any        // all of it, for JSON: an object
+	Dot      string     // all of it, in the language of Graphviz
+	// Key is equal as long as nothing that matters has changed.
+	Key string
+	// Moves says that nothing is in anything's way.
+	Moves bool
+}
+
+// Drawer is a Fix that can draw what it found.
+type Drawer interface {
+	Fix
+	// Draw looks like Detect and says more.
+	Draw(context.Context, platform.View, Settings) (Picture, error)
+	// Moved compares two pictures, before and after a repair, in one sentence without a full stop.
+	Moved(before, after Picture) string
+}
+
+// Reporter is a Fix that can describe the host for those who develop Lix.
+type Reporter interface {
+	Fix
+	// Paste returns lines of Markdown, without names of people, machines and addresses.
+	Paste(context.Context, platform.View, Settings) ([]string, error)
 }
 
 // Refusal is the error of a Plan that must not be made on this host.

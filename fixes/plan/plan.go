@@ -53,6 +53,13 @@ type Write interface {
 	Inverse() Write
 }
 
+// Lasting is a Write that nobody can take back.
+type Lasting interface {
+	Write
+	// Lasting says why, without a full stop.
+	Lasting() string
+}
+
 // Guard is a Step that writes nothing: its Apply fails where the plan must not go on.
 type Guard interface {
 	Step

@@ -26,7 +26,7 @@ type EndProcess struct {
 	Kill bool `json:"kill"`
 }
 
-var _ Write = EndProcess{}
+var _ Lasting = EndProcess{}
 
 // Kind implements Step.
 func (EndProcess) Kind() string { return "end-process" }
@@ -125,13 +125,16 @@ func (EndProcess) Expect(*Reading) {}
 // Inverse implements Write: nobody can bring a process back.
 func (EndProcess) Inverse() Write { return nil }
 
+// Lasting implements Lasting.
+func (EndProcess) Lasting() string { return "a process that was ended cannot be brought back" }
+
 // ContinueProcess lets a stopped process go on.
 type ContinueProcess struct {
 	Process platform.ProcessID `json:"process"`
 	Name    string             `json:"name"`
 }
 
-var _ Write = ContinueProcess{}
+var _ Lasting = ContinueProcess{}
 
 // Kind implements Step.
 func (ContinueProcess) Kind() string { return "continue-process" }
@@ -162,3 +165,6 @@ func (ContinueProcess) Expect(*Reading) {}
 
 // Inverse implements Write: a process that goes on is what everybody wants.
 func (ContinueProcess) Inverse() Write { return nil }
+
+// Lasting implements Lasting.
+func (ContinueProcess) Lasting() string { return "a process that goes on is not stopped again" }

@@ -60,9 +60,17 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		out.Status = fix.NotApplicable
 		return out, nil
 	}
-	findings, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]fix.Finding, error) {
-		return f.Detect(ctx, v, s)
+	picture, err := guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) {
+		if d, ok := f.(fix.Drawer); ok {
+			return d.Draw(ctx, v, s)
+		}
+		findings, err := f.Detect(ctx, v, s)
+		return fix.Picture{Findings: findings}, err
 	})
+	findings := picture.Findings
+	if _, ok := f.(fix.Drawer); ok && err == nil {
+		out.Picture = &picture
+	}
 	if err != nil {
 		findings = append(findings, fix.Finding{
 			ID: f.Name() + "/not-checked", Status: fix.Unknown, Summary: "could not be checked", Reason: message(err),

@@ -68,6 +68,9 @@ func hidden(r rune) bool {
 // ascii replaces what lixfix itself prints beyond ASCII, and the rest by "?".
 var ascii = strings.NewReplacer("…", "...", "–", "-", "→", "->", "\uFFFD", "?", "‘", "'", "’", "'", "“", `"`, "”", `"`, "—", "-", "×", "x")
 
+// drawn replaces what drawings are made of by as many columns of ASCII.
+var drawn = strings.NewReplacer("├", "|", "└", "`", "│", "|", "─", "-", "┄", ".", "►", ">", "…", "~")
+
 func toASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= utf8.RuneSelf {

@@ -37,6 +37,10 @@ func (t *Text) Fixes(fixes []Fix) {
 			continue
 		}
 		look := looks[f.Status]
+		if t.Named && f.Picture != nil {
+			t.picture(f)
+			continue
+		}
 		notable := notable(f.Findings)
 		head := t.padded(piece{text: look.word, color: look.color, width: statusWidth}) +
 			t.padded(piece{text: f.Name, color: bold, width: wide + 2})
@@ -53,6 +57,55 @@ func (t *Text) Fixes(fixes []Fix) {
 		if len(notable) > 0 {
 			t.blank()
 		}
+	}
+}
+
+// picture shows every finding with its drawing, which takes the place of the evidence.
+func (t *Text) picture(f Fix) {
+	for i, finding := range f.Findings {
+		if t.Quiet && finding.Status == fix.OK {
+			continue
+		}
+		look := looks[finding.Status]
+		t.line(0, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: finding.ID, color: bold})
+		const indent = 2
+		t.para(indent, piece{}, finding.Summary)
+		if i < len(f.Picture.Drawings) && len(f.Picture.Drawings[i]) > 0 {
+			t.blank()
+			t.Verbatim(f.Picture.Drawings[i])
+			t.blank()
+		}
+		if finding.Reason != "" {
+			t.para(indent, piece{text: "reason", width: label}, finding.Reason)
+		}
+		if t.Verbose {
+			t.evidence(indent, finding.Evidence)
+		}
+		if finding.Remedy != nil {
+			t.remedy(indent, *finding.Remedy)
+		}
+		t.blank()
+	}
+	for _, n := range f.Picture.Notes {
+		t.para(0, piece{text: "not seen", color: yellow, width: len("not seen") + 2}, n)
+	}
+	if len(f.Picture.Notes) > 0 {
+		t.blank()
+	}
+}
+
+// Verbatim writes lines as they are laid out: only what a terminal would act on is replaced.
+func (t *Text) Verbatim(lines []string) {
+	for _, l := range lines {
+		words := strings.Split(l, " ")
+		for i, w := range words {
+			w = Clean(w)
+			if t.ASCII {
+				w = toASCII(drawn.Replace(w))
+			}
+			words[i] = w
+		}
+		t.b.WriteString(strings.TrimRight(strings.Join(words, " "), " ") + "\n")
 	}
 }
 

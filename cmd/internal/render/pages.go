@@ -66,6 +66,7 @@ func (t *Text) Remaining(r Report, heading string) {
 		t.Plan(*r.Plan)
 	}
 	t.Refused("Left alone, because the host has changed since", r.Refused)
+	t.Refused("Nobody can take this back", r.Lasting)
 	t.blank()
 }
 
@@ -77,7 +78,12 @@ func (t *Text) Ended(r Report) {
 	t.services(o)
 	t.blank()
 	t.Fixes(r.After)
-	if o.Result == Finished && o.ID != "" && !t.Quiet && (r.Plan == nil || r.Plan.Undoes == "") {
+	t.Refused("Nobody can take this back", r.Lasting)
+	if r.Moved != "" {
+		t.blank()
+		t.para(0, piece{}, r.Moved)
+	}
+	if o.Result == Finished && o.ID != "" && !t.Quiet && (r.Plan == nil || r.Plan.Undoes == "" && len(r.Lasting) < len(r.Plan.Entries)) {
 		t.blank()
 		t.line(0, piece{text: "take it back with", width: 19}, piece{text: "sudo lixfix undo " + o.ID, color: bold})
 	}

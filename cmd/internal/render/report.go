@@ -35,6 +35,10 @@ type Report struct {
 	Left       *LeftToDo    `json:"left,omitempty"`     // of an unfinished repair
 	Accepted   []string     `json:"accepted,omitempty"` // finding IDs of --accept
 	Made       *Description `json:"made,omitempty"`     // of lixfix itself
+	Graph      any          `json:"graph,omitempty"`    // what the one named fix can draw
+	Lasting    []Refused    `json:"lasting,omitempty"`  // steps that nobody can take back
+	Moved      string       `json:"moved,omitempty"`    // what the repair did to the chain
+	Paste      []string     `json:"paste,omitempty"`    // lines of Markdown
 }
 
 // Host is the machine that a report is about.
@@ -49,6 +53,7 @@ type Fix struct {
 	Title    string        `json:"title"`
 	Status   fix.Status    `json:"status"` // the worst of its findings
 	Findings []fix.Finding `json:"findings,omitempty"`
+	Picture  *fix.Picture  `json:"-"`
 }
 
 // Refused is a step that was left alone, and why.

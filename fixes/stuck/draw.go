@@ -1,0 +1,112 @@
+package stuck
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
+)
+
+var (
+	_ fix.Drawer   = stuck{}
+	_ fix.Reporter = stuck{}
+)
+
+// Draw implements fix.Drawer.
+func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.Picture, error) {
+	r, err := Look(ctx, v, options(set))
+	if err != nil {
+		return fix.Picture{}, err
+	}
+	return r.picture(), nil
+}
+
+func (r *Report) picture() fix.Picture {
+	p := fix.Picture{Findings: r.Findings(), Graph: r, Dot: r.Dot(), Moves: true}
+	for _, d := range r.Diagnoses {
+		lines := r.Tree(d)
+		if d.Certainty == Likely && len(lines) > 0 {
+			lines = append(lines, "(likely: inferred from what the processes do)")
+		}
+		p.Drawings = append(p.Drawings, lines)
+		p.Key += r.key(d) + "\n"
+		p.Moves = p.Moves && d.moves()
+	}
+	for _, l := range r.Limits {
+		n := l.What
+		if l.Command != "" {
+			n += "; this sees more: " + l.Command
+		}
+		p.Notes = append(p.Notes, n)
+	}
+	return p
+}
+
+// key tells one state of an invocation from the next.
+func (r *Report) key(d Diagnosis) string {
+	return strings.Join(append([]string{d.ID, string(d.Status), r.born(d.Subject), r.born(d.Root)}, d.Chain...), " ")
+}
+
+// born names a process for as long as the machine runs; its number alone can be given out again.
+func (r *Report) born(n string) string {
+	if p := r.Process(n); p != nil {
+		return n + "/" + p.Start
+	}
+	return n
+}
+
+// moves reports whether an invocation does something itself, rather than wait for its turn.
+func (d Diagnosis) moves() bool {
+	if d.Status != fix.OK {
+		return false
+	}
+	return !slices.Contains([]string{
+		idWaitsOutput, idWaitsStorePath, idNoUser, idWaitsGC, idWaitsGCSilent, idGCWaits, idStoreUpgrade, idProfileLocked,
+		idCacheLocked, idFetchLocked, idNoSlot, idUploadLock,
+	}, strings.TrimPrefix(d.ID, "stuck/"))
+}
+
+// Moved implements fix.Drawer.
+func (stuck) Moved(before, after fix.Picture) string {
+	b, ok := before.Graph.(*Report)
+	a, same := after.Graph.(*Report)
+	if !ok || !same {
+		return ""
+	}
+	var gone, moved, still []string
+	for _, d := range b.Diagnoses {
+		p := b.Process(d.Subject)
+		if p == nil || d.moves() {
+			continue
+		}
+		i := slices.IndexFunc(a.Diagnoses, func(n Diagnosis) bool { return a.born(n.Subject) == b.born(d.Subject) })
+		switch {
+		case i < 0:
+			gone = append(gone, p.Title)
+		case a.key(a.Diagnoses[i]) == b.key(d):
+			still = append(still, p.Title)
+		default:
+			moved = append(moved, fmt.Sprintf("%s: %s", p.Title, a.Diagnoses[i].Sentence))
+		}
+	}
+	var parts []string
+	if len(moved) > 0 {
+		parts = append(parts, strings.Join(moved, "; "))
+	}
+	if len(gone) > 0 {
+		parts = append(parts, "ended: "+strings.Join(gone, ", "))
+	}
+	if len(still) > 0 {
+		parts = append(parts, "waits as before: "+strings.Join(still, ", "))
+	}
+	switch {
+	case len(parts) == 0:
+		return "nothing waited"
+	case len(moved)+len(gone) == 0:
+		return "the chain has not moved; " + strings.Join(parts, "; ")
+	}
+	return "the chain has moved; " + strings.Join(parts, "; ")
+}
