@@ -23,7 +23,8 @@ type change struct {
 	settings fix.Settings
 	memo     *platform.Memo // one reading for looking and planning
 	report   *render.Report
-	undoing  bool // what is left afterwards was there before, and is no failure
+	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
+	undoing  bool         // what is left afterwards was there before, and is no failure
 }
 
 func (a *app) change(command string) *change {
@@ -332,6 +333,9 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 			c.report.After = nil
 			err = fmt.Errorf("all steps are done; the look at the result was ended: %w", context.Cause(ctx))
 			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
+		}
+		if d, ok := c.fix.(fix.Drawer); ok && c.before != nil && after.Picture != nil && !c.undoing {
+			c.report.Moved = d.Moved(*c.before, *after.Picture)
 		}
 		if code == Healthy && !c.undoing {
 			code = verdict(false, render.Count(c.report.After), false)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,7 @@ import (
 )
 
 func (a *app) checkCommand() *cobra.Command {
-	var strict bool
+	var strict, again bool
 	cmd := &cobra.Command{
 		Use:   "check [FIX...]",
 		Short: "Look for known issues; change nothing",
@@ -19,18 +21,24 @@ func (a *app) checkCommand() *cobra.Command {
 			"root is needed only where the host lets nobody else look; the last line says so.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Waiting, Hangup, Interrupt, Terminated) + "\n" +
 			"If several hold: 4, then 1, then 3.",
-		Example:           "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v",
+		Example:           "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
+		Annotations:       map[string]string{draws: ""},
 		ValidArgsFunction: a.completeFixes,
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 also for what is only at risk")
 	a.verbosely(cmd)
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.check(ctx, args, strict)
+	if len(a.drawers()) > 0 {
+		cmd.Flags().BoolVar(&again, "watch", false, "look again and again, until nothing waits any more or Ctrl-C; for one fix, and where it can be drawn ("+strings.Join(a.drawers(), ", ")+")")
+		cmd.Long += "\n\n" + strings.Join(render.Wrap("A fix that can be drawn is drawn when it is the only one named; --format dot then prints it in the language of Graphviz.", helpWidth), "\n")
+	}
+	a.lookFlags(cmd)
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		return a.check(ctx, cmd, args, strict, again)
 	})
 	return cmd
 }
 
-func (a *app) check(ctx context.Context, names []string, strict bool) (Code, error) {
+func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, strict, again bool) (Code, error) {
 	wanted := a.Fixes
 	if len(names) > 0 {
 		wanted = nil
@@ -46,15 +54,43 @@ func (a *app) check(ctx context.Context, names []string, strict bool) (Code, err
 			}
 		}
 	}
+	if err := a.lookable(cmd, wanted, len(names) > 0, again); err != nil {
+		return Usage, err
+	}
 	settings := make([]fix.Settings, len(wanted))
 	for i, f := range wanted {
-		s, err := a.settingsOf(f, nil)
+		s, err := a.settingsOf(f, cmd.Flags())
 		if err != nil {
 			return Usage, err
 		}
 		settings[i] = s
 	}
+	if again {
+		return a.watch(ctx, wanted[0], settings[0], strict)
+	}
 	r := a.hosted("check")
+	code, err := a.checkOnce(ctx, r, wanted, settings, strict)
+	if err != nil {
+		return code, err
+	}
+	if p := drawn(*r); p != nil && len(names) > 0 {
+		r.Graph = p.Graph
+		if a.format == dotFormat {
+			r.Exit = int(code)
+			_, _ = io.WriteString(a.out, p.Dot)
+			return code, nil
+		}
+	} else if a.format == dotFormat {
+		return Failed, a.undrawn(*r)
+	}
+	return a.emit(r, code, func(t *render.Text) {
+		t.Named = len(names) > 0
+		t.Check(*r)
+	})
+}
+
+// checkOnce looks and fills the report.
+func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, strict bool) (Code, error) {
 	r.Fixes = a.detectAll(ctx, wanted, settings)
 	if ctx.Err() != nil {
 		return Failed, &failure{code: codeOf(context.Cause(ctx)), err: context.Cause(ctx), next: "Run it again; nothing was changed."}
@@ -68,8 +104,5 @@ func (a *app) check(ctx context.Context, names []string, strict bool) (Code, err
 		tally.Unknown++
 	}
 	r.Summary = render.CheckVerdict(*r)
-	return a.emit(r, verdict(len(ids) > 0, tally, strict), func(t *render.Text) {
-		t.Named = len(names) > 0
-		t.Check(*r)
-	})
+	return verdict(len(ids) > 0, tally, strict), nil
 }

@@ -169,7 +169,7 @@ func (a *app) misuse(err error) error {
 // run makes the function of a command of what it does.
 func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := a.settle(); err != nil {
+		if err := a.settle(cmd); err != nil {
 			return err
 		}
 		a.started = true
@@ -180,8 +180,13 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 }
 
 // settle checks the global flags and sets up what they ask for.
-func (a *app) settle() error {
-	if a.format != text && a.format != jsonFormat {
+func (a *app) settle(cmd *cobra.Command) error {
+	_, draw := cmd.Annotations[draws]
+	switch {
+	case a.format == dotFormat && draw && len(a.drawers()) > 0:
+	case a.format == dotFormat && len(a.drawers()) > 0:
+		return usagef("use it with: "+a.Name+" check "+a.drawers()[0], "--format dot: %s draws nothing", cmd.Name())
+	case a.format != text && a.format != jsonFormat:
 		return usagef("use --format text or --format json", "--format: %q is not a format", a.format)
 	}
 	switch ui.When(a.color) {

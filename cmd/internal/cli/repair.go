@@ -197,7 +197,7 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	if ctx.Err() != nil {
 		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
 	}
-	c.report.Fixes = []render.Fix{found}
+	c.report.Fixes, c.before = []render.Fix{found}, found.Picture
 	show := func(t *render.Text) { t.Found(*c.report) }
 	if detectErr != nil {
 		return c.end(Failed, detectErr, show)
@@ -221,6 +221,7 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 		return c.end(Failed, err, show)
 	}
 	c.report.Plan = &p
+	c.report.Lasting = lasting(p, nil)
 	o.Total = len(p.Entries)
 	switch left := verdict(false, render.Count(c.report.Fixes), false); {
 	case p.Empty():

@@ -36,7 +36,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text or json")
+	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text or json; for some commands dot")
 	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
 	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")
@@ -48,13 +48,13 @@ func (a *app) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.checkCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(),
+	root.AddCommand(a.checkCommand(), a.reportCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(),
 		a.listCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
 	return root
 }
 
 // commands are listed in the order in which a user meets them.
-var commands = []string{"check", "repair", "resume", "undo", "history", "list", "explain", "version", "completion", "schema", "help"}
+var commands = []string{"check", "report", "repair", "resume", "undo", "history", "list", "explain", "version", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
 func (a *app) rank(cmd *cobra.Command) int {

@@ -132,15 +132,16 @@ func (c *change) reverse(ctx context.Context, dir *journal.Dir, past journal.Rep
 		return c.end(Failed, err, func(*render.Text) {})
 	}
 	o := c.report.Outcome
+	c.report.Lasting = lasting(past.Plan, past.Marks)
 	c.report.Plan, c.report.Refused, o.Total = &inv, refused, len(inv.Entries)
 	heading := fmt.Sprintf("The repair %s was made on %s.", past.Plan.ID, past.Began.UTC().Format("2006-01-02 15:04 UTC"))
 	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
 	code := Healthy
-	if len(refused) > 0 {
+	if len(refused)+len(c.report.Lasting) > 0 {
 		code = Unsafe
 	}
 	switch {
-	case inv.Empty() && len(refused) == 0:
+	case inv.Empty() && len(refused)+len(c.report.Lasting) == 0:
 		return c.nothing(past.Plan.ID + " is taken back already; nothing to do")
 	case inv.Empty():
 		o.Result = render.NothingToDo
@@ -169,6 +170,17 @@ func (c *change) reverse(ctx context.Context, dir *journal.Dir, past journal.Rep
 		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
 	}
 	return c.finish(ctx, j, c.drive(ctx, j, false, c.app.sig.stop), false)
+}
+
+// lasting are the writes of a plan that nobody can take back, of those that were done where marks tell.
+func lasting(p plan.Plan, marks []plan.Mark) []render.Refused {
+	var all []render.Refused
+	for i, e := range p.Entries {
+		if w, ok := e.Step.(plan.Lasting); ok && (marks == nil || marks[i] == plan.Done) {
+			all = append(all, render.Refused{Step: e.Step.String(), Reason: w.Lasting()})
+		}
+	}
+	return all
 }
 
 // inverse is the plan that takes a repair back, without the steps that are back already and without those whose value

@@ -56,6 +56,7 @@ func (t *Text) Found(r Report) {
 	if r.Plan != nil {
 		t.Plan(*r.Plan)
 	}
+	t.Refused("Nobody can take this back", r.Lasting)
 	t.blank()
 }
 
@@ -78,7 +79,6 @@ func (t *Text) Ended(r Report) {
 	t.services(o)
 	t.blank()
 	t.Fixes(r.After)
-	t.Refused("Nobody can take this back", r.Lasting)
 	if r.Moved != "" {
 		t.blank()
 		t.para(0, piece{}, r.Moved)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -464,6 +465,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"refused": Refused{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{},
 		"process-id": platform.ProcessID{},
+		"graph":      stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
+		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
 	}
 	steps := []plan.Step{
 		plan.SetAttribute{},
