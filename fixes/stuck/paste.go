@@ -31,9 +31,12 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	}
 	a := r.anonymizer(ctx, v)
 	f := v.Facts()
-	system := strings.TrimSpace(f.Product + " " + f.Version)
-	if system == "" {
-		system = string(f.OS)
+	system := f.Product
+	if !strings.Contains(system, f.Version) {
+		system += " " + f.Version
+	}
+	if system = strings.TrimSpace(system); system == "" {
+		system = f.OS
 	}
 	lines := []string{"### What hangs", ""}
 	for _, d := range r.Diagnoses {

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/fixes"
+	"github.com/lixfix/lixfix/fixes/stuck/stucktest"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// scene is a captured machine whose stopped processes can be continued.
+type scene struct {
+	*stucktest.Machine
+	t    *testing.T
+	stop time.Duration // until Ctrl-C; 0 for never
+}
+
+func captured(t *testing.T, name string) *scene {
+	t.Helper()
+	s := &scene{Machine: stucktest.Load(t, "../../../fixes/stuck/testdata/captures/"+name, nil, nil), t: t}
+	if err := os.MkdirAll(filepath.Join(s.Root, "var/lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// state gives a process and its threads another state.
+func (s *scene) state(pid, from, to string) {
+	files, _ := filepath.Glob(filepath.Join(s.Root, "proc", pid, "task/*/stat"))
+	for _, name := range append(files, filepath.Join(s.Root, "proc", pid, "stat")) {
+		data, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(name, bytes.Replace(data, []byte(") "+from+" "), []byte(") "+to+" "), 1), 0o644)
+		}
+		if err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+func (s *scene) Signal(_ context.Context, p platform.ProcessID, sig syscall.Signal) error {
+	if p.PID != 9763 || sig != syscall.SIGCONT {
+		s.t.Errorf("process %d is sent %s", p.PID, sig)
+	}
+	s.state("9763", "T", "S")
+	return nil
+}
+
+func (s *scene) run(args ...string) result {
+	s.t.Helper()
+	var out, stderr bytes.Buffer
+	return s.onto(&out, &stderr, nil, args...)
+}
+
+func (s *scene) onto(out, stderr *bytes.Buffer, stdout io.Writer, args ...string) result {
+	s.t.Helper()
+	if stdout == nil {
+		stdout = out
+	}
+	code := Run(s.t.Context(), Config{
+		Host: s, Fixes: fixes.All(), Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr, Args: args,
+		Getenv:  func(string) string { return "" },
+		OpenTTY: func() (io.ReadWriteCloser, error) { return nil, errors.New("no such device") },
+		Notify: func(c chan<- os.Signal) func() {
+			if s.stop == 0 {
+				return func() {}
+			}
+			t := time.AfterFunc(s.stop, func() { c <- os.Interrupt })
+			return func() { t.Stop() }
+		},
+		Name: "lixfix", Version: "0.1.0",
+	})
+	return result{t: s.t, code: Code(code), out: out.String(), err: stderr.String()}
+}
+
+func TestCheckDraws(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s2-second-client-same-output")
+	r := s.run("check", "stuck", "--pid", "3774").ends(Healthy)
+	r.says("stuck/waits-for-output-lock", "► ", "3774", ".lock").not("stuck/builder-silent")
+	for line := range strings.Lines(r.out) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if !strings.Contains(r.out, "└─ ") {
+		t.Errorf("no tree in\n%s", r.out)
+	}
+}
+
+func TestCheckNobodyThere(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s2-second-client-same-output")
+	s.run("check", "stuck", "--pid", "2").ends(Healthy).says("there is no process 2")
+	s.run("check", "stuck", "--pid", "x").ends(Usage).says("is not the number of a process")
+}
+
+func TestCheckGraph(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	r := s.run("check", "stuck", "--format", "json").ends(Problems)
+	r.valid()
+	var doc struct {
+		Graph struct {
+			Diagnoses, Processes, Locks, Edges []json.RawMessage
+		}
+	}
+	if err := json.Unmarshal([]byte(r.out), &doc); err != nil {
+		t.Fatal(err)
+	}
+	g := doc.Graph
+	if len(g.Diagnoses) == 0 || len(g.Processes) == 0 || len(g.Locks) == 0 || len(g.Edges) == 0 {
+		t.Errorf("the graph is not whole: %s", r.out)
+	}
+	r = s.run("check", "stuck", "--format", "dot").ends(Problems)
+	if !strings.HasPrefix(r.out, "digraph stuck {\n") || !strings.HasSuffix(r.out, "}\n") || !strings.Contains(r.out, `"process:9763"`) {
+		t.Errorf("%s", r.out)
+	}
+}
+
+func TestDrawingIsRefused(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s1-one-build")
+	for _, args := range []string{
+		"check --format dot", "check sequoia --format dot", "check stuck sequoia --format dot", "repair stuck --format dot",
+		"list --format dot", "check --watch", "check sequoia --watch", "check --pid 5", "check sequoia --pid 5",
+		"check stuck --watch --format dot", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
+	} {
+		if r := s.run(strings.Fields(args)...); r.code != Usage || r.out != "" {
+			t.Errorf("%s: exit %d, %s%s", args, r.code, r.out, r.err)
+		}
+	}
+}
+
+func TestRepairMovesTheChain(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.run("repair", "stuck", "--yes").ends(Problems).says("nothing that lixfix can do here")
+	s.run("repair", "stuck", "--dry-run").ends(Problems).says("continue process 9763", "Nobody can take this back", "not stopped again")
+	s.run("repair", "stuck", "--yes", "--accept", "stuck/gc-stopped").ends(Healthy).
+		says("the chain has moved").not("take it back with")
+	s.run("undo", "--yes").ends(Unsafe).says("Nobody can take this back", "a process that goes on is not stopped again")
+}
+
+func TestRepairOnlyWhatIsAllowed(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s10-gc-lock-held-by-flock")
+	s.run("repair", "stuck", "--yes", "--end", "1").ends(Usage)
+	s.run("repair", "stuck", "--yes", "--end", "4242").ends(Unsafe).says("process 4242 is not one that lixfix ends")
+}
+
+// woken is written to while somebody watches.
+type woken struct {
+	mu   sync.Mutex
+	b    bytes.Buffer
+	once sync.Once
+	wake func()
+}
+
+func (w *woken) Write(p []byte) (int, error) {
+	w.once.Do(func() { go func() { time.Sleep(2 * time.Second); w.wake() }() })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func TestWatch(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.stop = 8 * time.Second // others still wait for the collection
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.state("9763", "T", "S") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Interrupt)
+	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "gc-stopped") ||
+		!strings.Contains(got, "collecting-garbage") || strings.Contains(got, "\x1b") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestReport(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	const conf = "max-jobs = 3\nsubstituters = https://me:pw@cache.example.com?key=hunter2 https://cache.nixos.org\n" +
+		"builders = ssh://alice@secret.example.com x86_64-linux /home/alice/.ssh/key\naccess-tokens = github.com=ghp_abc\n" +
+		"post-build-hook = /home/alice/hook\n"
+	for name, text := range map[string]string{"etc/nix/nix.conf": conf, "etc/hostname": "bigbox\n"} {
+		file := filepath.Join(s.Root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const exe = "/nix/store/00000000000000000000000000000000-lix-2.95.3/bin/nix"
+	if err := os.Symlink(exe, filepath.Join(s.Root, "proc/9763/exe")); err != nil {
+		t.Fatal(err)
+	}
+	s.run("report", "stuck").ends(Healthy).
+		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "version 0.1.0", "```").
+		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
+	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
+}
