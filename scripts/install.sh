@@ -39,7 +39,7 @@
 	}
 
 	# say prints to standard error. Nobody listening is no reason to stop.
-	say() { printf 'lixfix install: %s\n' "$*" 2>/dev/null >&2 || :; }
+	say() { printf 'lixfix install: %s\n' "$*" >&2 || :; }
 
 	# die CODE TEXT... ends the script.
 	die() {
@@ -160,10 +160,11 @@
 		0/408 | 0/429 | 0/5??) why="the server answered $get_http" && return 1 ;;
 		0/*) why="the server answered $get_http" && return 2 ;;
 		# Not allowed, not understood, no space, too many redirects, no trust, too large.
-		1/* | 3/* | 23/* | 47/* | 51/* | 60/* | 63/* | 77/*) why=$(last) && return 2 ;;
+		1/* | 3/* | 23/* | 47/* | 51/* | 60/* | 63/* | 77/*) get_code=2 ;;
+		*) get_code=1 ;;
 		esac
-		why=$(last)
-		return 1
+		why=$(sed -n '/^curl: /{p;q;}' "$work/err")
+		return "$get_code"
 	}
 
 	# get_wget URL FILE does the same. wget cannot be told to refuse redirects to http, so they are followed here.
@@ -332,9 +333,9 @@
 	main() {
 		set -eu
 		# A closed descriptor would be given to the next file that is opened, and messages would land in it.
-		(: <&0) 2>/dev/null || exec </dev/null
-		(: >&1) 2>/dev/null || exec >/dev/null
-		(: >&2) 2>/dev/null || exec 2>/dev/null
+		(: 3<&0) 2>/dev/null || exec </dev/null
+		(: 3>&1) 2>/dev/null || exec >/dev/null
+		(: 3>&2) || exec 2>/dev/null
 		# The tools of the system come first: those of a broken Nix may be why we are called.
 		PATH=/usr/bin:/bin:/usr/sbin:/sbin${PATH:+:$PATH}
 		export PATH
