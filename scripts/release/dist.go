@@ -113,33 +113,29 @@ func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
 		"-date", d.Time.Format(time.DateOnly)); err != nil {
 		return nil, err
 	}
-	files, err := tree(work, "")
+	files, err := tree(work)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"CHANGELOG.md", "LICENSE", "README.md"} {
-		data, err := os.ReadFile(name)
+	for source, name := range map[string]string{
+		"CHANGELOG.md": "CHANGELOG.md", "LICENSE": "LICENSE", "README.md": "README.md",
+		"scripts/installer-hook.sh":    "integration/installer-hook.sh",
+		"scripts/macos-postinstall.sh": "integration/macos-postinstall.sh",
+	} {
+		data, err := os.ReadFile(source)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, File{Name: name, Mode: 0o644, Data: data})
 	}
-	examples, err := tree(filepath.Join("scripts", "integration"), "integration/")
-	if err != nil {
-		return nil, err
-	}
-	return append(files, examples...), nil
+	return files, nil
 }
 
-// tree reads the files below a directory. Their mode is 0755 if anybody may run them.
-func tree(dir, prefix string) ([]File, error) {
+// tree reads the files below a directory.
+func tree(dir string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if err != nil {
 			return err
 		}
 		data, err := os.ReadFile(name)
@@ -150,11 +146,7 @@ func tree(dir, prefix string) ([]File, error) {
 		if err != nil {
 			return err
 		}
-		f := File{Name: prefix + filepath.ToSlash(rel), Mode: 0o644, Data: data}
-		if info.Mode()&0o111 != 0 {
-			f.Mode = 0o755
-		}
-		files = append(files, f)
+		files = append(files, File{Name: filepath.ToSlash(rel), Mode: 0o644, Data: data})
 		return nil
 	})
 	return files, err
