@@ -95,7 +95,7 @@ func TestVariants(t *testing.T) {
 			if err := v.Seed(m); err != nil {
 				t.Fatal(err)
 			}
-			h := platform.NewMemo(platformtest.Host(root))
+			h := platform.NewMemo(platformtest.Host(root, 0))
 			before := detect(t, h)
 			status := fix.Worst(before)
 			// Membership services of macOS go by the GUIDs, so a list that lacks a user's is mended as well.

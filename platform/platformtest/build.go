@@ -31,12 +31,12 @@ func Build(dir string) (string, error) {
 	if filepath.IsAbs(source) {
 		here = source
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-race=false", "-ldflags=-s -w", "-o", binary,
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-race=false", "-cover=false", "-ldflags=-s -w", "-o", binary,
 		"github.com/lixfix/lixfix/platform/platformtest/mactools")
 	cmd.Dir = here
 	for _, v := range os.Environ() {
-		// Flags meant for the test's own build must not reach this one.
-		if name, _, _ := strings.Cut(v, "="); name != "GOFLAGS" && name != "GOOS" && name != "GOARCH" {
+		// The tools run here, whatever the caller builds for.
+		if name, _, _ := strings.Cut(v, "="); name != "GOOS" && name != "GOARCH" {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}

@@ -9,12 +9,14 @@ import (
 )
 
 // Host returns the simulated Mac below root as a host: every file and tool name is looked up there, absolute links
-// included, and lixfix is root on it. The facts come from its sw_vers.
-func Host(root string) *platform.Machine {
+// included, and lixfix has the effective user ID uid on it. The facts come from its sw_vers.
+func Host(root string, uid int) *platform.Machine {
 	var m *platform.Machine
 	m = platform.At(
 		func(name string) (string, error) { return securejoin.SecureJoin(root, name) },
-		func() platform.Facts { return m.SwVers(context.Background(), platform.Facts{OS: platform.Darwin, Arch: "arm64"}) },
+		func() platform.Facts {
+			return m.SwVers(context.Background(), platform.Facts{OS: platform.Darwin, Arch: "arm64", UID: uid})
+		},
 	)
 	return m
 }

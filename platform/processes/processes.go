@@ -23,7 +23,8 @@ type Process struct {
 
 // List returns all processes but the ps that listed them.
 func List(ctx context.Context, v platform.View) ([]Process, error) {
-	out, err := v.Query(ctx, Tool, "-axo", "pid=,ppid=,uid=,comm=")
+	// One -o each: behind the first "=" BSD takes all of an argument for the text of the header.
+	out, err := v.Query(ctx, Tool, "-ax", "-o", "pid=", "-o", "ppid=", "-o", "uid=", "-o", "comm=")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}

@@ -21,7 +21,8 @@ type Call struct {
 	Exit int `json:"exit"`
 	// Write is the number of the write, 0 for a call that writes nothing.
 	Write int `json:"write,omitempty"`
-	// Stages are the points of this write at which a Middle fault can strike.
+	// Stages are the points of this write at which a Middle fault can strike, in
+	// order; a repeated one strikes at its first. StageLookup is not listed.
 	Stages []string `json:"stages,omitempty"`
 	// Fault names the faults that struck.
 	Fault  []string `json:"fault,omitempty"`
@@ -229,8 +230,8 @@ func (s *Session) signal(f armed) {
 	if f.Self {
 		s.log(-1)
 		s.must(syscall.Kill(os.Getpid(), sig))
-		if sig == syscall.SIGKILL {
-			select {}
+		for sig == syscall.SIGKILL {
+			time.Sleep(time.Second)
 		}
 		return
 	}

@@ -52,11 +52,10 @@ func (d *directory) create(args []string) (status, error) {
 		if len(args) == 2 {
 			return [][]string{nil}, eDSNoErr
 		}
-		steps := [][]string{args[2:]}
-		if len(old) > 0 && d.Awaits(mac.StageRemoved) && !slices.Equal(old, args[2:]) {
-			steps = slices.Insert(steps, 0, nil)
+		if len(old) > 0 && !slices.Equal(old, args[2:]) {
+			return [][]string{nil, args[2:]}, eDSNoErr
 		}
-		return steps, eDSNoErr
+		return [][]string{args[2:]}, eDSNoErr
 	}, mac.StageRemoved)
 }
 
@@ -94,24 +93,39 @@ func (d *directory) modify(k mac.Kind, r mac.Record, key string, plan func(old [
 		return d.attributeStatus(st), nil
 	}
 	steps, st := plan(r[disk])
-	if st == eDSNoErr || len(steps) > 0 {
-		for i, values := range steps {
+	if stage == mac.StageRemoved {
+		// The node refuses a value before it touches the old ones.
+		if refused, err := d.unique(k, r, disk, steps[len(steps)-1]); err != nil || refused != eDSNoErr {
+			return d.attributeStatus(refused), err
+		}
+	}
+	for i, values := range steps {
+		if stage != mac.StageRemoved {
+			// An append that is refused keeps what it has added so far.
 			if refused, err := d.unique(k, r, disk, values); err != nil || refused != eDSNoErr {
-				return d.attributeStatus(refused), err
+				return d.attributeStatus(refused), d.keep(k, r, i, err)
 			}
-			r.Set(disk, values...)
-			// Only a crash shows what lies between the first step and the last.
-			if i == len(steps)-1 || d.Awaits(stage) {
-				if err := d.Mac.Put(k, r); err != nil {
-					return 0, err
-				}
+		}
+		r.Set(disk, values...)
+		// Only a crash shows what lies between the first step and the last.
+		if i == len(steps)-1 || d.Awaits(stage) {
+			if err := d.Mac.Put(k, r); err != nil {
+				return 0, err
 			}
-			if i < len(steps)-1 {
-				d.Stage(stage)
-			}
+		}
+		if i < len(steps)-1 {
+			d.Stage(stage)
 		}
 	}
 	return d.attributeStatus(st), nil
+}
+
+// keep stores the record after a step was refused, if there were steps before.
+func (d *directory) keep(k mac.Kind, r mac.Record, steps int, err error) error {
+	if err != nil || steps == 0 {
+		return err
+	}
+	return d.Mac.Put(k, r)
 }
 
 func (d *directory) allowed(k mac.Kind, disk string) status {

@@ -142,12 +142,14 @@ func TestCaptures(t *testing.T) {
 		{
 			"no consent under sudo, NixOS/nix#10892",
 			func(h host) { h.config(func(c *mac.Config) { c.Consent = false }) },
-			"dscl . -create /Users/_nixbld1 UniqueID 351", result{40, "", refused},
+			"dscl . -create /Users/_nixbld1 UniqueID 351",
+			result{40, "", refused},
 		},
 		{
 			"refused delete, nix-installer#33",
 			func(h host) { h.switches(func(s *mac.Switches) { s.RefuseRecordDelete = true }) },
-			"dscl . -delete /Users/_nixbld1", result{40, "", refusedDel},
+			"dscl . -delete /Users/_nixbld1",
+			result{40, "", refusedDel},
 		},
 		{
 			"list, NixOS/nix#11075: the longest name has 22 letters",
@@ -167,11 +169,13 @@ func TestCaptures(t *testing.T) {
 		{
 			"search, NixOS/nix#11095",
 			func(h host) { h.ok(h.Upgrade("15.1")) },
-			"dscl . -search /Users UniqueID 301", result{0, "_modelmanagerd\t\tUniqueID = (\n    301\n)\n", ""},
+			"dscl . -search /Users UniqueID 301",
+			result{0, "_modelmanagerd\t\tUniqueID = (\n    301\n)\n", ""},
 		},
 		{
 			"search, negative number", nil,
-			"dscl . -search /Users UniqueID -2", result{0, "nobody\t\tUniqueID = (\n    \"-2\"\n)\n", ""},
+			"dscl . -search /Users UniqueID -2",
+			result{0, "nobody\t\tUniqueID = (\n    \"-2\"\n)\n", ""},
 		},
 		{"search, no match", nil, "dscl . -search /Users UniqueID 77777", result{}},
 		{
@@ -204,7 +208,8 @@ RecordType: dsRecTypeStandard:Groups
 			func(h host) {
 				h.ok(h.BuildUsers(mac.Build{Count: 1, Base: 350, GID: 350, Members: mac.NoMembers}))
 			},
-			"dscacheutil -q group -a name nixbld", result{0, "name: nixbld\npassword: *\ngid: 350\n\n", ""},
+			"dscacheutil -q group -a name nixbld",
+			result{0, "name: nixbld\npassword: *\ngid: 350\n\n", ""},
 		},
 		{
 			"look-up of a user, nix-darwin#970", nil, "dscacheutil -q user -a name _nixbld1",
@@ -216,7 +221,8 @@ RecordType: dsRecTypeStandard:Groups
 				h.ok(h.AddUser("_defendpoint", map[string][]string{"UniqueID": {"351"}, "PrimaryGroupID": {"351"}}))
 				h.ok(h.AddGroup("daemon", map[string][]string{"PrimaryGroupID": {"1"}, "GroupMembership": {"_defendpoint"}}))
 			},
-			"id _defendpoint", result{0, "uid=351(_defendpoint) gid=351 groups=1(daemon),12(everyone)\n", ""},
+			"id _defendpoint",
+			result{0, "uid=351(_defendpoint) gid=351 groups=351,1(daemon),12(everyone)\n", ""},
 		},
 		{"id of a missing user, NixOS/nix#1720", nil, "id nixbld1", result{1, "", "id: nixbld1: no such user\n"}},
 	}
@@ -521,6 +527,14 @@ func TestSwitches(t *testing.T) {
 			on:  one(result{}, ".", "-merge", "/Users/_nixbld2", "UniqueID", "301"),
 		},
 		{
+			name: "FreeChange, append to two: the first stays", flip: func(s *mac.Switches) { s.FreeChange = true },
+			off: append(
+				one(result{55, "", takenUID}, ".", "-append", "/Users/_nixbld2", "UniqueID", "777", "301"),
+				one(result{0, "UniqueID: 302 777\n", ""}, ".", "-read", "/Users/_nixbld2", "UniqueID")...,
+			),
+			on: one(result{}, ".", "-append", "/Users/_nixbld2", "UniqueID", "301"),
+		},
+		{
 			name: "FreeChange leaves create", flip: func(s *mac.Switches) { s.FreeChange = true },
 			off: one(result{55, "", takenUID}, ".", "-create", "/Users/_nixbld2", "UniqueID", "301"),
 			on:  one(result{55, "", takenUID}, ".", "-create", "/Users/_nixbld2", "UniqueID", "301"),
@@ -785,6 +799,8 @@ func TestCalls(t *testing.T) {
 	h.dscl(".", "-create", "/Users/new", "UniqueID", "301")
 	h.run("launchctl", "bootout", daemon)
 	h.dscl(".", "-bogus")
+	h.dscl(".", "-create", "/Users/_nixbld1", "UniqueID", "351")
+	h.dscl(".", "-create", "/Users/_nixbld1", "UniqueID", "351")
 	calls, err := h.Calls()
 	h.ok(err)
 	var got []string
@@ -799,6 +815,8 @@ func TestCalls(t *testing.T) {
 		"2 dscl . -create /Users/new UniqueID 301: 55, write 1 [record guid]",
 		"3 launchctl bootout system/org.nixos.nix-daemon: 0, write 2 []",
 		"4 dscl . -bogus: 0, write 0 []",
+		"5 dscl . -create /Users/_nixbld1 UniqueID 351: 0, write 3 [removed]",
+		"6 dscl . -create /Users/_nixbld1 UniqueID 351: 0, write 4 []",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -925,32 +943,48 @@ func TestFaults(t *testing.T) {
 		{
 			"fails without doing it",
 			[]mac.Fault{{Tool: "dscl", Fail: true, Exit: 70, Stdout: "o", Stderr: "e"}},
-			[][]string{create}, []result{{70, "o", "e"}}, []string{"301"},
+			[][]string{create},
+			[]result{{70, "o", "e"}},
+			[]string{"301"},
 		},
 		{
 			"does it and fails",
 			[]mac.Fault{{Tool: "dscl", At: mac.After, Fail: true, Exit: 70, Stderr: "e"}},
-			[][]string{create}, []result{{70, "", "e"}}, []string{"351"},
+			[][]string{create},
+			[]result{{70, "", "e"}},
+			[]string{"351"},
 		},
 		{
-			"dies before", []mac.Fault{{Signal: "KILL", Self: true}},
-			[][]string{create}, []result{killed}, []string{"301"},
+			"dies before",
+			[]mac.Fault{{Signal: "KILL", Self: true}},
+			[][]string{create},
+			[]result{killed},
+			[]string{"301"},
 		},
 		{
-			"dies after", []mac.Fault{{At: mac.After, Signal: "KILL", Self: true}},
-			[][]string{create}, []result{killed}, []string{"351"},
+			"dies after",
+			[]mac.Fault{{At: mac.After, Signal: "KILL", Self: true}},
+			[][]string{create},
+			[]result{killed},
+			[]string{"351"},
 		},
 		{
-			"another argument", []mac.Fault{mac.KilledTool("^IsHidden$", -1)},
+			"another argument",
+			[]mac.Fault{mac.KilledTool("^IsHidden$", -1)},
 			[][]string{create, {"dscl", ".", "-create", "/Users/_nixbld1", "IsHidden", "1"}},
-			[]result{{}, killed}, []string{"351"},
+			[]result{{}, killed},
+			[]string{"351"},
 		},
 		{
-			"another tool", []mac.Fault{{Tool: "launchctl", Fail: true, Exit: 1}},
-			[][]string{create}, []result{{}}, []string{"351"},
+			"another tool",
+			[]mac.Fault{{Tool: "launchctl", Fail: true, Exit: 1}},
+			[][]string{create},
+			[]result{{}},
+			[]string{"351"},
 		},
 		{
-			"second and third call", []mac.Fault{{Args: []string{"^-?read$", "nixbld"}, Nth: 2, Times: 2, Fail: true, Exit: 9}},
+			"second and third call",
+			[]mac.Fault{{Args: []string{"^-?read$", "nixbld"}, Nth: 2, Times: 2, Fail: true, Exit: 9}},
 			[][]string{
 				{"dscl", ".", "-read", "/Users/_nixbld1", "UniqueID"},
 				{"dscl", ".", "-read", "/Users/root", "UniqueID"},
@@ -962,13 +996,17 @@ func TestFaults(t *testing.T) {
 			[]string{"301"},
 		},
 		{
-			"spurious, old record: nothing happened", []mac.Fault{mac.Spurious(1)},
-			[][]string{create, create}, []result{{140, "create: DS error: eNotYetImplemented\n", "<dscl_cmd> DS Error: -14988 (eNotYetImplemented)\n"}, {}},
+			"spurious, old record: nothing happened",
+			[]mac.Fault{mac.Spurious(1)},
+			[][]string{create, create},
+			[]result{{140, "create: DS error: eNotYetImplemented\n", "<dscl_cmd> DS Error: -14988 (eNotYetImplemented)\n"}, {}},
 			[]string{"351"},
 		},
 		{
-			"spurious loss: the old value is gone", []mac.Fault{mac.SpuriousLoss(1)},
-			[][]string{create}, []result{{140, "create: DS error: eNotYetImplemented\n", "<dscl_cmd> DS Error: -14988 (eNotYetImplemented)\n"}},
+			"spurious loss: the old value is gone",
+			[]mac.Fault{mac.SpuriousLoss(1)},
+			[][]string{create},
+			[]result{{140, "create: DS error: eNotYetImplemented\n", "<dscl_cmd> DS Error: -14988 (eNotYetImplemented)\n"}},
 			nil,
 		},
 	}
@@ -994,6 +1032,14 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a refused value is refused before the old one goes", func(t *testing.T) {
+		h := newHost(t, "14.7")
+		h.faults(mac.SpuriousLoss(-1))
+		h.expect(result{55, "", takenUID}, "dscl", ".", "-create", "/Users/_nixbld1", "UniqueID", "302")
+		if h.user("_nixbld1")["UniqueID"][0] != "301" {
+			t.Error("the old value is gone")
+		}
+	})
 	t.Run("spurious, new record", func(t *testing.T) {
 		h := newHost(t, "14.7")
 		h.faults(mac.Spurious(1))

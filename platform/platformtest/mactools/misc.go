@@ -226,13 +226,13 @@ func id(s *mac.Session, args []string) int {
 	slices.SortStableFunc(groups, func(a, b mac.Record) int {
 		return cmp.Compare(number(first(a["gid"], "")), number(first(b["gid"], "")))
 	})
-	primary := p.gid
-	var ids, names []string
+	// The primary group leads the list, with its number alone if nobody knows it.
+	primary := ""
+	ids, names := []string{p.gid}, []string{""}
 	for _, g := range groups {
 		gid := first(g["gid"], "-2")
 		if gid == p.gid {
-			primary = g.Name()
-			ids, names = slices.Insert(ids, 0, gid), slices.Insert(names, 0, g.Name())
+			primary, names[0] = g.Name(), g.Name()
 		} else if isMember(g, r) || g.Name() == "everyone" {
 			ids, names = append(ids, gid), append(names, g.Name())
 		}
@@ -247,24 +247,24 @@ func id(s *mac.Session, args []string) int {
 	case asUID:
 		s.Printf("%s\n", p.uid)
 	case asGID && asName:
-		s.Printf("%s\n", primary)
+		s.Printf("%s\n", cmp.Or(primary, p.gid))
 	case asGID:
 		s.Printf("%s\n", p.gid)
 	case asGroups && asName:
+		names[0] = cmp.Or(names[0], p.gid)
 		s.Printf("%s\n", strings.Join(names, " "))
 	case asGroups:
 		s.Printf("%s\n", strings.Join(ids, " "))
 	default:
-		s.Printf("uid=%s(%s) gid=%s", p.uid, p.name, p.gid)
-		if primary != p.gid {
-			s.Printf("(%s)", primary)
-		}
-		s.Printf(" groups=")
-		for i := range ids {
-			if i > 0 {
-				s.Printf(",")
+		label := func(i int) string {
+			if names[i] == "" {
+				return ids[i]
 			}
-			s.Printf("%s(%s)", ids[i], names[i])
+			return ids[i] + "(" + names[i] + ")"
+		}
+		s.Printf("uid=%s(%s) gid=%s groups=%s", p.uid, p.name, label(0), label(0))
+		for i := 1; i < len(ids); i++ {
+			s.Printf(",%s", label(i))
 		}
 		s.Printf("\n")
 	}
