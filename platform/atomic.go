@@ -51,7 +51,12 @@ func fill(file string, c Content) error {
 	if _, err := f.Write(c.Data); err != nil {
 		return err
 	}
-	if c.UID != os.Geteuid() || c.GID != os.Getegid() {
+	// On macOS, and below a set-group-ID directory on Linux, a new file takes the group of its directory.
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	if c.UID != int(st.Uid) || c.GID != int(st.Gid) {
 		if err := f.Chown(c.UID, c.GID); err != nil {
 			return err
 		}

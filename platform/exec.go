@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/exec"
 	"path"
@@ -66,20 +65,21 @@ func environment() []string {
 	return []string{"LANG=C", "LC_ALL=C", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/var/empty"}
 }
 
-// bounded keeps the first limit bytes and remembers whether there were more.
+// bounded keeps the first limit bytes and remembers whether there were more. It must not embed the buffer: io.Copy
+// would find its ReadFrom and go around Write.
 type bounded struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 	over  bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := b.limit - b.Len(); len(p) > room {
+	if room := b.limit - b.kept.Len(); len(p) > room {
 		b.over = true
-		b.Buffer.Write(p[:max(room, 0)])
+		b.kept.Write(p[:room])
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
 
 // execute runs file as tool. The tool leads a process group of its own; when ctx ends, the whole group is killed.
@@ -91,14 +91,14 @@ func execute(ctx context.Context, log *slog.Logger, file, tool string, args []st
 	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Env = environment()
 	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = stdout, io.Writer(stderr)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = killGrace
 
 	began := time.Now()
 	err := cmd.Run()
-	e := &ToolError{Tool: tool, Args: args, Stdout: excerpt(stdout.Bytes()), Stderr: stderr.String()}
+	e := &ToolError{Tool: tool, Args: args, Stdout: excerpt(stdout.kept.Bytes()), Stderr: stderr.kept.String()}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil && err != nil:
@@ -116,15 +116,16 @@ func execute(ctx context.Context, log *slog.Logger, file, tool string, args []st
 		err = nil
 	case err != nil:
 		e.Err = err
-	case stdout.over:
+	}
+	if err == nil && stdout.over {
 		e.Err, err = fmt.Errorf("standard output: %w", ErrTooLarge), ErrTooLarge
 	}
 	log.Debug("tool", "tool", tool, "args", args, "exit", e.Exit, "signal", int(e.Signal), "error", e.Err,
-		"ms", time.Since(began).Milliseconds(), "stdout", e.Stdout, "stderr", excerpt(stderr.Bytes()))
+		"ms", time.Since(began).Milliseconds(), "stdout", e.Stdout, "stderr", excerpt(stderr.kept.Bytes()))
 	if err != nil {
 		return nil, e
 	}
-	return stdout.Bytes(), nil
+	return stdout.kept.Bytes(), nil
 }
 
 func excerpt(b []byte) string {

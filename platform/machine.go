@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -331,12 +330,14 @@ func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, 
 
 // Run implements Host.
 func (m *Memo) Run(ctx context.Context, tool string, args ...string) error {
-	m.mu.Lock()
-	for _, key := range slices.Collect(maps.Keys(m.answers)) {
-		if strings.HasPrefix(key, tool+"\x00") {
-			delete(m.answers, key)
-		}
-	}
-	m.mu.Unlock()
+	// Before and after: what is asked meanwhile may show either side of the change.
+	m.forget(tool)
+	defer m.forget(tool)
 	return m.Host.Run(ctx, tool, args...)
+}
+
+func (m *Memo) forget(tool string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.answers, func(key string, _ *answer) bool { return strings.HasPrefix(key, tool+"\x00") })
 }

@@ -9,14 +9,13 @@ func readOnly(tool string, args []string) bool {
 	case "/usr/bin/sw_vers", "/bin/ps", "/usr/bin/id":
 		return true
 	case "/usr/bin/dscl":
-		// Without a command dscl would read commands from standard input.
-		return slices.ContainsFunc(args, func(a string) bool { return a == "-read" || a == "-readall" || a == "-list" }) &&
-			!slices.ContainsFunc(args, func(a string) bool {
-				return slices.Contains([]string{
-					"-create", "-append", "-merge", "-delete", "-change", "-changei", "-passwd",
-					"create", "append", "merge", "delete", "change", "changei", "passwd",
-				}, a)
-			})
+		// Options, the node, the command: in this place and no other, for what follows is data. Without a command dscl
+		// would read commands from standard input.
+		for len(args) > 0 && slices.Contains([]string{"-plist", "-raw", "-url", "-q"}, args[0]) {
+			args = args[1:]
+		}
+		return len(args) > 2 && (args[0] == "." || args[0] == "/Search") &&
+			slices.Contains([]string{"-read", "-readall", "-list"}, args[1])
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}

@@ -209,6 +209,9 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 		}
 	}()
 	room := bytes.Repeat([]byte{'\n'}, len(p.Entries)*marksEach*markSpace+endSpace)
+	if len(head)+len(room) > sizeLimit {
+		return nil, fmt.Errorf("the journal of this plan would have %d bytes: %w", len(head)+len(room), platform.ErrTooLarge)
+	}
 	for _, part := range [][]byte{head, room} {
 		if _, err := f.Write(part); err != nil {
 			return nil, err

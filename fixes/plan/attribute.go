@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,11 @@ type SetAttribute struct {
 	To     []string `json:"to"`
 	// New is set when a CreateRecord of the same plan makes the record; its inverse removes the attribute as well.
 	New bool `json:"new,omitempty"`
+	// Beside names other users who hold the user ID From. Only undo brings two users to one ID again, and only beside
+	// these; macOS may refuse it.
+	Beside []string `json:"beside,omitempty"`
+	// Back is set in the inverse of a step.
+	Back bool `json:"back,omitempty"`
 }
 
 var _ Write = SetAttribute{}
@@ -71,7 +77,7 @@ func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, err
 	case slices.Equal(now, s.From):
 		if s.Key == dscl.UniqueID {
 			for _, id := range s.To {
-				if name := r.holder(id, p.Name); name != "" {
+				if name := r.holder(id, append(s.beside(), p.Name)); name != "" {
 					return Foreign, fmt.Sprintf("user ID %s now belongs to %s", id, name), nil
 				}
 			}
@@ -113,7 +119,15 @@ func (s SetAttribute) Inverse() Write {
 	if s.New {
 		return nil
 	}
-	return SetAttribute{Record: s.Record, Key: s.Key, From: s.To, To: s.From}
+	return SetAttribute{Record: s.Record, Key: s.Key, From: s.To, To: s.From, Beside: s.Beside, Back: !s.Back}
+}
+
+// beside returns the users who may hold the new user ID as well.
+func (s SetAttribute) beside() []string {
+	if !s.Back {
+		return nil
+	}
+	return slices.Clone(s.Beside)
 }
 
 // Apply implements Step. A single value is replaced by "dscl -change", which fails when the old value has gone; the
@@ -314,6 +328,8 @@ func (s DeleteRecord) Settle(r *Reading) {
 // Expect implements Write.
 func (s DeleteRecord) Expect(r *Reading) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
+		// What earlier steps have set is gone with it.
+		maps.DeleteFunc(r.expected, func(c cell, _ []string) bool { return c.path == p })
 		r.expect(p, dscl.GeneratedUID, nil)
 	}
 }
@@ -359,13 +375,15 @@ type ProbeConsent struct {
 	Record string `json:"record"`
 	Key    string `json:"key"`
 	Value  string `json:"value"`
+	// Later is the value that the plan gives the record, if it does: resume and undo may find that one.
+	Later string `json:"later,omitempty"`
 }
 
 // Kind implements Step.
 func (ProbeConsent) Kind() string { return "probe-consent" }
 
 func (s ProbeConsent) String() string {
-	return fmt.Sprintf("ask macOS for permission: set %s of %s to %s, as it is", s.Key, s.Record, s.Value)
+	return fmt.Sprintf("ask macOS for permission: write %s of %s as it is", s.Key, s.Record)
 }
 
 // Apply implements Step.
@@ -374,15 +392,19 @@ func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	if err != nil {
 		return err
 	}
+	value := s.Value
 	for n := 1; ; n++ {
-		err := dscl.Change(ctx, h, p, s.Key, s.Value, s.Value)
+		err := dscl.Change(ctx, h, p, s.Key, value, value)
 		switch {
-		case err == nil, !dscl.Known(err) && !dscl.Passing(err):
+		case dscl.Refused(err), dscl.Killed(err) && n == attempts:
+			return explain(ctx, h, err)
+		case dscl.NotThere(err) && s.Later != "" && value != s.Later:
+			value = s.Later
+			continue
+		case err == nil, !dscl.Passing(err):
 			// A failure that says nothing about permission is left to the steps that matter.
 			return nil
-		case dscl.Refused(err), dscl.Killed(err):
-			return explain(ctx, h, err)
-		case !dscl.Passing(err) || n == attempts:
+		case n == attempts:
 			return err
 		}
 		select {

@@ -129,6 +129,9 @@ var kinds = map[string]func([]byte) (Step, error){
 
 func decode[S Step](data []byte) (Step, error) {
 	var step S
+	if bytes.Equal(data, []byte("null")) {
+		return nil, errors.New("it is empty")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&step); err != nil {
@@ -156,7 +159,9 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON refuses kinds that it does not know: a step that is passed over would be a repair left half done.
 func (e *Entry) UnmarshalJSON(data []byte) error {
 	var raw entryJSON
-	if err := json.Unmarshal(data, &raw); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&raw); err != nil {
 		return err
 	}
 	decode, ok := kinds[raw.Kind]
@@ -263,10 +268,15 @@ func (p Plan) Inverse(took func(i int) bool) Plan {
 }
 
 // inverse returns the step that takes w back, and whether macOS may refuse it without the rest being in vain: it does
-// not let everybody delete accounts.
+// not let everybody delete accounts, and keeps user IDs unique even where they were not.
 func inverse(w Write) (back Write, optional bool) {
 	back = w.Inverse()
-	_, optional = back.(DeleteRecord)
+	switch b := back.(type) {
+	case DeleteRecord:
+		optional = true
+	case SetAttribute:
+		optional = len(b.Beside) > 0
+	}
 	return back, optional
 }
 

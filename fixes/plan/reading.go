@@ -62,7 +62,21 @@ func (r *Reading) load(ctx context.Context) error {
 	for _, g := range d.Groups {
 		r.records[dscl.Path{Type: dscl.Groups, Name: g.Name}] = g
 	}
+	r.aliases(dscl.Users, d.Users)
+	r.aliases(dscl.Groups, d.Groups)
 	return nil
+}
+
+// aliases enters records under their further names, where no record has that as its first: a path with an alias leads
+// to the record as well, so nothing can be created there.
+func (r *Reading) aliases(kind string, records []*dscl.Record) {
+	for _, rec := range records {
+		for _, name := range rec.Values(dscl.RecordName) {
+			if p := (dscl.Path{Type: kind, Name: name}); r.records[p] == nil {
+				r.records[p] = rec
+			}
+		}
+	}
 }
 
 // again forgets the reading; the next step takes a new one.
@@ -94,10 +108,10 @@ func (r *Reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error)
 	return r.records[p], nil
 }
 
-// holder returns a user other than except who has the user ID, "" when there is none.
-func (r *Reading) holder(id, except string) string {
+// holder returns a user, other than those excepted, who has the user ID; "" when there is none.
+func (r *Reading) holder(id string, except []string) string {
 	for _, name := range r.holders[id] {
-		if name != except {
+		if !slices.Contains(except, name) {
 			return name
 		}
 	}

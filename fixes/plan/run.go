@@ -203,6 +203,12 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 				it.step = back
 				it.entry.Optional = it.entry.Optional || optional
 				writes = append(writes, it)
+			} else if s, isAttr := w.(SetAttribute); isAttr && s.New && it.mark == Done {
+				// It goes with its record. Were it left as done, a Run after an interrupted Rollback would make the
+				// record again, without it.
+				if err := r.Log.Set(i, Untouched, ""); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -217,23 +223,22 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 }
 
 // run goes through the items and releases every hold on the way out.
-func (r *runner) run(ctx context.Context, items []item) error {
-	err := r.each(ctx, items)
-	if len(r.holds) == 0 {
-		return err
-	}
-	all := multierror.Append(nil, err)
-	for _, h := range r.holds {
-		// What was held is let go of even if ctx has ended: a host without its daemon is worse than a slow Ctrl-C.
-		it := item{index: len(r.marks) - 1, step: h.Release(), back: true}
-		if relErr := r.apply(context.WithoutCancel(ctx), it); relErr != nil {
-			all = multierror.Append(all, relErr)
+func (r *runner) run(ctx context.Context, items []item) (err error) {
+	// Deferred, so that it happens in a panic as well.
+	defer func() {
+		for _, h := range r.holds {
+			// What was held is let go of even if ctx has ended: a host without its daemon is worse than a slow Ctrl-C.
+			it := item{index: len(r.marks) - 1, step: h.Release(), back: true}
+			switch relErr := r.apply(context.WithoutCancel(ctx), it); {
+			case relErr == nil:
+			case err == nil:
+				err = relErr
+			default:
+				err = multierror.Append(err, relErr)
+			}
 		}
-	}
-	if len(all.Errors) == 1 {
-		return err
-	}
-	return all
+	}()
+	return r.each(ctx, items)
 }
 
 // remaining reports whether a write is left in items that the test wants.

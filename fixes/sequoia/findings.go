@@ -36,6 +36,7 @@ const (
 	idHigh          = "sequoia/uids-high"
 	idReceiptStale  = "sequoia/receipt-stale"
 	idReceiptBroken = "sequoia/receipt-unreadable"
+	idDaemonOut     = "sequoia/daemon-out"
 	idConfBroken    = "sequoia/nix-conf-unreadable"
 )
 
@@ -67,7 +68,12 @@ func (h *host) findings() []fix.Finding {
 		return append(list, h.leftOver())
 	}
 	trouble := h.broken()
-	trouble = append(trouble, h.atRisk()...)
+	for _, f := range h.atRisk() {
+		if len(trouble) > 0 && f.ID == idAtRisk {
+			f.Remedy.Command = repairCommand // a repair of what is broken moves them as well
+		}
+		trouble = append(trouble, f)
+	}
 	if fix.Worst(trouble) == fix.NotApplicable {
 		trouble = append(trouble, fix.Finding{
 			ID: idHealthy, Status: fix.OK,

@@ -1,6 +1,7 @@
 package sequoia
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -65,8 +66,11 @@ func order(moves []move, holders map[int][]string, spare func() (int, error)) ([
 				first++
 			}
 			i := first
-			for done[i] || lifted[i] != 0 {
+			for i < len(moves) && (done[i] || lifted[i] != 0) {
 				i++
+			}
+			if i == len(moves) {
+				return nil, errors.New("the user IDs in the directory contradict each other")
 			}
 			id, err := spare()
 			if err != nil {

@@ -63,9 +63,6 @@ func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.P
 	if sick || h.move || fix.Worst(h.atRisk()) != fix.AtRisk {
 		b.receipt()
 	}
-	if len(b.writes)+len(b.file) == 0 {
-		return b.Plan, nil
-	}
 	if err := b.frame(ctx, v); err != nil {
 		return plan.Plan{}, err
 	}
@@ -221,9 +218,28 @@ func (b *builder) moveUsers(movers []*user, targets map[string]int) error {
 		}
 		to := []string{strconv.Itoa(m.to)}
 		now[m.name] = to
-		b.add(b.reason(u), plan.SetAttribute{Record: u.path(), Key: dscl.UniqueID, From: from, To: to})
+		b.add(b.reason(u), plan.SetAttribute{
+			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, Beside: b.beside(u.name, from),
+		})
 	}
 	return nil
+}
+
+// beside returns the other users who hold one of some user IDs.
+func (b *builder) beside(name string, ids []string) []string {
+	var others []string
+	for _, id := range ids {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			continue
+		}
+		for _, other := range b.holders[n] {
+			if other != name && !slices.Contains(others, other) {
+				others = append(others, other)
+			}
+		}
+	}
+	return others
 }
 
 // reason is the finding that a move mends.
@@ -276,6 +292,14 @@ func (b *builder) complete(u *user, targets map[string]int) error {
 		b.add(id, plan.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}})
 	}
 	lacking := b.lacks(u)
+	if u.record.First(dscl.GeneratedUID) == "" {
+		guid, err := newGUID(b.random)
+		if err != nil {
+			return err
+		}
+		b.guids[u.name] = guid
+		set(idIncomplete, dscl.GeneratedUID, guid)
+	}
 	if b.wrongGroup(u) {
 		id := idWrongGroup
 		if u.uid < 0 {
@@ -306,10 +330,10 @@ func (b *builder) complete(u *user, targets map[string]int) error {
 // lists plans the group's lists. Each is written whole, so that undo restores its values and their order.
 func (b *builder) lists(groupIsNew bool) {
 	guid := func(u *user) string {
-		if u.record != nil {
-			return u.record.First(dscl.GeneratedUID)
+		if id := b.guids[u.name]; id != "" {
+			return id
 		}
-		return b.guids[u.name]
+		return u.record.First(dscl.GeneratedUID)
 	}
 	path := "/Groups/" + b.group
 	names := b.memberNames()
@@ -356,21 +380,10 @@ func (b *builder) receipt() {
 }
 
 // frame puts the steps around the writes: consent first, the daemon out, nobody building; afterwards everything is
-// read again before the receipt says so, and the daemon comes back.
+// read again before the receipt says so, and the daemon comes back. A daemon that is out although nothing is left to
+// do comes back as well: a repair that was killed, and whose journal is gone, leaves it so.
 func (b *builder) frame(ctx context.Context, v platform.View) error {
-	if len(b.writes) == 0 {
-		b.Entries = b.file
-		return nil
-	}
-	for _, u := range b.users {
-		if u.uid >= 0 && len(u.shared) == 0 && u.twin == "" {
-			b.Entries = append(b.Entries, plan.Entry{Step: plan.ProbeConsent{
-				Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid),
-			}})
-			break
-		}
-	}
-	var start []plan.Entry
+	var stop, start []plan.Entry
 	pids := map[int]bool{}
 	for _, label := range daemons {
 		_, err := v.Stat(ctx, daemonPlist(label))
@@ -384,21 +397,42 @@ func (b *builder) frame(ctx context.Context, v platform.View) error {
 		if err != nil {
 			return err
 		}
+		if s.Loaded && len(b.writes) == 0 {
+			continue
+		}
 		if s.Loaded {
-			b.Entries = append(b.Entries, plan.Entry{Step: plan.StopService{Label: label, Plist: daemonPlist(label)}})
+			stop = append(stop, plan.Entry{Step: plan.StopService{Label: label, Plist: daemonPlist(label)}})
 		}
 		if s.PID > 0 {
 			pids[s.PID] = true
 		}
-		// Also one that is not loaded: a repair that was killed, and whose journal is gone, leaves it so.
-		start = append(start, plan.Entry{Step: plan.StartService{Label: label, Plist: daemonPlist(label)}})
+		start = append(start, plan.Entry{For: idDaemonOut, Step: plan.StartService{Label: label, Plist: daemonPlist(label)}})
+	}
+	if len(b.writes) == 0 {
+		b.Entries = slices.Concat(b.file, start)
+		return nil
 	}
 	idle := plan.RequireIdle{Pool: pool, UIDs: b.watched()}
 	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
 		return err
 	}
-	b.Entries = slices.Concat(b.Entries, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
+	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
 		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
+	return nil
+}
+
+// probe asks for consent with a user who is there.
+func (b *builder) probe() []plan.Entry {
+	for _, u := range b.users {
+		if u.uid < 0 || len(u.shared) > 0 || u.twin != "" {
+			continue
+		}
+		probe := plan.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
+		if to := b.uids[u.name]; to != u.uid {
+			probe.Later = strconv.Itoa(to)
+		}
+		return []plan.Entry{{Step: probe}}
+	}
 	return nil
 }
 

@@ -197,11 +197,12 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
+	docs := plistfile.Documents(out)
+	if len(docs) != 1 {
+		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(docs), ErrIncomplete)
+	}
 	var dicts []map[string][]string
-	if err := plistfile.Decode(out, &dicts); err != nil {
-		if len(out) == 0 {
-			err = ErrIncomplete
-		}
+	if err := plistfile.Decode(docs[0], &dicts); err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
 	records := make([]*Record, len(dicts))
@@ -213,15 +214,19 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 	return records, nil
 }
 
-// record takes the prefixes off the attribute names.
+// record takes the prefixes off the attribute names. Where a name is there both as a standard attribute and as a
+// native one, the standard one counts: it is the one that dscl means without a prefix.
 func record(dict map[string][]string) (*Record, error) {
 	r := &Record{attrs: make(map[string][]string, len(dict))}
 	for key, values := range dict {
-		if _, name, ok := strings.Cut(key, ":"); ok {
-			key = name
+		prefix, name, ok := strings.Cut(key, ":")
+		if !ok {
+			name = key
+		} else if prefix != "dsAttrTypeStandard" && len(dict["dsAttrTypeStandard:"+name]) > 0 {
+			continue
 		}
 		if len(values) > 0 {
-			r.attrs[key] = append(r.attrs[key], values...)
+			r.attrs[name] = values
 		}
 	}
 	if r.Name = r.First(RecordName); r.Name == "" {
@@ -263,11 +268,17 @@ func Create(ctx context.Context, h platform.Host, p Path, key string, values ...
 	if len(values) == 0 {
 		return fmt.Errorf("set %s of %s: no values: dscl would remove the attribute", key, p)
 	}
+	if !nameForm.MatchString(key) {
+		return fmt.Errorf("set %q of %s: not an attribute", key, p)
+	}
 	return write(ctx, h, p, "set "+key, append([]string{"-create", p.String(), key}, values...))
 }
 
 // Change replaces the one value old by the value next, and fails when old is not there; see Absent.
 func Change(ctx context.Context, h platform.Host, p Path, key, old, next string) error {
+	if !nameForm.MatchString(key) {
+		return fmt.Errorf("change %q of %s: not an attribute", key, p)
+	}
 	return write(ctx, h, p, "change "+key, []string{"-change", p.String(), key, old, next})
 }
 
@@ -333,6 +344,9 @@ func Refused(err error) bool { s := status(err); return s == permissionError || 
 
 // Taken reports whether the value, a UniqueID, belongs to another record.
 func Taken(err error) bool { return status(err) == recordAlreadyExists }
+
+// NotThere reports whether a value that was to be changed or removed was not there.
+func NotThere(err error) bool { return status(err) == attributeNotFound }
 
 // Passing reports whether a write failed in a way that a second attempt mends: -14988, which CI Macs give without a
 // reason (DeterminateSystems/nix-installer#1300), or a SIGKILL without output (nix-installer#668).

@@ -30,19 +30,19 @@ type Conf map[string]Setting
 func Read(ctx context.Context, v platform.View, name string) (Conf, error) {
 	c := Conf{}
 	left := maxIncludes
-	err := c.read(ctx, v, name, &left)
-	if errors.Is(err, fs.ErrNotExist) && left == maxIncludes-1 {
-		return c, nil
-	}
-	return c, err
+	return c, c.read(ctx, v, name, true, &left)
 }
 
-func (c Conf) read(ctx context.Context, v platform.View, name string, left *int) error {
+// read adds the settings of a file. Where it is optional it may be missing, but not what it includes itself.
+func (c Conf) read(ctx context.Context, v platform.View, name string, optional bool, left *int) error {
 	if *left == 0 {
 		return fmt.Errorf("read %s: more than %d included files", name, maxIncludes)
 	}
 	*left--
 	data, err := v.ReadFile(ctx, name)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c Conf) read(ctx context.Context, v platform.View, name string, left *int)
 				file = path.Join(path.Dir(name), file)
 			}
 			// "!include" tolerates a file that is not there, "include" does not.
-			if err := c.read(ctx, v, file, left); err != nil && (words[0] == "include" || !errors.Is(err, fs.ErrNotExist)) {
+			if err := c.read(ctx, v, file, words[0] == "!include", left); err != nil {
 				return fmt.Errorf("%s, line %d: %w", name, n, err)
 			}
 		case len(words) < 2 || words[1] != "=":

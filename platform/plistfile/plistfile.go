@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 
 	"howett.net/plist"
 )
@@ -19,7 +21,7 @@ var (
 	ErrTooDeep = errors.New("property list nested too deeply")
 )
 
-const maxDepth = 32
+const maxDepth = 33 // 32, and the string or number in the innermost
 
 // Decode decodes the first property list in data into v, as plist.Unmarshal does. Control characters, which dscl
 // prints raw although XML does not allow them, become U+FFFD, as do bytes that are not UTF-8.
@@ -64,21 +66,43 @@ func Documents(data []byte) [][]byte {
 	}
 }
 
-// sanitize replaces what no XML reader accepts. It copies only when there is something to replace.
+// references are the numeric ones, as "&#27;".
+var references = regexp.MustCompile(`&#(?:[0-9]+|x[0-9A-Fa-f]+);`)
+
+// legal reports whether XML allows a character.
+func legal(r rune) bool {
+	return r >= 0x20 && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF ||
+		r == '\t' || r == '\n' || r == '\r'
+}
+
+// sanitize replaces what no XML reader accepts, raw or as a reference. It copies only when there is something to
+// replace.
 func sanitize(data []byte) []byte {
-	bad := func(c byte) bool { return c < 0x20 && c != '\t' && c != '\n' && c != '\r' }
-	if i := bytes.IndexFunc(data, func(r rune) bool { return r < 0x20 && bad(byte(r)) }); i >= 0 {
+	if bytes.ContainsFunc(data, func(r rune) bool { return !legal(r) }) {
 		data = bytes.Map(func(r rune) rune {
-			if r < 0x20 && bad(byte(r)) {
+			if !legal(r) {
 				return '\uFFFD'
 			}
 			return r
 		}, data)
 	}
+	if bytes.Contains(data, []byte("&#")) {
+		data = references.ReplaceAllFunc(data, func(ref []byte) []byte {
+			digits, base := string(ref[2:len(ref)-1]), 10
+			if digits[0] == 'x' {
+				digits, base = digits[1:], 16
+			}
+			if n, err := strconv.ParseInt(digits, base, 32); err != nil || !legal(rune(n)) {
+				return []byte("\uFFFD")
+			}
+			return ref
+		})
+	}
 	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
 }
 
-// depth returns how deep arrays and dictionaries are nested.
+// depth returns how deep elements are nested below the outermost, which is "plist". It may find too much, in text that
+// no tool writes, and not too little: the reader below this package recurses, without a limit of its own.
 func depth(data []byte) int {
 	deepest, level := 0, 0
 	for {
@@ -88,14 +112,31 @@ func depth(data []byte) int {
 		}
 		data = data[i+1:]
 		switch {
-		case bytes.HasPrefix(data, []byte("array")), bytes.HasPrefix(data, []byte("dict")):
-			if end := bytes.IndexByte(data, '>'); end > 0 && data[end-1] == '/' {
+		case bytes.HasPrefix(data, []byte("!--")):
+			data = behind(data, "-->")
+		case bytes.HasPrefix(data, []byte("![CDATA[")):
+			data = behind(data, "]]>")
+		case bytes.HasPrefix(data, []byte("!")):
+			if level > 0 {
+				return maxDepth + 1 // a directive, which can hide tags, has no place inside of a list
+			}
+		case bytes.HasPrefix(data, []byte("?")):
+			data = behind(data, "?>")
+		case bytes.HasPrefix(data, []byte("/")):
+			level = max(level-1, 0)
+		default:
+			// An attribute could hold anything, also "/>"; only that of "plist" is expected.
+			end := bytes.IndexAny(data, "\"'>")
+			if end > 0 && data[end] == '>' && data[end-1] == '/' {
 				continue
 			}
 			level++
-			deepest = max(deepest, level)
-		case bytes.HasPrefix(data, []byte("/array")), bytes.HasPrefix(data, []byte("/dict")):
-			level--
+			deepest = max(deepest, level-1)
 		}
 	}
+}
+
+func behind(data []byte, end string) []byte {
+	_, rest, _ := bytes.Cut(data, []byte(end))
+	return rest
 }

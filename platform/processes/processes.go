@@ -21,7 +21,7 @@ type Process struct {
 	Command string // the executable, as ps shows it
 }
 
-// List returns all processes but the ps that listed them.
+// List returns all processes, the ps that listed them among them.
 func List(ctx context.Context, v platform.View) ([]Process, error) {
 	// One -o each: behind the first "=" BSD takes all of an argument for the text of the header.
 	out, err := v.Query(ctx, Tool, "-ax", "-o", "pid=", "-o", "ppid=", "-o", "uid=", "-o", "comm=")

@@ -17,7 +17,10 @@ import (
 // File is where the installers keep the receipt.
 const File = "/nix/receipt.json"
 
-const maxDepth = 64
+const (
+	maxDepth  = 64
+	maxValues = 1 << 18 // a receipt of 10,000 users has 160,000
+)
 
 var (
 	// ErrFormat is returned for a receipt that is not JSON.
@@ -194,13 +197,17 @@ func (r *Receipt) Edit(changes []Change) []byte {
 
 // parser builds nodes from the tokens of encoding/json, which checks the syntax and tells where each token ends.
 type parser struct {
-	dec  *json.Decoder
-	data []byte
+	dec    *json.Decoder
+	data   []byte
+	values int
 }
 
 func (p *parser) value(depth int) (*node, error) {
 	if depth > maxDepth {
 		return nil, errors.New("nested too deeply")
+	}
+	if p.values++; p.values > maxValues {
+		return nil, errors.New("too many values")
 	}
 	start := p.next()
 	token, err := p.dec.Token()
@@ -211,6 +218,7 @@ func (p *parser) value(depth int) (*node, error) {
 	switch t := token.(type) {
 	case json.Delim:
 		n.kind = byte(t)
+		seen := map[string]bool{}
 		for p.dec.More() {
 			if t == '[' {
 				v, err := p.value(depth + 1)
@@ -228,7 +236,13 @@ func (p *parser) value(depth int) (*node, error) {
 			if err != nil {
 				return nil, err
 			}
-			n.object = append(n.object, member{key: fmt.Sprint(key), value: v})
+			name := fmt.Sprint(key)
+			if seen[name] {
+				// Readers differ in which of the two they take.
+				return nil, fmt.Errorf("the key %q stands twice in one object", name)
+			}
+			seen[name] = true
+			n.object = append(n.object, member{key: name, value: v})
 		}
 		if _, err := p.dec.Token(); err != nil {
 			return nil, err

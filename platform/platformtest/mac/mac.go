@@ -253,7 +253,8 @@ func (m *Mac) Clone(root string) (*Mac, error) {
 				return err
 			}
 			return os.Symlink(target, to)
-		case tool[rel]:
+		case tool[rel], strings.HasPrefix(rel, nodePath+"/"):
+			// Records are replaced by renaming, never written in place, so both Macs can share them.
 			return linkOrCopy(path, to)
 		case d.Type().IsRegular():
 			return copyFile(path, to)

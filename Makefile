@@ -1,0 +1,84 @@
+# Everything that builds or tests lixfix starts here. CI runs "make test" and nothing else.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+BIN      ?= bin
+FUZZTIME ?= 5s
+
+TOOL    := $(GO) tool -modfile=scripts/tools.mod
+SCRIPTS := .ci/run $(wildcard scripts/*.sh)
+# What is linked in is given by these flags and the source alone, so that a release can be built again.
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
+# In this order: what fails fastest comes first, and go test has the last word.
+STAGES  := deps format vet scripts cross lint demo fuzz unit
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz unit bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## link bin/lixfix for this machine
+	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BIN)/lixfix ./cmd/lixfix
+
+blackbox: ## link bin/lixfix-blackbox, which takes a machine with a sw_vers for a Mac
+	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
+
+test: ## everything that CI checks, in about ten minutes
+	@start=$$(date +%s); for stage in $(STAGES); do \
+		echo "== make $$stage (after $$(($$(date +%s) - start)) s)"; \
+		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
+	done
+
+test-long: deps ## the whole crash matrix, and a minute of each fuzz target
+	scripts/fuzz.sh 60s
+	LIXFIX_TEST_LONG=1 $(GO) test -count=1 -timeout=80m $$($(GO) list ./... | grep -v '/cmd/lixfix$$')
+	@# Without a package named, go test shows what passing tests print: how many cases ran.
+	cd cmd/lixfix && LIXFIX_TEST_LONG=1 $(GO) test -count=1 -timeout=80m
+
+deps: ## install the Debian packages that the tests need, where missing
+	@scripts/deps.sh
+
+fmt: ## format Go and shell sources
+	$(TOOL) gofumpt -w .
+	$(TOOL) shfmt -w $(SCRIPTS)
+
+format: ## fail where "make fmt" would change something
+	@bad=$$($(TOOL) gofumpt -l .) && { [ -z "$$bad" ] || { echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; }; }
+	$(TOOL) shfmt -d $(SCRIPTS)
+
+vet: ## go vet for Linux and macOS
+	GOOS=linux $(GO) vet ./...
+	GOOS=darwin CGO_ENABLED=0 $(GO) vet ./...
+
+scripts: ## shellcheck
+	shellcheck $(SCRIPTS)
+
+cross: ## link for every system; limit the size and the contents of the binary
+	@for system in $(SYSTEMS); do \
+		export GOOS=$${system%/*} GOARCH=$${system#*/}; \
+		$(BUILD) -ldflags "$(LDFLAGS)" ./... && \
+		$(BUILD) -ldflags "$(LDFLAGS)" -o $(BIN)/lixfix-$$GOOS-$$GOARCH ./cmd/lixfix && \
+		scripts/linked.sh $(BIN)/lixfix-$$GOOS-$$GOARCH || exit 1; \
+	done
+
+lint: ## golangci-lint
+	$(TOOL) golangci-lint run ./...
+
+demo: ## play a repair on a simulated Mac
+	@scripts/demo.sh
+
+fuzz: ## each fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+unit: ## go test, with the race detector
+	$(GO) test -race -shuffle=on -timeout=20m ./...
+
+bench: ## benchmarks, with the tools spawned by each
+	$(GO) test -run='^$$' -bench=. -benchmem $$(scripts/having.sh Benchmark)
+
+clean: ## remove what make has built
+	rm -rf $(BIN) dist

@@ -1,0 +1,349 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/cmd/internal/ui"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// change is one command that changes the host, from the first look to the last.
+type change struct {
+	app      *app
+	fix      fix.Fix // nil where this lixfix does not know it
+	settings fix.Settings
+	memo     *platform.Memo // one reading for looking and planning
+	report   *render.Report
+	undoing  bool // what is left afterwards was there before, and is no failure
+}
+
+func (a *app) change(command string) *change {
+	r := a.hosted(command)
+	r.Outcome = &render.Outcome{Result: render.NotStarted}
+	return &change{app: a, memo: platform.NewMemo(a.Host), report: r}
+}
+
+// stamp gives a plan what is the program's to say.
+func (c *change) stamp(p *plan.Plan) error {
+	var random [2]byte
+	if _, err := io.ReadFull(c.app.Random, random[:]); err != nil {
+		return fmt.Errorf("choose an ID: %w", err)
+	}
+	now := c.app.Now().UTC()
+	p.Schema, p.ID, p.Version, p.Made, p.Host = plan.Schema, journal.NewID(now, p.Fix, random), c.app.Version, now, c.memo.Facts()
+	return nil
+}
+
+// end prints the last page, and returns the code and what went wrong. That goes into the report as well, because a
+// reader of the JSON may not keep standard error.
+func (c *change) end(code Code, err error, draw func(*render.Text)) (Code, error) {
+	if err != nil {
+		code = codeOf(err)
+		c.report.Outcome.Error = message(err)
+	}
+	c.report.Summary = render.ChangeVerdict(*c.report)
+	_, writeErr := c.app.emit(c.report, code, draw)
+	if err != nil {
+		return code, err
+	}
+	return code, writeErr
+}
+
+// consent asks the user once. The plan is drawn on the terminal where standard output does not show it.
+func (c *change) consent(ctx context.Context, question string, draw func(*render.Text)) error {
+	a := c.app
+	tty, err := a.OpenTTY()
+	if err != nil {
+		a.log.Debug("no terminal", "error", err)
+		return &failure{
+			code: NoConsent, err: errors.New("cannot ask for consent: there is no terminal"),
+			next: "run it in a terminal, or add --yes to have it done without a question",
+		}
+	}
+	defer tty.Close()
+	if a.format == jsonFormat || !a.stdout.Is {
+		t := render.NewText(a.style(ui.Describe(tty, a.Getenv)))
+		draw(t)
+		if _, err := t.WriteTo(tty); err != nil {
+			return &failure{code: NoConsent, err: fmt.Errorf("show the plan on the terminal: %w", err)}
+		}
+	}
+	yes, err := ui.Confirm(ctx, tty, question)
+	var s *signalled
+	switch {
+	case errors.As(err, &s) && codeOf(err) != Interrupt:
+		return err
+	case err != nil || !yes:
+		return &failure{code: NoConsent, err: errors.New("not confirmed; nothing was changed")}
+	}
+	return nil
+}
+
+// tracker follows a run and remembers what the user has to be told of it.
+type tracker struct {
+	change  *change
+	entries []plan.Entry
+	back    bool
+	groups  []render.Group
+	of      []int // entry → group
+	current int
+	holds   []plan.Hold
+	service map[string]int // hold → index in services
+	stopped []render.Service
+	refused []render.Refused
+	failed  []render.Refused // optional steps
+}
+
+func (c *change) tracker(p plan.Plan, back bool) *tracker {
+	t := &tracker{
+		change: c, entries: p.Entries, back: back, groups: render.Groups(p.Entries), of: make([]int, len(p.Entries)),
+		current: -1, service: map[string]int{},
+	}
+	for g, group := range t.groups {
+		for i := group.First; i <= group.Last; i++ {
+			t.of[i] = g
+		}
+	}
+	return t
+}
+
+// observe implements plan.Driver.Observe.
+func (t *tracker) observe(e plan.Event) {
+	t.follow(e)
+	reason := ""
+	if e.Err != nil {
+		reason = message(e.Err)
+	}
+	progress := t.change.app.progress
+	at := fmt.Sprintf("[%d/%d] ", e.Index+1, e.Count)
+	text := render.Clean(e.Step.String())
+	switch e.Phase {
+	case plan.Refused:
+		t.refused = append(t.refused, render.Refused{Step: e.Step.String(), Reason: reason})
+		progress.Line(at + "refused: " + text)
+	case plan.Tolerated:
+		t.failed = append(t.failed, render.Refused{Step: e.Step.String(), Reason: reason})
+		progress.Line(at + "failed, going on: " + text)
+	case plan.Failed:
+		progress.Line(at + "failed: " + text)
+	case plan.Starting, plan.WasSo:
+		if progress.Rewrites() && !t.change.app.verbose {
+			progress.Now(at + text)
+			return
+		}
+		t.announce(e, at, text)
+	}
+}
+
+// announce prints a line for each group of steps when the first of it comes up.
+func (t *tracker) announce(e plan.Event, at, text string) {
+	progress := t.change.app.progress
+	g := t.of[e.Index]
+	_, write := e.Step.(plan.Write)
+	alone := t.change.app.verbose || e.Step.Kind() != t.entries[e.Index].Step.Kind() && !write
+	switch {
+	case alone:
+		progress.Line(at + text)
+	case g != t.current:
+		t.current = g
+		group := t.groups[g]
+		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
+		text = render.Clean(group.Text)
+		if t.back && write {
+			text = "take back: " + text
+		}
+		progress.Line(at + text)
+	}
+}
+
+// follow keeps track of what is held, such as a stopped service.
+func (t *tracker) follow(e plan.Event) {
+	if h, ok := e.Step.(plan.Hold); ok && e.Phase == plan.Starting {
+		if _, known := t.service[h.String()]; !known {
+			t.service[h.String()] = len(t.stopped)
+			t.stopped = append(t.stopped, render.Service{Stop: h.String(), Start: h.Release().String()})
+			t.holds = append(t.holds, h)
+		}
+		t.stopped[t.service[h.String()]].Running = false
+		return
+	}
+	for i, h := range t.holds {
+		if release := h.Release(); e.Phase == plan.Finished && release.Kind() == e.Step.Kind() && release.String() == e.Step.String() {
+			t.stopped[i].Running = true
+		}
+	}
+}
+
+// drive runs what is left of a journal's plan, or takes back what was done of it.
+func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop func() error) error {
+	t := c.tracker(j.Plan, back)
+	d := plan.Driver{Host: c.memo, Log: j, Observe: t.observe, Stop: stop}
+	run := d.Run
+	if back {
+		run = d.Rollback
+	}
+	c.app.sig.applying(true)
+	restore := unsuspendable()
+	err := run(ctx, j.Plan)
+	restore()
+	c.app.sig.applying(false)
+	c.app.progress.Close()
+
+	o := c.report.Outcome
+	o.ID, o.Total, o.Done, o.Back = j.Plan.ID, len(j.Plan.Entries), held(j), back
+	for _, s := range t.stopped {
+		o.Services = slices.DeleteFunc(o.Services, func(old render.Service) bool { return old.Stop == s.Stop })
+		o.Services = append(o.Services, s)
+	}
+	o.Skipped = append(o.Skipped, t.failed...)
+	c.report.Refused = append(c.report.Refused, t.refused...)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("ended by %w: %w", context.Cause(ctx), err)
+	}
+	return err
+}
+
+// held counts the steps that hold: done, or so before.
+func held(j *journal.Journal) int {
+	n := 0
+	for _, m := range j.Marks() {
+		if m == plan.Done || m == plan.Already {
+			n++
+		}
+	}
+	return n
+}
+
+// finish ends a journal after a run forwards and looks at the host again.
+func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, rollback bool) (Code, error) {
+	o := c.report.Outcome
+	switch {
+	case runErr == nil:
+		o.Result = render.Finished
+		code := Healthy
+		if j.Plan.Undoes != "" {
+			c.undoing = true
+			c.foldRefused()
+			if len(c.report.Refused) > 0 {
+				code = Unsafe
+			}
+		}
+		if err := j.End(journal.Finished, c.app.Now()); err != nil {
+			// All steps are done and marked; only the name of the journal still says otherwise.
+			o.Result = render.Unfinished
+			o.Next = c.ways()
+			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
+		}
+		return c.look(ctx, code)
+	case !j.Touched():
+		o.Result = render.Abandoned
+		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
+			runErr = errors.Join(runErr, err)
+		}
+		return c.end(Failed, runErr, func(t *render.Text) { t.Ended(*c.report) })
+	case rollback && !interrupted(runErr):
+		c.app.notice("a step failed: " + message(runErr))
+		c.app.notice("taking back what was done")
+		return c.takeBack(ctx, j, runErr)
+	}
+	o.Result, o.Next = render.Unfinished, c.ways()
+	return c.end(Failed, c.left(runErr), func(t *render.Text) { t.Ended(*c.report) })
+}
+
+func interrupted(err error) bool {
+	var s *signalled
+	return errors.As(err, &s) || errors.Is(err, context.Canceled)
+}
+
+// left adds to an error what can be done about the unfinished repair.
+func (c *change) left(err error) error {
+	next := strings.Join(c.ways(), " finishes it, ") + " takes it back"
+	if own := nextOf(err); own != "" {
+		next = own + " Then: " + next
+	}
+	return &failure{code: codeOf(err), err: err, next: next}
+}
+
+// ways are the commands that go on from an unfinished repair.
+func (c *change) ways() []string {
+	return []string{"sudo " + c.app.Name + " resume", "sudo " + c.app.Name + " undo"}
+}
+
+// takeBack rolls a journal back. cause is why, nil where the user asked for it.
+func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) (Code, error) {
+	o := c.report.Outcome
+	c.undoing = true
+	err := c.drive(ctx, j, true, c.app.sig.stop)
+	end := journal.Undone
+	o.Result = render.Undone
+	if _, ok := errors.AsType[*plan.RefusedSteps](err); ok {
+		end, o.Result = journal.Partly, render.PartlyUndone
+		c.foldRefused()
+		err = nil
+	}
+	if err == nil {
+		err = j.End(end, c.app.Now())
+	}
+	switch {
+	case err != nil:
+		o.Result, o.Next = render.Unfinished, c.ways()
+		if cause != nil {
+			err = fmt.Errorf("%w; and taking back failed: %w", cause, err)
+		}
+		return c.end(Failed, c.left(err), func(t *render.Text) { t.Ended(*c.report) })
+	case cause != nil:
+		return c.end(Failed, cause, func(t *render.Text) { t.Ended(*c.report) })
+	case o.Result == render.PartlyUndone:
+		return c.look(ctx, Unsafe)
+	}
+	return c.look(ctx, Healthy)
+}
+
+// foldRefused takes the steps that macOS refused to take back for what they are: refused.
+func (c *change) foldRefused() {
+	c.report.Refused = append(c.report.Refused, c.report.Outcome.Skipped...)
+	c.report.Outcome.Skipped = nil
+}
+
+// look asks the fix again, now that the host has changed, and ends the command. A repair that left problems is no
+// success; for undo they are to be expected.
+func (c *change) look(ctx context.Context, code Code) (Code, error) {
+	var err error
+	if c.fix != nil {
+		var after render.Fix
+		after, err = c.app.detect(ctx, c.fix, c.memo, c.settings)
+		c.report.After = []render.Fix{after}
+		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
+		if ctx.Err() != nil {
+			c.report.After = nil
+			err = fmt.Errorf("all steps are done; the look at the result was ended: %w", context.Cause(ctx))
+			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
+		}
+		if code == Healthy && !c.undoing {
+			code = verdict(false, render.Count(c.report.After), false)
+		}
+	}
+	return c.end(code, nil, func(t *render.Text) { t.Ended(*c.report) })
+}
+
+// open locks the state directory. The caller closes it.
+func (c *change) open() (*journal.Dir, error) {
+	return journal.Lock(c.app.Host.StateDir())
+}
+
+// waiting is the error where an unfinished repair has to be dealt with first.
+func (a *app) waiting(ids []string) error {
+	return &failure{
+		code: Waiting, err: fmt.Errorf("%w: %s", journal.ErrUnfinished, strings.Join(ids, ", ")),
+		next: fmt.Sprintf("sudo %s resume finishes it, sudo %s undo takes it back", a.Name, a.Name),
+	}
+}

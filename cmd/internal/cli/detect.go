@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// detectLimit is how long a detector may take. Reading the largest directory seen takes two seconds.
+const detectLimit = time.Minute
+
+// guarded runs f with a time limit and turns a panic into an error. It returns at the limit, or when ctx ends, even if
+// f does not.
+func guarded[T any](ctx context.Context, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s: %w", limit, context.DeadlineExceeded))
+	defer cancel()
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		var out answer
+		defer func() {
+			if p := recover(); p != nil {
+				out.err = fmt.Errorf("internal error: %v at %s", p, thrower(debug.Stack()))
+			}
+			done <- out
+		}()
+		out.value, out.err = f(ctx)
+	}()
+	select {
+	case out := <-done:
+		return out.value, out.err
+	case <-ctx.Done():
+		select {
+		case out := <-done:
+			return out.value, out.err
+		case <-time.After(100 * time.Millisecond): // what honours ctx ends by now, with a better error
+		}
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// detect asks one fix. The error says why it could not tell.
+func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (render.Fix, error) {
+	out := render.Fix{Name: f.Name(), Title: f.Doc().Title}
+	if !f.AppliesTo(v.Facts()) {
+		out.Status = fix.NotApplicable
+		return out, nil
+	}
+	findings, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]fix.Finding, error) {
+		return f.Detect(ctx, v, s)
+	})
+	if err != nil {
+		findings = append(findings, fix.Finding{
+			ID: f.Name() + "/not-checked", Status: fix.Unknown, Summary: "could not be checked", Reason: message(err),
+		})
+		err = fmt.Errorf("check %s: %w", f.Name(), err)
+	}
+	out.Findings, out.Status = findings, render.Worst(findings)
+	return out, err
+}
+
+// detectAll asks fixes side by side and returns their answers in the order of the fixes.
+func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings) []render.Fix {
+	out := make([]render.Fix, len(fixes))
+	errs := make([]error, len(fixes))
+	view := platform.NewMemo(a.Host) // so that detectors that ask the same spawn a tool once
+	var all sync.WaitGroup
+	for i, f := range fixes {
+		all.Go(func() { out[i], errs[i] = a.detect(ctx, f, view, settings[i]) })
+	}
+	all.Wait()
+	var many *multierror.Error
+	for _, err := range errs {
+		if err != nil {
+			many = multierror.Append(many, err)
+		}
+	}
+	if many != nil {
+		a.log.Debug("not everything could be checked", "error", message(many))
+	}
+	return out
+}
+
+// thrower finds in a stack the line that panicked.
+func thrower(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i, l := range lines {
+		if strings.HasPrefix(l, "panic(") && i+3 < len(lines) {
+			return lines[i+2]
+		}
+	}
+	return "an unknown place"
+}

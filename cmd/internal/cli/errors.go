@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+)
+
+// message is the text of an error on one line.
+func message(err error) string {
+	var many *multierror.Error
+	text := ""
+	if errors.As(err, &many) && err.Error() == many.Error() {
+		text = flat(many.Errors)
+	} else {
+		text = err.Error()
+	}
+	out := ""
+	for line := range strings.Lines(text) {
+		// A multierror deep inside has been made text already.
+		line = strings.TrimPrefix(strings.TrimSpace(heading.ReplaceAllString(line, "")), "* ")
+		switch {
+		case line == "":
+		case out == "":
+			out = line
+		case strings.HasSuffix(out, ":"):
+			out += " " + line
+		default:
+			out += "; " + line
+		}
+	}
+	return out
+}
+
+var heading = regexp.MustCompile(`[0-9]+ errors? occurred:\s*$`)
+
+// flat puts errors behind each other.
+func flat(errs []error) string {
+	parts := make([]string, 0, len(errs))
+	for _, e := range errs {
+		parts = append(parts, message(e))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// problem is an error as the user gets to see it.
+func problem(err error, code Code) render.Problem {
+	return render.Problem{Message: message(err), Next: nextOf(err), Code: int(code)}
+}

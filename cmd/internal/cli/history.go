@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+)
+
+const keep = 90 * 24 * time.Hour // the age up to which --prune leaves journals
+
+func (a *app) historyCommand() *cobra.Command {
+	var prune bool
+	age := ageValue(keep)
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "List what was done on this host",
+		Long: "List the repairs that were made on this host: when, by which version, and how\n" +
+			"they ended. Their journals can hold configuration, so that only root reads them;\n" +
+			"what they hold is never printed. A repair whose journal was removed can no\n" +
+			"longer be taken back.\n\n" + exitHelp(Healthy, Usage, Failed, Unsafe, NoConsent, Busy),
+		Example: "  sudo lixfix history\n  sudo lixfix history --prune --older-than 30d",
+	}
+	cmd.Args = a.noArgs
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove the journals of finished repairs")
+	cmd.Flags().Var(&age, "older-than", "with --prune: only those of that `AGE`, such as 90d or 12h")
+	cmd.RunE = a.run(func(_ context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		switch {
+		case prune:
+			return a.prune(cmd, time.Duration(age))
+		case cmd.Flags().Changed("older-than"):
+			return Usage, usagef("add --prune", "--older-than: it says what --prune removes")
+		}
+		return a.history(cmd)
+	})
+	return cmd
+}
+
+// ageValue is a duration that can also be given in days and weeks.
+type ageValue time.Duration
+
+// String implements pflag.Value.
+func (v *ageValue) String() string {
+	if d := time.Duration(*v); d%(24*time.Hour) == 0 {
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+	}
+	return time.Duration(*v).String()
+}
+
+// Set implements pflag.Value.
+func (v *ageValue) Set(s string) error {
+	unit := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+	var d time.Duration
+	var err error
+	if s != "" && unit[s[len(s)-1]] > 0 {
+		var n int
+		n, err = strconv.Atoi(s[:len(s)-1])
+		if n > 100_000 {
+			err = strconv.ErrRange
+		}
+		d = time.Duration(n) * unit[s[len(s)-1]]
+	} else {
+		d, err = time.ParseDuration(s)
+	}
+	if err != nil || d < 0 {
+		return errors.New("an age is a number of days, such as 90d, of weeks, such as 12w, or of hours, such as 36h")
+	}
+	*v = ageValue(d)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *ageValue) Type() string { return "age" }
+
+// visible returns the IDs that the names of the journals show to everybody.
+func (a *app) visible() ([]string, error) {
+	entries, err := os.ReadDir(a.Host.StateDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !strings.HasPrefix(id, ".") {
+			ids = append(ids, strings.TrimSuffix(id, ".unfinished"))
+		}
+	}
+	return ids, nil
+}
+
+func (a *app) history(cmd *cobra.Command) (Code, error) {
+	r := a.hosted("history")
+	show := func(t *render.Text) { t.History(*r) }
+	ids, err := a.visible()
+	switch {
+	case err != nil:
+		return Failed, err
+	case len(ids) == 0:
+		r.Summary = fmt.Sprintf("lixfix %s: no repair was made on this host", a.Version)
+		return a.emit(r, Healthy, show)
+	case !a.Host.Facts().Root():
+		for _, id := range ids {
+			r.History = append(r.History, render.Past{ID: id, Began: stamped(id)})
+		}
+		r.Summary = fmt.Sprintf("lixfix %s: %s; more is for root to read", a.Version, repairs(len(ids)))
+		if _, err := a.emit(r, NoConsent, show); err != nil {
+			return Failed, err
+		}
+		return NoConsent, a.needRoot(cmd, nil, nil)
+	}
+	all, errs := journal.History(a.Host.StateDir())
+	for _, past := range all {
+		r.History = append(r.History, pastOf(past))
+	}
+	for _, err := range errs {
+		r.Problems = append(r.Problems, message(err))
+	}
+	code := Healthy
+	r.Summary = fmt.Sprintf("lixfix %s: %s", a.Version, repairs(len(all)))
+	if len(errs) > 0 {
+		code = Failed
+		r.Summary += fmt.Sprintf("; %d could not be read", len(errs))
+	}
+	return a.emit(r, code, show)
+}
+
+func repairs(n int) string {
+	if n == 1 {
+		return "1 repair"
+	}
+	return strconv.Itoa(n) + " repairs"
+}
+
+// stamped is the time in an ID.
+func stamped(id string) *time.Time {
+	const layout = "20060102-150405"
+	if len(id) < len(layout) {
+		return nil
+	}
+	t, err := time.Parse(layout, id[:len(layout)])
+	if err != nil {
+		return nil
+	}
+	return &t
+}
+
+func pastOf(past journal.Repair) render.Past {
+	out := render.Past{
+		ID: past.Plan.ID, Began: &past.Began, Fix: past.Plan.Fix, Outcome: string(past.Outcome),
+		Version: past.Plan.Version, Undoes: past.Plan.Undoes, Total: len(past.Plan.Entries),
+	}
+	if out.Outcome == "" {
+		out.Outcome = "unfinished"
+	}
+	if !past.Ended.IsZero() {
+		out.Ended = &past.Ended
+	}
+	for _, m := range past.Marks {
+		if m == plan.Done || m == plan.Already {
+			out.Done++
+		}
+	}
+	return out
+}
+
+func (a *app) prune(cmd *cobra.Command, age time.Duration) (Code, error) {
+	if !a.Host.Facts().Root() {
+		return NoConsent, a.needRoot(cmd, nil, nil)
+	}
+	dir, err := journal.Lock(a.Host.StateDir())
+	if err != nil {
+		return Failed, err
+	}
+	defer dir.Close()
+	r := a.hosted("history")
+	gone, err := dir.Prune(a.Now().Add(-age))
+	slices.Sort(gone)
+	r.Pruned = gone
+	v := ageValue(age)
+	r.Summary = fmt.Sprintf("lixfix %s: removed %s older than %s", a.Version, journals(len(gone)), v.String())
+	code := Healthy
+	if err != nil {
+		code = Failed
+	}
+	if _, emitErr := a.emit(r, code, func(t *render.Text) { t.History(*r) }); emitErr != nil {
+		return Failed, emitErr
+	}
+	return code, err
+}
+
+func journals(n int) string {
+	if n == 1 {
+		return "1 journal"
+	}
+	return strconv.Itoa(n) + " journals"
+}

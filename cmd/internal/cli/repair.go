@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+)
+
+// ask says how a command that changes the host is confirmed.
+type ask struct {
+	yes      bool
+	dry      bool
+	rollback bool
+	accept   []string
+}
+
+// changing are the exit codes of the commands that change the host.
+func changing() string {
+	return exitHelp(Healthy, Problems, Usage, Failed, Waiting, Unsafe, NoConsent, Busy, Hangup, Interrupt, Terminated)
+}
+
+func (a *app) repairCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "repair FIX",
+		Short: "Repair a known issue: show the plan, ask, do it",
+		Long: "Repair a known issue. The plan is shown before anything is asked; every step is\n" +
+			"written to a journal before it is done, so that a repair that was cut short can\n" +
+			"be finished (lixfix resume) or taken back (lixfix undo).\n\n" + changing(),
+		Example: "  lixfix repair --help\n  lixfix list",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return a.unknownFix(args[0])
+			}
+			return nil
+		},
+	}
+	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		return Usage, usagef("known are: "+strings.Join(a.names(), ", "), "repair: which fix?")
+	})
+	for _, f := range a.Fixes {
+		cmd.AddCommand(a.repairOne(f))
+	}
+	return cmd
+}
+
+func (a *app) repairOne(f fix.Fix) *cobra.Command {
+	var how ask
+	cmd := &cobra.Command{
+		Use:   f.Name(),
+		Short: f.Doc().Title,
+		Long: strings.Join(render.Wrap(f.Doc().Title+". See \"lixfix explain "+f.Name()+"\".", helpWidth), "\n") + "\n\n" +
+			strings.Join(render.Wrap("An option that is not given as a flag is taken from its variable in the environment, where it has one.", helpWidth), "\n") +
+			"\n\n" + changing(),
+		Example: fmt.Sprintf("  lixfix repair %[1]s --dry-run\n  sudo lixfix repair %[1]s\n  sudo lixfix repair %[1]s --yes --rollback-on-failure", f.Name()),
+	}
+	cmd.Args = a.noArgs
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, o := range f.Options() {
+		usage := o.Usage
+		if o.Env != "" {
+			usage += " [" + o.Env + "]"
+		}
+		switch {
+		case o.Name == noConfirm:
+		case o.Bool:
+			flags.Bool(o.Name, false, usage)
+		default:
+			flags.Var(new(optionValue), o.Name, usage)
+		}
+	}
+	a.askFlags(cmd, &how)
+	flags.StringArrayVar(&how.accept, "accept", nil, "decide for a risky remedy: the `ID` of its finding (can be repeated)")
+	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		return a.repair(ctx, cmd, f, how)
+	})
+	return cmd
+}
+
+// optionValue is the value of an option that is not boolean. The fix says which values are good.
+type optionValue string
+
+// String implements pflag.Value.
+func (v *optionValue) String() string { return string(*v) }
+
+// Set implements pflag.Value.
+func (v *optionValue) Set(s string) error {
+	*v = optionValue(s)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *optionValue) Type() string { return "VALUE" }
+
+// askFlags adds what repair, resume and undo have in common.
+func (a *app) askFlags(cmd *cobra.Command, how *ask) {
+	flags := cmd.Flags()
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == noConfirm {
+			name = "yes"
+		}
+		return pflag.NormalizedName(name)
+	})
+	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); decides for safe remedies only")
+	flags.BoolVar(&how.dry, "dry-run", false, "stop after showing the plan")
+	a.verbosely(cmd)
+}
+
+// allowed decides which remedies may become part of a plan. Risky ones need a person, who is going to see the plan and
+// to be asked, or their ID on the command line.
+func (how ask) allowed(id string, c fix.Class) bool {
+	switch c {
+	case fix.Safe:
+		return true
+	case fix.Risky:
+		return !how.yes || slices.Contains(how.accept, id)
+	}
+	return false
+}
+
+func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
+	c := a.change("repair")
+	c.fix = f
+	for _, id := range how.accept {
+		if !strings.HasPrefix(id, f.Name()+"/") {
+			return Usage, usagef("IDs are shown by: "+a.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
+		}
+	}
+	c.report.Accepted = how.accept
+	var err error
+	if c.settings, err = a.settingsOf(f, cmd.Flags()); err != nil {
+		return Usage, err
+	}
+	unasked, err := a.unasked(f)
+	if err != nil {
+		return Usage, err
+	}
+	if !cmd.Flags().Changed("yes") {
+		how.yes = unasked
+	}
+
+	if !f.AppliesTo(a.Host.Facts()) {
+		c.report.Fixes = []render.Fix{{Name: f.Name(), Title: f.Doc().Title, Status: fix.NotApplicable}}
+		c.report.Outcome.Result = render.NotApplicable
+		return c.end(Healthy, nil, func(t *render.Text) { t.Verdict(*c.report) })
+	}
+	if how.dry {
+		ids, err := journal.Unfinished(a.Host.StateDir())
+		if err != nil {
+			return Failed, err
+		}
+		if len(ids) > 0 {
+			c.report.Unfinished = ids
+			return c.end(Waiting, a.waiting(ids), func(*render.Text) {})
+		}
+		return c.prepare(ctx, how)
+	}
+	if !a.Host.Facts().Root() {
+		return c.end(NoConsent, a.needRoot(cmd, nil, f), func(*render.Text) {})
+	}
+	// Locked before anything is read, so that what is shown is what is applied.
+	dir, err := c.open()
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	defer dir.Close()
+	ids, err := journal.Unfinished(a.Host.StateDir())
+	if err == nil && len(ids) > 0 {
+		c.report.Unfinished = ids
+		err = a.waiting(ids)
+	}
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	code, err := c.prepare(ctx, how)
+	if err != nil || c.report.Outcome.Result != render.NotStarted {
+		return code, err
+	}
+	return c.carryOut(ctx, dir, how)
+}
+
+// prepare looks, plans and shows both. Where nothing is left to be done after that it ends the command; otherwise the
+// outcome is still NotStarted.
+func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
+	a, o := c.app, c.report.Outcome
+	found, detectErr := a.detect(ctx, c.fix, c.memo, c.settings)
+	if ctx.Err() != nil {
+		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+	}
+	c.report.Fixes = []render.Fix{found}
+	show := func(t *render.Text) { t.Found(*c.report) }
+	if detectErr != nil {
+		return c.end(Failed, detectErr, show)
+	}
+	for _, id := range how.accept {
+		if !slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == id }) {
+			a.notice("--accept " + id + ": there is no such finding on this host")
+		}
+	}
+	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
+		return c.fix.Plan(ctx, c.memo, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random})
+	})
+	if ctx.Err() != nil {
+		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+	}
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
+	}
+	p.Fix = c.fix.Name()
+	if err := c.stamp(&p); err != nil {
+		return c.end(Failed, err, show)
+	}
+	c.report.Plan = &p
+	o.Total = len(p.Entries)
+	switch left := verdict(false, render.Count(c.report.Fixes), false); {
+	case p.Empty():
+		o.Result = render.NothingToDo
+		return c.end(left, nil, func(t *render.Text) {
+			t.Found(*c.report)
+			t.Verdict(*c.report)
+		})
+	case how.dry:
+		o.Result = render.DryRun
+		return c.end(Problems, nil, func(t *render.Text) {
+			t.Found(*c.report)
+			t.Verdict(*c.report)
+		})
+	}
+	a.page(show)
+	return Healthy, nil
+}
+
+// carryOut asks, writes the plan down and does it.
+func (c *change) carryOut(ctx context.Context, dir *journal.Dir, how ask) (Code, error) {
+	a := c.app
+	if !how.yes {
+		show := func(t *render.Text) { t.Found(*c.report) }
+		if err := c.consent(ctx, fmt.Sprintf("Apply this plan (%s)?", render.Steps(len(c.report.Plan.Entries))), show); err != nil {
+			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
+		}
+	}
+	if ctx.Err() != nil {
+		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+	}
+	j, err := dir.Create(*c.report.Plan, a.Now())
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
+	}
+	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), how.rollback)
+}

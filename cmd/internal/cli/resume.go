@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+)
+
+func (a *app) resumeCommand() *cobra.Command {
+	var how ask
+	cmd := &cobra.Command{
+		Use:   "resume",
+		Short: "Finish a repair that was cut short",
+		Long: "Finish a repair that was cut short, by a signal, a crash or a step that failed.\n" +
+			"Its journal tells which steps are done; the rest is shown, asked for once and\n" +
+			"done. Where the host has changed since, it refuses.\n\n" + changing(),
+		Example: "  lixfix resume --dry-run\n  sudo lixfix resume",
+	}
+	cmd.Args = a.noArgs
+	a.askFlags(cmd, &how)
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		c := a.change("resume")
+		ids, err := journal.Unfinished(a.Host.StateDir())
+		if err != nil {
+			return Failed, err
+		}
+		if len(ids) == 0 {
+			return c.nothing("no unfinished repair waits; nothing to do")
+		}
+		return c.unfinished(ctx, cmd, nil, how, false)
+	})
+	return cmd
+}
+
+// nothing ends a command that found nothing to do.
+func (c *change) nothing(why string) (Code, error) {
+	c.report.Outcome.Result = render.NothingToDo
+	c.report.Summary = "lixfix " + c.app.Version + ": " + why
+	return c.app.emit(c.report, Healthy, func(t *render.Text) { t.Verdict(*c.report) })
+}
+
+// unfinished goes on with the unfinished repair, forwards or back.
+func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []string, how ask, back bool) (Code, error) {
+	a := c.app
+	if !a.Host.Facts().Root() {
+		// Journals can hold secrets, so that nobody else can read them, not even for a dry run.
+		return c.end(NoConsent, a.needRoot(cmd, args, nil), func(*render.Text) {})
+	}
+	dir, err := c.open()
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	defer dir.Close()
+	j, err := dir.Open()
+	switch {
+	case err != nil:
+		return c.end(Failed, a.unreadable(err), func(*render.Text) {})
+	case j == nil:
+		return c.nothing("no unfinished repair waits; nothing to do")
+	}
+	c.know(j.Plan)
+	o := c.report.Outcome
+	o.ID, o.Total, o.Done = j.Plan.ID, len(j.Plan.Entries), held(j)
+	c.report.Left = &render.LeftToDo{ID: o.ID, Began: j.Began, Done: o.Done, Total: o.Total}
+	todo := ahead(j, back)
+	c.report.Plan = &todo
+	heading := fmt.Sprintf("The repair %s began on %s and has done %d of %s. To be done now:", o.ID,
+		j.Began.UTC().Format("2006-01-02 15:04 UTC"), o.Done, render.Steps(o.Total))
+	if back {
+		heading = strings.Replace(heading, "To be done now:", "To be taken back now:", 1)
+	}
+	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
+	if how.dry {
+		j.Close()
+		o.Result, o.Total = render.DryRun, len(todo.Entries)
+		c.report.Unfinished = []string{o.ID}
+		return c.end(Waiting, nil, func(t *render.Text) {
+			show(t)
+			t.Verdict(*c.report)
+		})
+	}
+	a.page(show)
+	if !how.yes {
+		question := "Finish this repair"
+		if back {
+			question = "Take this repair back"
+		}
+		if err := c.consent(ctx, fmt.Sprintf("%s (%s)?", question, render.Steps(len(todo.Entries))), show); err != nil {
+			j.Close()
+			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
+		}
+	}
+	if back {
+		return c.takeBack(ctx, j, nil)
+	}
+	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+}
+
+// know finds the fix of a plan. Of its settings, those that went into the plan decide what is looked at afterwards.
+func (c *change) know(p plan.Plan) {
+	if i := c.app.find(p.Fix); i >= 0 {
+		c.fix = c.app.Fixes[i]
+		c.settings = recall(c.fix, p)
+	}
+}
+
+// recall gives the fix the settings that a plan was made with.
+func recall(f fix.Fix, p plan.Plan) fix.Settings {
+	s := fix.Settings{}
+	for _, o := range f.Options() {
+		for _, given := range p.Settings {
+			if given.Name == o.Name {
+				s[o.Name] = fix.Setting{Value: given.Value, Source: given.Source}
+			}
+		}
+	}
+	return s
+}
+
+// ahead is what a run of the journal has left to do, as a plan that is only shown.
+func ahead(j *journal.Journal, back bool) plan.Plan {
+	marks := j.Marks()
+	if back {
+		p := j.Plan.Inverse(func(i int) bool {
+			return marks[i] == plan.Begun || marks[i] == plan.Done || marks[i] == plan.Undoing
+		})
+		p.ID, p.Version, p.Made = j.Plan.ID, j.Plan.Version, j.Plan.Made
+		return p
+	}
+	p := j.Plan
+	p.Entries = nil
+	for i, e := range j.Plan.Entries {
+		if m := marks[i]; m != plan.Done && m != plan.Already && m != plan.Skipped {
+			p.Entries = append(p.Entries, e)
+		}
+	}
+	return p
+}
+
+// unreadable says what can be done about a journal that cannot be read. Nothing is guessed from it.
+func (a *app) unreadable(err error) error {
+	if !errors.Is(err, journal.ErrFormat) && !errors.Is(err, plan.ErrSchema) {
+		return err
+	}
+	return &failure{
+		code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err),
+		next: "If a newer lixfix made it, use that one. If it is damaged, move " +
+			filepath.Join(a.Host.StateDir(), "*.unfinished.jsonl") + " out of the way, keep it, and run " + a.Name + " check.",
+	}
+}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
+
+// root builds the commands. Nothing is read from the host for it.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   program,
+		Short: "Find and repair known issues of Lix and Nix installations",
+		Long: "lixfix finds known issues of Lix and Nix installations and repairs them.\n\n" +
+			"\"lixfix check\" only looks. \"lixfix repair\" shows every step before it asks,\n" +
+			"writes it down before it does it, and can take it back.\n\n" + exitHelp(),
+		Example:       "  lixfix check\n  lixfix list\n  lixfix version",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usagef(a.Name+" --help lists the commands", "%q is not a command%s", args[0], a.didYouMean(args[0], commands))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text or json")
+	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
+	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")
+	root.SetHelpFunc(a.help)
+	root.SetUsageFunc(func(cmd *cobra.Command) error { a.help(cmd, nil); return nil })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef(a.called(cmd)+" --help lists its flags", "%w", err)
+	})
+	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	root.SetHelpCommand(a.helpCommand())
+	root.AddCommand(a.checkCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(),
+		a.listCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
+	return root
+}
+
+// commands are listed in the order in which a user meets them.
+var commands = []string{"check", "repair", "resume", "undo", "history", "list", "explain", "version", "completion", "schema", "help"}
+
+// rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
+func (a *app) rank(cmd *cobra.Command) int {
+	if i := slices.Index(commands, cmd.Name()); i >= 0 {
+		return i
+	}
+	return len(commands) + a.find(cmd.Name())
+}
+
+// called is a command as the user has to type it.
+func (a *app) called(cmd *cobra.Command) string {
+	return strings.TrimSpace(a.Name + " " + strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), program), " "))
+}
+
+// verbosely adds -v to a command.
+func (a *app) verbosely(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "show every step and all evidence")
+}
+
+// helpWidth is what help texts fit into.
+const helpWidth = 80
+
+// help prints the help of a command.
+func (a *app) help(cmd *cobra.Command, _ []string) {
+	var b strings.Builder
+	b.WriteString(cmd.Long + "\n\nUsage:\n  " + cmd.UseLine() + "\n")
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("\nCommands:\n")
+		wide := 0
+		list := slices.Clone(cmd.Commands())
+		slices.SortStableFunc(list, func(x, y *cobra.Command) int { return a.rank(x) - a.rank(y) })
+		for _, c := range list {
+			wide = max(wide, len(c.Name()))
+		}
+		for _, c := range list {
+			if c.IsAvailableCommand() {
+				fmt.Fprintf(&b, "  %-*s  %s\n", wide, c.Name(), c.Short)
+			}
+		}
+	}
+	section := func(heading string, flags *pflag.FlagSet) {
+		if flags.HasAvailableFlags() {
+			b.WriteString("\n" + heading + ":\n" + strings.TrimRight(flags.FlagUsagesWrapped(helpWidth), "\n") + "\n")
+		}
+	}
+	section("Flags", cmd.LocalFlags())
+	section("Global flags", cmd.InheritedFlags())
+	if cmd.Example != "" {
+		b.WriteString("\nExamples:\n" + cmd.Example + "\n")
+	}
+	_, _ = a.out.Write([]byte(b.String()))
+}
+
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Long:    "Show the help of a command.\n\n" + exitHelp(Healthy, Usage),
+		Example: "  lixfix help repair",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(a.Name+" --help lists the commands", "%q is not a command", strings.Join(args, " "))
+			}
+			a.help(target, nil)
+			return nil
+		},
+	}
+}
+
+// didYouMean is the end of a message about an unknown word.
+func (a *app) didYouMean(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// nearest is the known word that is a few typing errors away, "" when none is.
+func nearest(word string, known []string) string {
+	best, least := "", 1+max(2, len(word)/3)
+	for _, k := range known {
+		d := distance(strings.ToLower(word), k)
+		if len(word) >= 3 && strings.HasPrefix(k, strings.ToLower(word)) {
+			d = 1
+		}
+		if d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		corner := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := corner
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(corner, row[j], row[j-1])
+			}
+			corner, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// noArgs refuses arguments.
+func (a *app) noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef(a.called(cmd)+" --help", "%q: %s takes no arguments", args[0], cmd.Name())
+	}
+	return nil
+}
+
+// find returns the fix of a name.
+func (a *app) find(name string) int {
+	for i, f := range a.Fixes {
+		if f.Name() == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *app) names() []string {
+	var names []string
+	for _, f := range a.Fixes {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+// unknownFix is the error for a name that no fix has.
+func (a *app) unknownFix(name string) error {
+	return usagef("known are: "+strings.Join(a.names(), ", "), "%q is not a fix%s", name, a.didYouMean(name, a.names()))
+}
+
+// completeFixes completes the names of fixes.
+func (a *app) completeFixes(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var words []string
+	for _, f := range a.Fixes {
+		words = append(words, cobra.CompletionWithDesc(f.Name(), f.Doc().Title))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}

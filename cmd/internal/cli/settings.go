@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+)
+
+// noConfirm is the option that the program itself obeys. A fix that lists it names the variable that sets it.
+const noConfirm = "no-confirm"
+
+// settingsOf collects what was set for a fix: a flag, else the variable in the environment. flags is nil for commands
+// that have no flags for it.
+func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) {
+	s := fix.Settings{}
+	for _, o := range f.Options() {
+		if o.Name == noConfirm {
+			continue
+		}
+		given, name := fix.Setting{}, ""
+		if fl := lookup(flags, o.Name); fl != nil && fl.Changed {
+			given, name = fix.Setting{Value: fl.Value.String(), Source: "flag"}, "--"+o.Name
+		} else if v := a.env(o); v != "" {
+			given, name = fix.Setting{Value: v, Source: "environment"}, o.Env
+		}
+		if name == "" {
+			continue
+		}
+		if o.Bool {
+			on, err := truth(given.Value)
+			if err != nil {
+				return nil, usagef("use true or false", "%s: %w", name, err)
+			}
+			given.Value = fmt.Sprint(on)
+		}
+		if o.Check != nil {
+			if err := o.Check(given.Value); err != nil {
+				return nil, usagef(a.Name+" repair "+f.Name()+" --help lists the options", "%s: %w", name, err)
+			}
+		}
+		s[o.Name] = given
+	}
+	return s, nil
+}
+
+func lookup(flags *pflag.FlagSet, name string) *pflag.Flag {
+	if flags == nil {
+		return nil
+	}
+	return flags.Lookup(name)
+}
+
+func (a *app) env(o fix.Option) string {
+	if o.Env == "" {
+		return ""
+	}
+	return a.Getenv(o.Env)
+}
+
+// unasked reports whether the environment says that nobody is to be asked.
+func (a *app) unasked(f fix.Fix) (bool, error) {
+	for _, o := range f.Options() {
+		if v := a.env(o); o.Name == noConfirm && v != "" {
+			on, err := truth(v)
+			if err != nil {
+				return false, usagef("use true or false", "%s: %w", o.Env, err)
+			}
+			return on, nil
+		}
+	}
+	return false, nil
+}
+
+// truth reads a boolean as people write it into environments.
+func truth(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "1", "t", "true", "y", "yes", "on":
+		return true, nil
+	case "0", "f", "false", "n", "no", "off":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither true nor false", s)
+}

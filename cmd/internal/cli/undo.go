@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+)
+
+func (a *app) undoCommand() *cobra.Command {
+	var how ask
+	cmd := &cobra.Command{
+		Use:   "undo [ID]",
+		Short: "Take a repair back",
+		Long: "Take a repair back: the unfinished one, else the last one, or the one of the ID\n" +
+			"that \"lixfix history\" shows. Steps whose values have changed since are left\n" +
+			"alone, one by one, with the reason; the rest is taken back.\n\n" + changing(),
+		Example: "  sudo lixfix undo --dry-run\n  sudo lixfix undo\n  sudo lixfix history",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			ids, _ := a.visible()
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef(a.called(cmd)+" --help", "undo takes one ID, not %d", len(args))
+		}
+		return nil
+	}
+	a.askFlags(cmd, &how)
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		return a.undo(ctx, cmd, args, how)
+	})
+	return cmd
+}
+
+func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how ask) (Code, error) {
+	c := a.change("undo")
+	id := strings.Join(args, "")
+	ids, err := journal.Unfinished(a.Host.StateDir())
+	switch {
+	case err != nil:
+		return Failed, err
+	case len(ids) > 0 && (id == "" || slices.Contains(ids, id)):
+		return c.unfinished(ctx, cmd, args, how, true)
+	case len(ids) > 0:
+		c.report.Unfinished = ids
+		return c.end(Waiting, a.waiting(ids), func(*render.Text) {})
+	}
+	if known, err := a.visible(); err == nil && len(known) == 0 && id == "" {
+		return c.nothing("no repair was made on this host; nothing to take back")
+	}
+	if !a.Host.Facts().Root() {
+		return c.end(NoConsent, a.needRoot(cmd, args, nil), func(*render.Text) {})
+	}
+	dir, err := c.open()
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	defer dir.Close()
+	past, err := a.target(id)
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	if past == nil {
+		return c.nothing("no repair was made on this host; nothing to take back")
+	}
+	switch past.Outcome {
+	case journal.Undone:
+		return c.nothing(past.Plan.ID + " was taken back already; nothing to do")
+	case journal.Abandoned:
+		return c.nothing(past.Plan.ID + " failed before it changed anything; nothing to take back")
+	}
+	return c.reverse(ctx, dir, *past, how)
+}
+
+// target finds the repair to take back: the one of the ID, else the last one that changed something. A repair that took
+// another back is passed over, so that undo twice does not go on to older repairs.
+func (a *app) target(id string) (*journal.Repair, error) {
+	if id != "" {
+		past, err := journal.Find(a.Host.StateDir(), id)
+		if errors.Is(err, journal.ErrNotFound) {
+			return nil, &failure{code: Usage, err: err, next: "sudo " + a.Name + " history lists the repairs"}
+		}
+		if err != nil {
+			return nil, a.unreadable(err)
+		}
+		if past.Plan.Undoes != "" {
+			return nil, &failure{
+				code: Unsafe, err: fmt.Errorf("%s took %s back, and that is not undone", id, past.Plan.Undoes),
+				next: "repair again: sudo " + a.Name + " repair " + past.Plan.Fix,
+			}
+		}
+		return &past, nil
+	}
+	all, errs := journal.History(a.Host.StateDir())
+	if len(errs) > 0 {
+		return nil, &failure{
+			code: Failed, err: fmt.Errorf("find the last repair: %w", errs[0]),
+			next: "name the repair to take back: sudo " + a.Name + " undo ID",
+		}
+	}
+	for _, past := range slices.Backward(all) {
+		if past.Plan.Undoes == "" && past.Outcome != journal.Abandoned {
+			return &past, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // no repair is an answer
+}
+
+// reverse plans and does the way back from a finished repair.
+func (c *change) reverse(ctx context.Context, dir *journal.Dir, past journal.Repair, how ask) (Code, error) {
+	c.know(past.Plan)
+	inv, refused, err := c.inverse(ctx, past)
+	if ctx.Err() != nil {
+		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+	}
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("look at what %s did: %w", past.Plan.ID, err), func(*render.Text) {})
+	}
+	if err := c.stamp(&inv); err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	o := c.report.Outcome
+	c.report.Plan, c.report.Refused, o.Total = &inv, refused, len(inv.Entries)
+	heading := fmt.Sprintf("The repair %s was made on %s.", past.Plan.ID, past.Began.UTC().Format("2006-01-02 15:04 UTC"))
+	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
+	code := Healthy
+	if len(refused) > 0 {
+		code = Unsafe
+	}
+	switch {
+	case inv.Empty() && len(refused) == 0:
+		return c.nothing(past.Plan.ID + " is taken back already; nothing to do")
+	case inv.Empty():
+		o.Result = render.NothingToDo
+		return c.end(code, nil, func(t *render.Text) {
+			show(t)
+			t.Verdict(*c.report)
+		})
+	case how.dry:
+		o.Result = render.DryRun
+		if code == Healthy {
+			code = Problems
+		}
+		return c.end(code, nil, func(t *render.Text) {
+			show(t)
+			t.Verdict(*c.report)
+		})
+	}
+	c.app.page(show)
+	if !how.yes {
+		if err := c.consent(ctx, fmt.Sprintf("Take this back (%s)?", render.Steps(len(inv.Entries))), show); err != nil {
+			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
+		}
+	}
+	j, err := dir.Create(inv, c.app.Now())
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
+	}
+	return c.finish(ctx, j, c.drive(ctx, j, false, c.app.sig.stop), false)
+}
+
+// inverse is the plan that takes a repair back, without the steps that are back already and without those whose value
+// somebody has changed since: the second result.
+func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, []render.Refused, error) {
+	inv := past.Plan.Inverse(func(i int) bool { return past.Marks[i] == plan.Done })
+	verdicts, err := plan.Preview(ctx, c.memo, inv)
+	if err != nil {
+		return plan.Plan{}, nil, err
+	}
+	var refused []render.Refused
+	var entries []plan.Entry
+	writes := 0
+	for i, e := range inv.Entries {
+		if _, ok := e.Step.(plan.Write); ok {
+			switch verdicts[i].State {
+			case plan.Applied:
+				continue
+			case plan.Pending:
+				writes++
+			default:
+				refused = append(refused, render.Refused{Step: e.Step.String(), Reason: verdicts[i].Reason})
+				continue
+			}
+		}
+		entries = append(entries, e)
+	}
+	if writes == 0 {
+		entries = nil
+	}
+	if len(refused) > 0 {
+		inv.Seats = nil // they are of the whole way back
+	}
+	inv.Entries = entries
+	return inv, refused, nil
+}

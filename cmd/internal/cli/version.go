@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+)
+
+func (a *app) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Print the version, and what lixfix was built with and for.\n\n" + exitHelp(Healthy, Usage),
+		Example: "  lixfix version",
+	}
+	cmd.Args = a.noArgs
+	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		// The host is left out: on macOS its facts cost a tool call.
+		r := a.report("version")
+		r.Made = &render.Description{Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+		if info, ok := debug.ReadBuildInfo(); ok {
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					r.Made.Revision = s.Value
+				}
+			}
+		}
+		r.Summary = fmt.Sprintf("lixfix %s (%s, %s/%s)", a.Version, r.Made.Go, r.Made.OS, r.Made.Arch)
+		return a.emit(r, Healthy, func(t *render.Text) { t.Summary(*r) })
+	})
+	return cmd
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of the documents that --format json prints",
+		Long:    "Print the JSON Schema (2020-12) of the documents that --format json prints.\n\n" + exitHelp(Healthy, Usage),
+		Example: "  lixfix schema",
+	}
+	cmd.Args = a.noArgs
+	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		_, err := a.out.Write(render.SchemaJSON())
+		return Healthy, err
+	})
+	return cmd
+}
+
+func (a *app) completionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "completion {bash|zsh|fish}",
+		Short: "Print the completions of a shell",
+		Long: "Print a script that completes commands, flags, fixes and IDs in a shell.\n\n" +
+			"  bash  source <(lixfix completion bash)\n" +
+			"  zsh   lixfix completion zsh > \"${fpath[1]}/_lixfix\"\n" +
+			"  fish  lixfix completion fish | source\n\n" + exitHelp(Healthy, Usage),
+		Example:   "  lixfix completion zsh",
+		ValidArgs: []string{"bash", "zsh", "fish"},
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args); err != nil {
+			return usagef("name one of bash, zsh, fish", "completion: which shell?")
+		}
+		return nil
+	}
+	cmd.RunE = a.run(func(_ context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		switch args[0] {
+		case "bash":
+			return Healthy, cmd.Root().GenBashCompletionV2(a.out, true)
+		case "zsh":
+			return Healthy, cmd.Root().GenZshCompletion(a.out)
+		}
+		return Healthy, cmd.Root().GenFishCompletion(a.out, true)
+	})
+	return cmd
+}

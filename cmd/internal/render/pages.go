@@ -1,0 +1,258 @@
+package render
+
+import (
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+)
+
+// Check shows the whole of "lixfix check".
+func (t *Text) Check(r Report) {
+	t.Waiting(r.Unfinished)
+	t.Fixes(r.Fixes)
+	t.problems(r.Problems)
+	t.blank()
+	t.Verdict(r)
+}
+
+// Waiting tells of unfinished repairs.
+func (t *Text) Waiting(ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	for _, id := range ids {
+		t.para(0, piece{text: "unfinished", color: red, width: len("unfinished") + 2}, id+" (or another lixfix is at work on it)")
+	}
+	t.line(2, piece{text: "finish it", width: 14}, piece{text: "sudo lixfix resume", color: bold})
+	t.line(2, piece{text: "take it back", width: 14}, piece{text: "sudo lixfix undo", color: bold})
+	t.blank()
+}
+
+func (t *Text) problems(all []string) {
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	for _, p := range all {
+		t.para(0, piece{text: "not read", color: yellow, width: len("not read") + 2}, p)
+	}
+}
+
+// Verdict is the last line, and there is always one.
+func (t *Text) Verdict(r Report) {
+	c := green
+	switch {
+	case r.Exit != 0:
+		c = red
+	case Count(r.Fixes).AtRisk > 0 && r.After == nil:
+		c = yellow
+	}
+	t.colored(0, piece{}, c, r.Summary)
+}
+
+// Found shows what a repair starts from.
+func (t *Text) Found(r Report) {
+	t.Fixes(r.Fixes)
+	if r.Plan != nil {
+		t.Plan(*r.Plan)
+	}
+	t.blank()
+}
+
+// Remaining introduces what resume or undo is going to do.
+func (t *Text) Remaining(r Report, heading string) {
+	t.para(0, piece{}, heading)
+	if r.Plan != nil {
+		t.Plan(*r.Plan)
+	}
+	t.Refused("Left alone, because the host has changed since", r.Refused)
+	t.blank()
+}
+
+// Ended shows how it went, and what is true now.
+func (t *Text) Ended(r Report) {
+	o := r.Outcome
+	t.Refused("Not taken back", r.Refused)
+	t.Refused("Failed, but the rest does not depend on it", o.Skipped)
+	t.services(o)
+	t.blank()
+	t.Fixes(r.After)
+	if o.Result == Finished && o.ID != "" && !t.Quiet && (r.Plan == nil || r.Plan.Undoes == "") {
+		t.blank()
+		t.line(0, piece{text: "take it back with", width: 19}, piece{text: "sudo lixfix undo " + o.ID, color: bold})
+	}
+	t.next(o)
+	t.blank()
+	t.Verdict(r)
+}
+
+// services says whether what was stopped runs again, unless all went well.
+func (t *Text) services(o *Outcome) {
+	for _, s := range o.Services {
+		switch {
+		case !s.Running:
+			t.colored(0, piece{text: "NOT DONE", color: red, width: len("NOT DONE") + 2}, red, s.Start)
+		case o.Result != Finished && o.Result != Undone:
+			t.para(0, piece{text: "done", width: len("NOT DONE") + 2}, s.Start)
+		}
+	}
+}
+
+func (t *Text) next(o *Outcome) {
+	if o.Result != Unfinished {
+		return
+	}
+	t.blank()
+	t.para(0, piece{}, "Of "+count(o.Total, "step")+", "+itoa(o.Done)+" hold now. The journal "+o.ID+" knows each of them.")
+	for _, c := range o.Next {
+		what := map[string]string{"resume": "finish it", "undo": "take it back"}[lastWord(c)]
+		t.line(2, piece{text: what, width: 14}, piece{text: c, color: bold})
+	}
+}
+
+func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
+
+// List shows the registry.
+func (t *Text) List(r Report) {
+	wide := 0
+	for _, l := range r.Listed {
+		wide = max(wide, width(t.clean(l.Name)))
+	}
+	for _, l := range r.Listed {
+		text := l.Title
+		if !l.Applies {
+			text += " (not here: " + l.Why + ")"
+		}
+		t.para(0, piece{text: l.Name, color: bold, width: wide + 2}, text)
+	}
+}
+
+// History shows what was done on this host, the oldest first.
+func (t *Text) History(r Report) {
+	undone := map[string]bool{}
+	for _, p := range r.History {
+		if p.Outcome == "finished" {
+			undone[p.Undoes] = true
+		}
+	}
+	var rows [][]string
+	for _, p := range r.History {
+		began := "-"
+		if p.Began != nil {
+			began = p.Began.UTC().Format("2006-01-02 15:04")
+		}
+		outcome := orDash(p.Outcome)
+		switch {
+		case p.Outcome == "finished" && p.Undoes != "":
+			outcome = "an undo"
+		case p.Outcome == "finished" && undone[p.ID]:
+			outcome = "undone since"
+		}
+		rows = append(rows, []string{p.ID, began, orDash(p.Fix), orDash(p.Version), outcome})
+	}
+	if len(rows) > 0 && !t.table(0, []string{"id", "began (UTC)", "fix", "lixfix", "outcome"}, rows) {
+		for _, row := range rows {
+			t.line(0, piece{text: row[0], color: bold})
+			t.para(2, piece{}, row[2]+", "+row[1]+" UTC, lixfix "+row[3]+": "+row[4])
+		}
+	}
+	for _, id := range r.Pruned {
+		t.line(0, piece{text: "removed", width: 9}, piece{text: id})
+	}
+	t.problems(r.Problems)
+	if len(rows) > 0 || len(r.Pruned) > 0 || len(r.Problems) > 0 {
+		t.blank()
+	}
+	t.para(0, piece{}, r.Summary)
+}
+
+// Explain shows the documentation of fixes.
+func (t *Text) Explain(r Report) {
+	for _, e := range r.Explained {
+		t.blank()
+		t.para(0, piece{text: e.Name, color: bold, width: width(t.clean(e.Name)) + 2}, e.Title)
+		t.section("The text matches", e.Matched)
+		if e.Matched == "" {
+			t.list("Symptoms", e.Symptoms)
+		}
+		t.section("Cause", e.Cause)
+		if e.Matched == "" {
+			t.section("What the repair changes", e.Changes)
+			t.section("How to undo", e.Undo)
+			t.options(e.Options)
+			t.list("Sources", e.Sources)
+		}
+		t.blank()
+		const label = 9
+		if e.Matched != "" {
+			t.line(0, piece{text: "more", width: label}, piece{text: "lixfix explain " + e.Name, color: bold})
+		}
+		t.line(0, piece{text: "look", width: label}, piece{text: "lixfix check " + e.Name, color: bold})
+		t.line(0, piece{text: "preview", width: label}, piece{text: "lixfix repair " + e.Name + " --dry-run", color: bold})
+		t.line(0, piece{text: "repair", width: label}, piece{text: "sudo lixfix repair " + e.Name, color: bold})
+	}
+	if r.Summary != "" {
+		t.blank()
+		t.para(0, piece{}, r.Summary)
+	}
+}
+
+func (t *Text) section(heading, text string) {
+	if text == "" {
+		return
+	}
+	t.blank()
+	t.line(0, piece{text: heading, color: bold})
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		t.para(2, piece{}, paragraph)
+	}
+}
+
+func (t *Text) list(heading string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	t.blank()
+	t.line(0, piece{text: heading, color: bold})
+	for _, i := range items {
+		t.para(2, piece{text: "-", width: 2}, i)
+	}
+}
+
+func (t *Text) options(all []Option) {
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	t.line(0, piece{text: "Options", color: bold})
+	for _, o := range all {
+		t.line(2, piece{text: o.Flag})
+		t.para(6, piece{}, o.Usage)
+		if o.Env != "" {
+			t.para(6, piece{}, "in the environment: "+o.Env)
+		}
+	}
+}
+
+// Problem shows an error and what can be done about it.
+func (t *Text) Problem(p Problem) {
+	t.para(0, piece{text: "error:", color: red, width: len("error: ")}, p.Message)
+	next := piece{text: "next:", color: bold, width: len("error: ")}
+	switch {
+	case strings.HasPrefix(p.Next, "sudo "):
+		t.line(0, next, piece{text: p.Next}) // to be copied: whole
+	case p.Next != "":
+		t.para(0, next, p.Next)
+	}
+}
+
+// Worst is the worst status of what a fix found; a fix that found nothing at all is well.
+func Worst(findings []fix.Finding) fix.Status {
+	if len(findings) == 0 {
+		return fix.OK
+	}
+	return fix.Worst(findings)
+}
+
+// Summary shows nothing else.
+func (t *Text) Summary(r Report) { t.para(0, piece{}, r.Summary) }

@@ -1,0 +1,158 @@
+// Package render turns what lixfix found and did into text for people and JSON for programs. Nothing else formats.
+package render
+
+import (
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Schema is the version of the JSON documents. It grows when a reader of the old form would misread the new one.
+const Schema = 1
+
+// Report is what a command has to say: the one document behind its text and its JSON.
+type Report struct {
+	Schema  int    `json:"schema"`
+	Lixfix  string `json:"lixfix"`  // the version
+	Command string `json:"command"` // "check"
+	// Summary is the verdict in one sentence.
+	Summary    string       `json:"summary"`
+	Exit       int          `json:"exit"`
+	Host       *Host        `json:"host,omitempty"`
+	Unfinished []string     `json:"unfinished,omitempty"` // IDs of repairs that wait
+	Fixes      []Fix        `json:"fixes,omitempty"`      // what was found
+	Plan       *plan.Plan   `json:"plan,omitempty"`
+	Refused    []Refused    `json:"refused,omitempty"`
+	Outcome    *Outcome     `json:"outcome,omitempty"`
+	After      []Fix        `json:"after,omitempty"` // what is true after a repair
+	History    []Past       `json:"history,omitempty"`
+	Pruned     []string     `json:"pruned,omitempty"`
+	Listed     []Listed     `json:"listed,omitempty"`
+	Explained  []Explained  `json:"explained,omitempty"`
+	Problems   []string     `json:"problems,omitempty"` // what could not be read beside that
+	Left       *LeftToDo    `json:"left,omitempty"`     // of an unfinished repair
+	Accepted   []string     `json:"accepted,omitempty"` // finding IDs of --accept
+	Made       *Description `json:"made,omitempty"`     // of lixfix itself
+}
+
+// Host is the machine that a report is about.
+type Host struct {
+	platform.Facts
+	Root bool `json:"root"` // whether lixfix ran as root
+}
+
+// Fix is what a fix found.
+type Fix struct {
+	Name     string        `json:"name"`
+	Title    string        `json:"title"`
+	Status   fix.Status    `json:"status"` // the worst of its findings
+	Findings []fix.Finding `json:"findings,omitempty"`
+}
+
+// Refused is a step that was left alone, and why.
+type Refused struct {
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+}
+
+// Result says how a command that changes the host ended.
+type Result string
+
+// Results.
+const (
+	NothingToDo   Result = "nothing-to-do"
+	NotApplicable Result = "not-applicable"
+	DryRun        Result = "dry-run"
+	NotStarted    Result = "not-started" // refused, declined or failed before a journal existed
+	Finished      Result = "finished"
+	Undone        Result = "undone"
+	PartlyUndone  Result = "partly-undone"
+	Abandoned     Result = "abandoned"  // failed before the first write
+	Unfinished    Result = "unfinished" // failed or interrupted; resume or undo
+)
+
+// Outcome is what was done.
+type Outcome struct {
+	Result   Result    `json:"result"`
+	ID       string    `json:"id,omitempty"` // of the journal
+	Done     int       `json:"done"`         // steps that hold now
+	Total    int       `json:"total"`
+	Back     bool      `json:"back,omitempty"`     // the steps were taken back
+	Skipped  []Refused `json:"skipped,omitempty"`  // optional steps that failed
+	Services []Service `json:"services,omitempty"` // that were stopped meanwhile
+	Error    string    `json:"error,omitempty"`
+	Next     []string  `json:"next,omitempty"` // commands that go on from here
+}
+
+// Service is one that a plan holds while it runs.
+type Service struct {
+	Stop    string `json:"stop"`  // the step that stopped it
+	Start   string `json:"start"` // the step that starts it again
+	Running bool   `json:"running"`
+}
+
+// LeftToDo counts the steps of an unfinished repair.
+type LeftToDo struct {
+	ID    string    `json:"id"`
+	Began time.Time `json:"began"`
+	Done  int       `json:"done"`
+	Total int       `json:"total"`
+}
+
+// Past is a repair of the history. What cannot be read of it is empty.
+type Past struct {
+	ID      string     `json:"id"`
+	Began   *time.Time `json:"began,omitempty"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Fix     string     `json:"fix,omitempty"`
+	Outcome string     `json:"outcome,omitempty"` // "finished", "undone", "partly", "abandoned", "unfinished"
+	Version string     `json:"version,omitempty"`
+	Undoes  string     `json:"undoes,omitempty"`
+	Done    int        `json:"done"`
+	Total   int        `json:"total"`
+}
+
+// Listed is a fix of the registry.
+type Listed struct {
+	Name    string `json:"name"`
+	Title   string `json:"title"`
+	Applies bool   `json:"applies"`
+	Why     string `json:"why,omitempty"` // it does not apply
+}
+
+// Explained is the documentation of a fix.
+type Explained struct {
+	Name     string   `json:"name"`
+	Title    string   `json:"title"`
+	Matched  string   `json:"matched,omitempty"` // the symptom that the pasted text matches
+	Symptoms []string `json:"symptoms"`
+	Cause    string   `json:"cause"`
+	Changes  string   `json:"changes"`
+	Undo     string   `json:"undo"`
+	Sources  []string `json:"sources"`
+	Options  []Option `json:"options,omitempty"`
+}
+
+// Option is a flag of a fix.
+type Option struct {
+	Flag  string `json:"flag,omitempty"`
+	Env   string `json:"env,omitempty"`
+	Usage string `json:"usage"`
+}
+
+// Description is what "lixfix version" tells of the program.
+type Description struct {
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	Revision string `json:"revision,omitempty"`
+}
+
+// Problem is an error as the user gets to see it.
+type Problem struct {
+	Message string `json:"message"`
+	Next    string `json:"next,omitempty"`
+	Code    int    `json:"code"` // the exit code
+}

@@ -1,0 +1,412 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/platform/platformtest"
+	"github.com/lixfix/lixfix/platform/platformtest/mac"
+)
+
+// journals is where lixfix keeps its own state on a Mac; it is no part of what a repair changes.
+const journals = "private/var/db/lixfix"
+
+var macbox = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "macbox")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "macbox")
+	cmd := exec.Command("go", "build", "-race=false", "-o", file, "github.com/lixfix/lixfix/cmd/internal/macbox")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return file, nil
+})
+
+// run runs the program on a simulated Mac and returns its exit code, -1 when it was killed, and what it printed.
+func run(t testing.TB, m *mac.Mac, args ...string) (int, string) {
+	t.Helper()
+	code, out, _ := measure(t, m, args...)
+	return code, out
+}
+
+// measure does the same and returns the peak of the program's memory in KiB.
+func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
+	t.Helper()
+	file, err := macbox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), file, append([]string{"run", m.Root}, args...)...)
+	cmd.Env = []string{"PATH=/nonexistent"}
+	// When lixfix is killed, the tool that killed it still holds the output.
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		t.Fatalf("lixfix %s: %v", strings.Join(args, " "), err)
+	}
+	var peak int64
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		peak = int64(usage.Maxrss)
+	}
+	return cmd.ProcessState.ExitCode(), string(out), peak
+}
+
+// want runs the program and fails the test unless it ends with code.
+func want(t *testing.T, m *mac.Mac, code int, args ...string) string {
+	t.Helper()
+	got, out := run(t, m, args...)
+	if got != code {
+		t.Fatalf("lixfix %s: exit %d, want %d\n%s", strings.Join(args, " "), got, code, out)
+	}
+	return out
+}
+
+func newMac(t *testing.T, v mac.Variant) *mac.Mac {
+	t.Helper()
+	m, err := platformtest.Mac(t.TempDir(), mac.Options{Version: v.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Seed(m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// clone copies a Mac to a directory that the returned function removes; t.TempDir would keep thousands of them.
+func clone(t *testing.T, m *mac.Mac) (*mac.Mac, func()) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Clone(filepath.Join(dir, "root"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Config(func(c *mac.Config) { c.Faults = nil }); err != nil {
+		t.Fatal(err)
+	}
+	return c, func() { os.RemoveAll(dir) }
+}
+
+func tree(t *testing.T, m *mac.Mac) map[string]string {
+	t.Helper()
+	files, err := m.Tree(journals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// services returns which services are loaded.
+func services(t *testing.T, m *mac.Mac) map[string]bool {
+	t.Helper()
+	loaded := map[string]bool{}
+	err := m.Config(func(c *mac.Config) {
+		for _, s := range c.Services {
+			loaded[s.Label] = s.Loaded
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+var guidForm = regexp.MustCompile(`[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}`)
+
+// settled returns a tree in which the GeneratedUIDs that a repair chose bear the names of their users: two repairs of
+// one Mac differ in nothing else. Entries of the group that lead nowhere after that are dropped.
+func settled(before, after map[string]string) map[string]string {
+	old := map[string]bool{}
+	for _, content := range before {
+		for _, id := range guidForm.FindAllString(content, -1) {
+			old[id] = true
+		}
+	}
+	owner := map[string]string{}
+	for name, content := range after {
+		dir := filepath.Base(filepath.Dir(name))
+		if dir != "users" && dir != "groups" {
+			continue
+		}
+		record := strings.SplitN(content, "<key>generateduid</key>", 2)
+		if len(record) == 2 {
+			if id := guidForm.FindString(record[1]); id != "" && !old[id] {
+				owner[id] = "GUID-of-" + filepath.Base(name)
+			}
+		}
+	}
+	out := make(map[string]string, len(after))
+	for name, content := range after {
+		out[name] = guidForm.ReplaceAllStringFunc(content, func(id string) string {
+			if n, ok := owner[id]; ok {
+				return n
+			}
+			return id
+		})
+	}
+	return out
+}
+
+// unordered sorts the lines of the group's record, where a repair that went on after another one adds members in
+// another order.
+func unordered(files map[string]string, group string) map[string]string {
+	name := "private/var/db/dslocal/nodes/Default/groups/" + group + ".plist"
+	if content, ok := files[name]; ok {
+		lines := strings.Split(content, "\n")
+		slices.Sort(lines)
+		files[name] = strings.Join(lines, "\n")
+	}
+	return files
+}
+
+func same(t *testing.T, what string, want, got map[string]string, log string) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s\n%s", what, d, log)
+	}
+}
+
+// point is a moment at which lixfix is killed.
+type point struct {
+	write int
+	at    mac.Moment
+	stage string
+}
+
+// points lists every moment of an undisturbed run.
+func points(t *testing.T, m *mac.Mac) []point {
+	t.Helper()
+	calls, err := m.Calls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []point
+	for _, c := range calls {
+		if c.Write == 0 {
+			continue
+		}
+		all = append(all, point{c.Write, mac.Before, ""})
+		for _, s := range c.Stages {
+			all = append(all, point{c.Write, mac.Middle, s})
+		}
+		all = append(all, point{c.Write, mac.After, ""})
+	}
+	return all
+}
+
+// crash runs lixfix until the point kills it, and fails the test if it was not killed there.
+func crash(t *testing.T, m *mac.Mac, p point, args ...string) {
+	t.Helper()
+	if err := m.ResetCalls(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Config(func(c *mac.Config) { c.Faults = []mac.Fault{mac.KillCaller(p.write, p.at, p.stage)} }); err != nil {
+		t.Fatal(err)
+	}
+	code, out := run(t, m, args...)
+	fired, err := m.Fired()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != -1 || fired["kill caller"] != 1 {
+		t.Fatalf("lixfix %s was to be killed at %v: exit %d, faults %v\n%s", strings.Join(args, " "), p, code, fired, out)
+	}
+	// The tool may still be at work when lixfix is dead; its own log line is the last thing it does.
+	waitFor(t, func() bool {
+		calls, err := m.Calls()
+		return err == nil && slices.ContainsFunc(calls, func(c mac.Call) bool { return c.Write == p.write && len(c.Fault) > 0 })
+	})
+	if err := m.Config(func(c *mac.Config) { c.Faults = nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for range 500 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the stand-in never wrote its log")
+}
+
+// story is one variant of a Mac: how it is repaired, and what that leads to.
+type story struct {
+	variant mac.Variant
+	base    *mac.Mac
+	repair  []string
+	initial map[string]string
+	target  map[string]string
+	points  []point
+	undo    []point // of the undo of the finished repair
+	ran     map[string]bool
+}
+
+func newStory(t *testing.T, v mac.Variant) *story {
+	t.Helper()
+	s := &story{variant: v, base: newMac(t, v), repair: []string{"repair", "sequoia", "--yes"}}
+	// Where two users shared an ID, only a Mac that lets dscl bring them there again can be restored byte for byte.
+	if err := s.base.Config(func(c *mac.Config) { c.Switches.FreeChange = true }); err != nil {
+		t.Fatal(err)
+	}
+	if !v.Want.Broken {
+		s.repair = append(s.repair, "--move-existing-users")
+	}
+	for i, name := range v.Want.Double {
+		// Nor can "dscl -create", which alone sets two values, give an ID that another account holds.
+		if err := s.base.SetUser(name, "UniqueID", strconv.Itoa(350+i), strconv.Itoa(390+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.initial, s.ran = tree(t, s.base), services(t, s.base)
+	m, drop := clone(t, s.base)
+	defer drop()
+	if err := m.ResetCalls(); err != nil {
+		t.Fatal(err)
+	}
+	out := want(t, m, 0, s.repair...)
+	s.points = points(t, m)
+	s.target = unordered(settled(s.initial, tree(t, m)), v.Want.Group)
+	if err := m.ResetCalls(); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.points) > 0 {
+		out += want(t, m, 0, "undo", "--yes")
+		same(t, "undo of the finished repair", s.initial, tree(t, m), out)
+		s.undo = points(t, m)
+	}
+	return s
+}
+
+// play kills the repair at p and takes every way from there.
+func (s *story) play(t *testing.T, p point, pick int) {
+	killed, drop := clone(t, s.base)
+	defer drop()
+	crash(t, killed, p, s.repair...)
+	if code, out := run(t, killed, "check"); code != 4 {
+		t.Errorf("check after the kill: exit %d, want 4\n%s", code, out)
+	}
+	s.finish(t, killed, "resume", s.target, "resume", "--yes")
+	s.finish(t, killed, "undo", s.initial, "undo", "--yes")
+
+	// A kill while it is taken back, at one of its writes.
+	m, drop2 := clone(t, killed)
+	defer drop2()
+	if err := m.ResetCalls(); err != nil {
+		t.Fatal(err)
+	}
+	probe, drop3 := clone(t, m)
+	want(t, probe, 0, "undo", "--yes")
+	ps := points(t, probe)
+	drop3()
+	if len(ps) > 0 {
+		crash(t, m, ps[pick%len(ps)], "undo", "--yes")
+		s.finish(t, m, "undo after a killed undo", s.initial, "undo", "--yes")
+		s.finish(t, m, "resume after a killed undo", s.target, "resume", "--yes")
+	}
+
+	m, drop4 := clone(t, killed)
+	defer drop4()
+	if err := os.RemoveAll(m.Path("/" + journals)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	target := s.target
+	if p.stage == mac.StageRemoved {
+		// Whether the group had a list of GUIDs is written nowhere but in the journal.
+		if group, err := m.Group(s.variant.Want.Group); err == nil && len(group["GroupMembers"]) == 0 {
+			target = nil
+		}
+	}
+	s.finish(t, m, "a new repair without the journal", target, s.repair...)
+}
+
+// finish runs a command on a copy of the Mac, and expects it to lead to a tree with every service as it was.
+func (s *story) finish(t *testing.T, from *mac.Mac, what string, to map[string]string, args ...string) {
+	t.Helper()
+	m, drop := clone(t, from)
+	defer drop()
+	out := want(t, m, 0, args...)
+	got := tree(t, m)
+	if args[0] != "undo" {
+		got = unordered(settled(s.initial, got), s.variant.Want.Group)
+	}
+	if to == nil {
+		want(t, m, 0, "check")
+		return
+	}
+	same(t, what, to, got, out)
+	if d := cmp.Diff(s.ran, services(t, m)); d != "" {
+		t.Errorf("services after %s (-before +after):\n%s\n%s", what, d, out)
+	}
+}
+
+// TestCrash kills the repair of every known state of a Mac at its writes: before, after, and in the middle of those
+// that have one. LIXFIX_TEST_LONG=1 takes every point; otherwise a sample, whose seed is printed.
+func TestCrash(t *testing.T) {
+	long := os.Getenv("LIXFIX_TEST_LONG") != ""
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("LIXFIX_TEST_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = n
+	}
+	t.Logf("LIXFIX_TEST_SEED=%d", seed)
+	const sample = 3 // points of each state
+	var cases, all atomic.Int64
+	t.Run("states", func(t *testing.T) {
+		for i, v := range mac.Variants(8) {
+			if !v.Want.Repairable || v.Want.NotApplicable {
+				continue
+			}
+			t.Run(v.Name, func(t *testing.T) {
+				t.Parallel()
+				s := newStory(t, v)
+				all.Add(int64(len(s.points)))
+				random := rand.New(rand.NewPCG(seed, uint64(i)))
+				chosen := s.points
+				if !long && len(chosen) > sample {
+					chosen = slices.Clone(chosen)
+					random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+					chosen = chosen[:sample]
+				}
+				for _, p := range chosen {
+					cases.Add(1)
+					t.Run(fmt.Sprintf("write %d %s %s", p.write, p.at, p.stage), func(t *testing.T) {
+						s.play(t, p, random.IntN(1<<20))
+					})
+				}
+			})
+		}
+	})
+	t.Logf("%d of %d points, five ways from each", cases.Load(), all.Load())
+	if cases.Load() == 0 {
+		t.Error("no case ran")
+	}
+}

@@ -1,0 +1,164 @@
+package main_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/platform/platformtest/mac"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// changing is what differs between two runs of the same story.
+var changing = regexp.MustCompile(`[0-9]{8}-[0-9]{6}-sequoia-[0-9a-f]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC`)
+
+// TestStates tells the story of every known state of a Mac: what check says, what a dry run shows, what a repair does,
+// what is true afterwards, and that undo restores it. What is printed is compared with testdata/states.
+func TestStates(t *testing.T) {
+	for _, v := range mac.Variants(8) {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			m := newMac(t, v)
+			before := tree(t, m)
+			var story strings.Builder
+			play := func(args ...string) int {
+				code, out := run(t, m, args...)
+				story.WriteString("$ lixfix " + strings.Join(args, " ") + "\n" + changing.ReplaceAllString(out, "…") +
+					"[exit " + strconv.Itoa(code) + "]\n\n")
+				return code
+			}
+			story.WriteString(v.Doc + "\n\n")
+			checked := play("check")
+			repair := []string{"repair", "sequoia", "--yes"}
+			if !v.Want.Broken && v.Name != "stale-guids" {
+				if code := play(repair...); code != 0 && checked == 0 {
+					t.Errorf("a repair where nothing is broken: exit %d", code)
+				}
+				same(t, "a repair where nothing is broken", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
+				repair = append(repair, "--move-existing-users")
+			}
+			play(append(repair, "--dry-run")...)
+			same(t, "a dry run", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
+			start := tree(t, m)
+			code := play(repair...)
+			switch {
+			case v.Want.Repairable && code != 0:
+				t.Errorf("repair: exit %d", code)
+			case !v.Want.Repairable && !v.Want.NotApplicable:
+				same(t, "a repair that was refused", start, tree(t, m), "")
+			}
+			for _, name := range v.Want.Untouchable {
+				file := "private/var/db/dslocal/nodes/Default/users/" + name + ".plist"
+				if start[file] != tree(t, m)[file] {
+					t.Errorf("%s was touched", name)
+				}
+			}
+			if v.Want.Repairable {
+				if code := play("check"); code != 0 {
+					t.Errorf("check after the repair: exit %d", code)
+				}
+				if _, ok := journalsOf(t, m); ok {
+					if code := play("undo", "--yes"); code != 0 {
+						t.Errorf("undo: exit %d", code)
+					}
+					same(t, "undo", start, tree(t, m), "")
+				}
+			}
+			golden(t, filepath.Join("testdata", "states", v.Name+".txt"), story.String())
+			if t.Failed() {
+				t.Log(story.String())
+			}
+		})
+	}
+}
+
+// withoutReceipt leaves the installer's receipt out: a plain repair brings one that lags behind up to date.
+func withoutReceipt(files map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, content := range files {
+		if name != "nix/receipt.json" {
+			out[name] = content
+		}
+	}
+	return out
+}
+
+func journalsOf(t *testing.T, m *mac.Mac) ([]os.DirEntry, bool) {
+	t.Helper()
+	entries, err := os.ReadDir(m.Path("/" + journals))
+	return entries, err == nil && len(entries) > 1
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
+		t.Errorf("%s (-want +got):\n%s", file, d)
+	}
+}
+
+// TestSwitches repairs and takes back on Macs that behave in the other of two ways where nobody knows which is true.
+func TestSwitches(t *testing.T) {
+	switches := map[string]func(*mac.Config){
+		"empty list prints nothing":          func(c *mac.Config) { c.Switches.NilList = true },
+		"control characters as references":   func(c *mac.Config) { c.Switches.ControlReferences = true },
+		"GeneratedUID not unique":            func(c *mac.Config) { c.Switches.FreeGeneratedUID = true },
+		"change does not look for holders":   func(c *mac.Config) { c.Switches.FreeChange = true },
+		"GIDs are unique":                    func(c *mac.Config) { c.Switches.UniqueGID = true },
+		"deleted users leave groups":         func(c *mac.Config) { c.Switches.DeletePrunesGroups = true },
+		"native prefix deletes":              func(c *mac.Config) { c.Switches.NativePrefixDelete = true },
+		"deleting an absent key succeeds":    func(c *mac.Config) { c.Switches.AbsentKeyStatus = 1 },
+		"change fails with an unknown state": func(c *mac.Config) { c.Switches.ChangeStatus = -14999 },
+		"change is not handled":              func(c *mac.Config) { c.Switches.ChangeStatus = -14987 },
+		"users without ID are nobody":        func(c *mac.Config) { c.Switches.WithoutUID = "-2" },
+		"users without ID are root":          func(c *mac.Config) { c.Switches.WithoutUID = "0" },
+		"two documents for one name":         func(c *mac.Config) { c.Switches.SharedNames = true },
+		"bootstrap says in progress":         func(c *mac.Config) { c.Switches.BootstrapInProgress = true },
+		"bootout says in progress":           func(c *mac.Config) { c.Switches.BootoutInProgress = true },
+		"bootout leaves children":            func(c *mac.Config) { c.Switches.BootoutLeavesChildren = true },
+	}
+	for _, state := range []string{"upgraded-15", "half-attributes", "group-missing", "cycle"} {
+		for name, set := range switches {
+			t.Run(state+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				var v mac.Variant
+				for _, candidate := range mac.Variants(8) {
+					if candidate.Name == state {
+						v = candidate
+					}
+				}
+				m := newMac(t, v)
+				if err := m.Config(set); err != nil {
+					t.Fatal(err)
+				}
+				before, loaded := tree(t, m), services(t, m)
+				out := want(t, m, 0, "repair", "sequoia", "--yes", "--move-existing-users")
+				out += want(t, m, 0, "check")
+				out += want(t, m, 0, "undo", "--yes")
+				same(t, "undo", before, tree(t, m), out)
+				if d := cmp.Diff(loaded, services(t, m)); d != "" {
+					t.Errorf("services (-before +after):\n%s", d)
+				}
+			})
+		}
+	}
+}

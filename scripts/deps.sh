@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs the Debian packages that the tests need and that are missing. Without root it says which ones they are.
+set -eu
+
+want=
+need() { # command, packages
+	command -v "$1" >/dev/null 2>&1 || want="$want $2"
+}
+need git git
+need gcc 'gcc libc6-dev' # the race detector is linked with cgo
+need shellcheck shellcheck
+[ -n "$want" ] || exit 0
+echo "missing Debian packages:$want"
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "deps.sh: this system has no apt-get; install them, or what provides the same, and run make again" >&2
+	exit 1
+fi
+as=
+if [ "$(id -u)" -ne 0 ]; then
+	as='sudo -n'
+	if ! $as true 2>/dev/null; then
+		echo "deps.sh: run this as root, then make again: apt-get install --no-install-recommends$want" >&2
+		exit 1
+	fi
+fi
+
+# Debian asks this file whether a package may start its services: 101 is no. An administrator's own stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap '$as rm -f "$policy"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	printf '#!/bin/sh\nexit 101\n' | $as tee "$policy" >/dev/null
+	$as chmod 755 "$policy"
+fi
+
+install() {
+	# shellcheck disable=SC2086 # a list of packages
+	$as env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $want </dev/null
+}
+if ! install; then
+	echo "deps.sh: that failed; once more with new package lists"
+	$as apt-get -q update </dev/null
+	install
+fi
