@@ -151,43 +151,57 @@ func TestDownloadFails(t *testing.T) {
 		tries  int // of the file that fails
 		file   string
 	}{
-		{name: "not found", code: 3, text: "answered 404", tries: 1, file: "/SHA256SUMS",
-			handle: func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }},
-		{name: "archive not found", code: 3, text: "answered 404", tries: 1, file: ".tar.gz",
+		{
+			name: "not found", code: 3, text: "answered 404", tries: 1, file: "/SHA256SUMS",
+			handle: func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true },
+		},
+		{
+			name: "archive not found", code: 3, text: "answered 404", tries: 1, file: ".tar.gz",
 			handle: func(w http.ResponseWriter, r *http.Request) bool {
 				if archiveOf(r) {
 					http.NotFound(w, r)
 				}
 				return archiveOf(r)
-			}},
-		{name: "no signature", code: 3, text: "SHA256SUMS.sig: the server answered 404", tries: 1, file: "/SHA256SUMS.sig",
+			},
+		},
+		{
+			name: "no signature", code: 3, text: "SHA256SUMS.sig: the server answered 404", tries: 1, file: "/SHA256SUMS.sig",
 			handle: func(w http.ResponseWriter, r *http.Request) bool {
 				if strings.HasSuffix(r.URL.Path, ".sig") {
 					http.NotFound(w, r)
 					return true
 				}
 				return false
-			}},
-		{name: "server out of order", code: 3, text: "answered 503", tries: 3, file: "/SHA256SUMS",
-			handle: func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(503); return true }},
-		{name: "truncated", code: 3, text: ".tar.gz", tries: 3, file: ".tar.gz",
+			},
+		},
+		{
+			name: "server out of order", code: 3, text: "answered 503", tries: 3, file: "/SHA256SUMS",
+			handle: func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(503); return true },
+		},
+		{
+			name: "truncated", code: 3, text: ".tar.gz", tries: 3, file: ".tar.gz",
 			handle: func(w http.ResponseWriter, r *http.Request) bool {
 				if archiveOf(r) {
 					w.Header().Set("Content-Length", "5000")
 					_, _ = w.Write([]byte("half"))
 				}
 				return archiveOf(r)
-			}},
-		{name: "redirect to plain http", code: 3, text: "download", tries: 1, file: "/SHA256SUMS",
+			},
+		},
+		{
+			name: "redirect to plain http", code: 3, text: "download", tries: 1, file: "/SHA256SUMS",
 			handle: func(w http.ResponseWriter, r *http.Request) bool {
 				http.Redirect(w, r, plain.URL+r.URL.Path, http.StatusFound)
 				return true
-			}},
-		{name: "redirects without end", code: 3, text: "redirects", tries: 6, file: "/SHA256SUMS",
+			},
+		},
+		{
+			name: "redirects without end", code: 3, text: "redirects", tries: 6, file: "/SHA256SUMS",
 			handle: func(w http.ResponseWriter, r *http.Request) bool {
 				http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusFound)
 				return true
-			}},
+			},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -108,7 +108,7 @@ func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, w
 	}
 	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(d.Time.Unix(), 10), "GOOS=", "GOARCH="}
 	name := fmt.Sprintf("lixfix_%s_%s.%s", d.Version, t.Arch, format)
-	if _, err := tool(ctx, env, "go", "tool", "-modfile=scripts/tools.mod", "nfpm", "package", "--config", file,
+	if _, err := tool(ctx, env, "go", "tool", "-modfile=scripts/release.mod", "nfpm", "package", "--config", file,
 		"--packager", format, "--target", filepath.Join(d.Out, name)); err != nil {
 		return err
 	}
