@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -375,7 +376,7 @@ func TestUsage(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(strings.Join(c.args, " ")+c.env, func(t *testing.T) {
-			do(t, call{argv: script([]string{"sh"}, dir, c.args...), env: append(env[:len(env):len(env)], c.env)}).want(t, c.code, c.text)
+			do(t, call{argv: script([]string{"sh"}, dir, c.args...), env: append(slices.Clip(env), c.env)}).want(t, c.code, c.text)
 		})
 	}
 	r := do(t, call{argv: []string{"sh", bootstrap, "check"}, env: env})
@@ -423,7 +424,7 @@ func TestSurroundings(t *testing.T) {
 			{"TMPDIR gone", call{argv: in("TMPDIR=/nowhere; export TMPDIR", sh), env: env}, 0, ""},
 			{"directory gone", call{argv: in("mkdir '"+gone+"/d'; cd '"+gone+"/d'; rmdir '"+gone+"/d'", sh), env: env}, 0, ""},
 			{"TMPDIR noexec", call{argv: plain, env: env, setup: "mount -t tmpfs -o noexec t TMP"}, 0, ""},
-			{"every temporary directory noexec", call{argv: plain, env: append(env[:len(env):len(env)], "XDG_RUNTIME_DIR=/run"), setup: `for d in TMP /var/tmp /dev/shm /run "$HOME"; do mount -t tmpfs -o noexec t "$d"; done; mkdir "/run/t"; mount --rbind /tmp /run/t; mount -t tmpfs -o noexec t /tmp; mkdir -p '` + dir + `'; mount --bind "/run/t/${DIR#/tmp/}" '` + dir + `'`}, 3, "no temporary directory"},
+			{"every temporary directory noexec", call{argv: plain, env: append(slices.Clip(env), "XDG_RUNTIME_DIR=/run"), setup: `for d in TMP /var/tmp /dev/shm /run "$HOME"; do mount -t tmpfs -o noexec t "$d"; done; mkdir "/run/t"; mount --rbind /tmp /run/t; mount -t tmpfs -o noexec t /tmp; mkdir -p '` + dir + `'; mount --bind "/run/t/${DIR#/tmp/}" '` + dir + `'`}, 3, "no temporary directory"},
 			{"disk full", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=16k t TMP"}, 3, "lixfix install:"},
 			{"no ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": "/dev/null"}}, 3, "apt-get install openssh-client"},
 			{"old ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": bin("ssh-keygen", "echo 'ssh-keygen: unknown option -- Y' >&2; exit 1")}}, 3, "too old"},
@@ -434,7 +435,7 @@ func TestSurroundings(t *testing.T) {
 		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				c.call.env = append(c.call.env[:len(c.call.env):len(c.call.env)], "DIR="+dir)
+				c.call.env = append(slices.Clip(c.call.env), "DIR="+dir)
 				do(t, c.call).want(t, c.code, c.text)
 			})
 		}
@@ -444,7 +445,7 @@ func TestSurroundings(t *testing.T) {
 			} {
 				sysctl := bin("sysctl", `[ "$*" = "-n hw.optional.arm64" ] && echo `+mac.arm)
 				path := filepath.Dir(sysctl)
-				r := do(t, call{argv: plain, env: append(env[:len(env):len(env)], "PATH="+path+":"+os.Getenv("PATH")), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
+				r := do(t, call{argv: plain, env: append(slices.Clip(env), "PATH="+path+":"+os.Getenv("PATH")), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
 					"/usr/bin/uname": bin("uname", "[ $1 = -m ] && echo "+mac.machine+" || echo Darwin"),
 				}})
 				r.want(t, 0, "")
