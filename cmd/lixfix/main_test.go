@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
@@ -39,10 +40,6 @@ func TestMain(m *testing.M) {
 
 // TestScripts plays the stories in testdata/script.
 func TestScripts(t *testing.T) {
-	binary, err := platformtest.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -51,7 +48,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("MAC", filepath.Join(e.WorkDir, "mac"))
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector sleeps a second at each exit
-			e.Values["binary"] = binary
+			e.Values["held"] = map[string]*os.File{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mac": macCommand, "code": codeCommand},
@@ -144,6 +141,16 @@ func macCommand(ts *testscript.TestScript, neg bool, args []string) {
 		uid, err := strconv.Atoi(args[0])
 		check(err)
 		check(m.StartBuild(uid))
+	case "hold":
+		f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR|os.O_CREATE, 0o600)
+		check(err)
+		check(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+		held, _ := ts.Value("held").(map[string]*os.File)
+		held[args[0]] = f
+		ts.Defer(func() { f.Close() })
+	case "release":
+		held, _ := ts.Value("held").(map[string]*os.File)
+		check(held[args[0]].Close())
 	case "taken":
 		check(m.AddUser("_newcomer"+args[0], map[string][]string{"uid": {args[0]}, "gid": {"1"}, "home": {"/var/empty"}}))
 	case "forget":

@@ -8,6 +8,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -187,6 +188,13 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 	if err != nil {
 		return nil, err
 	}
+	size := len(raw) + len(p.Entries)*marksEach*markSpace + endSpace
+	for _, data := range p.Blobs() {
+		size += base64.StdEncoding.EncodedLen(len(data)) + 128
+	}
+	if size > sizeLimit {
+		return nil, fmt.Errorf("the journal of this plan would have %d bytes: %w", size, platform.ErrTooLarge)
+	}
 	head, err := json.Marshal(header{Format: Format, Began: now.UTC(), Plan: raw, Blobs: p.Blobs()})
 	if err != nil {
 		return nil, err
@@ -209,9 +217,6 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 		}
 	}()
 	room := bytes.Repeat([]byte{'\n'}, len(p.Entries)*marksEach*markSpace+endSpace)
-	if len(head)+len(room) > sizeLimit {
-		return nil, fmt.Errorf("the journal of this plan would have %d bytes: %w", len(head)+len(room), platform.ErrTooLarge)
-	}
 	for _, part := range [][]byte{head, room} {
 		if _, err := f.Write(part); err != nil {
 			return nil, err

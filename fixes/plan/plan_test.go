@@ -188,7 +188,10 @@ func TestHoldsAreReleasedOnEveryWayOut(t *testing.T) {
 		}, false, nil},
 		{"a guard fails, because a build runs", func(f *fake, _ *memory) func() error { f.processes = "  900   411   301 /bin/bash\n"; return nil }, false, plan.ErrBusy},
 		{"a guard fails, because a lock is held", func(f *fake, _ *memory) func() error { f.locked = []string{"301"}; return nil }, false, plan.ErrBusy},
-		{"a conflict", func(f *fake, _ *memory) func() error { f.users["_nixbld1"][dscl.UniqueID] = []string{"400"}; return nil }, false, plan.ErrConflict},
+		{"a conflict", func(f *fake, _ *memory) func() error {
+			f.users["_nixbld1"][dscl.UniqueID] = []string{"400"}
+			return nil
+		}, false, plan.ErrConflict},
 		{"the journal cannot be written", func(_ *fake, m *memory) func() error {
 			m.fail = func(i int, _ plan.Mark) error {
 				if i == 3 {

@@ -112,8 +112,9 @@ func (h *host) leftOver() fix.Finding {
 			Class: fix.Safe, Changes: "brings the users where today's installers expect them", Command: moveCommand, Undo: undoText,
 		},
 	}
-	if len(h.ids(func(u *user) bool { return h.moves(u, true) })) == 0 {
-		f.Status, f.Remedy = fix.OK, nil
+	if !slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil || h.moves(u, true) }) {
+		f.Status, f.Remedy, f.Evidence = fix.OK, nil, nil
+		f.Summary = fmt.Sprintf("Nix is not installed here; %s of an installation are left, where a new one expects them", counted(len(h.users), "build user"))
 	}
 	return f
 }
@@ -182,7 +183,7 @@ func (h *host) broken() []fix.Finding {
 			[]fix.Evidence{{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}}))
 	}
 	about(idMissing, func(u *user) bool { return u.record == nil },
-		func(n string) string { return n + " missing, which the group, the receipt or you name" }, "creates them again",
+		func(n string) string { return fmt.Sprintf("%s of %d missing", n, len(h.users)) }, "creates them again",
 		func(u *user) fix.Evidence {
 			return fix.Evidence{Source: u.path(), Expected: "a user", Observed: "missing"}
 		})

@@ -290,8 +290,8 @@ func (h *host) gather() {
 	}
 	h.ask(wanted)
 	for name := range wanted {
-		if slices.Contains(h.impostors, name) {
-			continue
+		if slices.Contains(h.impostors, name) || h.uninstalled && h.count == 0 && h.names[name] == nil {
+			continue // without an installation nobody needs users that are not there
 		}
 		n, _ := h.number(name)
 		u := &user{name: name, number: n, record: h.names[name], uid: -1, named: slices.Contains(members, name)}

@@ -137,7 +137,7 @@ func (t *tracker) observe(e plan.Event) {
 		progress.Line(at + "failed: " + text)
 	case plan.Starting, plan.WasSo:
 		if progress.Rewrites() && !t.change.app.verbose {
-			progress.Now(at + text)
+			progress.Now(at + render.Clean(render.Short(e.Step)))
 			return
 		}
 		t.announce(e, at, text)

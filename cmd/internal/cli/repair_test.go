@@ -353,7 +353,7 @@ func TestUndo(t *testing.T) {
 	}
 	w.run("undo", undo).ends(Unsafe).says("that is not undone", "repair again: sudo lixfix repair paint")
 	w.run("undo", "nonsense").ends(Usage).says("no such repair")
-	w.run("history").ends(Healthy).says("undone since", "an undo", "2 repairs")
+	w.run("history").ends(Healthy).says("taken back", "took back …", "2 repairs")
 	doc := w.run("history", "--format", "json").ends(Healthy).report()
 	if len(doc.History) != 2 || doc.History[1].Undoes != id || doc.History[0].Version != "0.1.0" {
 		t.Errorf("got %+v", doc.History)

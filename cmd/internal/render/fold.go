@@ -35,6 +35,9 @@ func Groups(entries []plan.Entry) []Group {
 	return groups
 }
 
+// Short is a step in a few words, as a group of one.
+func Short(s plan.Step) string { return describe(sortOf(s), []plan.Step{s}) }
+
 // Sorts of steps. Those of the sort "" stay alone.
 const (
 	moving   = "move"
@@ -83,6 +86,9 @@ func describe(sort string, steps []plan.Step) string {
 		var names []string
 		for _, s := range steps {
 			names = append(names, nameOf(s.(plan.DeleteRecord).Record))
+		}
+		if len(names) == 1 {
+			break
 		}
 		return fmt.Sprintf("delete %s that lixfix made: %s", people(len(names), rest), Names(names))
 	case setting:
@@ -169,7 +175,7 @@ func describeSets(steps []plan.Step) (string, bool) {
 	first := steps[0].(plan.SetAttribute)
 	if len(steps) == 1 {
 		switch {
-		case len(first.To) > 0 && len(first.From) > 1:
+		case len(first.To) > 0 && len(first.From) > 1 && len(first.To) != len(first.From):
 			return fmt.Sprintf("set %s of %s (%s, before %d)", first.Key, first.Record, count(len(first.To), "value"), len(first.From)), true
 		case len(first.To) > 1:
 			return fmt.Sprintf("set %s of %s (%s)", first.Key, first.Record, count(len(first.To), "value")), true

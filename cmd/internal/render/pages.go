@@ -144,13 +144,13 @@ func (t *Text) History(r Report) {
 		outcome := orDash(p.Outcome)
 		switch {
 		case p.Outcome == "finished" && p.Undoes != "":
-			outcome = "an undo"
+			outcome = "took back " + tail(p.Undoes)
 		case p.Outcome == "finished" && undone[p.ID]:
-			outcome = "undone since"
+			outcome = "taken back"
 		}
 		rows = append(rows, []string{p.ID, began, orDash(p.Fix), orDash(p.Version), outcome})
 	}
-	if len(rows) > 0 && !t.table(0, []string{"id", "began (UTC)", "fix", "lixfix", "outcome"}, rows) {
+	if len(rows) > 0 && !t.table(0, []string{"id", "began (UTC)", "fix", "by", "outcome"}, rows) {
 		for _, row := range rows {
 			t.line(0, piece{text: row[0], color: bold})
 			t.para(2, piece{}, row[2]+", "+row[1]+" UTC, lixfix "+row[3]+": "+row[4])
@@ -164,6 +164,11 @@ func (t *Text) History(r Report) {
 		t.blank()
 	}
 	t.para(0, piece{}, r.Summary)
+}
+
+// tail is the end of an ID, by which people tell it from others.
+func tail(id string) string {
+	return "…" + id[strings.LastIndexByte(id, '-')+1:]
 }
 
 // Explain shows the documentation of fixes.

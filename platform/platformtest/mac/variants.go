@@ -100,6 +100,14 @@ func upgrade(to string) func(*Mac) error {
 	return func(m *Mac) error { return m.Upgrade(to) }
 }
 
+// nixDarwin puts down what an activated nix-darwin leaves; /run is a link that it has macOS make.
+func nixDarwin(m *Mac) error {
+	if err := m.WriteFile("/private/var/run/current-system/darwin-version", "25.05.20250601.ab3ef3a"); err != nil {
+		return err
+	}
+	return os.Symlink("private/var/run", m.Path("/run"))
+}
+
 func setUsers(names []string, key string, values ...string) func(*Mac) error {
 	return func(m *Mac) error {
 		for _, n := range names {
@@ -551,14 +559,14 @@ func Variants(n int) []Variant {
 		}(),
 		{
 			Name: "nix-darwin", Doc: "nix-darwin's group: names only, in text order, RealNames from its configuration.", Version: "15.1",
-			Seed: withUsers(Build{Count: n, Base: 350, GID: 350, Members: NamesOnly, MembersByName: true}),
+			Seed: seeds(withUsers(Build{Count: n, Base: 350, GID: 350, Members: NamesOnly, MembersByName: true}), nixDarwin),
 			Want: want(current, Want{}),
 		},
 		func() Variant {
 			b := Build{Count: n, Members: NamesOnly, MembersByName: true}
 			return Variant{
 				Name: "nix-darwin-15", Doc: "nix-darwin with the old UIDs after the upgrade.", Version: "14.7",
-				Seed: seeds(withUsers(b), upgrade("15.1")),
+				Seed: seeds(withUsers(b), nixDarwin, upgrade("15.1")),
 				Want: want(b, Want{Broken: true, Missing: b.Names(first4...), Low: low(b, first4...)}),
 			}
 		}(),
