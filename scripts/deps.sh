@@ -18,6 +18,7 @@ need wget wget
 need ssh-keygen openssh-client
 need unshare util-linux
 need script bsdutils
+need sudo sudo
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 
