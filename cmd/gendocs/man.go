@@ -15,6 +15,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 // page writes the man page of a command, in the macros of man(7).
 func page(cmd *cobra.Command, version, date string) []byte {
 	var b bytes.Buffer
+	cmd.InitDefaultHelpFlag()
 	name := pageName(cmd)
 	fmt.Fprintf(&b, ".TH %s 1 %q %q %q\n", strings.ToUpper(roff(name)), date, "lixfix "+version, "User Commands")
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(cmd.Short))
