@@ -17,13 +17,13 @@ const (
 	queryLimit   = 30 * time.Second // of one read-only tool call; the largest directory seen takes two
 	runLimit     = 10 * time.Minute // of one writing tool call: macOS may be asking the user for consent meanwhile
 	killGrace    = 2 * time.Second  // for pipes to close after a tool was killed
-	outputLimit  = 256 << 20        // of standard output; 10,000 users make 10 MiB
+	outputLimit  = 64 << 20         // of standard output; 10,000 users make 10 MiB
 	stderrLimit  = 64 << 10
 	debugExcerpt = 2 << 10 // of each stream, in the log
 )
 
-// ToolError says how a tool failed. Exactly one of Exit, Signal and Err tells: Err is set when the tool could not be
-// started, ran into its time limit, or wrote too much.
+// ToolError says how a tool failed: Err is set when it could not be started, ran into its time limit, or wrote too
+// much; Signal when it was killed; otherwise Exit tells.
 type ToolError struct {
 	Tool   string
 	Args   []string

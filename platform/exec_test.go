@@ -137,7 +137,7 @@ func TestTimeLimitKillsGrandchildren(t *testing.T) {
 	if err := syscall.Kill(pid, 0); err == nil {
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 		if err == nil && !strings.Contains(string(state), ") Z ") {
-			syscall.Kill(pid, syscall.SIGKILL)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 			t.Errorf("the grandchild %d lives: %s", pid, state)
 		}
 	}
@@ -240,7 +240,9 @@ func TestEveryToolCallIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	m := shell()
 	m.SetLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	m.Query(t.Context(), "/bin/ps", "-c", "echo 'a user'; echo trouble >&2; exit 3")
+	if _, err := m.Query(t.Context(), "/bin/ps", "-c", "echo 'a user'; echo trouble >&2; exit 3"); err == nil {
+		t.Error("no error")
+	}
 	for _, want := range []string{"tool=/bin/ps", "exit=3", "ms=", `stdout="a user\n"`, "trouble"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%s is not in %s", want, log.String())

@@ -234,8 +234,10 @@ func TestKilledWriterLeavesOldOrNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Duration(rand.IntN(8000)) * time.Microsecond)
-		cmd.Process.Kill()
-		cmd.Wait()
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
 		data, err := os.ReadFile(file)
 		if err != nil || !bytes.Equal(data, content(0)) && !bytes.Equal(data, content(1)) {
 			t.Fatalf("%d bytes, %v", len(data), err)
@@ -404,11 +406,11 @@ func TestMemoRemembersUntilTheToolWrites(t *testing.T) {
 		{"other arguments", "2", func() string { return ask(t.Context(), "dscl", "b") }},
 		{"fresh", "3", func() string { return ask(platform.Fresh(t.Context()), "dscl", "a") }},
 		{"what fresh learnt", "3", func() string { return ask(t.Context(), "dscl", "a") }},
-		{"after another tool wrote", "3", func() string { m.Run(t.Context(), "launchctl"); return ask(t.Context(), "dscl", "a") }},
-		{"after it wrote", "4", func() string { m.Run(t.Context(), "dscl"); return ask(t.Context(), "dscl", "a") }},
+		{"after another tool wrote", "3", func() string { _ = m.Run(t.Context(), "launchctl"); return ask(t.Context(), "dscl", "a") }},
+		{"after it wrote", "4", func() string { _ = m.Run(t.Context(), "dscl"); return ask(t.Context(), "dscl", "a") }},
 		{"asked while it wrote", "6", func() string {
 			c.during = func() { ask(t.Context(), "dscl", "a") }
-			m.Run(t.Context(), "dscl")
+			_ = m.Run(t.Context(), "dscl")
 			return ask(t.Context(), "dscl", "a")
 		}},
 		{"an error", "no answer", func() string { c.fail.Store(true); return ask(t.Context(), "dscl", "c") }},

@@ -96,7 +96,7 @@ func writeTooMuch(args []string) error {
 		Data: content(0), Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(),
 	})
 	if err == nil || !strings.Contains(err.Error(), args[0]) {
-		return fmt.Errorf("WriteFile: %v", err)
+		return fmt.Errorf("WriteFile: %w", err)
 	}
 	names, err := os.ReadDir(filepath.Dir(args[0]))
 	if err != nil {

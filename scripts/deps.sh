@@ -48,10 +48,10 @@ fi
 
 install() {
 	# shellcheck disable=SC2086 # a list of packages
-	$as env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $want </dev/null
+	$as env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $want </dev/null
 }
 if ! install; then
 	echo "deps.sh: that failed; once more with new package lists"
-	$as apt-get -q update </dev/null
+	$as apt-get -qq update </dev/null
 	install
 fi

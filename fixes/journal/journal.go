@@ -129,7 +129,34 @@ func Lock(path string) (*Dir, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
-	return &Dir{path: path, lock: f}, nil
+	d := &Dir{path: path, lock: f}
+	if err := d.settle(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// settle gives journals that have ended their final name, where a kill came between the two. A journal that cannot be
+// read is left for the others to report.
+func (d *Dir) settle() error {
+	ids, err := Unfinished(d.path)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if r, err := load(d.path, id+unfinishedSuffix); err != nil || r.Outcome == "" {
+			continue
+		}
+		name := filepath.Join(d.path, id)
+		if err := os.Rename(name+unfinishedSuffix, name+finishedSuffix); err != nil {
+			return err
+		}
+		if err := platform.SyncDir(d.path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // safe refuses a state directory through which somebody else could make root write, or undo, what they like.
@@ -519,11 +546,12 @@ func Parse(data []byte) (Repair, error) {
 	for {
 		text, next, whole := bytes.Cut(rest, []byte{'\n'})
 		if !whole || len(text) == 0 {
-			// What follows is the space for further marks, or nothing.
-			if whole && len(bytes.Trim(rest, "\n\x00")) > 0 {
+			// What follows is the space for further marks.
+			tail := bytes.Trim(rest, "\n\x00")
+			if whole && len(tail) > 0 && !unsynced(tail) {
 				return Repair{}, fmt.Errorf("%w: marks after the last mark", ErrFormat)
 			}
-			r.torn = len(text)
+			r.torn = len(bytes.TrimRight(rest, "\n"))
 			return r, nil
 		}
 		var l line
@@ -540,6 +568,13 @@ func Parse(data []byte) (Repair, error) {
 		r.offset += int64(len(text) + 1)
 		rest = next
 	}
+}
+
+// unsynced reports whether what stands behind a gap is what a power cut can leave there: the one mark that announces a
+// write, on a block of its own, without the mark before it. It was not durable yet, so that write was never made.
+func unsynced(tail []byte) bool {
+	var l line
+	return json.Unmarshal(tail, &l) == nil && (l.Mark == markNames[plan.Begun] || l.Mark == markNames[plan.Undoing])
 }
 
 func (r *Repair) take(l line) error {

@@ -553,8 +553,10 @@ func TestKilledAfterEachStep(t *testing.T) {
 					t.Fatal(line, err)
 				}
 			}
-			cmd.Process.Kill()
-			cmd.Wait()
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // it was killed
 			j, err := lock(t, dir).Open()
 			if err != nil {
 				t.Fatal(err)
@@ -589,7 +591,7 @@ func fillDisk(dir string) error {
 			return err
 		}
 		if j, err := d.Create(p, now); !errors.Is(err, unix.EFBIG) {
-			return fmt.Errorf("with room for %d bytes: %v, %v", room, j, err)
+			return fmt.Errorf("with room for %d bytes: %v, %w", room, j, err)
 		}
 		entries, err := os.ReadDir(dir)
 		if err != nil {

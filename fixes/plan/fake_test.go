@@ -40,7 +40,6 @@ type fake struct {
 	hook func(run int, stage string)
 	// answer replaces what a tool call would do; nil for what it does.
 	answer func(run int, args []string) error
-	sleeps bool // bootstrap fails
 }
 
 func newFake() *fake {
@@ -94,7 +93,7 @@ func (f *fake) die() {
 }
 
 // live runs do and reports whether lixfix lived to see its end.
-func (f *fake) live(do func() error) (err error, lived bool) { //nolint:revive,staticcheck // the error is not the news
+func (f *fake) live(do func() error) (err error, lived bool) { //nolint:revive // the error is not the news
 	f.dead = false
 	defer func() {
 		if f.dead {

@@ -218,11 +218,10 @@ func TestHoldsAreReleasedOnEveryWayOut(t *testing.T) {
 				}
 				return nil
 			}
-			f.hook = func(_ int, stage string) {}
 			return nil
 		}, false, nil},
 		{"what is read back differs", func(f *fake, _ *memory) func() error {
-			f.hook = func(run int, stage string) {
+			f.hook = func(_ int, stage string) {
 				if stage == "after" {
 					f.users["_nixbld2"][dscl.UniqueID] = []string{"302"}
 				}
@@ -295,7 +294,7 @@ func TestStopBetweenSteps(t *testing.T) {
 		return nil
 	})
 	var stopped *plan.Interrupted
-	if !errors.As(err, &stopped) || stopped.Cause != why {
+	if !errors.As(err, &stopped) || !errors.Is(stopped.Cause, why) {
 		t.Errorf("got %v", err)
 	}
 	want := []plan.Mark{plan.Done, plan.Done, plan.Done, plan.Done, plan.Done, plan.Untouched, plan.Untouched, plan.Untouched, plan.Untouched}

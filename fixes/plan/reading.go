@@ -9,7 +9,8 @@ import (
 )
 
 // Reading is what steps compare with: one reading of the directory, kept up to date with what the plan itself has
-// done since, so that a step costs no reading of its own.
+// done since, so that a step costs no reading of its own. What somebody else writes in the seconds after it was taken
+// is noticed by "dscl -change", and otherwise when ReadBack compares.
 type Reading struct {
 	view    platform.View
 	records map[dscl.Path]*dscl.Record // nil until the directory is read

@@ -202,12 +202,14 @@ func TestOrderRefusals(t *testing.T) {
 		{"a user moves twice", []move{{"a", nil, 351}, {"a", nil, 352}}, nil},
 		{"two users want one ID", []move{{"a", nil, 351}, {"b", nil, 351}}, nil},
 		{
-			"a cycle and no spare ID left", []move{{"a", []int{351}, 352}, {"b", []int{352}, 351}},
+			"a cycle and no spare ID left",
+			[]move{{"a", []int{351}, 352}, {"b", []int{352}, 351}},
 			map[int][]string{351: {"a"}, 352: {"b"}},
 		},
 		{
 			// Two records of one name: the target of b is held by the first, and the move knows of the second.
-			"a record that the move does not know of holds the target", []move{{"a", []int{301}, 352}, {"b", []int{302}, 351}},
+			"a record that the move does not know of holds the target",
+			[]move{{"a", []int{301}, 352}, {"b", []int{302}, 351}},
 			map[int][]string{301: {"a"}, 351: {"a"}, 302: {"b"}},
 		},
 	}
@@ -234,13 +236,15 @@ func TestOrderOfTheKnownStates(t *testing.T) {
 		want  []string
 	}{
 		{
-			"ranges that overlap, in descending order", []move{
+			"ranges that overlap, in descending order",
+			[]move{
 				{"a", []int{349}, 351}, {"b", []int{351}, 353}, {"c", []int{353}, 355},
 			},
 			[]string{"c 355", "b 353", "a 351"},
 		},
 		{
-			"two users who have changed places", []move{{"a", []int{352}, 351}, {"b", []int{351}, 352}},
+			"two users who have changed places",
+			[]move{{"a", []int{352}, 351}, {"b", []int{351}, 352}},
 			[]string{"a 31000", "b 352", "a 351"},
 		},
 		{"a user without an ID", []move{{"a", nil, 351}}, []string{"a 351"}},
@@ -384,7 +388,10 @@ func TestAssignInTheKnownStates(t *testing.T) {
 	}{
 		{"users gone", []int{1, 2, 32}, nil, nil, map[string]int{"_nixbld1": 351, "_nixbld2": 352, "_nixbld32": 382}},
 		{
-			"_defendpoint at 351 (macOS 26)", []int{1, 2}, map[int][]string{351: {"_defendpoint"}}, nil,
+			"_defendpoint at 351 (macOS 26)",
+			[]int{1, 2},
+			map[int][]string{351: {"_defendpoint"}},
+			nil,
 			map[string]int{"_nixbld1": 353, "_nixbld2": 352},
 		},
 		{"the group of the build users has the number", []int{1}, nil, map[int]string{351: "nixbld"}, map[string]int{"_nixbld1": 351}},

@@ -73,7 +73,9 @@ var (
 	wheel = dict(standard+"RecordName=wheel", standard+"PrimaryGroupID=0")
 )
 
-func list(dicts ...string) string { return head + "<array>" + strings.Join(dicts, "") + "</array>" + tail }
+func list(dicts ...string) string {
+	return head + "<array>" + strings.Join(dicts, "") + "</array>" + tail
+}
 
 func TestRead(t *testing.T) {
 	user := dict(standard+"RecordName=_nixbld1,alias", standard+"UniqueID=301", "dsAttrTypeNative:IsHidden=1")
@@ -261,16 +263,23 @@ func TestRefusedBeforeAnythingIsSpawned(t *testing.T) {
 			return dscl.Delete(ctx, h, p, "dsAttrTypeNative:IsHidden")
 		}},
 		{"a newline in a value", func(ctx context.Context, h platform.Host) error { return dscl.Create(ctx, h, p, dscl.RealName, "a\nb") }},
-		{"NUL in a value", func(ctx context.Context, h platform.Host) error { return dscl.Change(ctx, h, p, dscl.RealName, "a", "b\x00") }},
+		{"NUL in a value", func(ctx context.Context, h platform.Host) error {
+			return dscl.Change(ctx, h, p, dscl.RealName, "a", "b\x00")
+		}},
 		{"every user", func(ctx context.Context, h platform.Host) error { return dscl.DeleteRecord(ctx, h, at("")) }},
 		{"every user, by a dot", func(ctx context.Context, h platform.Host) error { return dscl.DeleteRecord(ctx, h, at(".")) }},
 		{"every user, by an encoded dot", func(ctx context.Context, h platform.Host) error { return dscl.DeleteRecord(ctx, h, at("%2e")) }},
 		{"everything", func(ctx context.Context, h platform.Host) error { return dscl.DeleteRecord(ctx, h, at("..")) }},
-		{"no type", func(ctx context.Context, h platform.Host) error { return dscl.DeleteRecord(ctx, h, dscl.Path{Name: "Users"}) }},
+		{"no type", func(ctx context.Context, h platform.Host) error {
+			return dscl.DeleteRecord(ctx, h, dscl.Path{Name: "Users"})
+		}},
 		{"a name with a slash", func(ctx context.Context, h platform.Host) error {
 			return dscl.Create(ctx, h, at("a/b"), dscl.UniqueID, "1")
 		}},
-		{"a read of every user", func(ctx context.Context, h platform.Host) error { _, err := dscl.ReadRecord(ctx, h, at("")); return err }},
+		{"a read of every user", func(ctx context.Context, h platform.Host) error {
+			_, err := dscl.ReadRecord(ctx, h, at(""))
+			return err
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -93,7 +93,9 @@ func TestDecodeRefuses(t *testing.T) {
 		fmt.Fprintf(&laughs, `<!ENTITY a%d "&a%d;&a%d;">`, i+1, i, i)
 	}
 	laughs.WriteString("]><plist><array><dict><key>k</key><array><string>&a30;</string></array></dict></array></plist>")
-	nested := func(open, end string, n int) string { return head + strings.Repeat(open, n) + strings.Repeat(end, n) + tail }
+	nested := func(open, end string, n int) string {
+		return head + strings.Repeat(open, n) + strings.Repeat(end, n) + tail
+	}
 	tests := []struct {
 		name, text string
 		want       error // nil for any

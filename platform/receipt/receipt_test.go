@@ -156,15 +156,20 @@ func TestCompare(t *testing.T) {
 	}{
 		{
 			"it agrees", fmt.Sprintf(`{"nix_build_user_id_base":300,`+both+`}`, "301", "30000"),
-			map[string]int{"_nixbld1": 301, "_nixbld2": 302}, 30000, nil,
+			map[string]int{"_nixbld1": 301, "_nixbld2": 302},
+			30000, nil,
 		},
 		{
 			"one moved, so there is no common base", fmt.Sprintf(`{"nix_build_user_id_base":300,`+both+`}`, "301", "30000"),
-			map[string]int{"_nixbld1": 353, "_nixbld2": 302}, 30000, []string{"create_users _nixbld1 uid 301 353"},
+			map[string]int{"_nixbld1": 353, "_nixbld2": 302},
+			30000,
+			[]string{"create_users _nixbld1 uid 301 353"},
 		},
 		{
 			"one is not in the directory", fmt.Sprintf(`{"nix_build_user_id_base":300,`+both+`}`, "301", "30000"),
-			map[string]int{"_nixbld1": 351}, 30000, []string{"create_users _nixbld1 uid 301 351"},
+			map[string]int{"_nixbld1": 351},
+			30000,
+			[]string{"create_users _nixbld1 uid 301 351"},
 		},
 		{
 			"the group's ID is not known", fmt.Sprintf(`{"nix_build_user_id_base":300,"nix_build_group_id":350,`+both+`}`, "301", "30000"),
@@ -177,29 +182,39 @@ func TestCompare(t *testing.T) {
 		},
 		{
 			"a float and a huge number", fmt.Sprintf(`{"nix_build_user_id_base":300,`+both+`}`, "301.0", "1e400"),
-			map[string]int{"_nixbld1": 301}, 30000,
+			map[string]int{"_nixbld1": 301},
+			30000,
 			[]string{"create_users _nixbld1 uid 301.0 301", "create_users _nixbld1 gid 1e400 30000"},
 		},
 		{
 			"numbers as text are left alone", fmt.Sprintf(`{"nix_build_user_id_base":"300",`+both+`}`, `"301"`, "null"),
-			map[string]int{"_nixbld1": 351, "_nixbld2": 302}, 30000, nil,
+			map[string]int{"_nixbld1": 351, "_nixbld2": 302},
+			30000, nil,
 		},
 		{
 			"actions that are null, or not wrapped", `{"nix_build_user_id_base":300,"create_users":[{"action":null,"state":"Skipped"},` +
 				`{"name":"_nixbld1","uid":301},null,7,"_nixbld2",[]],"add_users_to_groups":null,"create_group":null}`,
-			map[string]int{"_nixbld1": 351}, 30000, []string{"create_users _nixbld1 uid 301 351", "nix_build_user_id_base 300 350"},
+			map[string]int{"_nixbld1": 351},
+			30000,
+			[]string{"create_users _nixbld1 uid 301 351", "nix_build_user_id_base 300 350"},
 		},
 		{
 			"a name without a number", `{"nix_build_user_id_base":300,"create_users":[{"name":"builder","uid":301}]}`,
-			map[string]int{"builder": 351}, 30000, []string{"create_users builder uid 301 351"},
+			map[string]int{"builder": 351},
+			30000,
+			[]string{"create_users builder uid 301 351"},
 		},
 		{
 			"a base below zero", `{"nix_build_user_id_base":300,"create_users":[{"name":"_nixbld900","uid":301}]}`,
-			map[string]int{"_nixbld900": 351}, 30000, []string{"create_users _nixbld900 uid 301 351"},
+			map[string]int{"_nixbld900": 351},
+			30000,
+			[]string{"create_users _nixbld900 uid 301 351"},
 		},
 		{
 			"a number that is too large for a name", `{"nix_build_user_id_base":300,"create_users":[{"name":"_nixbld99999999999999999999","uid":301}]}`,
-			map[string]int{"_nixbld99999999999999999999": 351}, 30000, []string{"create_users _nixbld99999999999999999999 uid 301 351"},
+			map[string]int{"_nixbld99999999999999999999": 351},
+			30000,
+			[]string{"create_users _nixbld99999999999999999999 uid 301 351"},
 		},
 	}
 	for _, tt := range tests {
@@ -243,7 +258,7 @@ var number = regexp.MustCompile(`-?[0-9][0-9.eE+-]*`)
 // drawReceipt makes a receipt of any shape, with fields nobody knows, in any order and any white space.
 func drawReceipt(t *rapid.T) (text string, uids map[string]int) {
 	blank := rapid.SampledFrom([]string{"", " ", "\n", "\r\n\t ", "  "})
-	var any func(depth int) string
+	var value func(depth int) string
 	list := func(items []string, open, end string) string {
 		var b strings.Builder
 		b.WriteString(open)
@@ -266,12 +281,12 @@ func drawReceipt(t *rapid.T) (text string, uids map[string]int) {
 		}
 		return list(items, "{"+blank.Draw(t, "blank"), "}")
 	}
-	any = func(depth int) string {
+	value = func(depth int) string {
 		switch k := rapid.IntRange(0, 6).Draw(t, "kind"); {
 		case k == 0 && depth < 3:
-			return object(map[string]string{"x": any(depth + 1), "uid": any(depth + 1)})
+			return object(map[string]string{"x": value(depth + 1), "uid": value(depth + 1)})
 		case k == 1 && depth < 3:
-			return list([]string{any(depth + 1), any(depth + 1)}, "[", "]")
+			return list([]string{value(depth + 1), value(depth + 1)}, "[", "]")
 		}
 		return rapid.SampledFrom([]string{
 			"null", "true", "0", "-0.0", "1E400", "301", "99999999999999999999999", `"301"`, `"a\"},{[\\\u00e9\ud83d"`, `"ünïcode"`, "[]", "{}",
@@ -285,23 +300,23 @@ func drawReceipt(t *rapid.T) (text string, uids map[string]int) {
 			uids[name] = rapid.IntRange(300, 500).Draw(t, "uid")
 		}
 		for _, l := range []*[]string{&create, &add} {
-			a := map[string]string{"name": strconv.Quote(name), "uid": any(3), "gid": any(3), "comment": any(0)}
+			a := map[string]string{"name": strconv.Quote(name), "uid": value(3), "gid": value(3), "comment": value(0)}
 			delete(a, rapid.SampledFrom([]string{"uid", "gid", "comment"}).Draw(t, "without"))
 			item := object(a)
 			if rapid.Bool().Draw(t, "wrapped") {
-				item = object(map[string]string{"action": item, "state": any(1)})
+				item = object(map[string]string{"action": item, "state": value(1)})
 			}
 			*l = append(*l, item)
 		}
 	}
 	users := object(map[string]string{
-		"nix_build_user_id_base": any(3), "create_users": list(create, "[", "]"), "add_users_to_groups": list(add, "[", "]"),
-		"nix_build_group_id": any(3), "create_group": object(map[string]string{"action": object(map[string]string{"gid": any(3)})}),
-		"unknown": any(0),
+		"nix_build_user_id_base": value(3), "create_users": list(create, "[", "]"), "add_users_to_groups": list(add, "[", "]"),
+		"nix_build_group_id": value(3), "create_group": object(map[string]string{"action": object(map[string]string{"gid": value(3)})}),
+		"unknown": value(0),
 	})
 	return object(map[string]string{
-		"actions": list([]string{any(0), object(map[string]string{"action": object(map[string]string{"deep": users})}), any(0)}, "[", "]"),
-		"planner": any(0), "version": any(0),
+		"actions": list([]string{value(0), object(map[string]string{"action": object(map[string]string{"deep": users})}), value(0)}, "[", "]"),
+		"planner": value(0), "version": value(0),
 	}) + blank.Draw(t, "blank"), uids
 }
 

@@ -266,13 +266,17 @@ func interrupted(err error) bool {
 	return errors.As(err, &s) || errors.Is(err, context.Canceled)
 }
 
-// left adds to an error what can be done about the unfinished repair.
+// left adds to an error what can be done about the unfinished repair. That it waits outranks what it failed with.
 func (c *change) left(err error) error {
+	code := Waiting
+	if interrupted(err) {
+		code = codeOf(err)
+	}
 	next := strings.Join(c.ways(), " finishes it, ") + " takes it back"
 	if own := nextOf(err); own != "" {
 		next = own + " Then: " + next
 	}
-	return &failure{code: codeOf(err), err: err, next: next}
+	return &failure{code: code, err: err, next: next}
 }
 
 // ways are the commands that go on from an unfinished repair.

@@ -133,7 +133,7 @@ func TestCheckFailures(t *testing.T) {
 		says string
 	}{
 		{"error", func(context.Context) error { return errors.New("the ladder is\nbroken") }, "the ladder is; broken"},
-		{"panic", func(context.Context) error { panic("out of paint") }, "internal error: out of paint"},
+		{"panic", func(context.Context) error { panic("out of paint") }, "internal error: out of paint at check_test.go:"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, "blue")
@@ -199,6 +199,13 @@ func TestVersionNeedsNoHost(t *testing.T) {
 	w.run("completion", "bash").ends(Healthy)
 	w.run("completion", "tcsh").ends(Usage)
 	w.run("explain", "paint").ends(Healthy)
+}
+
+func TestPanicIsNoMistakeOfUsage(t *testing.T) {
+	w := newWorld(t)
+	w.host.Machine = nil
+	w.run("list").ends(Failed).says("internal error: ", "machine.go:", "/issues")
+	w.run("list", "--format", "json").ends(Failed)
 }
 
 func TestListAndUsage(t *testing.T) {

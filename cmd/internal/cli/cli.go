@@ -127,7 +127,7 @@ func Run(ctx context.Context, cfg Config) int {
 	root.SetIn(cfg.Stdin)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := a.execute(ctx, root); err != nil {
 		if !a.started {
 			err = a.misuse(err)
 		}
@@ -139,6 +139,23 @@ func Run(ctx context.Context, cfg Config) int {
 		a.fail(fmt.Errorf("write the result: %w", err))
 	}
 	return int(a.code)
+}
+
+// execute runs the command. A panic becomes an error, because the exit code of a crashed Go program means usage here;
+// what a plan holds is let go of on the way.
+func (a *app) execute(ctx context.Context, root *cobra.Command) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			stack := debug.Stack()
+			a.log.Debug("panic", "stack", string(stack))
+			a.started = true
+			err = &failure{
+				code: Failed, err: fmt.Errorf("internal error: %v at %s", p, thrower(stack)),
+				next: "report it at https://github.com/lixfix/lixfix/issues; \"" + a.Name + " check\" tells whether a repair waits",
+			}
+		}
+	}()
+	return root.ExecuteContext(ctx)
 }
 
 // misuse makes an error of cobra one of usage.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -96,12 +97,13 @@ func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Set
 	return out
 }
 
-// thrower finds in a stack the line that panicked.
+// thrower finds in a stack the place that panicked, without the folders of the machine that built the program.
 func thrower(stack []byte) string {
 	lines := strings.Split(string(stack), "\n")
 	for i, l := range lines {
 		if strings.HasPrefix(l, "panic(") && i+3 < len(lines) {
-			return lines[i+2]
+			file, _, _ := strings.Cut(strings.TrimSpace(lines[i+3]), " ")
+			return path.Base(file)
 		}
 	}
 	return "an unknown place"

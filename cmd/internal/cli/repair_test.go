@@ -232,7 +232,7 @@ func (w *world) cut(wall string) {
 func TestRepairFails(t *testing.T) {
 	w := newWorld(t, "red", "pink", "red")
 	w.cut("2")
-	r := w.run("repair", "paint", "--yes").ends(Failed)
+	r := w.run("repair", "paint", "--yes").ends(Waiting)
 	r.says("the brush broke", "1 of 3 steps done", "sudo lixfix resume", "sudo lixfix undo", "[2/3] failed")
 	if got := w.walls(); got != "blue pink red" {
 		t.Errorf("the walls are %s", got)
@@ -257,7 +257,7 @@ func TestRepairFails(t *testing.T) {
 func TestRepairFailsJSON(t *testing.T) {
 	w := newWorld(t, "red", "pink")
 	w.cut("2")
-	doc := w.run("repair", "paint", "--yes", "--format", "json").ends(Failed).report()
+	doc := w.run("repair", "paint", "--yes", "--format", "json").ends(Waiting).report()
 	if o := doc.Outcome; o.Result != render.Unfinished || o.Done != 1 || o.Total != 2 || len(o.Next) != 2 || o.Error == "" {
 		t.Errorf("got %+v", o)
 	}
@@ -310,7 +310,7 @@ func TestRollbackOnFailure(t *testing.T) {
 func TestUndoUnfinished(t *testing.T) {
 	w := newWorld(t, "red", "pink", "red")
 	w.cut("3")
-	w.run("repair", "paint", "--yes").ends(Failed)
+	w.run("repair", "paint", "--yes").ends(Waiting)
 	id, _, _ := strings.Cut(w.journals()[0], ".")
 	w.run("undo", "20260101-000000-paint-0000").ends(Waiting)
 	w.run("undo", "--dry-run").ends(Waiting).says("To be taken back now")
@@ -324,13 +324,14 @@ func TestUndoUnfinished(t *testing.T) {
 func TestUndoUnfinishedRefuses(t *testing.T) {
 	w := newWorld(t, "red", "pink", "red")
 	w.cut("3")
-	w.run("repair", "paint", "--yes").ends(Failed)
+	w.run("repair", "paint", "--yes").ends(Waiting)
 	w.write("walls/1", "green\n")
 	w.run("undo", "--yes").ends(Unsafe).says("Not taken back", "/walls/1 has changed", "taken back, but for 1 step")
 	if got := w.walls(); got != "green pink red" {
 		t.Errorf("the walls are %s", got)
 	}
 	w.run("check").ends(Problems)
+	w.run("undo", "--yes").ends(Healthy).says("was taken back already, but for 1 step that had changed")
 }
 
 func TestUndo(t *testing.T) {
@@ -377,7 +378,7 @@ func TestUndoFails(t *testing.T) {
 	w := newWorld(t, "red", "pink")
 	w.run("repair", "paint", "--yes").ends(Healthy)
 	w.cut("1")
-	w.run("undo", "--yes").ends(Failed).says("the brush broke")
+	w.run("undo", "--yes").ends(Waiting).says("the brush broke")
 	w.host.onWrite = nil
 	w.run("check").ends(Waiting)
 	w.run("resume", "--yes").ends(Healthy).says("taken back in 2 steps")
@@ -389,7 +390,7 @@ func TestUndoFails(t *testing.T) {
 func TestResumeRefuses(t *testing.T) {
 	w := newWorld(t, "red", "pink")
 	w.cut("2")
-	w.run("repair", "paint", "--yes").ends(Failed)
+	w.run("repair", "paint", "--yes").ends(Waiting)
 	w.host.onWrite = nil
 	w.write("walls/2", "green\n")
 	w.run("resume", "--yes").ends(Unsafe).says("/walls/2 has changed", "sudo lixfix undo")

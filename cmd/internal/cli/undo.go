@@ -75,6 +75,9 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 	switch past.Outcome {
 	case journal.Undone:
 		return c.nothing(past.Plan.ID + " was taken back already; nothing to do")
+	case journal.Partly:
+		return c.nothing(fmt.Sprintf("%s was taken back already, but for %s that had changed; nothing to do",
+			past.Plan.ID, render.Steps(len(past.Left()))))
 	case journal.Abandoned:
 		return c.nothing(past.Plan.ID + " failed before it changed anything; nothing to take back")
 	}

@@ -103,7 +103,7 @@ func (t *Text) next(o *Outcome) {
 		return
 	}
 	t.blank()
-	t.para(0, piece{}, "Of "+count(o.Total, "step")+", "+itoa(o.Done)+" hold now. The journal "+o.ID+" knows each of them.")
+	t.para(0, piece{}, itoa(o.Done)+" of "+count(o.Total, "step")+" done; the journal "+o.ID+" knows which.")
 	for _, c := range o.Next {
 		what := map[string]string{"resume": "finish it", "undo": "take it back"}[lastWord(c)]
 		t.line(2, piece{text: what, width: 14}, piece{text: c, color: bold})

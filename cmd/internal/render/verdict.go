@@ -133,8 +133,10 @@ func ChangeVerdict(r Report) string {
 	case NothingToDo:
 		s = "nothing to do"
 		switch {
-		case found.Broken+found.AtRisk+found.Unknown > 0:
+		case found.Broken+found.Unknown > 0:
 			s = "nothing that lixfix can do here: " + found.String()
+		case found.AtRisk > 0:
+			s = "nothing is broken, and nothing was changed: " + found.String()
 		case found.Checked > 0:
 			s += ": " + found.String()
 		}
