@@ -50,7 +50,7 @@ func (a *app) scheduleCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) scheduleOne(name, short string, make func(context.Context, *change) (plan.Plan, error)) *cobra.Command {
+func (a *app) scheduleOne(name, short string, draw func(context.Context, *change) (plan.Plan, error)) *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
 		Use:   name,
@@ -66,12 +66,12 @@ func (a *app) scheduleOne(name, short string, make func(context.Context, *change
 		if !how.dry && !a.Host.Facts().Root() {
 			return c.end(NoConsent, a.needRoot(cmd, nil, nil), func(*render.Text) {})
 		}
-		return c.schedule(ctx, name, how, make)
+		return c.schedule(ctx, name, how, draw)
 	})
 	return cmd
 }
 
-func (c *change) schedule(ctx context.Context, name string, how ask, make func(context.Context, *change) (plan.Plan, error)) (Code, error) {
+func (c *change) schedule(ctx context.Context, name string, how ask, draw func(context.Context, *change) (plan.Plan, error)) (Code, error) {
 	a, o := c.app, c.report.Outcome
 	var dir *journal.Dir
 	if !how.dry {
@@ -89,7 +89,7 @@ func (c *change) schedule(ctx context.Context, name string, how ask, make func(c
 	if err != nil {
 		return c.end(Failed, err, func(*render.Text) {})
 	}
-	p, err := make(ctx, c)
+	p, err := draw(ctx, c)
 	if err != nil {
 		return c.end(Failed, fmt.Errorf("plan to %s the job: %w", name, err), func(*render.Text) {})
 	}
