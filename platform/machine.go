@@ -182,8 +182,7 @@ func lstat(file, name string) (FileInfo, error) {
 
 // renamed gives an error of package os the name that the caller knows.
 func renamed(err error, name string) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: p.Op, Path: name, Err: p.Err}
 	}
 	return err

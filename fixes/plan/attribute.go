@@ -15,9 +15,25 @@ import (
 )
 
 const (
-	attempts = 10                     // of a write that fails in passing; peers try as often
-	pause    = 500 * time.Millisecond // between attempts
+	attempts     = 10                     // of a write that fails in passing; peers try as often
+	attemptsHide = 2                      // of setting IsHidden, where macOS was seen to kill dscl for good
+	pause        = 500 * time.Millisecond // between attempts
 )
+
+// persist calls try until it does not ask for another attempt, at most so many times.
+func persist(ctx context.Context, most int, try func() (again bool, err error)) error {
+	for n := 1; ; n++ {
+		again, err := try()
+		if !again || n == most {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
 
 // SetAttribute sets an attribute of a directory record from the values From to the values To. No values mean that
 // the attribute is absent.
@@ -146,55 +162,67 @@ func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) er
 		}
 		change = rec != nil && slices.Equal(rec.Values(s.Key), s.From)
 	}
-	for n := 1; ; n++ {
-		var err error
-		switch {
-		case len(s.To) == 0:
-			err = dscl.Delete(ctx, h, p, s.Key)
-		case change:
-			err = dscl.Change(ctx, h, p, s.Key, s.From[0], s.To[0])
-		default:
-			err = dscl.Create(ctx, h, p, s.Key, s.To...)
-		}
-		if err == nil && (!change || r.proven) {
-			return nil
-		}
-		rec, readErr := dscl.ReadRecord(ctx, h, p)
-		if readErr != nil {
-			return errors.Join(err, readErr)
-		}
-		if rec != nil && slices.Equal(rec.Values(s.Key), s.To) {
-			r.proven = r.proven || change
-			return nil
-		}
-		kept := rec != nil && slices.Equal(rec.Values(s.Key), s.From)
-		switch {
-		case change && kept && (err == nil || !dscl.Known(err) && !dscl.Passing(err)):
-			// No capture of -change is known (domain: dscl). Where it does nothing, or fails in a way that is not
-			// known, the old value is still there and -create does the same.
-			change = false
-		case err != nil && dscl.Passing(err) && n < attempts && rec != nil:
-			change = change && kept
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(pause):
-			}
-		case err == nil:
-			return fmt.Errorf("set %s of %s: dscl reported success, but the value is %s", s.Key, s.Record, orNone(rec.Values(s.Key)))
-		default:
-			return explain(ctx, h, err)
-		}
+	most := attempts
+	if s.Key == dscl.IsHidden {
+		most = attemptsHide
 	}
+	return persist(ctx, most, func() (again bool, err error) {
+		again, err = s.try(ctx, h, p, r, change)
+		if errors.Is(err, errTryCreate) {
+			change = false
+			again, err = s.try(ctx, h, p, r, change)
+		}
+		if again {
+			// The next attempt cannot change what an interrupted one has lost.
+			change = false
+		}
+		return again, err
+	})
+}
+
+// errTryCreate says that "dscl -change" left the old value in a way that nobody has described, so that -create is
+// worth a try. No capture of -change is known.
+var errTryCreate = errors.New("dscl -change did not change the value")
+
+// try writes once, and reads back where the result is in doubt.
+func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, r *Reading, change bool) (again bool, err error) {
+	switch {
+	case len(s.To) == 0:
+		err = dscl.Delete(ctx, h, p, s.Key)
+	case change:
+		err = dscl.Change(ctx, h, p, s.Key, s.From[0], s.To[0])
+	default:
+		err = dscl.Create(ctx, h, p, s.Key, s.To...)
+	}
+	if err == nil && (!change || r.proven) {
+		return false, nil
+	}
+	rec, readErr := dscl.ReadRecord(ctx, h, p)
+	switch {
+	case readErr != nil:
+		return false, errors.Join(err, readErr)
+	case rec == nil:
+		return false, errors.Join(err, fmt.Errorf("%s is gone", s.Record))
+	case slices.Equal(rec.Values(s.Key), s.To):
+		r.proven = r.proven || change
+		return false, nil
+	case dscl.Passing(err):
+		return true, explain(ctx, h, err)
+	case change && slices.Equal(rec.Values(s.Key), s.From) && !dscl.Known(err):
+		return false, errTryCreate
+	case err == nil:
+		return false, fmt.Errorf("%s: dscl reported success, but the value is %s", s, orNone(rec.Values(s.Key)))
+	}
+	return false, explain(ctx, h, err)
 }
 
 // explain adds to a refusal of macOS what the user can do about it. The session tells whether macOS could have asked.
 func explain(ctx context.Context, h platform.Host, err error) error {
 	switch {
 	case dscl.Refused(err):
-		next := "macOS does not let this program administer user accounts. Open System Settings > Privacy & Security > " +
-			"Full Disk Access (or App Management, or \"Administer your computer\" when macOS asks) and allow your " +
-			"terminal application; then run the command again."
+		next := "macOS does not let your terminal administer user accounts. Allow it when macOS asks, or open System Settings > " +
+			"Privacy & Security > Full Disk Access, add the terminal application and start it anew; then run the command " +
+			"again. (\"tccutil reset SystemPolicySysAdminFiles\" makes macOS ask again, for every program.)"
 		if session, sErr := launchd.Session(ctx, h); sErr == nil && session != "Aqua" {
 			next = "This is not a graphical session (" + session + "), so macOS cannot ask for permission. Either allow it in " +
 				"System Settings > General > Sharing > Remote Login > \"Allow full disk access for remote users\", or " +
@@ -278,26 +306,20 @@ func (s CreateRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	if err != nil {
 		return err
 	}
-	for n := 1; ; n++ {
-		err := dscl.Create(ctx, h, p, dscl.GeneratedUID, s.GeneratedUID)
+	return persist(ctx, attempts, func() (again bool, err error) {
+		err = dscl.Create(ctx, h, p, dscl.GeneratedUID, s.GeneratedUID)
 		if err == nil {
-			return nil
+			return false, nil
 		}
 		rec, readErr := dscl.ReadRecord(ctx, h, p)
 		switch {
 		case readErr != nil:
-			return errors.Join(err, readErr)
+			return false, errors.Join(err, readErr)
 		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
-			return nil
-		case !dscl.Passing(err) || n == attempts:
-			return explain(ctx, h, err)
+			return false, nil
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
+		return dscl.Passing(err), explain(ctx, h, err)
+	})
 }
 
 // DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
@@ -343,30 +365,20 @@ func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	if err != nil {
 		return err
 	}
-	for n := 1; ; n++ {
+	return persist(ctx, attempts, func() (again bool, err error) {
 		// Read at once before the one write that cannot be taken back.
 		rec, err := dscl.ReadRecord(ctx, h, p)
 		switch {
 		case err != nil:
-			return err
+			return false, err
 		case rec == nil:
-			return nil
+			return false, nil
 		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && !rec.Bare():
-			return fmt.Errorf("delete %s: it is not the record that lixfix made", s.Record)
+			return false, fmt.Errorf("delete %s: it is not the record that lixfix made", s.Record)
 		}
 		err = dscl.DeleteRecord(ctx, h, p)
-		if err == nil {
-			return nil
-		}
-		if !dscl.Passing(err) || n == attempts {
-			return explain(ctx, h, err)
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
+		return dscl.Passing(err), explain(ctx, h, err)
+	})
 }
 
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
@@ -393,26 +405,17 @@ func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 		return err
 	}
 	value := s.Value
-	for n := 1; ; n++ {
-		err := dscl.Change(ctx, h, p, s.Key, value, value)
-		switch {
-		case dscl.Refused(err), dscl.Killed(err) && n == attempts:
-			return explain(ctx, h, err)
-		case dscl.NotThere(err) && s.Later != "" && value != s.Later:
+	return persist(ctx, attempts, func() (again bool, err error) {
+		err = dscl.Change(ctx, h, p, s.Key, value, value)
+		if dscl.NotThere(err) && s.Later != "" && value != s.Later {
 			value = s.Later
-			continue
-		case err == nil, !dscl.Passing(err):
-			// A failure that says nothing about permission is left to the steps that matter.
-			return nil
-		case n == attempts:
-			return err
+			err = dscl.Change(ctx, h, p, s.Key, value, value)
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
+		if dscl.Refused(err) || dscl.Passing(err) {
+			return dscl.Passing(err), explain(ctx, h, err)
 		}
-	}
+		return false, nil // a failure that says nothing about permission is left to the steps that matter
+	})
 }
 
 // FlushAccounts empties the caches of getpwnam(3) and getgrnam(3), which also remember who was not there.

@@ -183,7 +183,9 @@ func (h *host) broken() []fix.Finding {
 			[]fix.Evidence{{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}}))
 	}
 	about(idMissing, func(u *user) bool { return u.record == nil },
-		func(n string) string { return fmt.Sprintf("%s of %d missing", n, len(h.users)) }, "creates them again",
+		func(string) string {
+			return fmt.Sprintf("%d of %s missing", h.howMany(func(u *user) bool { return u.record == nil }), counted(len(h.users), "build user"))
+		}, "creates them again",
 		func(u *user) fix.Evidence {
 			return fix.Evidence{Source: u.path(), Expected: "a user", Observed: "missing"}
 		})
@@ -317,7 +319,7 @@ func (h *host) atRisk() []fix.Finding {
 	if ids := h.ids(func(u *user) bool { return u.zone() == unsafe && own(u) }); len(ids) > 0 {
 		list = append(list, fix.Finding{
 			ID: idAtRisk, Status: fix.AtRisk,
-			Summary: counted(len(ids), "build user") + " where an upgrade of macOS deletes them",
+			Summary: counted(len(ids), "build user") + " with user IDs that an upgrade of macOS takes, deleting them",
 			Evidence: []fix.Evidence{{
 				Source: "user IDs of " + h.prefix + "N", Expected: "351 to 499 (macOS 15 takes 300–304, macOS 26 305–308)",
 				Observed: ranges(ids),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,9 +111,7 @@ func (b *builder) directory() error {
 			Next: "Remove accounts from that range, or ask for fewer users; nothing was changed.",
 		}
 	}
-	for name, id := range targets {
-		b.uids[name] = id
-	}
+	maps.Copy(b.uids, targets)
 	b.seats(targets)
 	if groupIsNew {
 		if err := b.createGroup(); err != nil {

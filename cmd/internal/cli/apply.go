@@ -266,11 +266,12 @@ func interrupted(err error) bool {
 	return errors.As(err, &s) || errors.Is(err, context.Canceled)
 }
 
-// left adds to an error what can be done about the unfinished repair. That it waits outranks what it failed with.
+// left adds to an error what can be done about the unfinished repair. That it waits outranks that a step failed; a
+// refusal or a signal tells more.
 func (c *change) left(err error) error {
-	code := Waiting
-	if interrupted(err) {
-		code = codeOf(err)
+	code := codeOf(err)
+	if code == Failed {
+		code = Waiting
 	}
 	next := strings.Join(c.ways(), " finishes it, ") + " takes it back"
 	if own := nextOf(err); own != "" {

@@ -298,7 +298,7 @@ func ps(s *mac.Session, args []string) int {
 	var columns []column
 	everyone := false
 	var pids []int
-	for i := 0; i < len(args); i++ {
+	for i := 0; i < len(args); i++ { //nolint:modernize // arg moves i on
 		a := args[i]
 		flags, isFlags := strings.CutPrefix(a, "-")
 		if !isFlags && i > 0 {
@@ -460,7 +460,7 @@ func lsof(s *mac.Session, args []string) int {
 	terse, fields := false, ""
 	recursive := false
 	var paths []string
-	for i := 0; i < len(args); i++ {
+	for i := 0; i < len(args); i++ { //nolint:modernize // arg moves i on
 		switch a := args[i]; {
 		case a == "-t":
 			terse = true
