@@ -20,7 +20,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz unit
 .PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz unit bench clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## link bin/lixfix for this machine
 	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BIN)/lixfix ./cmd/lixfix
@@ -81,6 +81,8 @@ unit: ## go test, with the race detector where it can find something
 
 bench: ## benchmarks, with the tools spawned by each
 	go test -run='^$$' -bench=. -benchmem $$(scripts/having.sh Benchmark)
+
+include scripts/release.mk
 
 clean: ## remove what make has built
 	rm -rf bin dist

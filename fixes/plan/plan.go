@@ -124,6 +124,7 @@ var kinds = map[string]func([]byte) (Step, error){
 	RequireIdle{}.Kind():   decode[RequireIdle],
 	ReadBack{}.Kind():      decode[ReadBack],
 	FlushAccounts{}.Kind(): decode[FlushAccounts],
+	EnableUnit{}.Kind():    decode[EnableUnit],
 }
 
 func decode[S Step](data []byte) (Step, error) {

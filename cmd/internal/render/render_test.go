@@ -462,7 +462,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"report": Report{}, "host": Host{}, "facts": platform.Facts{}, "fix": Fix{}, "finding": fix.Finding{}, "evidence": fix.Evidence{},
 		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": plan.FileState{},
 		"refused": Refused{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
-		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{},
+		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 	}
 	steps := []plan.Step{
 		plan.SetAttribute{},
@@ -475,6 +475,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.RequireIdle{},
 		plan.ReadBack{},
 		plan.FlushAccounts{},
+		plan.EnableUnit{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step
