@@ -32,12 +32,7 @@ type built struct {
 }
 
 var release = sync.OnceValue(func() built {
-	b := built{}
-	dir, err := os.MkdirTemp("", "lixfix-release-test-")
-	if err != nil {
-		return built{err: err}
-	}
-	b.dir, b.key = filepath.Join(dir, "dist"), filepath.Join(dir, "key")
+	b := built{dir: filepath.Join(scratch, "dist"), key: filepath.Join(scratch, "key")}
 	ctx := context.Background()
 	d := Dist{
 		Out: b.dir, Version: testVersion, Time: time.Unix(1_750_000_000, 0).UTC(), Packages: true, Targets: targets(),
