@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -114,10 +115,11 @@ var typed = regexp.MustCompile(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
 
 // named puts the name that the program was called by into a text: Lix runs it as lix-fix.
 func (a *app) named(text string) string {
-	if a.Name == program {
+	name := filepath.Base(a.Name)
+	if name == program {
 		return text
 	}
-	return typed.ReplaceAllString(text, "${1}"+strings.ReplaceAll(a.Name, "$", "$$")+"${2}")
+	return typed.ReplaceAllString(text, "${1}"+strings.ReplaceAll(name, "$", "$$")+"${2}")
 }
 
 func (a *app) helpCommand() *cobra.Command {
