@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -33,6 +34,8 @@ func shells() map[string][]string {
 }
 
 func TestMain(m *testing.M) {
+	// A program that was started with SIGHUP ignored, as under nohup(1), hands that on; a caught signal is not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	// The program runs in the root of the repository, and so do its tests.
 	if err := os.Chdir("../.."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
