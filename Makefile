@@ -28,7 +28,7 @@ build: ## link bin/lixfix for this machine
 blackbox: ## link bin/lixfix-blackbox, which takes a machine with a sw_vers for a Mac
 	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
 
-test: ## everything that CI checks, in about ten minutes
+test: ## everything that CI checks
 	@start=$$(date +%s); for stage in $(STAGES); do \
 		echo "== make $$stage (after $$(($$(date +%s) - start)) s)"; \
 		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
