@@ -9,6 +9,16 @@ need() { # command, packages
 need git git
 need gcc 'gcc libc6-dev' # the race detector is linked with cgo
 need shellcheck shellcheck
+# install.sh is tested in these shells, with these tools.
+need dash dash
+need zsh zsh
+need busybox busybox
+need curl curl
+need wget wget
+need ssh-keygen openssh-client
+need unshare util-linux
+need script bsdutils
+need sudo sudo
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 

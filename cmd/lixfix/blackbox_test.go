@@ -37,7 +37,7 @@ func chroot(t *testing.T, m *mac.Mac, env []string, program string, args ...stri
 	}
 	out, err := cmd.CombinedOutput()
 	if os.Geteuid() != 0 && cmd.Process == nil && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC)) {
-		t.Skipf("changing the root needs root, or a kernel that gives user namespaces to everybody: %v", err)
+		t.Fatalf("changing the root needs root, or a kernel that gives user namespaces to everybody: %v", err)
 	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%s %s: %v", program, strings.Join(args, " "), err)

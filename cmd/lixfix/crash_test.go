@@ -170,10 +170,14 @@ func settled(before, after map[string]string) map[string]string {
 	return out
 }
 
+func groupFile(group string) string {
+	return "private/var/db/dslocal/nodes/Default/groups/" + group + ".plist"
+}
+
 // unordered sorts the lines of the group's record, where a repair that went on after another one adds members in
 // another order.
 func unordered(files map[string]string, group string) map[string]string {
-	name := "private/var/db/dslocal/nodes/Default/groups/" + group + ".plist"
+	name := groupFile(group)
 	if content, ok := files[name]; ok {
 		lines := strings.Split(content, "\n")
 		slices.Sort(lines)
@@ -335,12 +339,11 @@ func (s *story) play(t *testing.T, p point, pick int) {
 	if err := os.RemoveAll(m.Path("/" + journals)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
+	// Whether the group is to have a list of GUIDs and a name for people is written nowhere but in the journal.
 	target := s.target
-	if p.stage == mac.StageRemoved {
-		// Whether the group had a list of GUIDs is written nowhere but in the journal.
-		if group, err := m.Group(s.variant.Want.Group); err == nil && len(group["GroupMembers"]) == 0 {
-			target = nil
-		}
+	group, err := m.Group(s.variant.Want.Group)
+	if _, was := s.initial[groupFile(s.variant.Want.Group)]; !was && err == nil || p.stage == mac.StageRemoved && len(group["GroupMembers"]) == 0 {
+		target = nil
 	}
 	s.finish(t, m, "a new repair without the journal", target, s.repair...)
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +24,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A program that was started with SIGHUP ignored, as under nohup(1), hands that on; a caught signal is not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	defer platformtest.Clean()
 	testscript.Main(m, map[string]func(){
 		// lixfix as root on the Mac of the story, see testdata/script/README.md.

@@ -133,6 +133,7 @@ var kinds = map[string]func([]byte) (Step, error){
 	FlushAccounts{}.Kind():   decode[FlushAccounts],
 	EndProcess{}.Kind():      decode[EndProcess],
 	ContinueProcess{}.Kind(): decode[ContinueProcess],
+	EnableUnit{}.Kind():      decode[EnableUnit],
 }
 
 func decode[S Step](data []byte) (Step, error) {

@@ -134,11 +134,8 @@ func (b *builder) directory() error {
 
 // groupID makes sure that the ID of the group is known, and reports whether the group has to be made.
 func (b *builder) groupID() (isNew bool, err error) {
-	if b.record != nil {
-		if b.gid >= 0 {
-			return false, nil
-		}
-		b.adopt()
+	if b.record != nil && len(b.record.Values(dscl.PrimaryGroupID)) > 0 && b.gid >= 0 {
+		return false, nil
 	}
 	refuse := func(reason string) error {
 		return &fix.Refusal{

@@ -273,7 +273,7 @@ func (h *host) gather() {
 			continue
 		}
 		primary, err := r.Number(dscl.PrimaryGroupID)
-		mine := wanted[r.Name] || h.record != nil && err == nil && primary == h.gid || h.record == nil && looksMade(r)
+		mine := wanted[r.Name] || h.record != nil && err == nil && primary == h.gid || h.gid < 0 && looksMade(r)
 		if !mine && !r.Bare() {
 			continue
 		}
@@ -305,13 +305,13 @@ func (h *host) gather() {
 	}
 	slices.SortFunc(h.users, func(a, b *user) int { return a.number - b.number })
 	h.share()
-	if h.record == nil {
+	if h.gid < 0 {
 		h.adopt()
 	}
 }
 
-// looksMade reports whether a record has what the installers give a build user. It is asked only when the group is
-// gone, and nothing else tells build users from accounts that are named alike.
+// looksMade reports whether a record has what the installers give a build user. It is asked only when the group, or its
+// ID, is gone, and nothing else tells build users from accounts that are named alike.
 func looksMade(r *dscl.Record) bool {
 	return r.First(dscl.NFSHomeDirectory) == home && len(r.Values(dscl.PrimaryGroupID)) == 1
 }

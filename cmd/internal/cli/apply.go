@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/cmd/internal/ui"
@@ -124,6 +125,7 @@ func (t *tracker) observe(e plan.Event) {
 	if e.Err != nil {
 		reason = message(e.Err)
 	}
+	t.change.app.event(render.StepEvent(e, reason))
 	progress := t.change.app.progress
 	at := fmt.Sprintf("[%d/%d] ", e.Index+1, e.Count)
 	text := render.Clean(e.Step.String())
@@ -344,9 +346,27 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 	return c.end(code, nil, func(t *render.Text) { t.Ended(*c.report) })
 }
 
-// open locks the state directory. The caller closes it.
+// open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller
+// closes it.
 func (c *change) open() (*journal.Dir, error) {
-	return journal.Lock(c.app.Host.StateDir())
+	const pause = 100 * time.Millisecond
+	a := c.app
+	for until := time.Now().Add(a.wait); ; time.Sleep(pause) {
+		dir, err := journal.Lock(a.Host.StateDir())
+		if !errors.Is(err, journal.ErrBusy) || !time.Now().Before(until) {
+			return dir, err
+		}
+		if why := a.sig.stop(); why != nil {
+			return nil, &failure{code: codeOf(why), err: why, next: "Run it again; nothing was changed."}
+		}
+		a.progress.Now("another lixfix is at work; waiting for it")
+	}
+}
+
+// planned shows a plan to the report and to whoever follows.
+func (c *change) planned(p *plan.Plan) {
+	c.report.Plan = p
+	c.app.event(render.Event{Event: render.Planned, Plan: p})
 }
 
 // waiting is the error where an unfinished repair has to be dealt with first.

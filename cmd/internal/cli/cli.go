@@ -35,6 +35,7 @@ type Config struct {
 	Args    []string // without the name of the program
 	Getenv  func(string) string
 	OpenTTY func() (io.ReadWriteCloser, error) // the terminal of the user
+	Program func() (string, error)             // the absolute name of the running program, without links
 	Now     func() time.Time
 	Random  io.Reader
 	Notify  func(chan<- os.Signal) (stop func()) // sends the signals that end lixfix
@@ -57,6 +58,9 @@ func (c *Config) complete() {
 	}
 	if c.OpenTTY == nil {
 		c.OpenTTY = ui.OpenTTY
+	}
+	if c.Program == nil {
+		c.Program = executable
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -94,6 +98,8 @@ type app struct {
 	progress *ui.Progress
 
 	format  string
+	events  bool          // --format jsonl
+	wait    time.Duration // for another lixfix to end
 	color   string
 	debug   bool
 	quiet   bool
@@ -156,7 +162,11 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (err error) {
 func (a *app) misuse(err error) error {
 	// The format may be asked for behind the mistake, where cobra has not come to.
 	for i, arg := range a.Args {
-		if arg == "--format=json" || arg == "--format" && i+1 < len(a.Args) && a.Args[i+1] == jsonFormat {
+		format, ok := strings.CutPrefix(arg, "--format=")
+		if arg == "--format" && i+1 < len(a.Args) {
+			format, ok = a.Args[i+1], true
+		}
+		if ok && (format == jsonFormat || format == jsonLines) {
 			a.format = jsonFormat
 		}
 	}
@@ -183,11 +193,14 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 func (a *app) settle(cmd *cobra.Command) error {
 	_, draw := cmd.Annotations[draws]
 	switch {
+	case a.format == text, a.format == jsonFormat:
+	case a.format == jsonLines:
+		a.format, a.events = jsonFormat, true
 	case a.format == dotFormat && draw && len(a.drawers()) > 0:
 	case a.format == dotFormat && len(a.drawers()) > 0:
 		return usagef("use it with: "+a.Name+" check "+a.drawers()[0], "--format dot: %s draws nothing", cmd.Name())
-	case a.format != text && a.format != jsonFormat:
-		return usagef("use --format text or --format json", "--format: %q is not a format", a.format)
+	default:
+		return usagef("use --format text, --format json or --format jsonl", "--format: %q is not a format", a.format)
 	}
 	switch ui.When(a.color) {
 	case ui.Auto, ui.Always, ui.Never:
@@ -209,6 +222,7 @@ func (a *app) settle(cmd *cobra.Command) error {
 const (
 	text       = "text"
 	jsonFormat = "json"
+	jsonLines  = "jsonl" // JSON as well, with what happens until the report
 )
 
 // machine reports whether standard error is read by a program as well.
@@ -236,6 +250,9 @@ func (a *app) page(draw func(*render.Text)) {
 // emit prints the report: all of it as JSON, or the text that draw makes of it.
 func (a *app) emit(r *render.Report, code Code, draw func(*render.Text)) (Code, error) {
 	r.Exit = int(code)
+	if a.events {
+		return code, render.EventJSON(a.out, render.Event{Event: render.Verdict, Report: r})
+	}
 	if a.format == jsonFormat {
 		return code, render.JSON(a.out, *r)
 	}
@@ -276,4 +293,11 @@ func (a *app) notice(text string) {
 		return
 	}
 	a.progress.Say(program + ": " + render.Clean(text))
+}
+
+// event tells a program what happens, where it wants to know that.
+func (a *app) event(e render.Event) {
+	if a.events {
+		_ = render.EventJSON(a.out, e) // the stream remembers that nobody listens any more
+	}
 }

@@ -58,6 +58,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 	out := render.Fix{Name: f.Name(), Title: f.Doc().Title}
 	if !f.AppliesTo(v.Facts()) {
 		out.Status = fix.NotApplicable
+		a.event(render.Event{Event: render.Found, Fix: &out})
 		return out, nil
 	}
 	picture, err := guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) {
@@ -78,6 +79,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		err = fmt.Errorf("check %s: %w", f.Name(), err)
 	}
 	out.Findings, out.Status = findings, render.Worst(findings)
+	a.event(render.Event{Event: render.Found, Fix: &out})
 	return out, err
 }
 

@@ -159,7 +159,11 @@ func nextOf(err error) string {
 	}
 	switch {
 	case errors.Is(err, journal.ErrBusy):
-		return "Wait until it has ended, and run the command again."
+		return "Wait until it has ended, and run the command again; --wait 5m does both."
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "Free some space on that disk, and run the command again."
+	case errors.Is(err, syscall.EROFS):
+		return "That file system cannot be written to. A repair needs the place to write down what it does first."
 	case errors.Is(err, journal.ErrUnsafe):
 		return "Give the directory to root, with mode 0755, or move it away; then run the command again."
 	}

@@ -201,6 +201,8 @@ type world struct {
 	now     time.Time
 	signals func(chan<- os.Signal)
 	stdout  io.Writer // nil: a buffer
+	name    string    // that lixfix is called by
+	program string    // where lixfix is
 }
 
 // newWorld makes a machine with the walls 1, 2, … in the given colours.
@@ -208,7 +210,8 @@ func newWorld(t *testing.T, colors ...string) *world {
 	t.Helper()
 	w := &world{
 		t: t, root: t.TempDir(), paint: &paint{name: "paint"}, env: map[string]string{},
-		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		now:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		name: "lixfix", program: "/usr/bin/lixfix",
 	}
 	w.fixes = []fix.Fix{w.paint}
 	w.host = &site{}
@@ -324,7 +327,7 @@ func (w *world) run(args ...string) result {
 			}
 			return func() {}
 		},
-		Name: "lixfix", Version: "0.1.0",
+		Name: w.name, Version: "0.1.0", Program: func() (string, error) { return w.program, nil },
 	})
 	r := result{t: w.t, code: Code(code), out: out.String(), err: stderr.String()}
 	if w.tty != nil {

@@ -113,6 +113,7 @@ func (a *app) askFlags(cmd *cobra.Command, how *ask) {
 	})
 	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); decides for safe remedies only")
 	flags.BoolVar(&how.dry, "dry-run", false, "stop after showing the plan")
+	flags.DurationVar(&a.wait, "wait", 0, "while another lixfix is at work, wait for it up to `TIME`, such as 90s or 5m")
 	a.verbosely(cmd)
 }
 
@@ -220,7 +221,7 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	if err := c.stamp(&p); err != nil {
 		return c.end(Failed, err, show)
 	}
-	c.report.Plan = &p
+	c.planned(&p)
 	c.report.Lasting = lasting(p, nil)
 	o.Total = len(p.Entries)
 	switch left := verdict(false, render.Count(c.report.Fixes), false); {

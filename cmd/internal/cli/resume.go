@@ -72,7 +72,7 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	o.ID, o.Total, o.Done = j.Plan.ID, len(j.Plan.Entries), held(j)
 	c.report.Left = &render.LeftToDo{ID: o.ID, Began: j.Began, Done: o.Done, Total: o.Total}
 	todo := ahead(j, back)
-	c.report.Plan = &todo
+	c.planned(&todo)
 	heading := fmt.Sprintf("The repair %s began on %s and has done %d of %s. To be done now:", o.ID,
 		j.Began.UTC().Format("2006-01-02 15:04 UTC"), o.Done, render.Steps(o.Total))
 	if back {

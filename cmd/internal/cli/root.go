@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -36,7 +38,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text or json; for some commands dot")
+	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; for some commands dot")
 	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
 	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")
@@ -45,16 +47,16 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(a.called(cmd)+" --help lists its flags", "%w", err)
 	})
-	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat, jsonLines}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.checkCommand(), a.reportCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(),
+	root.AddCommand(a.checkCommand(), a.reportCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
 		a.listCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
 	return root
 }
 
 // commands are listed in the order in which a user meets them.
-var commands = []string{"check", "report", "repair", "resume", "undo", "history", "list", "explain", "version", "completion", "schema", "help"}
+var commands = []string{"check", "report", "repair", "resume", "undo", "history", "list", "explain", "version", "schedule", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
 func (a *app) rank(cmd *cobra.Command) int {
@@ -105,16 +107,34 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.Example != "" {
 		b.WriteString("\nExamples:\n" + cmd.Example + "\n")
 	}
-	_, _ = a.out.Write([]byte(b.String()))
+	_, _ = a.out.Write([]byte(a.named(b.String())))
+}
+
+// typed finds the name of the program in a text where it is what the user types.
+var typed = regexp.MustCompile(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
+
+// named puts the name that the program was called by into a text: Lix runs it as lix-fix.
+func (a *app) named(text string) string {
+	name := filepath.Base(a.Name)
+	if name == program {
+		return text
+	}
+	return typed.ReplaceAllString(text, "${1}"+strings.ReplaceAll(name, "$", "$$")+"${2}")
 }
 
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Show the help of a command",
-		Long:    "Show the help of a command.\n\n" + exitHelp(Healthy, Usage),
-		Example: "  lixfix help repair",
+		Use:   "help [COMMAND|automation]",
+		Short: "Show the help of a command, or what scripts can rely on",
+		Long: "Show the help of a command. \"lixfix help automation\" shows what scripts and\n" +
+			"other installers can rely on.\n\n" + exitHelp(Healthy, Usage),
+		Example:   "  lixfix help repair\n  lixfix help automation",
+		ValidArgs: []string{automation},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == automation {
+				_, _ = a.out.Write([]byte(a.named(Automation())))
+				return nil
+			}
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
 				return usagef(a.Name+" --help lists the commands", "%q is not a command", strings.Join(args, " "))

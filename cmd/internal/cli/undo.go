@@ -133,7 +133,8 @@ func (c *change) reverse(ctx context.Context, dir *journal.Dir, past journal.Rep
 	}
 	o := c.report.Outcome
 	c.report.Lasting = lasting(past.Plan, past.Marks)
-	c.report.Plan, c.report.Refused, o.Total = &inv, refused, len(inv.Entries)
+	c.report.Refused, o.Total = refused, len(inv.Entries)
+	c.planned(&inv)
 	heading := fmt.Sprintf("The repair %s was made on %s.", past.Plan.ID, past.Began.UTC().Format("2006-01-02 15:04 UTC"))
 	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
 	code := Healthy

@@ -463,7 +463,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"report": Report{}, "host": Host{}, "facts": platform.Facts{}, "fix": Fix{}, "finding": fix.Finding{}, "evidence": fix.Evidence{},
 		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": plan.FileState{},
 		"refused": Refused{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
-		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{},
+		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
 		"graph":      stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
@@ -481,6 +481,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.FlushAccounts{},
 		plan.EndProcess{},
 		plan.ContinueProcess{},
+		plan.EnableUnit{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A program that was started with SIGHUP ignored, as under nohup(1), hands that on; a caught signal is not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()
 	platformtest.Clean()
 	os.Exit(code)

@@ -298,7 +298,7 @@ func ps(s *mac.Session, args []string) int {
 	var columns []column
 	everyone := false
 	var pids []int
-	for i := 0; i < len(args); i++ { //nolint:modernize // arg moves i on
+	for i := 0; i < len(args); i++ {
 		a := args[i]
 		flags, isFlags := strings.CutPrefix(a, "-")
 		if !isFlags && i > 0 {

@@ -1,0 +1,58 @@
+// Gendocs writes the man pages and the completions of lixfix below a directory: man/*.1 and completions/*.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/cli"
+	"github.com/lixfix/lixfix/fixes"
+)
+
+func main() {
+	out := flag.String("out", "", "directory to write to")
+	version := flag.String("version", "devel", "version of lixfix")
+	date := flag.String("date", "", "date of the pages, which is that of the release and not today")
+	flag.Parse()
+	if err := write(cli.Commands(fixes.All()), *out, *version, *date); err != nil {
+		fmt.Fprintln(os.Stderr, "gendocs:", err)
+		os.Exit(1)
+	}
+}
+
+func write(root *cobra.Command, out, version, date string) error {
+	for _, dir := range []string{"man", "completions"} {
+		if err := os.MkdirAll(filepath.Join(out, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, cmd := range all(root) {
+		name := filepath.Join(out, "man", pageName(cmd)+".1")
+		if err := os.WriteFile(name, page(cmd, version, date), 0o644); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Join(out, "completions")
+	if err := root.GenBashCompletionFileV2(filepath.Join(dir, "lixfix.bash"), true); err != nil {
+		return err
+	}
+	if err := root.GenZshCompletionFile(filepath.Join(dir, "_lixfix")); err != nil {
+		return err
+	}
+	return root.GenFishCompletionFile(filepath.Join(dir, "lixfix.fish"), true)
+}
+
+// all lists a command and what is below it.
+func all(cmd *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{cmd}
+	for _, sub := range cmd.Commands() {
+		if !sub.Hidden {
+			list = append(list, all(sub)...)
+		}
+	}
+	return list
+}

@@ -1,0 +1,45 @@
+package cli
+
+// automation is the help topic.
+const automation = "automation"
+
+// Automation is what scripts and other installers can rely on, as "lixfix help automation" and the README show it.
+func Automation() string {
+	return `lixfix under somebody else's script
+
+Ask for exactly what you want, and go by the exit code:
+
+  lixfix check --format json >report.json    looks, changes nothing
+  lixfix repair sequoia --yes --wait 5m      repairs without a question
+  lixfix repair sequoia --dry-run            1 if something would be done
+
+Consent. Without --yes a repair asks on /dev/tty, never on standard input. Where
+there is no terminal it changes nothing and exits with 6; it never hangs. --yes
+decides for safe remedies only, --accept ID for a risky one.
+
+Root. Without root a repair prints the sudo line and exits with 6. lixfix never
+starts itself again.
+
+Streams. Results go to standard output, all else to standard error. Both may be
+closed, at any time: a repair goes on to its end. TERM, HOME, LANG and the
+directory it is started in may be missing; the umask does not matter.
+
+Formats. --format json prints one document, with a schema number (lixfix
+schema). --format jsonl prints what happens, one object a line: found, planned,
+step-begin, step-done (or step-already, step-tolerated, step-refused,
+step-failed) and at last verdict, whose report is that document. Errors are
+JSON on standard error then. New fields and events can appear; pass over what
+you do not know. Text is for people and changes freely.
+
+Two at once. The second one exits with 7, or waits as long as --wait says.
+
+Signals. SIGTERM, SIGHUP and SIGINT end a repair after the step in flight; a
+second one cuts that step short. The journal stays unfinished, every later
+repair refuses with 4, and "lixfix resume" or "lixfix undo" settles it. Send the
+signal once, to lixfix or to its process group, but not to both.
+
+State. Journals are in /var/db/lixfix (macOS) or /var/lib/lixfix (Linux). Where
+they cannot be written, nothing on the host is.
+
+` + exitHelp() + "\nIf several hold: 4, then 1, then 3.\n"
+}

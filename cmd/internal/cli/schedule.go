@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/schedule"
+)
+
+// executable is the name of the running program, without links.
+func executable() (string, error) {
+	name, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(name)
+}
+
+func (a *app) scheduleCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "schedule",
+		Short: "Check this host after each start of the system",
+		Long: "Check this host after each start of the system, and so after each upgrade of it.\n" +
+			"The job only looks. On Linux it reports to the journal of systemd (journalctl -u\n" +
+			"lixfix-check.service), on macOS to /var/log/lixfix.log.\n\n" + exitHelp(Healthy, Usage),
+		Example: "  lixfix schedule install --help",
+	}
+	cmd.Args = a.noArgs
+	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		return Usage, usagef("use "+a.Name+" schedule install or "+a.Name+" schedule remove", "schedule: install or remove?")
+	})
+	cmd.AddCommand(
+		a.scheduleOne("install", "Install the job", func(ctx context.Context, c *change) (plan.Plan, error) {
+			name, err := a.Program()
+			if err != nil {
+				return plan.Plan{}, fmt.Errorf("find the program that the job is to run: %w", err)
+			}
+			return schedule.Install(ctx, c.memo, name)
+		}),
+		a.scheduleOne("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
+			return schedule.Remove(ctx, c.memo)
+		}))
+	return cmd
+}
+
+func (a *app) scheduleOne(name, short string, draw func(context.Context, *change) (plan.Plan, error)) *cobra.Command {
+	var how ask
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long: short + ". As with a repair, the plan is shown before anything is\n" +
+			"asked, and \"lixfix undo\" takes it back.\n\n" + changing(),
+		Example: fmt.Sprintf("  lixfix schedule %[1]s --dry-run\n  sudo lixfix schedule %[1]s", name),
+	}
+	cmd.Args = a.noArgs
+	a.askFlags(cmd, &how)
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		c := a.change("schedule")
+		if !how.dry && !a.Host.Facts().Root() {
+			return c.end(NoConsent, a.needRoot(cmd, nil, nil), func(*render.Text) {})
+		}
+		return c.schedule(ctx, name, how, draw)
+	})
+	return cmd
+}
+
+func (c *change) schedule(ctx context.Context, name string, how ask, draw func(context.Context, *change) (plan.Plan, error)) (Code, error) {
+	a, o := c.app, c.report.Outcome
+	var dir *journal.Dir
+	if !how.dry {
+		var err error
+		if dir, err = c.open(); err != nil {
+			return c.end(Failed, err, func(*render.Text) {})
+		}
+		defer dir.Close()
+	}
+	ids, err := journal.Unfinished(a.Host.StateDir())
+	if err == nil && len(ids) > 0 {
+		c.report.Unfinished = ids
+		err = a.waiting(ids)
+	}
+	if err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	p, err := draw(ctx, c)
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("plan to %s the job: %w", name, err), func(*render.Text) {})
+	}
+	if p.Empty() {
+		return c.nothing(map[string]string{"install": "the job is installed already; nothing to do", "remove": "no job is installed; nothing to do"}[name])
+	}
+	if err := c.stamp(&p); err != nil {
+		return c.end(Failed, err, func(*render.Text) {})
+	}
+	c.planned(&p)
+	o.Total = len(p.Entries)
+	_, reports := schedule.File(c.memo.Facts())
+	show := func(t *render.Text) {
+		t.Remaining(*c.report, "To "+name+" the job that checks this host after each start (it reports to "+reports+"):")
+	}
+	if how.dry {
+		o.Result = render.DryRun
+		return c.end(Problems, nil, func(t *render.Text) {
+			show(t)
+			t.Verdict(*c.report)
+		})
+	}
+	a.page(show)
+	if !how.yes {
+		if err := c.consent(ctx, fmt.Sprintf("Do this (%s)?", render.Steps(len(p.Entries))), show); err != nil {
+			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
+		}
+	}
+	j, err := dir.Create(p, a.Now())
+	if err != nil {
+		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
+	}
+	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+}

@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/systemd"
+)
+
+// EnableUnit makes systemd start a unit of this host with a target, or, with On false, no longer do so. It starts and
+// stops nothing.
+type EnableUnit struct {
+	Unit   string `json:"unit"`   // "lixfix-check.service", a file in /etc/systemd/system
+	Target string `json:"target"` // "multi-user.target", as the unit's [Install] section says
+	On     bool   `json:"on"`
+}
+
+var _ Write = EnableUnit{}
+
+// Kind implements Step.
+func (EnableUnit) Kind() string { return "enable-unit" }
+
+func (s EnableUnit) String() string {
+	if s.On {
+		return fmt.Sprintf("enable %s: systemd starts it with %s", s.Unit, s.Target)
+	}
+	return fmt.Sprintf("disable %s: systemd no longer starts it with %s", s.Unit, s.Target)
+}
+
+// State implements Write. What is enabled is a link; "systemctl is-enabled" reads the same.
+func (s EnableUnit) State(ctx context.Context, r *Reading) (State, string, error) {
+	link := path.Join(systemd.Units, s.Target+".wants", s.Unit)
+	info, err := r.view.Stat(ctx, link)
+	enabled := false
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return Foreign, "", err
+	case info.Mode&fs.ModeSymlink == 0 || path.Base(info.Target) != s.Unit:
+		return Foreign, link + " is not what systemd makes of " + s.Unit, nil
+	default:
+		enabled = true
+	}
+	if enabled == s.On {
+		return Applied, "", nil
+	}
+	return Pending, "", nil
+}
+
+// Settle implements Write. Links are compared with the machine itself.
+func (EnableUnit) Settle(*Reading) {}
+
+// Expect implements Write.
+func (EnableUnit) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s EnableUnit) Inverse() Write { return EnableUnit{Unit: s.Unit, Target: s.Target, On: !s.On} }
+
+// Apply implements Step.
+func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	return systemd.Enable(ctx, h, s.Unit, s.On)
+}

@@ -1,0 +1,198 @@
+// Package schedule plans a job that checks the host after each start of the system, and so after each upgrade of it.
+// The job only looks and reports.
+package schedule
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/systemd"
+)
+
+// Name stands for the fix in the plans of this package.
+const Name = "schedule"
+
+const (
+	label  = "io.github.lixfix.check"
+	job    = "/Library/LaunchDaemons/" + label + ".plist"
+	report = "/var/log/lixfix.log" // of the job on macOS; on Linux it goes to the journal of systemd
+	unit   = "lixfix-check.service"
+	target = "multi-user.target"
+)
+
+// File is what Install writes on this kind of host, and Report says where the job reports.
+func File(f platform.Facts) (file, reports string) {
+	if f.OS == platform.Darwin {
+		return job, report
+	}
+	return path.Join(systemd.Units, unit), "journalctl -u " + unit
+}
+
+// Install plans the job. program is the absolute name of the lixfix that it runs. The error is a *fix.Refusal where
+// the job would be a danger or of no use.
+func Install(ctx context.Context, v platform.View, program string) (plan.Plan, error) {
+	if err := trusted(ctx, v, program); err != nil {
+		return plan.Plan{}, err
+	}
+	file, _ := File(v.Facts())
+	content := launchdJob(program)
+	if v.Facts().OS != platform.Darwin {
+		if err := systemdManaged(ctx, v); err != nil {
+			return plan.Plan{}, err
+		}
+		content = systemdUnit(program)
+	}
+	before, err := plan.ReadFileState(ctx, v, file)
+	if err != nil {
+		return plan.Plan{}, fmt.Errorf("read %s: %w", file, err)
+	}
+	after := plan.NewFileState(platform.Content{Data: content, Mode: 0o644})
+	p := plan.Plan{Schema: plan.Schema, Fix: Name}
+	steps := []plan.Write{plan.WriteFile{
+		Name: file, Before: before, After: after, Why: "check this host after each start of the system",
+	}}
+	if v.Facts().OS != platform.Darwin {
+		steps = append(steps, plan.EnableUnit{Unit: unit, Target: target, On: true})
+	}
+	return pending(ctx, v, p, steps)
+}
+
+// Remove plans the end of the job.
+func Remove(ctx context.Context, v platform.View) (plan.Plan, error) {
+	file, _ := File(v.Facts())
+	before, err := plan.ReadFileState(ctx, v, file)
+	if err != nil {
+		return plan.Plan{}, fmt.Errorf("read %s: %w", file, err)
+	}
+	var steps []plan.Write
+	if v.Facts().OS != platform.Darwin {
+		steps = append(steps, plan.EnableUnit{Unit: unit, Target: target})
+	}
+	steps = append(steps, plan.WriteFile{Name: file, Before: before, Why: "no longer check this host after each start"})
+	return pending(ctx, v, plan.Plan{Schema: plan.Schema, Fix: Name}, steps)
+}
+
+// pending makes the steps entries of p that are not so already.
+func pending(ctx context.Context, v platform.View, p plan.Plan, steps []plan.Write) (plan.Plan, error) {
+	r := plan.NewReading(v)
+	for _, s := range steps {
+		state, why, err := s.State(ctx, r)
+		if err != nil {
+			return plan.Plan{}, err
+		}
+		switch state {
+		case plan.Applied:
+			continue
+		case plan.Pending:
+		default:
+			return plan.Plan{}, &fix.Refusal{ID: Name, Reason: why, Next: "Look at it and move it away; then run the command again."}
+		}
+		p.Entries = append(p.Entries, plan.Entry{Step: s, For: Name})
+	}
+	return p, nil
+}
+
+var programForm = regexp.MustCompile(`^/[A-Za-z0-9/._+-]+$`)
+
+// trusted refuses a program that anybody but root can replace: a job that root runs would be theirs.
+func trusted(ctx context.Context, v platform.View, program string) error {
+	refuse := func(reason string, err error) error {
+		return &fix.Refusal{
+			ID: Name, Reason: reason, Err: err,
+			Next: "Install lixfix where only root can write, such as with --prefix /opt/lixfix, and run that one.",
+		}
+	}
+	if !programForm.MatchString(program) || path.Clean(program) != program {
+		return refuse(fmt.Sprintf("root cannot run %q after each start of the system", program), nil)
+	}
+	for name := program; ; name = path.Dir(name) {
+		info, err := v.Stat(ctx, name)
+		if err != nil {
+			return refuse("look at "+name, err)
+		}
+		// A link would have to be followed through directories that were not looked at.
+		if info.Mode&fs.ModeSymlink != 0 {
+			return refuse(name+" is a symbolic link", nil)
+		}
+		if info.UID != 0 || info.Mode.Perm()&0o022 != 0 {
+			return refuse(fmt.Sprintf("others than root can change %s (user ID %d, mode %04o)", name, info.UID, info.Mode.Perm()), nil)
+		}
+		if name == "/" {
+			return nil
+		}
+	}
+}
+
+// systemdManaged refuses hosts whose units do not come from files that an administrator writes.
+func systemdManaged(ctx context.Context, v platform.View) error {
+	if _, err := v.Stat(ctx, "/etc/NIXOS"); err == nil {
+		return &fix.Refusal{
+			ID: Name, Reason: "NixOS makes its units from the configuration of the system",
+			Next: "Declare a service there that runs \"lixfix check\".",
+		}
+	}
+	if _, err := v.Stat(ctx, systemd.Tool); errors.Is(err, fs.ErrNotExist) {
+		return &fix.Refusal{
+			ID: Name, Reason: "this host has no systemd (" + systemd.Tool + " is missing)",
+			Next: "Let its own scheduler run \"lixfix check --quiet\" as root; the exit code says what was found.",
+		}
+	}
+	return nil
+}
+
+// systemdUnit is a unit that fails where something was found, so that "systemctl --failed" shows it too.
+func systemdUnit(program string) []byte {
+	return fmt.Appendf(nil, `# Written by "lixfix schedule install", removed by "lixfix schedule remove".
+[Unit]
+Description=Check for known issues of Lix and Nix installations
+Documentation=man:lixfix-check(1)
+After=nix-daemon.socket
+
+[Service]
+Type=oneshot
+ExecStart=%s check --quiet
+NoNewPrivileges=yes
+Nice=10
+TimeoutStartSec=10min
+
+[Install]
+WantedBy=%s
+`, program, target)
+}
+
+// launchdJob is a job that names lixfix itself: System Settings lists jobs by their program, and shows a shell as "sh".
+func launchdJob(program string) []byte {
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	b.WriteString(`<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!-- Written by "lixfix schedule install", removed by "lixfix schedule remove". -->
+<plist version="1.0">
+<dict>
+`)
+	text := func(s string) string {
+		var e strings.Builder
+		_ = xml.EscapeText(&e, []byte(s))
+		return e.String()
+	}
+	fmt.Fprintf(&b, "\t<key>Label</key>\n\t<string>%s</string>\n", text(label))
+	b.WriteString("\t<key>ProgramArguments</key>\n\t<array>\n")
+	for _, arg := range []string{program, "check", "--quiet"} {
+		fmt.Fprintf(&b, "\t\t<string>%s</string>\n", text(arg))
+	}
+	b.WriteString("\t</array>\n\t<key>RunAtLoad</key>\n\t<true/>\n\t<key>ProcessType</key>\n\t<string>Background</string>\n")
+	for _, stream := range []string{"StandardOutPath", "StandardErrorPath"} {
+		fmt.Fprintf(&b, "\t<key>%s</key>\n\t<string>%s</string>\n", stream, text(report))
+	}
+	b.WriteString("</dict>\n</plist>\n")
+	return b.Bytes()
+}

@@ -1,0 +1,405 @@
+#!/bin/sh
+# install.sh installs lixfix, or runs it once and leaves nothing behind.
+#
+#   sh install.sh                              installs to /usr/local/bin
+#   sh install.sh --prefix "$HOME/.local"      installs to another place
+#   sh install.sh -- repair sequoia --yes      runs once
+#   curl -sSfL URL/install.sh | sh -s -- repair sequoia
+#
+# Before anything of a release is run, the signature of its list of checksums is verified with the key below, and then
+# the checksum of the archive with that list. A mirror (LIXFIX_BASE_URL) or a directory (--from) can therefore hold a
+# release back, but not change it; --version says which one it has to be.
+#
+# Exit codes: those of lixfix once it has run. Before that: 2 usage, 3 a download or a tool failed, 5 the release is not
+# what its signature says, 6 no permission to write, 129, 130 or 143 ended by a signal.
+
+# The braces make a shell read the script to its end before it does anything: one that was cut off by a bad connection
+# is a syntax error, at whatever byte it ends.
+{
+	release_key='' # the line that "make sign" fills in
+	release_url='https://github.com/lixfix/lixfix/releases'
+
+	usage() {
+		cat <<-'TEXT'
+			Usage:
+			  sh install.sh [--prefix DIR] [--version V] [--from DIR]
+			  sh install.sh [--version V] [--from DIR] [--] COMMAND...
+
+			Without a command, installs lixfix. With one, such as "repair sequoia", runs
+			lixfix once from a private temporary directory and leaves nothing behind.
+
+			  --prefix DIR   install to DIR/bin (default /usr/local)
+			  --version V    accept this release only, such as 1.2.3
+			  --from DIR     take the release from a directory, without network
+
+			Environment:
+			  LIXFIX_BASE_URL  where the files of the release are: an https address, or
+			                   an http one of this machine itself
+		TEXT
+	}
+
+	# say prints to standard error. Nobody listening is no reason to stop.
+	say() { printf 'lixfix install: %s\n' "$*" >&2 || :; }
+
+	# die CODE TEXT... ends the script.
+	die() {
+		die_code=$1
+		shift
+		say "$@"
+		exit "$die_code"
+	}
+
+	has() { command -v "$1" >/dev/null 2>&1; }
+
+	# last prints the last line that a tool has left in the file of errors.
+	last() { grep '[^[:space:]]' "$work/err" 2>/dev/null | tail -n 1 || :; }
+
+	# shellcheck disable=SC2317 # the trap of main calls it
+	cleanup() {
+		if [ -n "$child" ]; then
+			kill "$child" 2>/dev/null || :
+		fi
+		if [ -n "$work" ]; then
+			rm -rf "$work"
+		fi
+		if [ -n "$draft" ]; then
+			rm -f "$draft"
+		fi
+	}
+
+	# await runs a command in the background, so that a signal for this shell ends it at once.
+	await() {
+		"$@" &
+		child=$!
+		await_code=0
+		wait "$child" || await_code=$?
+		child=
+		return "$await_code"
+	}
+
+	# workplace makes a private directory in which programs can be run: /tmp is often mounted noexec.
+	workplace() {
+		for place in "${TMPDIR:-/tmp}" /tmp /var/tmp "${XDG_RUNTIME_DIR:-/run}" "${HOME:-/root}" /dev/shm; do
+			work=$(mktemp -d "$place/lixfix.XXXXXX" 2>/dev/null) || {
+				work=
+				continue
+			}
+			if printf '#!/bin/sh\nexit 0\n' 2>/dev/null >"$work/probe" && chmod 0700 "$work/probe" && "$work/probe" 2>/dev/null; then
+				rm -f "$work/probe"
+				return 0
+			fi
+			rm -rf "$work"
+			work=
+		done
+		die 3 "found no temporary directory in which programs can be run; set TMPDIR to one and run this again"
+	}
+
+	# target finds out for which system the archive has to be.
+	target() {
+		case $(uname -s) in
+		Darwin) os=darwin ;;
+		Linux) os=linux ;;
+		*) die 3 "there is no lixfix for $(uname -s); it is made for macOS and Linux" ;;
+		esac
+		case $(uname -m) in
+		arm64 | aarch64) arch=arm64 ;;
+		x86_64 | amd64) arch=amd64 ;;
+		*) die 3 "there is no lixfix for the processor $(uname -m); it is made for amd64 and arm64" ;;
+		esac
+		# Under Rosetta, an arm64 Mac says that it is an x86_64.
+		if [ "$os/$arch" = darwin/amd64 ] && [ "$(sysctl -n hw.optional.arm64 2>/dev/null || :)" = 1 ]; then
+			arch=arm64
+		fi
+	}
+
+	# source_url decides where the files come from and by which protocol. Plain http is for this machine itself: whoever
+	# could change what goes over the loopback interface is root already.
+	source_url() {
+		if [ -n "$from" ]; then
+			[ -d "$from" ] || die 2 "--from $from: not a directory"
+			return 0
+		fi
+		if [ -n "${LIXFIX_BASE_URL:-}" ]; then
+			url=${LIXFIX_BASE_URL%/}
+		elif [ -n "$version" ]; then
+			url=$release_url/download/v$version
+		else
+			url=$release_url/latest/download
+		fi
+		case $url in
+		*@* | *[[:space:]]*) die 2 "LIXFIX_BASE_URL: $url: an address without user names and spaces is needed" ;;
+		https://*) proto='=https' ;;
+		http://127.0.0.1[:/]* | http://localhost[:/]* | 'http://[::1]'[:/]*) proto='=http' ;;
+		*) die 2 "LIXFIX_BASE_URL: $url: an https address is needed" ;;
+		esac
+		# A dead certificate file, as a broken Nix leaves one in the environment, must not keep its repair away.
+		for bundle in SSL_CERT_FILE CURL_CA_BUNDLE; do
+			eval "bundle_file=\${$bundle:-}"
+			if [ -n "$bundle_file" ] && ! [ -r "$bundle_file" ]; then
+				say "ignoring $bundle: $bundle_file cannot be read"
+				unset "$bundle"
+			fi
+		done
+		if has curl; then
+			tool=curl
+		elif has wget && wget --version 2>/dev/null | grep -q '^GNU Wget'; then
+			tool=wget
+		else
+			die 3 "curl or GNU wget is needed to download lixfix (the wget of busybox does not check certificates)"
+		fi
+	}
+
+	# get_curl URL FILE. Status 1: a further try may help; 2: it will not.
+	get_curl() {
+		get_code=0
+		await curl -q -sS -L --proto "$proto" --proto-redir '=https' --tlsv1.2 --max-redirs 5 --connect-timeout 20 \
+			--max-time 600 --max-filesize 104857600 -o "$2" -w '%{http_code}' "$1" >"$work/http" 2>"$work/err" || get_code=$?
+		get_http=$(cat "$work/http")
+		case $get_code/$get_http in
+		0/200) return 0 ;;
+		0/408 | 0/429 | 0/5??) why="the server answered $get_http" && return 1 ;;
+		0/*) why="the server answered $get_http" && return 2 ;;
+		# Not allowed, not understood, no space, too many redirects, no trust, too large.
+		1/* | 3/* | 23/* | 47/* | 51/* | 60/* | 63/* | 77/*) get_code=2 ;;
+		*) get_code=1 ;;
+		esac
+		why=$(sed -n '/^curl: /{p;q;}' "$work/err")
+		return "$get_code"
+	}
+
+	# get_wget URL FILE does the same. wget cannot be told to refuse redirects to http, so they are followed here.
+	get_wget() {
+		get_next=$1
+		get_hops=0
+		while :; do
+			get_code=0
+			await wget -S --no-hsts --check-certificate --secure-protocol=TLSv1_2 --max-redirect=0 --tries=1 --timeout=60 \
+				-O "$2" "$get_next" >/dev/null 2>"$work/err" || get_code=$?
+			[ "$get_code" -ne 0 ] || return 0
+			get_http=$(sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' "$work/err" | tail -n 1)
+			why="the server answered $get_http"
+			case $get_http in
+			30[12378]) ;;
+			408 | 429 | 5??) return 1 ;;
+			4??) return 2 ;;
+			*)
+				why=$(last)
+				# 3 is a file that cannot be written, 5 a certificate that is not trusted.
+				case $get_code in
+				3 | 5) return 2 ;;
+				esac
+				return 1
+				;;
+			esac
+			get_to=$(sed -n 's/^ *[Ll]ocation: *\([^ ]*\).*/\1/p' "$work/err" | tail -n 1 | tr -d '\r')
+			get_hops=$((get_hops + 1))
+			case $get_to in
+			https://*) get_next=$get_to ;;
+			/*)
+				get_rest=${get_next#*://}
+				get_next=${get_next%%://*}://${get_rest%%/*}$get_to
+				;;
+			*) why="refused a redirect to ${get_to:-nowhere}" && return 2 ;;
+			esac
+			[ "$get_hops" -le 5 ] || { why="too many redirects" && return 2; }
+		done
+	}
+
+	# fetch NAME brings a file of the release into the workplace.
+	fetch() {
+		if [ -n "$from" ]; then
+			cp "$from/$1" "$work/$1" 2>"$work/err" || die 3 "take $1 from $from: $(last)"
+			return 0
+		fi
+		fetch_try=1
+		while :; do
+			fetch_code=0
+			if [ "$tool" = curl ]; then
+				get_curl "$url/$1" "$work/$1" || fetch_code=$?
+			else
+				get_wget "$url/$1" "$work/$1" || fetch_code=$?
+			fi
+			case $fetch_code/$fetch_try in
+			0/*) return 0 ;;
+			1/1 | 1/2) await sleep "$fetch_try" || : ;;
+			*) die 3 "download $url/$1: $why" ;;
+			esac
+			fetch_try=$((fetch_try + 1))
+		done
+	}
+
+	# keygen_package says how ssh-keygen gets onto this system.
+	keygen_package() {
+		if has apt-get; then
+			echo "apt-get install openssh-client"
+		elif has dnf; then
+			echo "dnf install openssh"
+		elif has zypper; then
+			echo "zypper install openssh-common"
+		elif has apk; then
+			echo "apk add openssh-keygen"
+		elif has pacman; then
+			echo "pacman -S openssh"
+		else
+			echo "install OpenSSH 8.1 or newer"
+		fi
+	}
+
+	# signed checks that the list of checksums is what the holder of the release key has signed.
+	signed() {
+		fetch SHA256SUMS
+		fetch SHA256SUMS.sig
+		printf 'release@lixfix namespaces="lixfix-release" %s\n' "$release_key" >"$work/signers"
+		if ! ssh-keygen -Y verify -f "$work/signers" -I release@lixfix -n lixfix-release \
+			-s "$work/SHA256SUMS.sig" <"$work/SHA256SUMS" >"$work/err" 2>&1; then
+			if grep -q -e 'option -- Y' -e '^usage:' "$work/err"; then
+				die 3 "this ssh-keygen is too old to verify the signature: $(keygen_package) (8.1 or newer)"
+			fi
+			die 5 "the signature of SHA256SUMS is not from the release key, nothing was run: $(last)"
+		fi
+	}
+
+	# choose finds the archive for this system in the signed list.
+	choose() {
+		archive=
+		while read -r line_sum line_name; do
+			case $line_name in
+			*[!A-Za-z0-9._+~-]*) continue ;;
+			lixfix-*"-$os-$arch.tar.gz") ;;
+			*) continue ;;
+			esac
+			[ -z "$archive" ] || die 5 "the signed list names two archives for $os-$arch"
+			archive=$line_name
+			archive_sum=$line_sum
+		done <"$work/SHA256SUMS"
+		[ -n "$archive" ] || die 3 "this release has no archive for $os-$arch"
+		name=${archive%.tar.gz}
+		if [ -n "$version" ] && [ "$name" != "lixfix-$version-$os-$arch" ]; then
+			die 5 "asked for version $version, and the release found is ${name#lixfix-}"
+		fi
+	}
+
+	digest() {
+		if has sha256sum; then
+			sha256sum <"$1"
+		elif has shasum; then
+			shasum -a 256 <"$1"
+		else
+			die 3 "sha256sum or shasum is needed to check the download"
+		fi
+	}
+
+	# unpack brings the program into the workplace, once its checksum is the signed one.
+	unpack() {
+		fetch "$archive"
+		unpack_sum=$(digest "$work/$archive")
+		[ "${unpack_sum%% *}" = "$archive_sum" ] || die 5 "$archive is not what the signed list says, nothing was run"
+		mkdir "$work/release" "$work/bin"
+		(cd "$work/release" && gzip -dc "../$archive" | tar -xf -) 2>"$work/err" || die 3 "unpack $archive: $(last)"
+		mv "$work/release/$name/lixfix" "$work/bin/lixfix" 2>"$work/err" || die 3 "unpack $archive: $(last)"
+	}
+
+	# place_program installs what was unpacked. The old program is there until the new one is complete.
+	place_program() {
+		"$work/bin/lixfix" version >/dev/null 2>"$work/err" || die 3 "lixfix does not run on this machine: $(last)"
+		bin=$prefix/bin
+		(umask 022 && mkdir -p "$bin") 2>"$work/err" || die 6 "make $bin: $(last); use sudo, or --prefix with a directory of yours"
+		[ ! -d "$bin/lixfix" ] || die 3 "$bin/lixfix is a directory; move it away and run this again"
+		draft=$bin/.lixfix.$$
+		{ cp "$work/bin/lixfix" "$draft" && chmod 0755 "$draft" && mv -f "$draft" "$bin/lixfix"; } 2>"$work/err" ||
+			die 6 "write $bin/lixfix: $(last); use sudo, or --prefix with a directory of yours"
+		draft=
+		# As "lix-fix" it is "lix fix" for a Lix with custom sub-commands. What somebody else put there stays.
+		if [ ! -e "$bin/lix-fix" ] && [ ! -L "$bin/lix-fix" ]; then
+			ln -s lixfix "$bin/lix-fix" 2>/dev/null || say "could not make the link $bin/lix-fix"
+		fi
+		say "installed ${name%"-$os-$arch"} as $bin/lixfix; to remove it: rm $bin/lixfix $bin/lix-fix"
+	}
+
+	# run_once runs the program from the workplace with what is left on the command line.
+	run_once() {
+		# From here on a signal is for lixfix, which finishes the step in flight and says how it stands.
+		trap : HUP INT TERM
+		run_code=0
+		# Under its bare name, for the lines that lixfix tells the user to type: the workplace is about to go away.
+		PATH=$work/bin:$PATH
+		(umask "$mask" && exec lixfix "$@") || run_code=$?
+		if [ "$run_code" -eq 6 ] && [ "$(id -u)" -ne 0 ] && [ -t 2 ]; then
+			say "lixfix was run from a temporary directory; to run it as root, give this script to \"sudo sh -s -- $*\""
+		fi
+		exit "$run_code"
+	}
+
+	main() {
+		set -eu
+		# A closed descriptor would be given to the next file that is opened, and messages would land in it.
+		(: 3<&0) 2>/dev/null || exec </dev/null
+		(: 3>&1) 2>/dev/null || exec >/dev/null
+		(: 3>&2) || exec 2>/dev/null
+		# The tools of the system come first: those of a broken Nix may be why we are called.
+		PATH=/usr/bin:/bin:/usr/sbin:/sbin${PATH:+:$PATH}
+		export PATH
+		work='' child='' draft='' from='' version='' prefix=/usr/local why='' url='' proto='' tool=''
+		while [ $# -gt 0 ]; do
+			case $1 in
+			--prefix | --version | --from)
+				[ -n "${2:-}" ] || die 2 "$1 needs a value"
+				option=$1=$2
+				shift
+				;;
+			--prefix=?* | --version=?* | --from=?*) option=$1 ;;
+			-h | --help) usage && exit 0 ;;
+			--)
+				shift
+				break
+				;;
+			-*) die 2 "$1 is not an option of install.sh; options of lixfix go behind \"--\"" ;;
+			*) break ;;
+			esac
+			case $option in
+			--prefix=*) prefix=${option#*=} ;;
+			--version=*) version=${option#*=} ;;
+			--from=*) from=${option#*=} ;;
+			esac
+			shift
+		done
+		version=${version#v}
+		case $version in
+		*[!A-Za-z0-9._+~-]*) die 2 "--version $version: not a version" ;;
+		esac
+		case $from in
+		-*) from=./$from ;;
+		esac
+		case $prefix in
+		/*) ;;
+		*) die 2 "--prefix $prefix: an absolute path is needed" ;;
+		esac
+		[ -n "$release_key" ] || die 5 "this copy of install.sh holds no release key; take the one that is part of a release"
+		has ssh-keygen || die 3 "ssh-keygen is needed to verify the signature of the release: $(keygen_package)"
+
+		mask=$(umask)
+		umask 077
+		trap cleanup EXIT
+		trap 'exit 129' HUP
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+		trap : PIPE
+		target
+		source_url
+		workplace
+		signed
+		choose
+		unpack
+		if [ $# -eq 0 ]; then
+			place_program
+			exit 0
+		fi
+		# A script that is piped into a shell is the standard input of what that shell runs.
+		if [ -r "$0" ] && [ -f "$0" ]; then
+			run_once "$@"
+		fi
+		run_once "$@" </dev/null
+	}
+
+	main "$@"
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// nfpmConfig is what nfpm(1) needs to know of a package. JSON is YAML too.
+type nfpmConfig struct {
+	Name          string        `json:"name"`
+	Arch          string        `json:"arch"`
+	Platform      string        `json:"platform"`
+	Version       string        `json:"version"`
+	VersionSchema string        `json:"version_schema"`
+	Release       string        `json:"release"`
+	Section       string        `json:"section"`
+	Priority      string        `json:"priority"`
+	Maintainer    string        `json:"maintainer"`
+	Description   string        `json:"description"`
+	Homepage      string        `json:"homepage"`
+	License       string        `json:"license"`
+	MTime         string        `json:"mtime"`
+	Contents      []nfpmContent `json:"contents"`
+	RPM           struct {
+		BuildHost string `json:"buildhost"`
+		Summary   string `json:"summary"`
+	} `json:"rpm"`
+}
+
+type nfpmContent struct {
+	Source   string    `json:"src"`
+	Dest     string    `json:"dst"`
+	Type     string    `json:"type,omitempty"`
+	FileInfo *nfpmFile `json:"file_info,omitempty"`
+}
+
+type nfpmFile struct {
+	Mode  int    `json:"mode"`
+	Owner string `json:"owner"`
+	Group string `json:"group"`
+	MTime string `json:"mtime"`
+}
+
+const summary = "Find and repair known issues of Lix and Nix installations"
+
+// packages makes the Debian and the RPM package.
+func (d *Dist) packages(ctx context.Context, t Target, files []File) error {
+	for _, format := range []string{"deb", "rpm"} {
+		work, err := os.MkdirTemp("", "lixfix-package-")
+		if err != nil {
+			return err
+		}
+		err = d.onePackage(ctx, t, files, format, work)
+		os.RemoveAll(work)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, work string) error {
+	stamp := d.Time.Format(time.RFC3339)
+	c := nfpmConfig{
+		Name: "lixfix", Arch: t.Arch, Platform: "linux", Version: d.Version, VersionSchema: "semver", Release: "1",
+		Section: "admin", Priority: "optional", Maintainer: "The lixfix authors <release@lixfix>",
+		Description: summary + "\n\"lixfix check\" only looks. \"lixfix repair\" shows every step before it asks,\n" +
+			"writes it down before it does it, and can take it back.",
+		Homepage: "https://github.com/lixfix/lixfix", License: "MIT", MTime: stamp,
+	}
+	c.RPM.BuildHost, c.RPM.Summary = "lixfix", summary
+	for i, f := range files {
+		dest := placeOf(f.Name, format)
+		if dest == "" {
+			continue
+		}
+		if f.Target != "" {
+			c.Contents = append(c.Contents, nfpmContent{Source: f.Target, Dest: dest, Type: "symlink", FileInfo: &nfpmFile{0o777, "root", "root", stamp}})
+			continue
+		}
+		data := f.Data
+		if strings.HasSuffix(dest, ".gz") {
+			var err error
+			if data, err = compressed(data); err != nil {
+				return err
+			}
+		}
+		source := filepath.Join(work, strconv.Itoa(i))
+		if err := os.WriteFile(source, data, 0o600); err != nil {
+			return err
+		}
+		c.Contents = append(c.Contents, nfpmContent{Source: source, Dest: dest, FileInfo: &nfpmFile{int(f.Mode), "root", "root", stamp}})
+	}
+	config, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(work, "nfpm.yaml")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return err
+	}
+	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(d.Time.Unix(), 10), "GOOS=", "GOARCH="}
+	name := fmt.Sprintf("lixfix_%s_%s.%s", d.Version, t.Arch, format)
+	if _, err := tool(ctx, env, "go", "tool", "-modfile=scripts/release.mod", "nfpm", "package", "--config", file,
+		"--packager", format, "--target", filepath.Join(d.Out, name)); err != nil {
+		return err
+	}
+	fmt.Fprintln(d.Log, name)
+	return nil
+}
+
+// placeOf says where a file of the archive belongs in a package, "" for nowhere.
+func placeOf(name, format string) string {
+	base := path.Base(name)
+	switch {
+	case name == "lixfix", name == "lix-fix":
+		return "/usr/bin/" + name
+	case strings.HasPrefix(name, "man/"):
+		return "/usr/share/man/man1/" + base + ".gz"
+	case name == "completions/lixfix.bash":
+		return "/usr/share/bash-completion/completions/lixfix"
+	case name == "completions/_lixfix" && format == "deb":
+		return "/usr/share/zsh/vendor-completions/_lixfix"
+	case name == "completions/_lixfix":
+		return "/usr/share/zsh/site-functions/_lixfix"
+	case name == "completions/lixfix.fish":
+		return "/usr/share/fish/vendor_completions.d/lixfix.fish"
+	case name == "LICENSE" && format == "deb":
+		return "/usr/share/doc/lixfix/copyright"
+	case name == "LICENSE":
+		return "/usr/share/licenses/lixfix/LICENSE"
+	case strings.HasPrefix(name, "integration/"):
+		return "/usr/share/lixfix/" + base
+	}
+	return "/usr/share/doc/lixfix/" + base
+}
