@@ -1,0 +1,122 @@
+// Package probe builds a derivation that looks at the build sandbox from inside and tells what it saw.
+package probe
+
+// Report is what the builder saw, as one line of JSON behind the prefix of the probe.
+type Report struct {
+	Nonce string `json:"nonce"`
+	UID   int    `json:"uid"`
+	GID   int    `json:"gid"`
+	Cwd   string `json:"cwd"`
+	NetNS string `json:"net_ns"` // "net:[4026533257]"; empty where it could not be read
+	// UserNS is the user namespace, "user:[4026531837]".
+	UserNS string `json:"user_ns"`
+	// Files are /etc/resolv.conf, /etc/nsswitch.conf and /etc/hosts, by name.
+	Files      map[string]File `json:"files"`
+	Interfaces []Interface     `json:"interfaces"`
+	Routes     []Route         `json:"routes"`
+	// RouteWait is how many milliseconds the builder waited for an address and a default route on eth0, because pasta
+	// sets them after the link; 0 where they were there or there is no eth0.
+	RouteWait float64 `json:"route_wait_ms"`
+	RouteLate bool    `json:"route_late"` // it had to wait
+	Queries   []Query `json:"queries"`
+	Tun       string  `json:"tun"` // /dev/net/tun inside: "present", "absent", or an error
+}
+
+// File is one file of the sandbox.
+type File struct {
+	Data  []byte `json:"data,omitempty"`  // base64 in JSON, so that no byte of it can reach a terminal
+	Error string `json:"error,omitempty"` // class of the error: "absent", "denied", "directory", or its text
+	Link  string `json:"link,omitempty"`  // where the name is a symbolic link, its target
+}
+
+// Interface is one network interface.
+type Interface struct {
+	Name      string   `json:"name"`
+	Up        bool     `json:"up"`
+	Loopback  bool     `json:"loopback"`
+	Addresses []string `json:"addresses"` // with prefix length: "169.254.1.2/16"
+}
+
+// Route is one line of the routing tables.
+type Route struct {
+	Family    int    `json:"family"` // 4 or 6
+	To        string `json:"to"`     // "0.0.0.0/0"
+	Via       string `json:"via"`    // gateway; empty for none
+	Interface string `json:"interface"`
+}
+
+// Query is one question put to one name server.
+type Query struct {
+	Server   string `json:"server"`   // address, as the file writes it
+	Protocol string `json:"protocol"` // "udp" or "tcp"
+	Name     string `json:"name"`
+	Type     string `json:"type"` // "A" or "AAAA"
+	// Error is the class of the failure: "timeout", "refused" (the port), "unreachable", "denied", or its text; empty
+	// where an answer came, whatever it says.
+	Error   string   `json:"error,omitempty"`
+	RCode   int      `json:"rcode"` // of the answer; -1 without one
+	Answers []string `json:"answers,omitempty"`
+	Millis  float64  `json:"ms"`
+}
+
+// Result is one run of the probe, whatever came of it.
+type Result struct {
+	// Report is nil where no builder reported.
+	Report *Report `json:"report,omitempty"`
+	// Outcome says how far it came; see the constants.
+	Outcome Outcome `json:"outcome"`
+	// Implementation and Version are of who built it (the daemon, not the client): "Lix" "2.95.3", "Nix" "2.8.0";
+	// empty where it could not be told.
+	Implementation string `json:"implementation,omitempty"`
+	Version        string `json:"version,omitempty"`
+	// Client names what was asked: "nix (Nix) 2.8.0".
+	Client  string   `json:"client,omitempty"`
+	Daemon  bool     `json:"daemon"`  // built by a daemon
+	Trusted *bool    `json:"trusted"` // by the daemon; nil where it could not be told
+	Sandbox bool     `json:"sandbox"` // judged by what was seen inside
+	Network Network  `json:"network,omitempty"`
+	Millis  float64  `json:"ms"`
+	Stderr  []string `json:"stderr,omitempty"` // last lines, without control characters, at most 20
+	Pasta   []string `json:"pasta,omitempty"`  // what pasta said, where it reached us
+	Exit    int      `json:"exit"`             // of the tool; -1 where it did not run to its end
+}
+
+// Outcome is how far a probe came.
+type Outcome string
+
+const (
+	Ran           Outcome = "ran"            // the builder reported
+	NoNix         Outcome = "no-nix"         // no nix on this host
+	NoDaemon      Outcome = "no-daemon"      // the daemon is not there
+	BadConfig     Outcome = "bad-config"     // nix.conf cannot be read by nix
+	SetupFailed   Outcome = "setup-failed"   // failed before the builder, for example a dangling /etc/resolv.conf
+	SetupTimeout  Outcome = "setup-timeout"  // "sandbox network setup timed out", or a dead pasta seen while waiting
+	PastaNotRun   Outcome = "pasta-not-run"  // pasta could not be executed
+	NoLog         Outcome = "no-log"         // it built, and nobody has its words
+	DynamicBinary Outcome = "dynamic-binary" // this lixfix is dynamically linked, so that it cannot be a builder
+	Interrupted   Outcome = "interrupted"
+	Other         Outcome = "other" // see Stderr
+)
+
+// Network is what the builder had for a network.
+type Network string
+
+const (
+	HostNetwork  Network = "host"   // the host's own namespace: Nix, or Lix without pasta
+	PastaNetwork Network = "pasta"  // eth0 with pasta's address
+	LateNetwork  Network = "late"   // eth0 without an address or a route, even after waiting
+	NoTun        Network = "empty"  // only lo, and that down: /dev/net/tun is missing
+	Closed       Network = "closed" // only lo, up: not a fixed-output build
+)
+
+// Options are what a probe is to do.
+type Options struct {
+	Name string // to look up; "" for cache.nixos.org
+	// Store is the value of --store; "" for the default.
+	Store string
+	// Extra are further settings, name and value, for A/B runs: {"pasta-path", ""}, {"sandbox", "false"},
+	// {"extra-sandbox-paths", "/etc/resolv.conf=FILE"}.
+	Extra [][2]string
+	// Waiting is called after five seconds with what it waits for, and again when that changes; nil for nobody.
+	Waiting func(what string)
+}
