@@ -3,8 +3,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
+	"github.com/lixfix/lixfix/cmd/internal/builder"
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
 	"github.com/lixfix/lixfix/platform"
@@ -14,6 +16,13 @@ import (
 var version string
 
 func main() {
+	if args := os.Args[1:]; builder.Wanted(args) {
+		if err := builder.Run(context.Background(), platform.Local(), args, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, "lixfix: "+err.Error())
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(cli.Run(context.Background(), cli.Config{
 		Host: platform.Local(), Fixes: fixes.All(), Args: os.Args[1:], Name: os.Args[0], Version: version,
 	}))

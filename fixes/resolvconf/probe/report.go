@@ -1,6 +1,23 @@
 // Package probe builds a derivation that looks at the build sandbox from inside and tells what it saw.
 package probe
 
+const (
+	// Mode is the first argument of lixfix where it is the builder of the probe. The derivation gives it, so that no
+	// environment can choose it. Behind it come the nonce, the name to look up, and the output to write the nonce to.
+	Mode = "sandbox-probe-builder"
+	// Prefix starts the line in which the builder reports; a Report as JSON follows.
+	Prefix = "LIXFIX-PROBE-1 "
+	// DefaultName is looked up unless Options name another.
+	DefaultName = "cache.nixos.org"
+)
+
+// The files of the sandbox that are reported.
+const (
+	ResolvConf = "/etc/resolv.conf"
+	NSSwitch   = "/etc/nsswitch.conf"
+	Hosts      = "/etc/hosts"
+)
+
 // Report is what the builder saw, as one line of JSON behind the prefix of the probe.
 type Report struct {
 	Nonce string `json:"nonce"`
@@ -20,6 +37,8 @@ type Report struct {
 	RouteLate bool    `json:"route_late"` // it had to wait
 	Queries   []Query `json:"queries"`
 	Tun       string  `json:"tun"` // /dev/net/tun inside: "present", "absent", or an error
+	// Cut names what is longer than is reported: a file, "interfaces", "routes" or "servers".
+	Cut []string `json:"cut,omitempty"`
 }
 
 // File is one file of the sandbox.
@@ -57,6 +76,8 @@ type Query struct {
 	RCode   int      `json:"rcode"` // of the answer; -1 without one
 	Answers []string `json:"answers,omitempty"`
 	Millis  float64  `json:"ms"`
+	// Fallback marks a server that no file names: 127.0.0.1, which is asked where there is no other.
+	Fallback bool `json:"fallback,omitempty"`
 }
 
 // Result is one run of the probe, whatever came of it.
@@ -79,6 +100,12 @@ type Result struct {
 	Stderr  []string `json:"stderr,omitempty"` // last lines, without control characters, at most 20
 	Pasta   []string `json:"pasta,omitempty"`  // what pasta said, where it reached us
 	Exit    int      `json:"exit"`             // of the tool; -1 where it did not run to its end
+	// Reason says in a sentence why nobody reported, or what else is to be known; empty for a report as it should be.
+	Reason string `json:"reason,omitempty"`
+	// PastaDead says that a pasta that had ended was seen while Nix still waited for it.
+	PastaDead bool `json:"pasta_dead,omitempty"`
+	// Left are the store paths that the probe could not remove again.
+	Left []string `json:"left,omitempty"`
 }
 
 // Outcome is how far a probe came.
@@ -107,13 +134,16 @@ const (
 	LateNetwork  Network = "late"   // eth0 without an address or a route, even after waiting
 	NoTun        Network = "empty"  // only lo, and that down: /dev/net/tun is missing
 	Closed       Network = "closed" // only lo, up: not a fixed-output build
+	OtherNetwork Network = "other"  // another namespace than this process's, and none that Lix makes
 )
 
 // Options are what a probe is to do.
 type Options struct {
 	Name string // to look up; "" for cache.nixos.org
-	// Store is the value of --store; "" for the default.
+	// Store is the value of --store: a directory, "daemon" or "local"; "" for the daemon where there is a socket of one.
 	Store string
+	// Builder is the absolute name of the program that looks from inside: lixfix itself.
+	Builder string
 	// Extra are further settings, name and value, for A/B runs: {"pasta-path", ""}, {"sandbox", "false"},
 	// {"extra-sandbox-paths", "/etc/resolv.conf=FILE"}.
 	Extra [][2]string

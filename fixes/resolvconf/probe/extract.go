@@ -1,0 +1,75 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// lineLimit is how long the line of a report may be. Three files of 16 KiB in base64, and all lists full, have less
+// than 200 KiB.
+const lineLimit = 1 << 20
+
+// Extract finds the report with the nonce in what a build printed, nil where there is none. Builders print what they
+// like, also lines like the probe's: only the nonce, which nobody else knows, tells whose line it is.
+func Extract(log []byte, nonce string) *Report {
+	prefix := []byte(Prefix)
+	for len(log) > 0 {
+		var line []byte
+		line, log, _ = bytes.Cut(log, []byte("\n"))
+		// Nix may put a name before the line, and others may have left theirs unfinished; a report itself holds no second
+		// prefix, because its files are in base64.
+		i := bytes.LastIndex(line, prefix)
+		if i < 0 || len(line)-i > lineLimit {
+			continue
+		}
+		r := &Report{}
+		if json.Unmarshal(bytes.TrimSpace(line[i+len(prefix):]), r) == nil && nonce != "" && r.Nonce == nonce {
+			return r
+		}
+	}
+	return nil
+}
+
+// escapes are what Nix colours its messages with, also where nobody asked it to.
+var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+
+// lines makes lines without control characters of what a tool printed: at most as many as wanted, the last ones.
+func lines(data []byte, most int) []string {
+	const enough = 64 << 10
+	if len(data) > enough {
+		data = data[len(data)-enough:]
+	}
+	var out []string
+	for line := range strings.Lines(string(data)) {
+		if line = plain(line); strings.TrimSpace(line) != "" {
+			out = append(out, line)
+		}
+	}
+	if len(out) > most {
+		out = out[len(out)-most:]
+	}
+	return out
+}
+
+// plain is one line without colours and control characters, and not longer than anybody would read.
+func plain(line string) string {
+	const longest = 400
+	line = strings.ToValidUTF8(escapes.ReplaceAllString(line, ""), "\uFFFD")
+	line = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+			if r == '\n' || r == '\r' {
+				return -1
+			}
+			return ' '
+		}
+		return r
+	}, line)
+	line = strings.TrimRight(line, " ")
+	if r := []rune(line); len(r) > longest {
+		line = string(r[:longest]) + "…"
+	}
+	return line
+}

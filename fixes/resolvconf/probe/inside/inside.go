@@ -1,0 +1,323 @@
+// Package inside is what the probe does in the build sandbox, where lixfix itself is the builder.
+package inside
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dnsquery"
+)
+
+const (
+	// wait is for the address and the route that pasta sets after it has set the link up.
+	wait = 2 * time.Second
+	// total is for everything that the builder does.
+	total = 15 * time.Second
+
+	fileLimit      = 16 << 10 // bytes of a file; resolv.conf has some hundred, but a hosts file may be a block list
+	interfaceLimit = 64
+	routeLimit     = 128
+	serverLimit    = 8
+)
+
+// Who is the process that looks.
+type Who struct {
+	UID, GID int
+	Cwd      string
+}
+
+// Look reports what can be seen from here. It always reports: what could not be seen is part of it.
+func Look(ctx context.Context, v platform.View, who Who, nonce, name string) probe.Report {
+	ctx, cancel := context.WithTimeout(ctx, total)
+	defer cancel()
+	r := probe.Report{
+		Nonce: nonce, UID: who.UID, GID: who.GID, Cwd: who.Cwd, Files: map[string]probe.File{},
+		NetNS: link(ctx, v, "/proc/self/ns/net"), UserNS: link(ctx, v, "/proc/self/ns/user"),
+	}
+	began := time.Now()
+	r.RouteLate = awaitRoute(ctx, v)
+	if r.RouteLate {
+		r.RouteWait = millis(time.Since(began))
+	}
+	for _, f := range []string{probe.ResolvConf, probe.NSSwitch, probe.Hosts} {
+		file, cut := read(ctx, v, f)
+		if cut {
+			r.Cut = append(r.Cut, f)
+		}
+		r.Files[f] = file
+	}
+	r.Tun = tun(ctx, v)
+	r.Interfaces = interfaces()
+	if len(r.Interfaces) > interfaceLimit {
+		r.Interfaces, r.Cut = r.Interfaces[:interfaceLimit], append(r.Cut, "interfaces")
+	}
+	r.Routes = routes(ctx, v)
+	if len(r.Routes) > routeLimit {
+		// The default routes say most.
+		slices.SortStableFunc(r.Routes, func(a, b probe.Route) int { return bits(a) - bits(b) })
+		r.Routes, r.Cut = r.Routes[:routeLimit], append(r.Cut, "routes")
+	}
+	servers := Servers(r.Files[probe.ResolvConf].Data)
+	if len(servers) > serverLimit {
+		servers, r.Cut = servers[:serverLimit], append(r.Cut, "servers")
+	}
+	r.Queries = ask(ctx, servers, name)
+	return r
+}
+
+func link(ctx context.Context, v platform.View, name string) string {
+	info, err := v.Stat(ctx, name)
+	if err != nil {
+		return ""
+	}
+	return info.Target
+}
+
+// awaitRoute waits where pasta has not finished: it sets the link up first, and that is all that Lix waits for. It
+// reports whether it had to wait.
+func awaitRoute(ctx context.Context, v platform.View) bool {
+	late := false
+	for deadline := time.Now().Add(wait); ; {
+		list := interfaces()
+		i := slices.IndexFunc(list, func(i probe.Interface) bool { return i.Name == "eth0" })
+		// Where anything else is up, eth0 is a host's own, perhaps without a cable: pasta makes one interface.
+		other := slices.ContainsFunc(list, func(i probe.Interface) bool { return i.Up && !i.Loopback && i.Name != "eth0" })
+		if i < 0 || other || finished(list[i], routes(ctx, v)) {
+			return late
+		}
+		late = true
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return late
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// finished reports whether an interface has an address that is not of its link alone, and a default route.
+func finished(i probe.Interface, list []probe.Route) bool {
+	global := slices.ContainsFunc(i.Addresses, func(s string) bool {
+		p, err := netip.ParsePrefix(s)
+		// pasta's own address is link-local as well: 169.254.1.2.
+		return err == nil && (p.Addr().Is4() || !p.Addr().IsLinkLocalUnicast())
+	})
+	return global && slices.ContainsFunc(list, func(r probe.Route) bool { return r.Interface == i.Name && bits(r) == 0 })
+}
+
+func bits(r probe.Route) int {
+	p, err := netip.ParsePrefix(r.To)
+	if err != nil {
+		return 128
+	}
+	return p.Bits()
+}
+
+func read(ctx context.Context, v platform.View, name string) (f probe.File, cut bool) {
+	if info, err := v.Stat(ctx, name); err == nil {
+		f.Link = info.Target
+	}
+	data, err := v.ReadFile(ctx, name)
+	if err != nil {
+		f.Error = class(err)
+		// ReadFile refuses everything that is not a regular file with one error; a directory has been seen here.
+		if _, dir := v.ReadDir(ctx, name); errors.Is(err, platform.ErrNotRegular) && dir == nil {
+			f.Error = "directory"
+		}
+	}
+	if len(data) > fileLimit {
+		data, cut = data[:fileLimit], true
+	}
+	f.Data = data
+	return f, cut
+}
+
+func class(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "absent"
+	case errors.Is(err, fs.ErrPermission):
+		return "denied"
+	case errors.Is(err, syscall.EISDIR):
+		return "directory"
+	case errors.Is(err, syscall.ELOOP):
+		return "loop"
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+func tun(ctx context.Context, v platform.View) string {
+	if _, err := v.Stat(ctx, "/dev/net/tun"); err != nil {
+		return class(err)
+	}
+	return "present"
+}
+
+func interfaces() []probe.Interface {
+	out := []probe.Interface{}
+	list, err := net.Interfaces()
+	if err != nil {
+		return out
+	}
+	for _, i := range list {
+		one := probe.Interface{
+			Name: i.Name, Up: i.Flags&net.FlagUp != 0, Loopback: i.Flags&net.FlagLoopback != 0, Addresses: []string{},
+		}
+		addresses, _ := i.Addrs()
+		for _, a := range addresses {
+			one.Addresses = append(one.Addresses, a.String())
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// routes are those of both families; a table that cannot be read has none.
+func routes(ctx context.Context, v platform.View) []probe.Route {
+	out := []probe.Route{}
+	if data, err := v.ReadFile(ctx, "/proc/net/route"); err == nil {
+		out = append(out, routes4(data)...)
+	}
+	if data, err := v.ReadFile(ctx, "/proc/net/ipv6_route"); err == nil {
+		out = append(out, routes6(data)...)
+	}
+	return out
+}
+
+const (
+	routeUp     = 0x1   // RTF_UP
+	routeReject = 0x200 // RTF_REJECT
+)
+
+// routes4 reads /proc/net/route: one line of headings, then words, addresses as numbers in the machine's byte order.
+func routes4(data []byte) []probe.Route {
+	var out []probe.Route
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 8 {
+			continue
+		}
+		to, ok1 := address4(f[1])
+		via, ok2 := address4(f[2])
+		mask, ok3 := address4(f[7])
+		flags, err := strconv.ParseUint(f[3], 16, 32)
+		if !ok1 || !ok2 || !ok3 || err != nil || flags&routeUp == 0 || flags&routeReject != 0 {
+			continue
+		}
+		m := mask.As4()
+		ones, _ := net.IPMask(m[:]).Size()
+		r := probe.Route{Family: 4, To: netip.PrefixFrom(to, ones).String(), Interface: f[0]}
+		if !via.IsUnspecified() {
+			r.Via = via.String()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func address4(word string) (netip.Addr, bool) {
+	n, err := strconv.ParseUint(word, 16, 32)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], uint32(n))
+	return netip.AddrFrom4(b), true
+}
+
+// routes6 reads /proc/net/ipv6_route: to, its length, from, its length, via, metric, two counters, flags, interface.
+func routes6(data []byte) []probe.Route {
+	var out []probe.Route
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) != 10 {
+			continue
+		}
+		to, err1 := hex.DecodeString(f[0])
+		via, err2 := hex.DecodeString(f[4])
+		length, err3 := strconv.ParseUint(f[1], 16, 8)
+		flags, err4 := strconv.ParseUint(f[8], 16, 32)
+		if err1 != nil || err2 != nil || err3 != nil || err4 != nil || len(to) != 16 || len(via) != 16 ||
+			flags&routeUp == 0 || flags&routeReject != 0 {
+			continue
+		}
+		a := netip.AddrFrom16([16]byte(to))
+		// What every interface has, and the machine's own addresses, would drown the rest.
+		if f[9] == "lo" || length == 128 || a.IsMulticast() {
+			continue
+		}
+		r := probe.Route{Family: 6, To: netip.PrefixFrom(a, int(length)).String(), Interface: f[9]}
+		if v := netip.AddrFrom16([16]byte(via)); !v.IsUnspecified() {
+			r.Via = v.String()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// Servers are the addresses of a resolv.conf that anybody could take for name servers, in order and once each. It is
+// more generous than any of the resolvers: which of them reads what is for the reader of the report to tell.
+func Servers(data []byte) []string {
+	var out []string
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "nameserver" {
+			continue
+		}
+		if _, err := netip.ParseAddr(f[1]); err == nil && !slices.Contains(out, f[1]) {
+			out = append(out, f[1])
+		}
+	}
+	return out
+}
+
+// fallback is who resolvers ask where no server is named (resolv.conf(5)).
+const fallback = "127.0.0.1"
+
+// ask puts all questions at once, because each of them may take its whole time.
+func ask(ctx context.Context, servers []string, name string) []probe.Query {
+	none := len(servers) == 0
+	if none {
+		servers = []string{fallback}
+	}
+	out := make([]probe.Query, 0, 3*len(servers))
+	for _, s := range servers {
+		for _, q := range []struct {
+			protocol dnsquery.Protocol
+			kind     dnsquery.Type
+		}{{dnsquery.UDP, dnsquery.A}, {dnsquery.TCP, dnsquery.A}, {dnsquery.UDP, dnsquery.AAAA}} {
+			out = append(out, probe.Query{Server: s, Protocol: string(q.protocol), Name: name, Type: string(q.kind), Fallback: none})
+		}
+	}
+	var all sync.WaitGroup
+	for i := range out {
+		all.Go(func() {
+			q := &out[i]
+			a := dnsquery.Ask(ctx, dnsquery.Server(netip.MustParseAddr(q.Server)), dnsquery.Protocol(q.Protocol), name, dnsquery.Type(q.Type))
+			q.Error, q.RCode, q.Millis = a.Error, a.RCode, millis(a.Took)
+			for _, addr := range a.Addresses {
+				q.Answers = append(q.Answers, addr.String())
+			}
+		})
+	}
+	all.Wait()
+	return out
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,283 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/procfs"
+)
+
+// Socket is where the daemon listens.
+const Socket = "/nix/var/nix/daemon-socket/socket"
+
+// binDirs are where the tools of Nix are, in the order of what the daemon most likely is. The environment has no say.
+var binDirs = []string{
+	"/run/current-system/sw/bin",
+	"/nix/var/nix/profiles/default/bin",
+	"/root/.nix-profile/bin",
+	"/nix/var/nix/profiles/per-user/root/profile/bin",
+	"/usr/local/bin",
+	"/usr/bin",
+}
+
+// toolTime is for what answers at once, unless the machine is very busy or the daemon hangs.
+const toolTime = 20 * time.Second
+
+// nix are the tools of one installation.
+type nix struct {
+	b      platform.Builder
+	dir    string
+	remote string
+	store  string // of --store
+
+	implementation, version string
+	client                  string
+}
+
+// find looks for the tools. It returns nil with a reason where there are none that can be used.
+func find(ctx context.Context, b platform.Builder) (*nix, string) {
+	dirs := binDirs
+	if home := homeOf(ctx, b); home != "" {
+		dirs = append(append([]string{}, dirs...), home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
+	}
+	reason := "there is no nix-store in " + strings.Join(dirs, ", ")
+	for _, dir := range dirs {
+		n := &nix{b: b, dir: dir}
+		if _, err := b.Stat(ctx, dir+"/nix-store"); err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				reason = err.Error()
+			}
+			continue
+		}
+		out, err := n.run(ctx, toolTime, "nix-store", nil, "--version")
+		if err != nil {
+			reason = err.Error()
+			continue
+		}
+		first, _, _ := strings.Cut(string(out.Stdout), "\n")
+		implementation, version, ok := ParseVersion(first)
+		if !ok {
+			if o, why := classify(ended{exit: out.Exit, stderr: out.Stderr}); o == BadConfig {
+				// It is there; what is wrong with it comes out when it is to build.
+				return n, ""
+			} else if why != "" {
+				reason = dir + "/nix-store --version: " + why
+			}
+			continue
+		}
+		n.implementation, n.version, n.client = implementation, version, plain(first)
+		return n, ""
+	}
+	return nil, reason
+}
+
+// homeOf is the home of the user that lixfix runs as, by passwd(5); "" for root, whose is known, and where there is
+// none.
+func homeOf(ctx context.Context, v platform.View) string {
+	uid := fmt.Sprint(v.Facts().UID)
+	data, err := v.ReadFile(ctx, "/etc/passwd")
+	if err != nil || uid == "0" {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[2] == uid && path.IsAbs(f[5]) {
+			return path.Clean(f[5])
+		}
+	}
+	return ""
+}
+
+var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+\.\d+\S*)\s*$`)
+
+// ParseVersion reads the first line of what a tool of Nix prints for --version.
+func ParseVersion(line string) (implementation, version string, ok bool) {
+	m := versionForm.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+	if m == nil {
+		return "", "", false
+	}
+	switch {
+	case strings.HasPrefix(m[1], "Lix"):
+		return "Lix", m[2], true
+	case m[1] == "Nix":
+		return "Nix", m[2], true
+	}
+	return plain(m[1]), m[2], true
+}
+
+// run runs one of the tools for at most limit.
+func (n *nix) run(ctx context.Context, limit time.Duration, tool string, started func(int), args ...string) (platform.Built, error) {
+	if n.store != "" {
+		args = append(args, "--store", n.store)
+	}
+	return n.b.Build(ctx, platform.Build{
+		Tool: n.dir + "/" + tool, Args: args, Remote: n.remote, Limit: limit, Started: started,
+	})
+}
+
+// choose decides who is to build: the daemon where there is a socket of one, because that is who builds for everybody.
+func (n *nix) choose(ctx context.Context, store string) {
+	switch store {
+	case "daemon", "local":
+		n.remote = store
+		return
+	case "":
+	default:
+		n.store = store
+		return
+	}
+	n.remote = "daemon"
+	if _, err := n.b.Stat(ctx, Socket); err != nil && errors.Is(err, fs.ErrNotExist) && n.owns(ctx) {
+		n.remote = "local"
+	}
+}
+
+// owns reports whether this user can write to the store: root can, and the user of a single-user installation.
+func (n *nix) owns(ctx context.Context) bool {
+	uid := n.b.Facts().UID
+	if uid == 0 {
+		return true
+	}
+	info, err := n.b.Stat(ctx, "/nix/var/nix/db")
+	return err == nil && info.UID == uid
+}
+
+// named is the name and version in a store path; Lix calls its package lix, and Nix nix or, since 2.29, nix-cli.
+var named = regexp.MustCompile(`^/nix/store/[a-z0-9]{32}-(lix|nix)(?:-cli)?-(\d+\.\d+[^/]*)/`)
+
+// daemon tells what the process is that listens on the socket of the daemon.
+func (n *nix) daemon(ctx context.Context) (implementation, version string) {
+	exe := listener(ctx, n.b)
+	if exe == "" {
+		return "", ""
+	}
+	if m := named.FindStringSubmatch(exe); m != nil {
+		return map[string]string{"lix": "Lix", "nix": "Nix"}[m[1]], m[2]
+	}
+	if strings.HasSuffix(exe, " (deleted)") {
+		return "", ""
+	}
+	out, err := n.b.Build(ctx, platform.Build{Tool: exe, Args: []string{"--version"}, Limit: toolTime})
+	if err != nil {
+		return "", ""
+	}
+	first, _, _ := strings.Cut(string(out.Stdout), "\n")
+	implementation, version, _ = ParseVersion(first)
+	return implementation, version
+}
+
+// listener is the program of the process that listens on the socket, "" where that cannot be told: only root sees what
+// others have open.
+func listener(ctx context.Context, v platform.View) string {
+	sockets, err := v.Sockets(ctx)
+	if err != nil {
+		return ""
+	}
+	inodes := map[string]bool{}
+	for _, s := range sockets {
+		if !s.TCP && s.State == platform.SocketListening && s.Path == Socket {
+			inodes[fmt.Sprintf("socket:[%d]", s.Inode)] = true
+		}
+	}
+	found := ""
+	// After an error, which is a time limit, the function may still be running: nothing of it is used then.
+	err = v.Burst(ctx, "the listener on "+Socket, func(f platform.Files) error {
+		pids, err := procfs.PIDs(f)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			dir := procfs.Dir(pid)
+			exe, err := f.Link(dir + "/exe")
+			// Under systemd, the manager listens as well.
+			if err != nil || !strings.Contains(exe, "nix") && !strings.Contains(exe, "lix") {
+				continue
+			}
+			fds, err := f.Names(dir + "/fd")
+			if err != nil {
+				continue
+			}
+			for _, fd := range fds {
+				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
+					found = exe
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return ""
+	}
+	return found
+}
+
+// ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell.
+func (n *nix) ping(ctx context.Context) (trusted *bool, version string) {
+	out, err := n.run(ctx, toolTime, "nix", nil, "--extra-experimental-features", "nix-command", "store", "ping", "--json")
+	if err != nil || out.Exit != 0 {
+		return nil, ""
+	}
+	var answer struct {
+		Trusted json.RawMessage `json:"trusted"`
+		Version string          `json:"version"`
+	}
+	if json.Unmarshal(out.Stdout, &answer) != nil {
+		return nil, ""
+	}
+	yes, no := true, false
+	switch string(answer.Trusted) {
+	case "true", "1":
+		trusted = &yes
+	case "false", "0":
+		trusted = &no
+	}
+	return trusted, plain(answer.Version)
+}
+
+// deadPasta reports whether a pasta that the build of a client started has ended and lies unreaped: the sign that Nix
+// waits for a network that nobody sets up. The parent is the client, or the daemon's process for it, which has the
+// number of the client as its argument.
+func deadPasta(ctx context.Context, v platform.View, client int) bool {
+	dead := false
+	err := v.Burst(ctx, "processes", func(f platform.Files) error {
+		pids, err := procfs.PIDs(f)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			data, err := f.Read(procfs.Dir(pid) + "/stat")
+			if err != nil {
+				continue
+			}
+			s, err := procfs.ParseStat(data)
+			// Its program is called pasta or, where the processor has it, pasta.avx2.
+			if err != nil || s.State != 'Z' || !strings.HasPrefix(s.Name, "pasta") {
+				continue
+			}
+			if s.Parent == client {
+				dead = true
+				return nil
+			}
+			data, err = f.Read(procfs.Dir(s.Parent) + "/cmdline")
+			if err != nil {
+				continue
+			}
+			args := procfs.ParseArguments(data)
+			if len(args) > 1 && strings.HasPrefix(path.Base(args[0]), "nix-daemon") && args[len(args)-1] == fmt.Sprint(client) {
+				dead = true
+				return nil
+			}
+		}
+		return nil
+	})
+	return err == nil && dead
+}
