@@ -19,6 +19,11 @@ need ssh-keygen openssh-client
 need unshare util-linux
 need script bsdutils
 need sudo sudo
+# Staged Linux hosts have real networks, a real resolver, and builds of the real Nix behind the real pasta.
+need ip iproute2
+need dnsmasq dnsmasq-base
+need nix-store nix-bin
+need pasta passt
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 
