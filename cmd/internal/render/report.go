@@ -6,6 +6,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -18,27 +19,28 @@ type Report struct {
 	Lixfix  string `json:"lixfix"`  // the version
 	Command string `json:"command"` // "check"
 	// Summary is the verdict in one sentence.
-	Summary    string       `json:"summary"`
-	Exit       int          `json:"exit"`
-	Host       *Host        `json:"host,omitempty"`
-	Unfinished []string     `json:"unfinished,omitempty"` // IDs of repairs that wait
-	Fixes      []Fix        `json:"fixes,omitempty"`      // what was found
-	Plan       *plan.Plan   `json:"plan,omitempty"`
-	Refused    []Refused    `json:"refused,omitempty"`
-	Outcome    *Outcome     `json:"outcome,omitempty"`
-	After      []Fix        `json:"after,omitempty"` // what is true after a repair
-	History    []Past       `json:"history,omitempty"`
-	Pruned     []string     `json:"pruned,omitempty"`
-	Listed     []Listed     `json:"listed,omitempty"`
-	Explained  []Explained  `json:"explained,omitempty"`
-	Problems   []string     `json:"problems,omitempty"` // what could not be read beside that
-	Left       *LeftToDo    `json:"left,omitempty"`     // of an unfinished repair
-	Accepted   []string     `json:"accepted,omitempty"` // finding IDs of --accept
-	Made       *Description `json:"made,omitempty"`     // of lixfix itself
-	Graph      any          `json:"graph,omitempty"`    // what the one named fix can draw
-	Lasting    []Refused    `json:"lasting,omitempty"`  // steps that nobody can take back
-	Moved      string       `json:"moved,omitempty"`    // what the repair did to the chain
-	Paste      []string     `json:"paste,omitempty"`    // lines of Markdown
+	Summary    string        `json:"summary"`
+	Exit       int           `json:"exit"`
+	Host       *Host         `json:"host,omitempty"`
+	Unfinished []string      `json:"unfinished,omitempty"` // IDs of repairs that wait
+	Fixes      []Fix         `json:"fixes,omitempty"`      // what was found
+	Plan       *plan.Plan    `json:"plan,omitempty"`
+	Refused    []Refused     `json:"refused,omitempty"`
+	Outcome    *Outcome      `json:"outcome,omitempty"`
+	After      []Fix         `json:"after,omitempty"` // what is true after a repair
+	History    []Past        `json:"history,omitempty"`
+	Pruned     []string      `json:"pruned,omitempty"`
+	Listed     []Listed      `json:"listed,omitempty"`
+	Explained  []Explained   `json:"explained,omitempty"`
+	Problems   []string      `json:"problems,omitempty"` // what could not be read beside that
+	Left       *LeftToDo     `json:"left,omitempty"`     // of an unfinished repair
+	Accepted   []string      `json:"accepted,omitempty"` // finding IDs of --accept
+	Made       *Description  `json:"made,omitempty"`     // of lixfix itself
+	Graph      any           `json:"graph,omitempty"`    // what the one named fix can draw
+	Lasting    []Refused     `json:"lasting,omitempty"`  // steps that nobody can take back
+	Moved      string        `json:"moved,omitempty"`    // what the repair did to the chain
+	Paste      []string      `json:"paste,omitempty"`    // lines of Markdown
+	Probe      *probe.Result `json:"probe,omitempty"`    // of the build sandbox
 }
 
 // Host is the machine that a report is about.

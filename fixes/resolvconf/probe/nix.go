@@ -18,6 +18,9 @@ import (
 // Socket is where the daemon listens.
 const Socket = "/nix/var/nix/daemon-socket/socket"
 
+// database is what every store has.
+const database = "/nix/var/nix/db"
+
 // binDirs are where the tools of Nix are, in the order of what the daemon most likely is. The environment has no say.
 var binDirs = []string{
 	"/run/current-system/sw/bin",
@@ -146,7 +149,7 @@ func (n *nix) owns(ctx context.Context) bool {
 	if uid == 0 {
 		return true
 	}
-	info, err := n.b.Stat(ctx, "/nix/var/nix/db")
+	info, err := n.b.Stat(ctx, database)
 	return err == nil && info.UID == uid
 }
 

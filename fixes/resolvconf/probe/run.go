@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"strings"
@@ -121,6 +122,11 @@ func (p *prober) probe(ctx context.Context) {
 	p.result.Client = n.client
 	n.choose(ctx, p.o.Store)
 	p.result.Daemon = n.remote == "daemon"
+	// Nix would make a store where there is none: the host is not to be given one by a look at it.
+	if _, err := p.b.Stat(ctx, database); n.remote == "local" && errors.Is(err, fs.ErrNotExist) {
+		p.end(NoNix, "there is "+n.dir+"/nix-store, and no store yet: "+database+" does not exist")
+		return
+	}
 	defer p.tidy(context.WithoutCancel(ctx))
 	if !p.instantiate(ctx) {
 		return

@@ -246,6 +246,7 @@ func (h *Host) nix() error {
 		{"mkdir", "-p", "/nix", "/etc/nix", "/home/" + User},
 		{"chown", fmt.Sprintf("%d:%d", UserUID, UserGID), "/home/" + User},
 		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/nix"},
+		{"mkdir", "-p", "/nix/var/nix/db", "/nix/store"},
 	}); err != nil {
 		return err
 	}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform"
+)
+
+func (a *app) probeCommand() *cobra.Command {
+	var o probe.Options
+	var paste bool
+	cmd := &cobra.Command{
+		Use:   "probe",
+		Short: "Look at the network of the build sandbox from inside",
+		Long: "Build a small derivation with lixfix itself as the builder, which tells what it\n" +
+			"sees in the build sandbox of Linux: resolv.conf, interfaces, routes, and what each\n" +
+			"name server answers. It needs no network to build, and no root where a daemon\n" +
+			"builds. Its output and derivation are removed again; a copy of lixfix stays in the\n" +
+			"store until the next garbage collection, and a log of some kilobytes.\n\n" +
+			"With --text it prints what to paste into a bug report to the Lix developers: the\n" +
+			"file of the host, the file of the sandbox, versions and settings. Names of users,\n" +
+			"of the host and of search domains are replaced. Read it before you send it.\n\n" +
+			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
+			"1 says that no name can be looked up in the sandbox, or that no build gets there;\n" +
+			"3 that nothing could be built here, for example because there is no Nix.",
+		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&o.Name, "name", probe.DefaultName, "`NAME` to look up")
+	cmd.Flags().StringVar(&o.Store, "store", "", "build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
+	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
+	cmd.Args = a.noArgs
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+		switch {
+		case !probe.ValidName(o.Name):
+			return Usage, usagef("give a name such as "+probe.DefaultName, "--name: %q is no name that can be looked up", o.Name)
+		case !probe.ValidStore(o.Store):
+			return Usage, usagef("give an absolute directory, daemon or local", "--store: %q is none of them", o.Store)
+		}
+		return a.probe(ctx, o, paste)
+	})
+	return cmd
+}
+
+func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, error) {
+	b, ok := a.Host.(platform.Builder)
+	if !ok || a.Host.Facts().OS != platform.Linux {
+		return Failed, fmt.Errorf("probe: builds on %s have no sandbox with a network of its own", render.System(a.Host.Facts().OS))
+	}
+	program, err := a.Program()
+	if err != nil {
+		return Failed, fmt.Errorf("probe: find lixfix itself, which is to be the builder: %w", err)
+	}
+	o.Builder = program
+	o.Waiting = func(what string) { a.progress.Line(what) }
+	res, err := probe.Run(ctx, b, o)
+	a.progress.Close()
+	if err != nil {
+		return Failed, err
+	}
+	if ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		next := "Nothing was left behind but a copy of lixfix in the store."
+		if len(res.Left) > 0 {
+			next = "Left in the store: " + strings.Join(res.Left, " ")
+		}
+		return Failed, &failure{code: codeOf(cause), err: fmt.Errorf("probe: %w", cause), next: next}
+	}
+	r := a.hosted("probe")
+	r.Probe, r.Summary = &res, res.Verdict()
+	code := Healthy
+	switch {
+	case res.Unknown():
+		code = Failed
+	case !res.Works():
+		code = Problems
+	}
+	if paste {
+		r.Paste = append([]string{fmt.Sprintf("`%s probe --text`, version %s", Program, a.Version), ""}, probe.Paste(ctx, b, o, res)...)
+		return a.emit(r, code, func(t *render.Text) { t.Verbatim(r.Paste) })
+	}
+	return a.emit(r, code, func(t *render.Text) { t.Probe(*r) })
+}

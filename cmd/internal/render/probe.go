@@ -1,0 +1,144 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+)
+
+// Probe shows what was seen in the build sandbox.
+func (t *Text) Probe(r Report) {
+	p := r.Probe
+	const label = 13
+	say := func(what, text string) { t.para(0, piece{text: what, color: dim, width: label}, text) }
+	say("built by", builtBy(*p))
+	if rep := p.Report; rep != nil {
+		sandbox := "yes"
+		if !p.Sandbox {
+			sandbox = "no: the builder was not in one"
+		}
+		say("sandbox", fmt.Sprintf("%s (user %d, group %d, in %s)", sandbox, rep.UID, rep.GID, rep.Cwd))
+		say("network", networks[p.Network])
+		if rep.RouteLate {
+			say("", fmt.Sprintf("it had no address or route when the build began; waited %.0f ms", rep.RouteWait))
+		}
+		for _, i := range rep.Interfaces {
+			state := "down"
+			if i.Up {
+				state = "up"
+			}
+			if t.Verbose || !i.Loopback || p.Network == probe.NoTun {
+				say("interface", strings.TrimSpace(fmt.Sprintf("%s %s %s", i.Name, state, strings.Join(i.Addresses, " "))))
+			}
+		}
+		t.probeFile(probe.ResolvConf, rep.Files[probe.ResolvConf])
+		if t.Verbose {
+			for _, route := range rep.Routes {
+				say("route", strings.TrimSpace(fmt.Sprintf("%s dev %s %s", route.To, route.Interface, route.Via)))
+			}
+			t.probeFile(probe.NSSwitch, rep.Files[probe.NSSwitch])
+			t.probeFile(probe.Hosts, rep.Files[probe.Hosts])
+		}
+		t.queries(rep.Queries)
+	}
+	if len(p.Pasta) > 0 {
+		t.blank()
+		for _, line := range p.Pasta {
+			say("pasta said", line)
+		}
+	}
+	if p.Report == nil || t.Verbose {
+		for n, line := range p.Stderr {
+			if n == 0 {
+				t.blank()
+				say("last lines", line)
+			} else {
+				say("", line)
+			}
+		}
+	}
+	if len(p.Left) > 0 {
+		t.blank()
+		say("left", strings.Join(p.Left, " "))
+	}
+	t.blank()
+	t.Verdict(r)
+}
+
+func builtBy(p probe.Result) string {
+	who := strings.TrimSpace(p.Implementation + " " + p.Version)
+	if who == "" {
+		who = "not known"
+	}
+	how := "without a daemon"
+	if p.Daemon {
+		how = "through the daemon"
+		switch {
+		case p.Trusted == nil:
+		case *p.Trusted:
+			how += ", which trusts this user"
+		default:
+			how += ", which does not trust this user"
+		}
+	}
+	s := fmt.Sprintf("%s, %s, in %.1f s", who, how, p.Millis/1000)
+	if p.Report == nil {
+		s = "nobody: " + string(p.Outcome)
+	}
+	if p.Client != "" && !strings.Contains(p.Client, p.Version) || p.Report == nil && p.Client != "" {
+		s += "; asked with " + p.Client
+	}
+	return s
+}
+
+var networks = map[probe.Network]string{
+	probe.HostNetwork:  "the host's own",
+	probe.PastaNetwork: "one of its own, behind pasta",
+	probe.LateNetwork:  "one of its own, which pasta has not set up in time",
+	probe.NoTun:        "an empty one: lo alone, and down",
+	probe.Closed:       "lo alone, as for builds that are allowed no network",
+	probe.OtherNetwork: "neither the host's nor one that Lix makes",
+}
+
+func (t *Text) probeFile(name string, f probe.File) {
+	t.blank()
+	head := name + " in it"
+	switch {
+	case f.Error != "":
+		head += ": " + f.Error
+	case f.Link != "":
+		head += ", a link to " + f.Link
+	}
+	t.para(0, piece{}, head)
+	for line := range strings.Lines(string(f.Data)) {
+		// Clean makes spaces of tabs and CR, which may be what is wrong with the file.
+		line = strings.NewReplacer("\t", "<TAB>", "\r", "<CR>", "\uFEFF", "<BOM>").Replace(strings.TrimSuffix(line, "\n"))
+		if strings.TrimSpace(line) != "" {
+			t.line(2, piece{text: line})
+		}
+	}
+}
+
+func (t *Text) queries(all []probe.Query) {
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	t.para(0, piece{}, "Name servers, asked from inside for "+all[0].Name)
+	heading := []string{"SERVER", "", "TYPE", "ANSWER", "MS"}
+	var rows [][]string
+	for _, q := range all {
+		server := q.Server
+		if q.Fallback {
+			server += " (no server is named)"
+		}
+		rows = append(rows, []string{server, q.Protocol, q.Type, q.Says(), fmt.Sprintf("%.0f", q.Millis)})
+	}
+	if t.table(2, heading, rows) {
+		return
+	}
+	for _, row := range rows {
+		t.para(2, piece{}, strings.Join(row, " "))
+	}
+}
