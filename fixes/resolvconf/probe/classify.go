@@ -23,7 +23,7 @@ var (
 	// badConfig are the messages of Nix and Lix for a nix.conf that they do not read.
 	badConfig = regexp.MustCompile(`syntax error in configuration line|illegal configuration line|` +
 		`file '[^']*' included from '[^']*' not found|(?:option|setting) '[^']*' has (?:an )?invalid value|` +
-		`configuration setting '[^']*' should have|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|opening file '[^']*nix\.conf'`)
+		`configuration setting '[^']*' should (?:have|be)|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|opening file '[^']*nix\.conf'`)
 	noPasta = regexp.MustCompile(`could not exec pasta: .*`)
 	// notExecuted: Lix 2.93 says this of pasta, and Nix of a builder.
 	notExecuted  = regexp.MustCompile(`(?:executing|running) '?(/[^':]*|[^':]*)'?: .*`)

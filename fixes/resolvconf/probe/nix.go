@@ -53,14 +53,15 @@ func find(ctx context.Context, b platform.Builder) (*nix, string) {
 	}
 	reason := "there is no nix-store in " + strings.Join(dirs, ", ")
 	for _, dir := range dirs {
-		n := &nix{b: b, dir: dir}
+		// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
+		n := &nix{b: b, dir: dir, remote: "daemon"}
 		if _, err := b.Stat(ctx, dir+"/nix-store"); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				reason = err.Error()
 			}
 			continue
 		}
-		out, err := n.run(ctx, toolTime, "nix-store", nil, "--version")
+		out, err := n.run(ctx, toolTime, "nix", nil, "--version")
 		if err != nil {
 			reason = err.Error()
 			continue
@@ -72,7 +73,7 @@ func find(ctx context.Context, b platform.Builder) (*nix, string) {
 				// It is there; what is wrong with it comes out when it is to build.
 				return n, ""
 			} else if why != "" {
-				reason = dir + "/nix-store --version: " + why
+				reason = dir + "/nix --version: " + why
 			}
 			continue
 		}
@@ -134,7 +135,7 @@ func (n *nix) choose(ctx context.Context, store string) {
 		return
 	case "":
 	default:
-		n.store = store
+		n.remote, n.store = "", store
 		return
 	}
 	n.remote = "daemon"

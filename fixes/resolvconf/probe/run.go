@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -226,7 +227,9 @@ func (p *prober) realise(ctx context.Context) {
 	<-watched
 
 	p.result.Exit = built.Exit
-	p.result.Stderr = lines(built.Stderr, stderrLines)
+	p.result.Stderr = lines(built.Stderr, stderrLines+1)
+	// The report is told otherwise, and better.
+	p.result.Stderr = slices.DeleteFunc(p.result.Stderr, func(l string) bool { return strings.Contains(l, Prefix) })
 	p.result.PastaDead = dead
 	if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
 		p.out = out

@@ -332,6 +332,16 @@ func (h *Host) WriteFile(t testing.TB, name, data string, mode fs.FileMode) {
 	}
 }
 
+// Copy puts a copy of a file of this side into the host, where every user of it can reach it.
+func (h *Host) Copy(t testing.TB, from, to string, mode fs.FileMode) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, to, string(data), mode)
+}
+
 // Symlink puts a link in the place of a file of the host.
 func (h *Host) Symlink(t testing.TB, target, name string) {
 	t.Helper()

@@ -22,7 +22,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func lixfix(t *testing.T) string { return linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix") }
+// program is where lixfix is on every host.
+const program = "/usr/local/bin/lixfix"
+
+// host stages a host with lixfix.
+func host(t *testing.T, o linuxnet.Options) *linuxnet.Host {
+	t.Helper()
+	h := linuxnet.New(t, o)
+	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
+	return h
+}
+
+// good is a resolv.conf as it should be.
+const good = "nameserver " + linuxnet.Addr4 + "\n"
 
 // document is what lixfix probe --format json prints.
 type document struct {
@@ -85,7 +97,6 @@ func answers(r *probe.Report) map[string]string {
 
 func TestShapes(t *testing.T) {
 	t.Parallel()
-	good := "nameserver " + linuxnet.Addr4 + "\n"
 	tests := []struct {
 		name    string
 		conf    func(t *testing.T, h *linuxnet.Host)
@@ -135,11 +146,10 @@ func TestShapes(t *testing.T) {
 			}
 		}, outcome: probe.Ran, exit: 1, file: probe.File{Error: "directory"}, answers: map[string]string{"127.0.0.1": "refused"}},
 	}
-	program := lixfix(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := linuxnet.New(t, linuxnet.Options{Nix: true})
+			h := host(t, linuxnet.Options{Nix: true})
 			tt.conf(t, h)
 			h.Resolver(t, linuxnet.Addr4)
 			d := run(t, h.Command(program, "probe", "--format", "json", "--name", linuxnet.Name))
@@ -178,4 +188,125 @@ func TestShapes(t *testing.T) {
 
 func file(data string, mode os.FileMode) func(*testing.T, *linuxnet.Host) {
 	return func(t *testing.T, h *linuxnet.Host) { h.WriteFile(t, "/etc/resolv.conf", data, mode) }
+}
+
+// asked is lixfix probe on a host.
+var asked = []string{"probe", "--format", "json", "--name", linuxnet.Name}
+
+func TestDaemon(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+
+	d := run(t, h.UserCommand(program, asked...))
+	if d.Probe.Outcome != probe.NoDaemon || d.Exit != 3 || !strings.Contains(d.Probe.Reason, probe.Socket) {
+		t.Errorf("before there was a daemon: %+v", d)
+	}
+	stop := h.Daemon(t)
+	for _, who := range []struct {
+		name string
+		cmd  *exec.Cmd
+		root bool
+	}{{"root", h.Command(program, asked...), true}, {"a user who is not trusted", h.UserCommand(program, asked...), false}} {
+		d := run(t, who.cmd)
+		p := d.Probe
+		if p.Outcome != probe.Ran || d.Exit != 0 || !p.Daemon || !p.Sandbox || p.Network != probe.HostNetwork {
+			t.Errorf("%s: %+v", who.name, d)
+			continue
+		}
+		// Only root sees what the daemon is; Nix 2.8 tells nobody else.
+		if who.root && (p.Implementation != "Nix" || p.Version == "") {
+			t.Errorf("%s: built by %q %q", who.name, p.Implementation, p.Version)
+		}
+		if p.Report.UID != 1000 || answers(p.Report)[linuxnet.Addr4] != "127.0.0.1" {
+			t.Errorf("%s: %+v", who.name, p.Report)
+		}
+		if len(p.Left) > 0 || len(leftovers(t, h)) > 0 {
+			t.Errorf("%s: left %v, %v", who.name, p.Left, leftovers(t, h))
+		}
+	}
+	stop()
+	for name, cmd := range map[string]*exec.Cmd{"root": h.Command(program, asked...), "user": h.UserCommand(program, asked...)} {
+		if d := run(t, cmd); d.Probe.Outcome != probe.NoDaemon || d.Exit != 3 {
+			t.Errorf("%s, after the daemon was killed: %+v", name, d)
+		}
+	}
+	// Root can go around it.
+	if d := run(t, h.Command(program, append(asked, "--store", "local")...)); d.Probe.Outcome != probe.Ran || d.Probe.Daemon {
+		t.Errorf("local: %+v", d)
+	}
+}
+
+func TestOtherStores(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	for name, cmd := range map[string]*exec.Cmd{
+		"root": h.Command(program, append(asked, "--store", "/var/store")...),
+		"user": h.UserCommand(program, append(asked, "--store", "/home/"+linuxnet.User+"/store")...),
+	} {
+		if d := run(t, cmd); d.Probe.Outcome != probe.Ran || d.Exit != 0 || !d.Probe.Sandbox || d.Probe.Daemon || len(d.Probe.Left) > 0 {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+func TestNoSandbox(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = false\n", 0o644)
+	d := run(t, h.Command(program, asked...))
+	if p := d.Probe; p.Outcome != probe.Ran || p.Sandbox || p.Network != probe.HostNetwork || p.Report.UID < linuxnet.BuildUID || p.Report.Cwd == "/build" {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestNothingToAsk(t *testing.T) {
+	t.Parallel()
+	t.Run("no store", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{})
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "/nix/var/nix/db") {
+			t.Errorf("%+v", d)
+		}
+		if _, err := os.Lstat(h.Path("/nix")); err == nil {
+			t.Error("the probe made a store where there was none")
+		}
+	})
+	t.Run("no Nix", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.Run(t, "rm", "/usr/bin/nix-store")
+		if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.NoNix || d.Exit != 3 {
+			t.Errorf("%+v", d)
+		}
+	})
+	t.Run("a Nix that is somebody else's", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.Run(t, "chown", linuxnet.User, "/usr/bin/nix")
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "another user") {
+			t.Errorf("%+v", d)
+		}
+	})
+	for name, conf := range map[string]string{
+		"line":    "build-users-group nixbld\n",
+		"include": "include /etc/nix/gone.conf\n",
+		"value":   "max-jobs = many\n",
+	} {
+		t.Run("bad "+name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t, linuxnet.Options{Nix: true})
+			h.WriteFile(t, "/etc/nix/nix.conf", conf, 0o644)
+			if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.BadConfig || d.Exit != 3 || d.Probe.Reason == "" {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
 }
