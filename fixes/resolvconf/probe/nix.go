@@ -249,7 +249,7 @@ func (n *nix) ping(ctx context.Context) (trusted *bool, version string) {
 
 // deadPasta reports whether a pasta that the build of a client started has ended and lies unreaped: the sign that Nix
 // waits for a network that nobody sets up. The parent is the client, or the daemon's process for it, which has the
-// number of the client as its argument.
+// number of the client as its argument. A pasta that could not be executed still has the name of its parent.
 func deadPasta(ctx context.Context, v platform.View, client int) bool {
 	dead := false
 	err := v.Burst(ctx, "processes", func(f platform.Files) error {
@@ -263,8 +263,7 @@ func deadPasta(ctx context.Context, v platform.View, client int) bool {
 				continue
 			}
 			s, err := procfs.ParseStat(data)
-			// Its program is called pasta or, where the processor has it, pasta.avx2.
-			if err != nil || s.State != 'Z' || !strings.HasPrefix(s.Name, "pasta") {
+			if err != nil || s.State != 'Z' || !diedFor(f, s) {
 				continue
 			}
 			if s.Parent == client {
@@ -284,4 +283,18 @@ func deadPasta(ctx context.Context, v platform.View, client int) bool {
 		return nil
 	})
 	return err == nil && dead
+}
+
+// diedFor reports whether a process that has ended was to be a pasta.
+func diedFor(f platform.Files, s procfs.Stat) bool {
+	// Where the processor has it, the program is called pasta.avx2.
+	if strings.HasPrefix(s.Name, "pasta") {
+		return true
+	}
+	data, err := f.Read(procfs.Dir(s.Parent) + "/stat")
+	if err != nil {
+		return false
+	}
+	parent, err := procfs.ParseStat(data)
+	return err == nil && parent.Name == s.Name && (strings.HasPrefix(s.Name, "nix") || strings.HasPrefix(s.Name, "lix"))
 }

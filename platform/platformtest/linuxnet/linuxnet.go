@@ -25,6 +25,7 @@ package linuxnet
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -433,6 +434,38 @@ func (h *Host) Daemon(t testing.TB) (stop func()) {
 	socket := h.Path("/nix/var/nix/daemon-socket/socket")
 	await(t, "nix-daemon listens", func() bool { _, err := os.Stat(socket); return err == nil })
 	return stop
+}
+
+// Lix is a Lix on a host.
+type Lix struct {
+	Version string // "2.95.3" unless given; "2.93.4" is the other one whose ways are known
+	Pasta   string // value of pasta-path; "/usr/bin/pasta" unless NoPasta
+	NoPasta bool
+	Hang    bool // builds never begin, and nothing tells why
+}
+
+// Lix puts a stand-in for Lix's tools where lixfix looks before it looks in /usr/bin. A host with Nix is wanted.
+func (h *Host) Lix(t testing.TB, l Lix) {
+	t.Helper()
+	const dir, tool = "/nix/var/nix/profiles/default/bin", "/nix/store/lixtool"
+	if l.Version == "" {
+		l.Version = "2.95.3"
+	}
+	if l.Pasta == "" && !l.NoPasta {
+		l.Pasta = "/usr/bin/pasta"
+	}
+	conf, err := json.Marshal(map[string]any{"version": l.Version, "pasta": l.Pasta, "hang": l.Hang})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/nix/lixtool.json", string(conf), 0o644)
+	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/lixtool"), tool, 0o755)
+	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store"} {
+		h.Symlink(t, tool, dir+"/"+name)
+	}
 }
 
 // await waits, for long: the machine may be busy.

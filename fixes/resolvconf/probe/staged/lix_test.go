@@ -1,0 +1,179 @@
+//go:build linux
+
+package staged
+
+import (
+	"bytes"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
+
+const (
+	pasta4 = "169.254.1.1"
+	pasta6 = "64:ff9b:1:4b8e:472e:a5c8:a9fe:0101"
+)
+
+// TestLix probes behind the machine's pasta. What the second address, of the family that the host has no server of,
+// answers depends on the version of pasta, and is left out.
+func TestLix(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		lix     linuxnet.Lix
+		options linuxnet.Options
+		conf    func(t *testing.T, h *linuxnet.Host)
+		outcome probe.Outcome
+		exit    int
+		network probe.Network
+		servers []string
+		answers map[string]string
+		error   string // of the sandbox's resolv.conf
+		reason  string
+		pasta   string // what it says
+		dead    bool
+	}{
+		{
+			name: "healthy", conf: file(good, 0o644), outcome: probe.Ran, network: probe.PastaNetwork,
+			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "127.0.0.1"},
+		},
+		{
+			name: "healthy, old Lix", lix: linuxnet.Lix{Version: "2.93.4"}, conf: file(good, 0o644), outcome: probe.Ran, network: probe.PastaNetwork,
+			servers: []string{pasta4}, answers: map[string]string{pasta4: "127.0.0.1"},
+		},
+		{
+			name: "first dead", conf: file("nameserver "+linuxnet.Silent4+"\n"+good, 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
+		},
+		{
+			name: "missing", conf: func(*testing.T, *linuxnet.Host) {}, outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			servers: []string{"127.0.0.1"}, error: "absent",
+		},
+		{
+			name: "dangling", conf: func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/run/gone", "/etc/resolv.conf") },
+			outcome: probe.Ran, exit: 1, network: probe.PastaNetwork, servers: []string{"127.0.0.1"}, error: "absent",
+		},
+		{
+			name: "dangling, old Lix", lix: linuxnet.Lix{Version: "2.93.4"},
+			conf:    func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/run/gone", "/etc/resolv.conf") },
+			outcome: probe.SetupFailed, exit: 1, reason: "/etc/resolv.conf",
+		},
+		{
+			name: "mode 0600", conf: file(good, 0o600), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
+		},
+		{
+			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			answers: map[string]string{pasta4: "timeout"},
+		},
+		{
+			name: "tab", conf: file("nameserver\t"+linuxnet.Addr4+"\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
+		},
+		{
+			name: "no nameserver", conf: file("search example.test\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"}, pasta: "Couldn't get any nameserver address",
+		},
+		{
+			name: "pasta off", lix: linuxnet.Lix{NoPasta: true}, conf: file(good, 0o644), outcome: probe.Ran, network: probe.HostNetwork,
+			servers: []string{linuxnet.Addr4}, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"},
+		},
+		{
+			name: "no tun", options: linuxnet.Options{NoTun: true}, conf: file(good, 0o644), outcome: probe.Ran, exit: 1, network: probe.NoTun,
+			servers: []string{linuxnet.Addr4}, answers: map[string]string{linuxnet.Addr4: "unreachable"},
+		},
+		{
+			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, conf: file(good, 0o644), outcome: probe.SetupTimeout, exit: 1,
+			reason: "pasta has ended", pasta: "Failed to open", dead: true,
+		},
+		{
+			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, conf: file(good, 0o644), outcome: probe.PastaNotRun, exit: 1,
+			reason: "could not exec pasta",
+		},
+		{
+			name: "no pasta, old Lix", lix: linuxnet.Lix{Version: "2.93.4", Pasta: "/nix/store/gone/bin/pasta"}, conf: file(good, 0o644),
+			outcome: probe.PastaNotRun, exit: 1, reason: "/nix/store/gone/bin/pasta", dead: true,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.options.Nix = true
+			h := host(t, tt.options)
+			h.Lix(t, tt.lix)
+			tt.conf(t, h)
+			h.Resolver(t, linuxnet.Addr4)
+			d := run(t, h.Command(program, asked...))
+			p := d.Probe
+			if p.Outcome != tt.outcome || d.Exit != tt.exit || !strings.Contains(p.Reason, tt.reason) || p.PastaDead != tt.dead {
+				t.Fatalf("%s, exit %d, pasta dead: %t: %s\n%q", p.Outcome, d.Exit, p.PastaDead, p.Reason, p.Stderr)
+			}
+			if p.Implementation != "Lix" || !strings.HasPrefix(p.Version, "2.9") || len(p.Left) > 0 || len(leftovers(t, h)) > 1 {
+				t.Errorf("%+v, left %v", p, leftovers(t, h))
+			}
+			if !strings.Contains(strings.Join(p.Pasta, "\n"), tt.pasta) {
+				t.Errorf("pasta said %q", p.Pasta)
+			}
+			if tt.outcome != probe.Ran {
+				return
+			}
+			if p.Network != tt.network || !p.Sandbox || p.Report.Files[probe.ResolvConf].Error != tt.error {
+				t.Errorf("network %s, sandbox %t, %+v", p.Network, p.Sandbox, p.Report)
+			}
+			has := answers(p.Report)
+			for _, s := range tt.servers {
+				if _, ok := has[s]; !ok {
+					t.Errorf("%s was not asked: %v", s, has)
+				}
+			}
+			for server, want := range tt.answers {
+				if has[server] != want {
+					t.Errorf("%s: %q, want %q", server, has[server], want)
+				}
+			}
+		})
+	}
+}
+
+// TestInterrupted ends a probe as Ctrl-C on the terminal does.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.Lix(t, linuxnet.Lix{Hang: true})
+	var stdout, stderr bytes.Buffer
+	cmd := h.Command(program, asked...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := ""
+	for deadline := time.Now().Add(time.Minute); pid == ""; time.Sleep(20 * time.Millisecond) {
+		out, _ := h.Command("pgrep", "-f", "nix-store --realise").Output()
+		pid = strings.TrimSpace(string(out))
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not build: %s", stderr.String())
+		}
+	}
+	// Late enough for it to say what it waits for.
+	time.Sleep(6 * time.Second)
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || stdout.Len() > 0 {
+		t.Errorf("exit %d: %s", code, stdout.String())
+	}
+	if s := stderr.String(); !strings.Contains(s, "SIGINT") {
+		t.Errorf("it says %q", s)
+	}
+	if out, err := h.Command("pgrep", "nix-store").Output(); err == nil {
+		t.Errorf("it goes on: %s", out)
+	}
+	if left := leftovers(t, h); len(left) > 1 {
+		t.Errorf("left: %v", left)
+	}
+}
