@@ -24,6 +24,7 @@ need ip iproute2
 need dnsmasq dnsmasq-base
 need nix-store nix-bin
 need pasta passt
+need pkill procps
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 

@@ -287,8 +287,8 @@ func deadPasta(ctx context.Context, v platform.View, client int) bool {
 
 // diedFor reports whether a process that has ended was to be a pasta.
 func diedFor(f platform.Files, s procfs.Stat) bool {
-	// Where the processor has it, the program is called pasta.avx2.
-	if strings.HasPrefix(s.Name, "pasta") {
+	// It is also called pasta.avx2, where the processor has that, and Debian's link makes it passt.avx2.
+	if strings.HasPrefix(s.Name, "pasta") || strings.HasPrefix(s.Name, "passt") {
 		return true
 	}
 	data, err := f.Read(procfs.Dir(s.Parent) + "/stat")

@@ -110,10 +110,16 @@ func New(t testing.TB, o Options) *Host {
 		Setpgid:    true,
 	}
 	cat.Dir = "/"
+	// Not t.TempDir: names of tests have commas, which end an option of mount.
+	base, err := os.MkdirTemp("", "linuxnet-host-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
 	if err := cat.Start(); err != nil {
 		t.Fatalf("stage a host, which needs root and namespaces: %v", err)
 	}
-	h := &Host{pid: cat.Process.Pid, stdin: stdin, base: t.TempDir()}
+	h := &Host{pid: cat.Process.Pid, stdin: stdin, base: base}
 	t.Cleanup(func() {
 		stdin.Close()
 		_ = cat.Process.Kill()

@@ -5,7 +5,6 @@ package staged
 import (
 	"bytes"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -160,9 +159,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	// Late enough for it to say what it waits for.
 	time.Sleep(6 * time.Second)
-	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	h.Run(t, "pkill", "-INT", "-x", "lixfix")
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 || stdout.Len() > 0 {
 		t.Errorf("exit %d: %s", code, stdout.String())
