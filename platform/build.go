@@ -118,20 +118,20 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 
 // trusted refuses a program that is another user's: root would do for that user whatever is in it.
 func (m *Machine) trusted(file string) error {
-	real, err := filepath.EvalSymlinks(file)
+	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return renamed(err, file)
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(target)
 	if err != nil {
 		return err
 	}
 	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || strings.HasPrefix(real, "/proc/") {
+	if !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || strings.HasPrefix(target, "/proc/") {
 		return ErrUntrusted
 	}
 	if info.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("%s can be written to by everybody: %w", real, ErrUntrusted)
+		return fmt.Errorf("%s can be written to by everybody: %w", target, ErrUntrusted)
 	}
 	return nil
 }

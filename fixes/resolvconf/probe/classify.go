@@ -26,10 +26,12 @@ var (
 		`configuration setting '[^']*' should (?:have|be)|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|opening file '[^']*nix\.conf'`)
 	noPasta = regexp.MustCompile(`could not exec pasta: .*`)
 	// notExecuted: Lix 2.93 says this of pasta, and Nix of a builder.
-	notExecuted  = regexp.MustCompile(`(?:executing|running) '?(/[^':]*|[^':]*)'?: .*`)
+	// The name may itself be quotes, as people write them into nix.conf.
+	notExecuted  = regexp.MustCompile(`(?:executing '(.*)'|running (/\S+)): .*`)
 	timedOut     = regexp.MustCompile(`sandbox network setup timed out`)
-	setUp        = regexp.MustCompile(`while setting up the build environment|getting attributes of path '|opening file '|reading from file`)
+	setUp        = regexp.MustCompile(`while (?:setting up|waiting for) the build environment|getting attributes of path '|opening file '|reading from file`)
 	ourBuilder   = regexp.MustCompile(`/[a-z0-9]{32}-` + BuilderName + `$`)
+	firstError   = regexp.MustCompile(`error: *(\S.*)`)
 	interruption = regexp.MustCompile(`interrupted by the user`)
 )
 
@@ -48,7 +50,7 @@ func classify(e ended) (Outcome, string) {
 	switch m := notExecuted.FindStringSubmatch(text); {
 	case noPasta.MatchString(text):
 		return PastaNotRun, noPasta.FindString(text)
-	case m != nil && ourBuilder.MatchString(m[1]):
+	case m != nil && ourBuilder.MatchString(m[1]+m[2]):
 		return DynamicBinary, "the builder could not be executed in the sandbox: " + m[0]
 	case m != nil && waited:
 		return PastaNotRun, m[0]
@@ -65,6 +67,11 @@ func classify(e ended) (Outcome, string) {
 	case interruption.MatchString(text):
 		return Interrupted, ""
 	case setUp.MatchString(text):
+		// What comes later is what came of it.
+		_, after, _ := strings.Cut(text, "the build environment")
+		if m := firstError.FindStringSubmatch(after); m != nil {
+			return SetupFailed, m[1]
+		}
 		return SetupFailed, complaint(text)
 	}
 	return Other, complaint(text)

@@ -110,8 +110,7 @@ func New(t testing.TB, o Options) *Host {
 		Setpgid:    true,
 	}
 	cat.Dir = "/"
-	// Not t.TempDir: names of tests have commas, which end an option of mount.
-	base, err := os.MkdirTemp("", "linuxnet-host-")
+	base, err := os.MkdirTemp("", "linuxnet-host-") //nolint:usetesting // names of tests have commas, which end an option of mount
 	if err != nil {
 		t.Fatal(err)
 	}
