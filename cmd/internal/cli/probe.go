@@ -19,22 +19,25 @@ func (a *app) probeCommand() *cobra.Command {
 		Use:   "probe",
 		Short: "Look at the network of the build sandbox from inside",
 		Long: "Build a small derivation with lixfix itself as the builder, which tells what it\n" +
-			"sees in the build sandbox of Linux: resolv.conf, interfaces, routes, and what each\n" +
-			"name server answers. It needs no network to build, and no root where a daemon\n" +
-			"builds. Its output and derivation are removed again; a copy of lixfix stays in the\n" +
-			"store until the next garbage collection, and a log of some kilobytes.\n\n" +
-			"With --text it prints what to paste into a bug report to the Lix developers: the\n" +
-			"file of the host, the file of the sandbox, versions and settings. Names of users,\n" +
-			"of the host and of search domains are replaced. Read it before you send it.\n\n" +
+			"sees in the build sandbox of Linux: resolv.conf, interfaces, routes, and what\n" +
+			"each name server answers. It needs no network to build, and no root where a\n" +
+			"daemon builds. Its output and derivation are removed again; a copy of lixfix\n" +
+			"stays in the store until the next garbage collection, and a log of some\n" +
+			"kilobytes.\n\n" +
+			"With --text it prints what to paste into a bug report to the Lix developers:\n" +
+			"the file of the host, the file of the sandbox, versions and settings. Names of\n" +
+			"users, of the host and of search domains are replaced. Read it before you send\n" +
+			"it.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
-			"1 says that no name can be looked up in the sandbox, or that no build gets there;\n" +
-			"3 that nothing could be built here, for example because there is no Nix.",
+			"1 says that no name can be looked up in the sandbox, or that no build gets\n" +
+			"there; 3 that nothing could be built, for example because there is no Nix.",
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&o.Name, "name", probe.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "", "build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
+	a.verbosely(cmd)
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		switch {
@@ -70,7 +73,7 @@ func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, err
 		if len(res.Left) > 0 {
 			next = "Left in the store: " + strings.Join(res.Left, " ")
 		}
-		return Failed, &failure{code: codeOf(cause), err: fmt.Errorf("probe: %w", cause), next: next}
+		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("probe: %w", cause), next: next}
 	}
 	r := a.hosted("probe")
 	r.Probe, r.Summary = &res, res.Verdict()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -466,6 +467,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
 		"graph":      stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
+		"probe": probe.Result{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
+		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
 	}
 	steps := []plan.Step{
