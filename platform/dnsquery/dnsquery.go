@@ -253,8 +253,7 @@ func class(ctx context.Context, err error) string {
 	case errors.Is(err, errMalformed):
 		return Malformed
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err.Error()
 	}
 	return err.Error()

@@ -170,7 +170,7 @@ func TestReplay(t *testing.T) {
 			got := network(report, "net:[1]")
 			networks[got]++
 			has := func(part string) bool { return strings.Contains(r.name, part) }
-			behind := Network(OtherNetwork) // the host's, seen from elsewhere
+			behind := OtherNetwork // the host's, seen from elsewhere
 			switch {
 			case has("notun") && !has("nopasta"):
 				behind = NoTun

@@ -266,7 +266,7 @@ func (h *Host) nix() error {
 		}
 	}
 	return os.WriteFile(h.Path("/etc/nix/nix.conf"),
-		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstituters =\n"), 0o644)
+		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"), 0o644)
 }
 
 // all runs commands in the host, one after the other.
