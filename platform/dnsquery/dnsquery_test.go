@@ -35,7 +35,7 @@ func serve(t *testing.T, reply func(q dnsmessage.Message) [][]byte) netip.AddrPo
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { tcp.Close(); udp.Close() })
+	t.Cleanup(func() { _, _ = tcp.Close(), udp.Close() })
 	go func() {
 		buf := make([]byte, 1024)
 		for {
