@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -226,6 +227,21 @@ func TestDaemon(t *testing.T) {
 			t.Errorf("%s: left %v, %v", who.name, p.Left, leftovers(t, h))
 		}
 	}
+	// At once: each has a derivation of its own.
+	both := [2]document{}
+	var wait sync.WaitGroup
+	for i := range both {
+		wait.Go(func() {
+			// Not run, which may end the test, and only this goroutine would notice.
+			if out, err := h.UserCommand(program, asked...).Output(); err == nil {
+				_ = json.Unmarshal(out, &both[i])
+			}
+		})
+	}
+	wait.Wait()
+	if a, b := both[0].Probe, both[1].Probe; a == nil || b == nil || a.Report == nil || b.Report == nil || a.Report.Nonce == b.Report.Nonce {
+		t.Errorf("two at once: %+v %+v", a, b)
+	}
 	stop()
 	for name, cmd := range map[string]*exec.Cmd{"root": h.Command(program, asked...), "user": h.UserCommand(program, asked...)} {
 		if d := run(t, cmd); d.Probe.Outcome != probe.NoDaemon || d.Exit != 3 {
@@ -261,6 +277,18 @@ func TestNoSandbox(t *testing.T) {
 	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = false\n", 0o644)
 	d := run(t, h.Command(program, asked...))
 	if p := d.Probe; p.Outcome != probe.Ran || p.Sandbox || p.Network != probe.HostNetwork || p.Report.UID < linuxnet.BuildUID || p.Report.Cwd == "/build" {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Without a stored log, the report is taken from what the tool prints.
+func TestNoStoredLog(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = true\nkeep-build-log = false\nmax-jobs = 0\n", 0o644)
+	if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.Ran || d.Exit != 0 || d.Probe.Report.Nonce == "" {
 		t.Errorf("%+v", d)
 	}
 }
