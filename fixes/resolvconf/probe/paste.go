@@ -41,7 +41,11 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 		item("trusted by the daemon: %t", *r.Trusted)
 	}
 	item("outcome: %s, after %.1f s, exit status %d", r.Outcome, r.Millis/1000, r.Exit)
-	item("host: %s %s, %s, kernel %s", facts.Product, facts.Version, facts.Arch, kernel(ctx, v))
+	system := facts.Product
+	if !strings.Contains(system, facts.Version) {
+		system += " " + facts.Version
+	}
+	item("host: %s, %s, kernel %s", system, facts.Arch, kernel(ctx, v))
 	if r.Report != nil {
 		item("sandbox: %t; network: %s; user %d, group %d, in %s; /dev/net/tun in it: %s", r.Sandbox, r.Network, r.Report.UID,
 			r.Report.GID, r.Report.Cwd, r.Report.Tun)
