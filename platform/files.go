@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
 const smallLimit = 4 << 20 // bytes of one file in a burst; 6,539 lines of /proc/locks were 500 KiB
@@ -162,6 +165,18 @@ func (m *Machine) Sockets(ctx context.Context) ([]Socket, error) {
 		return nil, fmt.Errorf("list the sockets: %w", errors.ErrUnsupported)
 	}
 	return bound(ctx, "list", "the sockets", func() ([]Socket, error) { return m.sockets(ctx) })
+}
+
+// Ask implements View.
+func (m *Machine) Ask(
+	ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type,
+) (dnsquery.Answer, error) {
+	if m.ask == nil {
+		return dnsquery.Answer{RCode: -1}, fmt.Errorf("ask the name server %s: %w", server.Addr(), errors.ErrUnsupported)
+	}
+	a := m.ask(ctx, server, p, name, t)
+	m.log.Debug("query", "server", server.String(), "protocol", p, "type", t, "error", a.Error, "rcode", a.RCode, "ms", a.Took.Milliseconds())
+	return a, nil
 }
 
 // Signal implements Host.

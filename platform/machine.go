@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
 const (
@@ -35,6 +38,7 @@ type Machine struct {
 	log     *slog.Logger
 	sockets func(context.Context) ([]Socket, error)
 	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
+	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
 }
 
 var _ Host = (*Machine)(nil)
@@ -49,6 +53,11 @@ func At(resolve func(name string) (string, error), facts func() Facts) *Machine 
 // and no processes that could be sent a signal.
 func (m *Machine) SetSockets(f func(context.Context) ([]Socket, error)) { m.sockets = f }
 
+// SetAsk makes the machine answer Ask with f. It exists for tests: a machine of At has no network of its own.
+func (m *Machine) SetAsk(f func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer) {
+	m.ask = f
+}
+
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
 	m := &Machine{
@@ -56,6 +65,7 @@ func Local() *Machine {
 		log:     slog.New(slog.DiscardHandler),
 		sockets: kernelSockets,
 		signal:  signalProcess,
+		ask:     dnsquery.Ask,
 	}
 	m.facts = sync.OnceValue(func() Facts {
 		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}

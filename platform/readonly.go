@@ -1,6 +1,45 @@
 package platform
 
-import "slices"
+import (
+	"path"
+	"slices"
+)
+
+// systemBins are where systems keep the tools that root trusts; NixOS has the first alone.
+var systemBins = []string{"/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// NixPrograms is where nix is looked for, in this order: the profile of NixOS, that of the multi-user installers, that
+// of a distribution, that of root in a single-user installation.
+func NixPrograms() []string {
+	return []string{
+		"/run/current-system/sw/bin/nix", "/nix/var/nix/profiles/default/bin/nix", "/usr/bin/nix", "/usr/local/bin/nix",
+		"/root/.nix-profile/bin/nix",
+	}
+}
+
+// SystemTool returns the names under which a tool of the system may be found, the likeliest first.
+func SystemTool(name string) []string {
+	var all []string
+	for _, dir := range systemBins {
+		all = append(all, path.Join(dir, name))
+	}
+	return all
+}
+
+// forms are the arguments with which tools of the system change nothing, by the name of the tool.
+var forms = map[string][][]string{
+	"nft":            {{"list", "ruleset"}},
+	"iptables-save":  {{}},
+	"ip6tables-save": {{}},
+	"ip":             {{"rule", "show"}, {"-6", "rule", "show"}},
+	"resolvectl":     {{"domain"}},
+	"dmesg":          {{}},
+	"nix": {
+		{"--version"},
+		{"--extra-experimental-features", "nix-command", "config", "show", "--json"},
+		{"--extra-experimental-features", "nix-command", "show-config", "--json"},
+	},
+}
 
 // readOnly lists the tool calls that leave the machine as it is. Query runs nothing else, so that a detector cannot
 // change anything even by mistake.
@@ -21,5 +60,15 @@ func readOnly(tool string, args []string) bool {
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}
-	return false
+	name := path.Base(tool)
+	if !slices.Contains(systemBins, path.Dir(tool)) && !slices.Contains(NixPrograms(), tool) {
+		return false
+	}
+	switch name {
+	case "lsattr": // of one file, itself
+		return len(args) == 3 && args[0] == "-d" && args[1] == "--" && path.IsAbs(args[2])
+	case "systemctl": // the state of one unit
+		return len(args) == 3 && args[0] == "is-active" && args[1] == "--"
+	}
+	return slices.ContainsFunc(forms[name], func(form []string) bool { return slices.Equal(form, args) })
 }
