@@ -17,7 +17,8 @@ func beside(file string) string {
 	return filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".lixfix-new")
 }
 
-// WriteFile implements Host. Extended attributes and ACLs of a file that it replaces are not carried over.
+// WriteFile implements Host. On Linux the extended attributes of a file that it replaces are carried over, among them
+// its ACL and its SELinux label; on macOS they are not.
 func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 	file, err := m.parent(name)
 	if err != nil {
@@ -30,7 +31,7 @@ func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return renamed(err, name)
 	}
-	if err := fill(next, c); err != nil {
+	if err := fill(next, c, file); err != nil {
 		os.Remove(next)
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -41,8 +42,9 @@ func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 	return SyncDir(filepath.Dir(file))
 }
 
-// fill creates file with its content, owner and mode, and makes all three durable.
-func fill(file string, c Content) error {
+// fill creates file with its content, owner and mode, and with the attributes of the file that it is to replace, and
+// makes all of it durable.
+func fill(file string, c Content, old string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
@@ -61,6 +63,9 @@ func fill(file string, c Content) error {
 			return err
 		}
 	}
+	if err := copyAttributes(old, f); err != nil {
+		return err
+	}
 	// After chown, which clears the set-user-ID bits; and explicit, because the umask has had its say at creation.
 	if err := f.Chmod(c.Mode.Perm()); err != nil {
 		return err
@@ -69,6 +74,52 @@ func fill(file string, c Content) error {
 		return err
 	}
 	return f.Close()
+}
+
+// SetMode implements Host.
+func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) error {
+	file, err := m.parent(name)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(file)
+	if err != nil {
+		return renamed(err, name)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return &fs.PathError{Op: "chmod", Path: name, Err: ErrNotRegular}
+	}
+	if err := os.Chmod(file, mode.Perm()); err != nil {
+		return renamed(err, name)
+	}
+	return SyncDir(filepath.Dir(file))
+}
+
+// SetLink implements Host.
+func (m *Machine) SetLink(_ context.Context, name, target string) error {
+	file, err := m.parent(name)
+	if err != nil {
+		return err
+	}
+	switch info, err := os.Lstat(file); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return renamed(err, name)
+	case info.Mode()&fs.ModeSymlink == 0:
+		return &fs.PathError{Op: "link", Path: name, Err: ErrNotLink}
+	}
+	next := beside(file)
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return renamed(err, name)
+	}
+	if err := os.Symlink(target, next); err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	if err := os.Rename(next, file); err != nil {
+		os.Remove(next)
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	return SyncDir(filepath.Dir(file))
 }
 
 // Tidy implements Host.

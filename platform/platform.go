@@ -8,7 +8,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"syscall"
+
+	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
 // Operating systems, as Facts.OS names them.
@@ -26,6 +29,8 @@ var (
 	ErrTooLarge = errors.New("larger than lixfix reads")
 	// ErrNotRegular is returned by ReadFile for anything that is not a regular file, so that a FIFO cannot hang it.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrNotLink is returned by SetLink for anything that is neither a symbolic link nor nothing.
+	ErrNotLink = errors.New("not a symbolic link")
 	// ErrGone is returned by Signal for a process that has ended.
 	ErrGone = errors.New("the process has ended")
 )
@@ -83,6 +88,9 @@ type View interface {
 	// Sockets lists the Unix and TCP sockets of lixfix's network namespace. The error wraps errors.ErrUnsupported
 	// where the system has no way to ask.
 	Sockets(ctx context.Context) ([]Socket, error)
+	// Ask puts one question to one name server, from lixfix's network namespace. What came of it is in the answer; the
+	// error wraps errors.ErrUnsupported where the machine has no network.
+	Ask(ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type) (dnsquery.Answer, error)
 	// Free returns how many bytes ordinary users can still write to the file system that holds name.
 	Free(ctx context.Context, name string) (uint64, error)
 	// Query runs a tool, named by its absolute path, in a form that is known to change nothing, and returns its
@@ -100,6 +108,11 @@ type Host interface {
 	Tidy(ctx context.Context, name string) error
 	// Remove removes a file, and makes that durable. A file that is not there is no error.
 	Remove(ctx context.Context, name string) error
+	// SetMode sets the permission bits of name, which is no symbolic link, and makes that durable.
+	SetMode(ctx context.Context, name string, mode fs.FileMode) error
+	// SetLink makes name a symbolic link to target. It takes the place of a link or of nothing, at once; the error
+	// wraps ErrNotLink where something else is there. Tidy removes what a kill leaves beside it.
+	SetLink(ctx context.Context, name, target string) error
 	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
 	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
 	Run(ctx context.Context, tool string, args ...string) error
