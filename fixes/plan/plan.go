@@ -134,6 +134,11 @@ var kinds = map[string]func([]byte) (Step, error){
 	EndProcess{}.Kind():      decode[EndProcess],
 	ContinueProcess{}.Kind(): decode[ContinueProcess],
 	EnableUnit{}.Kind():      decode[EnableUnit],
+	SetMode{}.Kind():         decode[SetMode],
+	SetLink{}.Kind():         decode[SetLink],
+	StartUnit{}.Kind():       decode[StartUnit],
+	RestartUnit{}.Kind():     decode[RestartUnit],
+	LoadModule{}.Kind():      decode[LoadModule],
 }
 
 func decode[S Step](data []byte) (Step, error) {

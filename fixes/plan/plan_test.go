@@ -48,6 +48,11 @@ var steps = []plan.Step{
 	},
 	plan.FlushAccounts{},
 	plan.StartService{Label: daemon, Plist: daemonPlist},
+	plan.SetMode{Name: "/dev/net/tun", From: 0o600, To: 0o666, Why: "let pasta open it"},
+	plan.SetLink{Name: "/etc/resolv.conf", From: "/run/gone", To: "/run/systemd/resolve/stub-resolv.conf", Why: "lead to a file that is there"},
+	plan.StartUnit{Unit: "systemd-resolved.service", On: true, Why: "answer on 127.0.0.53"},
+	plan.RestartUnit{Unit: "nix-daemon.service", Why: "read nix.conf again"},
+	plan.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
 }
 
 // TestJSONOfEachKind: a journal of yesterday has to be read by the lixfix of tomorrow.

@@ -64,3 +64,70 @@ func (s EnableUnit) Inverse() Write { return EnableUnit{Unit: s.Unit, Target: s.
 func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
 	return systemd.Enable(ctx, h, s.Unit, s.On)
 }
+
+// StartUnit makes a unit of systemd run, or, with On false, stop.
+type StartUnit struct {
+	Unit string `json:"unit"`
+	On   bool   `json:"on"`
+	Why  string `json:"why"`
+}
+
+var _ Write = StartUnit{}
+
+// Kind implements Step.
+func (StartUnit) Kind() string { return "start-unit" }
+
+func (s StartUnit) String() string {
+	verb := "start"
+	if !s.On {
+		verb = "stop"
+	}
+	return fmt.Sprintf("%s %s: %s", verb, s.Unit, s.Why)
+}
+
+// State implements Write.
+func (s StartUnit) State(ctx context.Context, r *Reading) (State, string, error) {
+	active, err := systemd.Active(ctx, r.view, s.Unit)
+	switch {
+	case err != nil:
+		return Foreign, "", err
+	case active == s.On:
+		return Applied, "", nil
+	}
+	return Pending, "", nil
+}
+
+// Settle implements Write. systemd is asked each time.
+func (StartUnit) Settle(*Reading) {}
+
+// Expect implements Write.
+func (StartUnit) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s StartUnit) Inverse() Write {
+	return StartUnit{Unit: s.Unit, On: !s.On, Why: "take back: " + s.Why}
+}
+
+// Apply implements Step.
+func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	return systemd.Start(ctx, h, s.Unit, s.On)
+}
+
+// RestartUnit starts a unit anew, if it runs, so that it reads its configuration. It is harmless when repeated, and is
+// repeated when the plan is taken back.
+type RestartUnit struct {
+	Unit string `json:"unit"`
+	Why  string `json:"why"`
+}
+
+var _ Step = RestartUnit{}
+
+// Kind implements Step.
+func (RestartUnit) Kind() string { return "restart-unit" }
+
+func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Unit, s.Why) }
+
+// Apply implements Step.
+func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	return systemd.Restart(ctx, h, s.Unit)
+}

@@ -485,6 +485,11 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.EndProcess{},
 		plan.ContinueProcess{},
 		plan.EnableUnit{},
+		plan.SetMode{},
+		plan.SetLink{},
+		plan.StartUnit{},
+		plan.RestartUnit{},
+		plan.LoadModule{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

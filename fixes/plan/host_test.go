@@ -1,0 +1,175 @@
+package plan_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Tools that keep what they know in files of the host.
+const (
+	fakeSystemctl = `#!/bin/sh
+state='%s/run/active'
+case $1 in
+is-active) if [ -e "$state" ]; then echo active; else echo inactive; exit 3; fi ;;
+start) : >"$state" ;;
+stop) rm "$state" ;;
+try-restart) echo x >>'%[1]s/run/restarts' ;;
+*) exit 1 ;;
+esac
+`
+	fakeModprobe = `#!/bin/sh
+case $1 in
+-r) rmdir '%s/sys/module/tun' ;;
+*) mkdir '%[1]s/sys/module/tun' ;;
+esac
+`
+)
+
+// linux makes a Linux host below a directory.
+func linux(t *testing.T) (*platform.Machine, string) {
+	t.Helper()
+	root := t.TempDir()
+	for _, dir := range []string{"etc", "usr/bin", "usr/sbin", "run", "sys/module", "dev/net"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{
+		"usr/bin/systemctl": fmt.Sprintf(fakeSystemctl, root), "usr/sbin/modprobe": fmt.Sprintf(fakeModprobe, root),
+	} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return platform.At(
+		func(name string) (string, error) { return securejoin.SecureJoin(root, name) },
+		func() platform.Facts { return platform.Facts{OS: platform.Linux, Arch: "amd64"} },
+	), root
+}
+
+// TestHostSteps applies each step, and takes it back. In between, what somebody else makes of the host is Foreign.
+func TestHostSteps(t *testing.T) {
+	for _, c := range []struct {
+		step    plan.Write
+		prepare func(root string) error
+		meddle  func(root string) error // nil where there is no third state
+	}{
+		{
+			step:    plan.SetMode{Name: "/etc/f", From: 0o600, To: 0o644},
+			prepare: func(root string) error { return os.WriteFile(root+"/etc/f", nil, 0o600) },
+			meddle:  func(root string) error { return os.Chmod(root+"/etc/f", 0o640) },
+		},
+		{
+			step:    plan.SetMode{Name: "/etc/d", From: 0o700, To: 0o711},
+			prepare: func(root string) error { return os.Mkdir(root+"/etc/d", 0o700) },
+			meddle: func(root string) error {
+				return errors.Join(os.Remove(root+"/etc/d"), os.Symlink("/run", root+"/etc/d"))
+			},
+		},
+		{
+			step:    plan.SetLink{Name: "/etc/l", From: "/gone", To: "../run/x"},
+			prepare: func(root string) error { return os.Symlink("/gone", root+"/etc/l") },
+			meddle: func(root string) error {
+				return errors.Join(os.Remove(root+"/etc/l"), os.WriteFile(root+"/etc/l", []byte("x"), 0o644))
+			},
+		},
+		{
+			step:   plan.SetLink{Name: "/etc/l", To: "/run/x"},
+			meddle: func(root string) error { return errors.Join(os.Remove(root+"/etc/l"), os.Symlink("/y", root+"/etc/l")) },
+		},
+		{step: plan.StartUnit{Unit: "x.service", On: true}},
+		{step: plan.LoadModule{Module: "tun", On: true}},
+	} {
+		t.Run(c.step.Kind()+" "+c.step.String(), func(t *testing.T) {
+			m, root := linux(t)
+			if c.prepare != nil {
+				if err := c.prepare(root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			back := c.step.Inverse()
+			is := func(s plan.Write, want plan.State) {
+				t.Helper()
+				got, reason, err := s.State(t.Context(), plan.NewReading(m))
+				if err != nil || got != want || want == plan.Foreign && reason == "" {
+					t.Fatalf("%s: state %v (%s), %v, want %v", s, got, reason, err, want)
+				}
+			}
+			for range 2 {
+				is(c.step, plan.Pending)
+				is(back, plan.Applied)
+				if err := c.step.Apply(t.Context(), m, nil); err != nil {
+					t.Fatal(err)
+				}
+				is(c.step, plan.Applied)
+				is(back, plan.Pending)
+				if err := back.Apply(t.Context(), m, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.meddle == nil {
+				return
+			}
+			if err := c.step.Apply(t.Context(), m, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.meddle(root); err != nil {
+				t.Fatal(err)
+			}
+			is(c.step, plan.Foreign)
+			is(back, plan.Foreign)
+		})
+	}
+}
+
+func TestSetLinkLeavesFilesAlone(t *testing.T) {
+	m, root := linux(t)
+	if err := os.WriteFile(root+"/etc/f", []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.SetLink(t.Context(), "/etc/f", "/run"); !errors.Is(err, platform.ErrNotLink) {
+		t.Errorf("a file was replaced: %v", err)
+	}
+	if err := os.Symlink("f", root+"/etc/l"); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.SetMode(t.Context(), "/etc/l", 0o600); !errors.Is(err, platform.ErrNotRegular) {
+		t.Errorf("the mode of what a link leads to was set: %v", err)
+	}
+}
+
+func TestUnitsThatCannotBeAsked(t *testing.T) {
+	m, root := linux(t)
+	if err := os.WriteFile(root+"/usr/bin/systemctl", []byte("#!/bin/sh\necho 'System has not been booted with systemd' >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err := (plan.StartUnit{Unit: "x.service", On: true}).State(t.Context(), plan.NewReading(m)); err == nil {
+		t.Errorf("without systemd the state of a unit is %v", s)
+	}
+	if err := (plan.LoadModule{Module: "-r tun", On: true}).Apply(t.Context(), m, nil); err == nil {
+		t.Error("an option was taken for a module")
+	}
+	if err := (plan.StartUnit{Unit: "--force.service"}).Apply(t.Context(), m, nil); err == nil {
+		t.Error("an option was taken for a unit")
+	}
+}
+
+func TestRestartUnit(t *testing.T) {
+	m, root := linux(t)
+	for range 2 {
+		if err := (plan.RestartUnit{Unit: "x.service"}).Apply(t.Context(), m, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err := os.ReadFile(root + "/run/restarts"); err != nil || string(data) != "x\nx\n" {
+		t.Errorf("%q, %v", data, err)
+	}
+}

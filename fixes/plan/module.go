@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// LoadModule loads a module into the kernel of Linux, or, with On false, removes it.
+type LoadModule struct {
+	Module string `json:"module"` // "tun"
+	On     bool   `json:"on"`
+	Why    string `json:"why"`
+}
+
+var _ Write = LoadModule{}
+
+var moduleForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,50}$`)
+
+// modprobe is where every distribution but NixOS has it, where modules are configured and not loaded by hand.
+const modprobe = "/usr/sbin/modprobe"
+
+// Kind implements Step.
+func (LoadModule) Kind() string { return "load-module" }
+
+func (s LoadModule) String() string {
+	if s.On {
+		return fmt.Sprintf("load the module %s into the kernel: %s", s.Module, s.Why)
+	}
+	return fmt.Sprintf("remove the module %s from the kernel: %s", s.Module, s.Why)
+}
+
+// State implements Write. /sys/module has what is loaded and what is built in.
+func (s LoadModule) State(ctx context.Context, r *Reading) (State, string, error) {
+	_, err := r.view.Stat(ctx, "/sys/module/"+s.Module)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Foreign, "", err
+	}
+	if (err == nil) == s.On {
+		return Applied, "", nil
+	}
+	return Pending, "", nil
+}
+
+// Settle implements Write. The kernel is asked each time.
+func (LoadModule) Settle(*Reading) {}
+
+// Expect implements Write.
+func (LoadModule) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s LoadModule) Inverse() Write {
+	return LoadModule{Module: s.Module, On: !s.On, Why: "take back: " + s.Why}
+}
+
+// Apply implements Step.
+func (s LoadModule) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+	if !moduleForm.MatchString(s.Module) {
+		return fmt.Errorf("%q is not the name of a module", s.Module)
+	}
+	args := []string{"--", s.Module}
+	if !s.On {
+		args = []string{"-r", "--", s.Module}
+	}
+	return h.Run(ctx, modprobe, args...)
+}
