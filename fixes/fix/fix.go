@@ -108,6 +108,9 @@ type Request struct {
 	Allowed func(findingID string, c Class) bool
 	// Random is the source of identifiers that the plan chooses.
 	Random io.Reader
+	// Probed is what the experiment of a Prober came to, so that the plan is made of what was shown; nil where there
+	// was none.
+	Probed *Probed
 }
 
 // Doc is what "lixfix explain" says of a fix.
@@ -161,6 +164,30 @@ type Reporter interface {
 	Fix
 	// Paste returns lines of Markdown, without names of people, machines and addresses.
 	Paste(context.Context, platform.View, Settings) ([]string, error)
+}
+
+// Experiment is what a Prober is given for looking closer.
+type Experiment struct {
+	Host    platform.Builder
+	Program string            // the absolute name of the running lixfix
+	Waiting func(what string) // told where it takes long, and when what it waits for changes
+}
+
+// Probed is what an experiment came to.
+type Probed struct {
+	Findings []Finding
+	State    any // the fix's own
+}
+
+// Prober is a Fix that can look closer by an experiment: a build, which leaves something in the store. Bare checks
+// only Detect.
+type Prober interface {
+	Fix
+	// Probe looks like Detect, makes the experiment, and says what both came to.
+	Probe(context.Context, Experiment, Settings) (Probed, error)
+	// Judge compares experiments from before and after a repair. The error says why the repair is not worth keeping;
+	// before is the zero value where nobody knows.
+	Judge(before, after Probed) error
 }
 
 // Refusal is the error of a Plan that must not be made on this host.

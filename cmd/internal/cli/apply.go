@@ -25,6 +25,8 @@ type change struct {
 	memo     *platform.Memo // one reading for looking and planning
 	report   *render.Report
 	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
+	probed   *fix.Probed  // the same by an experiment; nil where there was none
+	passive  bool         // make none
 	undoing  bool         // what is left afterwards was there before, and is no failure
 }
 
@@ -229,6 +231,11 @@ func held(j *journal.Journal) int {
 // finish ends a journal after a run forwards and looks at the host again.
 func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, rollback bool) (Code, error) {
 	o := c.report.Outcome
+	if runErr == nil && j.Plan.Undoes == "" {
+		if why := c.worthwhile(ctx); why != nil && ctx.Err() == nil {
+			return c.discard(ctx, j, why)
+		}
+	}
 	switch {
 	case runErr == nil:
 		o.Result = render.Finished
@@ -328,7 +335,7 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 	var err error
 	if c.fix != nil {
 		var after render.Fix
-		after, err = c.app.detect(ctx, c.fix, c.memo, c.settings)
+		after, err = c.app.detect(ctx, c.fix, c.memo, c.settings, !c.passive && !c.undoing)
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {

@@ -14,6 +14,7 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	var strict, again bool
+	var how closer
 	cmd := &cobra.Command{
 		Use:   "check [FIX...]",
 		Short: "Look for known issues; change nothing",
@@ -32,13 +33,17 @@ func (a *app) checkCommand() *cobra.Command {
 		cmd.Long += "\n\n" + strings.Join(render.Wrap("A fix that can be drawn is drawn when it is the only one named; --format dot then prints it in the language of Graphviz.", helpWidth), "\n")
 	}
 	a.lookFlags(cmd)
+	a.closerFlags(cmd, &how)
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
-		return a.check(ctx, cmd, args, strict, again)
+		return a.check(ctx, cmd, args, strict, again, how)
 	})
 	return cmd
 }
 
-func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, strict, again bool) (Code, error) {
+func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, strict, again bool, how closer) (Code, error) {
+	if err := how.valid(); err != nil {
+		return Usage, err
+	}
 	wanted := a.Fixes
 	if len(names) > 0 {
 		wanted = nil
@@ -69,7 +74,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 		return a.watch(ctx, wanted[0], settings[0], strict)
 	}
 	r := a.hosted("check")
-	code, err := a.checkOnce(ctx, r, wanted, settings, strict)
+	code, err := a.checkOnce(ctx, r, wanted, settings, strict, how.wanted(len(names) > 0))
 	if err != nil {
 		return code, err
 	}
@@ -90,8 +95,8 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 }
 
 // checkOnce looks and fills the report.
-func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, strict bool) (Code, error) {
-	r.Fixes = a.detectAll(ctx, wanted, settings)
+func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, strict, closer bool) (Code, error) {
+	r.Fixes = a.detectAll(ctx, wanted, settings, closer)
 	if ctx.Err() != nil {
 		return Failed, &failure{code: codeOf(context.Cause(ctx)), err: context.Cause(ctx), next: "Run it again; nothing was changed."}
 	}

@@ -16,8 +16,13 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// detectLimit is how long a detector may take. Reading the largest directory seen takes two seconds.
-const detectLimit = time.Minute
+const (
+	// detectLimit is how long a detector may take. Reading the largest directory seen takes two seconds.
+	detectLimit = time.Minute
+	// probeLimit is how long an experiment may take: Lix waits for the network of a sandbox for more than two minutes,
+	// and there can be a few builds.
+	probeLimit = 12 * time.Minute
+)
 
 // guarded runs f with a time limit and turns a panic into an error. It returns at the limit, or when ctx ends, even if
 // f does not.
@@ -53,21 +58,46 @@ func guarded[T any](ctx context.Context, limit time.Duration, f func(context.Con
 	}
 }
 
-// detect asks one fix. The error says why it could not tell.
-func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (render.Fix, error) {
+// experiment is what a fix is given to look closer with, nil where this host or this program has no means.
+func (a *app) experiment() *fix.Experiment {
+	b, ok := a.Host.(platform.Builder)
+	if !ok {
+		return nil
+	}
+	program, err := a.Program()
+	if err != nil {
+		a.log.Debug("no experiments: the program does not find itself", "error", err)
+		return nil
+	}
+	return &fix.Experiment{Host: b, Program: program, Waiting: func(what string) { a.progress.Line(what) }}
+}
+
+// probed looks closer.
+func (a *app) probed(ctx context.Context, p fix.Prober, e fix.Experiment, s fix.Settings) (fix.Probed, error) {
+	a.progress.Now("a build looks at its sandbox")
+	defer a.progress.Close()
+	return guarded(ctx, probeLimit, func(ctx context.Context) (fix.Probed, error) { return p.Probe(ctx, e, s) })
+}
+
+// detect asks one fix, which may look closer where it can and closer is set. The error says why it could not tell.
+func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings, closer bool) (render.Fix, error) {
 	out := render.Fix{Name: f.Name(), Title: f.Doc().Title}
 	if !f.AppliesTo(v.Facts()) {
 		out.Status = fix.NotApplicable
 		a.event(render.Event{Event: render.Found, Fix: &out})
 		return out, nil
 	}
-	picture, err := guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) {
-		if d, ok := f.(fix.Drawer); ok {
-			return d.Draw(ctx, v, s)
+	picture, err := fix.Picture{}, error(nil)
+	prober, can := f.(fix.Prober)
+	if e := a.experiment(); can && closer && e != nil {
+		var probed fix.Probed
+		if probed, err = a.probed(ctx, prober, *e, s); err == nil {
+			out.Probed = &probed
 		}
-		findings, err := f.Detect(ctx, v, s)
-		return fix.Picture{Findings: findings}, err
-	})
+		picture.Findings = probed.Findings
+	} else {
+		picture, err = a.picture(ctx, f, v, s)
+	}
 	findings := picture.Findings
 	if _, ok := f.(fix.Drawer); ok && err == nil {
 		out.Picture = &picture
@@ -83,14 +113,25 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 	return out, err
 }
 
+// picture only looks.
+func (a *app) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (fix.Picture, error) {
+	return guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) {
+		if d, ok := f.(fix.Drawer); ok {
+			return d.Draw(ctx, v, s)
+		}
+		findings, err := f.Detect(ctx, v, s)
+		return fix.Picture{Findings: findings}, err
+	})
+}
+
 // detectAll asks fixes side by side and returns their answers in the order of the fixes.
-func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings) []render.Fix {
+func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool) []render.Fix {
 	out := make([]render.Fix, len(fixes))
 	errs := make([]error, len(fixes))
 	view := platform.NewMemo(a.Host) // so that detectors that ask the same spawn a tool once
 	var all sync.WaitGroup
 	for i, f := range fixes {
-		all.Go(func() { out[i], errs[i] = a.detect(ctx, f, view, settings[i]) })
+		all.Go(func() { out[i], errs[i] = a.detect(ctx, f, view, settings[i], closer) })
 	}
 	all.Wait()
 	var many *multierror.Error

@@ -123,7 +123,7 @@ func (a *app) watch(ctx context.Context, f fix.Fix, s fix.Settings, strict bool)
 	last, shown := "", false
 	for {
 		r := a.hosted("check")
-		code, err := a.checkOnce(ctx, r, []fix.Fix{f}, []fix.Settings{s}, strict)
+		code, err := a.checkOnce(ctx, r, []fix.Fix{f}, []fix.Settings{s}, strict, false)
 		if err != nil {
 			return code, err
 		}

@@ -21,6 +21,7 @@ type ask struct {
 	dry      bool
 	rollback bool
 	accept   []string
+	passive  bool
 }
 
 // changing are the exit codes of the commands that change the host.
@@ -80,6 +81,9 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 	}
 	a.askFlags(cmd, &how)
 	flags.StringArrayVar(&how.accept, "accept", nil, "decide for a risky remedy: the `ID` of its finding (can be repeated)")
+	if _, ok := f.(fix.Prober); ok {
+		flags.BoolVar(&how.passive, "passive", false, "build nothing: neither look with a build, nor take a repair back that did not help")
+	}
 	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		return a.repair(ctx, cmd, f, how)
@@ -131,7 +135,7 @@ func (how ask) allowed(id string, c fix.Class) bool {
 
 func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
 	c := a.change("repair")
-	c.fix = f
+	c.fix, c.passive = f, how.passive
 	for _, id := range how.accept {
 		if !strings.HasPrefix(id, f.Name()+"/") {
 			return Usage, usagef("IDs are shown by: "+a.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
@@ -194,11 +198,11 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 // outcome is still NotStarted.
 func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	a, o := c.app, c.report.Outcome
-	found, detectErr := a.detect(ctx, c.fix, c.memo, c.settings)
+	found, detectErr := a.detect(ctx, c.fix, c.memo, c.settings, !c.passive)
 	if ctx.Err() != nil {
 		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
 	}
-	c.report.Fixes, c.before = []render.Fix{found}, found.Picture
+	c.report.Fixes, c.before, c.probed = []render.Fix{found}, found.Picture, found.Probed
 	show := func(t *render.Text) { t.Found(*c.report) }
 	if detectErr != nil {
 		return c.end(Failed, detectErr, show)
@@ -209,7 +213,7 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 		}
 	}
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
-		return c.fix.Plan(ctx, c.memo, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random})
+		return c.fix.Plan(ctx, c.memo, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random, Probed: c.probed})
 	})
 	if ctx.Err() != nil {
 		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})

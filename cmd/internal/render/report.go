@@ -56,6 +56,7 @@ type Fix struct {
 	Status   fix.Status    `json:"status"` // the worst of its findings
 	Findings []fix.Finding `json:"findings,omitempty"`
 	Picture  *fix.Picture  `json:"-"`
+	Probed   *fix.Probed   `json:"-"` // nil where nothing was tried out
 }
 
 // Refused is a step that was left alone, and why.

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/journal"
+)
+
+// closer says whether fixes may look closer than by reading the host: by a build.
+type closer struct {
+	probe   bool
+	passive bool
+}
+
+// probers are the names of the fixes that can look closer.
+func (a *app) probers() []string {
+	var names []string
+	for _, f := range a.Fixes {
+		if _, ok := f.(fix.Prober); ok {
+			names = append(names, f.Name())
+		}
+	}
+	return names
+}
+
+// closerFlags adds the flags of check.
+func (a *app) closerFlags(cmd *cobra.Command, how *closer) {
+	names := strings.Join(a.probers(), ", ")
+	if names == "" {
+		return
+	}
+	cmd.Flags().BoolVar(&how.probe, "probe", false, "look with a build as well, also where no fix is named ("+names+")")
+	cmd.Flags().BoolVar(&how.passive, "passive", false, "only read; build nothing, also where a fix is named")
+}
+
+func (how closer) valid() error {
+	if how.probe && how.passive {
+		return usagef("leave one of them out", "--probe and --passive do not go together")
+	}
+	return nil
+}
+
+// wanted reports whether to look closer. Who names a fix wants to know; a bare check only reads.
+func (how closer) wanted(named bool) bool { return !how.passive && (how.probe || named) }
+
+// worthwhile looks closer once more, after a repair, and reports why it is not worth keeping.
+func (c *change) worthwhile(ctx context.Context) error {
+	p, ok := c.fix.(fix.Prober)
+	e := c.app.experiment()
+	if !ok || c.probed == nil || e == nil {
+		return nil
+	}
+	after, err := c.app.probed(ctx, p, *e, c.settings)
+	if err != nil {
+		return fmt.Errorf("look whether the repair has helped: %w", err)
+	}
+	return p.Judge(*c.probed, after)
+}
+
+// discard takes a repair back that has not helped.
+func (c *change) discard(ctx context.Context, j *journal.Journal, why error) (Code, error) {
+	c.app.notice("the repair has not helped: " + message(why))
+	c.app.notice("taking back what was done")
+	return c.takeBack(ctx, j, &failure{
+		code: Failed, err: fmt.Errorf("the repair has not helped, and was taken back: %w", why),
+		next: fmt.Sprintf("%s check %s shows what is left", c.app.Name, c.fix.Name()),
+	})
+}
