@@ -3,6 +3,7 @@ package fixes
 
 import (
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/sequoia"
 	"github.com/lixfix/lixfix/fixes/stuck"
 )
@@ -12,5 +13,6 @@ func All() []fix.Fix {
 	return []fix.Fix{
 		sequoia.New(),
 		stuck.New(),
+		resolvconf.New(),
 	}
 }

@@ -1,0 +1,436 @@
+package resolvconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/dnsquery"
+	conf "github.com/lixfix/lixfix/platform/resolvconf"
+)
+
+// trial is one more build, with a setting that leaves one suspect out.
+type trial struct {
+	what   string // "without pasta"
+	result probe.Result
+	works  Truth
+}
+
+// resolves tells from what a builder saw whether the C library resolves names there. Unclear where no builder told.
+func resolves(r probe.Result) Truth {
+	switch r.Outcome {
+	case probe.Ran:
+	case probe.SetupFailed, probe.SetupTimeout, probe.PastaNotRun:
+		return No
+	default:
+		return Unclear
+	}
+	if r.Report == nil {
+		return Unclear
+	}
+	file, ok := r.Report.Files[conf.File]
+	if !ok {
+		return Unclear
+	}
+	var servers []string
+	for _, s := range conf.Glibc(file.Data) {
+		servers = append(servers, s.Address.String())
+	}
+	if file.Error != "" || len(servers) == 0 {
+		servers = []string{loop4.String()}
+	}
+	protocol := string(dnsquery.UDP)
+	if slices.Contains(conf.Options(file.Data), "use-vc") {
+		protocol = string(dnsquery.TCP)
+	}
+	asked := false
+	for _, q := range r.Report.Queries {
+		a, err := netip.ParseAddr(q.Server)
+		if err != nil || q.Protocol != protocol || q.Type != string(dnsquery.A) || !slices.Contains(servers, a.String()) {
+			continue
+		}
+		asked = true
+		if q.Error == "" && (q.RCode == dnsquery.NoError || q.RCode == dnsquery.NXDomain) {
+			return Yes
+		}
+	}
+	if !asked && file.Error == "" && len(conf.Glibc(file.Data)) > 0 {
+		return Unclear
+	}
+	return No
+}
+
+func (f *found) observe() { f.observed = resolves(*f.result) }
+
+// isolate builds again where the first build does not resolve names and nothing on the host explains that.
+func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Result, error)) {
+	if f.observed != No || f.survey.predicts.Works == No || f.result.Trusted != nil && !*f.result.Trusted {
+		return
+	}
+	try := func(what string, extra ...[2]string) {
+		r, err := ask(extra...)
+		if err != nil {
+			r.Outcome = probe.Other
+		}
+		f.trials = append(f.trials, trial{what, r, resolves(r)})
+	}
+	if f.survey.nix.usesPasta() {
+		try("without pasta", [2]string{"pasta-path", ""})
+	}
+	try("without the sandbox", [2]string{"sandbox", "false"})
+	if file := f.survey.override(ctx); file != "" {
+		try("with "+file, [2]string{"extra-sandbox-paths", conf.File + "=" + file})
+	}
+}
+
+// override returns a file that could stand for /etc/resolv.conf in the sandbox: one that is there anyway, that all may
+// read, and that names a server first which answers and is not on the loopback, for that is not yet reachable at the
+// start of a build. "" where there is none; lixfix writes no file for a trial.
+func (s *survey) override(ctx context.Context) string {
+	for _, file := range []string{
+		"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf",
+		"/run/NetworkManager/resolv.conf",
+	} {
+		info, err := s.v.Stat(ctx, file)
+		if err != nil || !info.Mode.IsRegular() || info.Mode.Perm()&0o004 == 0 || file == s.way.end {
+			continue
+		}
+		data, err := s.v.ReadFile(ctx, file)
+		servers := conf.Glibc(data)
+		if err != nil || len(servers) == 0 || servers[0].Address.IsLoopback() {
+			continue
+		}
+		a, err := s.v.Ask(ctx, dnsquery.Server(servers[0].Address), dnsquery.UDP, s.name, dnsquery.A)
+		if err == nil && a.Good() {
+			return file
+		}
+	}
+	return ""
+}
+
+// outcome says in words what the build came to.
+func (f *found) outcome() string {
+	r := f.result
+	by := strings.TrimSpace(r.Implementation + " " + r.Version)
+	if by == "" {
+		by = "nix"
+	}
+	switch r.Outcome {
+	case probe.Ran:
+		text := "a build of " + by
+		switch r.Network {
+		case probe.PastaNetwork:
+			text += ", through pasta"
+		case probe.HostNetwork:
+			text += ", on the network of the host"
+		case probe.NoTun:
+			text += ", without any network"
+		case probe.LateNetwork:
+			text += ", whose network was not there yet"
+		case probe.Closed:
+			text += ", cut off from the network"
+		}
+		if !r.Sandbox {
+			text += ", outside the sandbox"
+		}
+		return text + ": " + queries(r.Report)
+	case probe.SetupFailed:
+		return by + " could not set the sandbox up: " + word(r)
+	case probe.SetupTimeout:
+		return by + " waits in vain for the network of the sandbox" + said(r.Pasta)
+	case probe.PastaNotRun:
+		return by + " could not run pasta: " + word(r)
+	case probe.NoNix:
+		return "there is no nix to build with"
+	case probe.NoDaemon:
+		return "the daemon is not there: " + word(r)
+	case probe.BadConfig:
+		return "nix cannot read its configuration: " + word(r)
+	case probe.NoLog:
+		return "it was built, and nobody has kept what the builder said"
+	case probe.DynamicBinary:
+		return "this lixfix is linked dynamically and cannot be a builder; build it with CGO_ENABLED=0"
+	case probe.Interrupted:
+		return "the build was interrupted"
+	}
+	return "the build failed: " + word(r)
+}
+
+// word is what is known of why nobody reported.
+func word(r *probe.Result) string {
+	if r.Reason != "" {
+		return r.Reason
+	}
+	for _, l := range slices.Backward(r.Stderr) {
+		if l = strings.TrimSpace(l); l != "" {
+			return l
+		}
+	}
+	return "it said nothing"
+}
+
+func said(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; pasta said: " + strings.Join(lines, "; ")
+}
+
+// queries says what became of the questions of a builder, the servers of pasta first.
+func queries(r *probe.Report) string {
+	if r == nil {
+		return "it told nothing"
+	}
+	var words []string
+	for _, q := range r.Queries {
+		if q.Type != string(dnsquery.A) {
+			continue
+		}
+		what := q.Error
+		switch {
+		case what == "" && q.RCode == dnsquery.NoError:
+			what = fmt.Sprintf("ok in %.0f ms", q.Millis)
+		case what == "" && q.RCode == dnsquery.NXDomain:
+			what = "no such name"
+		case what == "":
+			what = rcode(q.RCode)
+		}
+		words = append(words, fmt.Sprintf("%s %s %s", q.Server, strings.ToUpper(q.Protocol), what))
+	}
+	if f, ok := r.Files[conf.File]; ok && f.Error != "" {
+		words = append([]string{"its resolv.conf: " + f.Error}, words...)
+	}
+	if len(words) == 0 {
+		return "no server to ask"
+	}
+	return strings.Join(words, ", ")
+}
+
+// combine brings what the host says and what the build saw together. The build is right.
+func (f *found) combine() {
+	r := f.result
+	add := func(x cause) {
+		if i := slices.IndexFunc(f.causes, func(o cause) bool { return o.id == x.id }); i >= 0 {
+			f.causes[i].broken = f.causes[i].broken || x.broken
+			return
+		}
+		f.causes = append(f.causes, x)
+	}
+	switch f.observed {
+	case Yes:
+		for i := range f.causes {
+			f.causes[i].broken = false
+		}
+	case No:
+		switch {
+		case r.Outcome == probe.SetupTimeout, r.Outcome == probe.PastaNotRun:
+			f.blame(add, idTunClosed, idPastaQuoted, idPastaGone, idAppArmor)
+		case r.Network == probe.NoTun:
+			f.blame(add, idTunMissing)
+		case r.Outcome == probe.SetupFailed:
+			f.blame(add, idDangling, idDirectory, idWSL)
+		case r.Network == probe.PastaNetwork, r.Network == probe.LateNetwork:
+			// pasta ran, whatever the host looks like.
+			for i, x := range f.causes {
+				if slices.Contains([]string{idTunClosed, idTunMissing, idPastaGone, idPastaQuoted}, x.id) {
+					f.causes[i].broken = false
+				}
+			}
+		}
+	case Unclear:
+	}
+	if r.Report == nil {
+		return
+	}
+	if r.Network == probe.LateNetwork || r.Report.RouteLate {
+		add(cause{
+			id: idRace, broken: r.Network == probe.LateNetwork && f.observed == No,
+			summary: "builds can start before pasta has given them a route: what looks a name up in the first moment " +
+				"fails, at times",
+			evidence: []fix.Evidence{{
+				Source: "default route in the sandbox", Expected: "there from the start",
+				Observed: fmt.Sprintf("after %.0f ms", r.Report.RouteWait),
+			}},
+			remedy: &fix.Remedy{Class: fix.Advice, Changes: "build again; fewer builds at a time (max-jobs) make it " +
+				"rarer. Nothing is wrong with the configuration"},
+		})
+	}
+	if !r.Sandbox {
+		add(cause{
+			id: idSandboxOff, summary: "the build ran outside the sandbox, so that pasta plays no part",
+			evidence: []fix.Evidence{{Source: "directory of the build", Expected: "/build", Observed: r.Report.Cwd}},
+			remedy: &fix.Remedy{Class: fix.Advice, Changes: "look at the settings sandbox and sandbox-fallback: where " +
+				"namespaces are missing, as in containers, Lix and Nix go on without"},
+		})
+	}
+	if f.observed == No && len(f.survey.rules) > 0 && f.survey.predicts.Works != No {
+		add(cause{id: idFirewall, broken: true})
+	}
+}
+
+// blame marks those causes that the build has shown to be at work.
+func (f *found) blame(add func(cause), ids ...string) {
+	for _, id := range ids {
+		if slices.ContainsFunc(f.causes, func(x cause) bool { return x.id == id && x.cure != nil }) {
+			add(cause{id: id, broken: true})
+		}
+	}
+}
+
+// works is whether lookups work, as far as is known: as a build saw it, or as it is predicted.
+func (f *found) works() Truth {
+	if f.result != nil && f.observed != Unclear {
+		return f.observed
+	}
+	return f.survey.predicts.Works
+}
+
+// sandboxSide is the evidence from inside.
+func (f *found) sandboxSide() []fix.Evidence {
+	p := f.survey.predicts
+	words := map[Truth]string{Yes: "lookups should work", No: "lookups should fail", Unclear: "not known"}[p.Works]
+	if p.Why != "" {
+		words += ": " + p.Why
+	}
+	if f.result == nil && f.survey.rulesErr != "" {
+		words += " (rules of the firewall that look at users were not read: " + f.survey.rulesErr + ")"
+	}
+	if f.result == nil {
+		return []fix.Evidence{{Source: "in the sandbox " +
+			"(predicted)", Expected: "lookups work", Observed: words + "; \"lixfix check " + Name + "\" has a build look"}}
+	}
+	list := []fix.Evidence{{Source: "in the sandbox", Expected: "lookups work", Observed: f.outcome()}}
+	if f.observed != Unclear && p.Works != Unclear && f.observed != p.Works {
+		list = append(list, fix.Evidence{Source: "predicted from the host", Expected: "what the build saw", Observed: words})
+	}
+	for _, t := range f.trials {
+		list = append(list, fix.Evidence{
+			Source: "the same " + t.what, Expected: "-", Observed: map[Truth]string{
+				Yes: "lookups work", No: "lookups fail",
+				Unclear: "could not be told",
+			}[t.works],
+		})
+	}
+	return list
+}
+
+// findings says it all, the worst first.
+func (f *found) findings() []fix.Finding {
+	s := f.survey
+	side := f.sandboxSide()
+	works := f.works()
+	command := "lixfix check " + Name
+	var list []fix.Finding
+	broken := false
+	for _, x := range f.causes {
+		status := fix.AtRisk
+		if x.broken {
+			status, broken = fix.Broken, true
+		}
+		list = append(list, fix.Finding{
+			ID: Name + "/" + x.id, Status: status, Summary: x.summary, Evidence: slices.Concat(x.evidence,
+				side), Remedy: x.remedy,
+		})
+	}
+	slices.SortStableFunc(list, func(a, b fix.Finding) int { return rank(a.Status) - rank(b.Status) })
+	add := func(id string, status fix.Status, summary, reason string, remedy *fix.Remedy) {
+		list = append(list, fix.Finding{
+			ID: Name + "/" + id, Status: status, Summary: summary, Reason: reason,
+			Evidence: side, Remedy: remedy,
+		})
+	}
+	if r := f.result; r != nil {
+		switch r.Outcome {
+		case probe.NoNix:
+			add(idNoNix, f.absent(), "there is no nix on this host, so that no build could look", f.noNix(), nil)
+			return list
+		case probe.NoDaemon:
+			add(idNoDaemon, fix.Broken, "the daemon does not run, so that nothing can be built: "+word(r), "", &fix.Remedy{
+				Class: fix.Advice, Changes: "start it: \"systemctl start nix-daemon.socket\", or what starts it on this " +
+					"system; then check again",
+			})
+			return list
+		case probe.BadConfig:
+			add(idBadConf, fix.Broken, "nix cannot read its configuration: "+word(r), "", &fix.Remedy{
+				Class: fix.Advice, Changes: "correct that line of the file; then check again",
+			})
+			return list
+		}
+	}
+	switch {
+	case f.result == nil && !s.nix.present:
+		add(idNoNix, fix.NotApplicable, "there is no nix on this host, so that there is no sandbox", "", nil)
+	case f.result == nil && s.nix.program == "":
+		add(idNoNix, fix.Unknown, "there is no nix where it is usually installed", f.noNix(), nil)
+	case f.result == nil && s.nix.broken != "":
+		id, status := idNotKnown, fix.Unknown
+		if strings.Contains(s.nix.broken, "nix.conf") || strings.Contains(s.nix.broken, "configuration") {
+			id, status = idBadConf, fix.Broken
+		}
+		add(id, status, "nix does not tell its settings: "+s.nix.broken, "without them it is not known what a build "+
+			"gets to see", nil)
+	case f.result != nil && f.observed == Unclear:
+		add(idNotKnown, fix.Unknown, "no build could tell whether names resolve in the sandbox", f.outcome(), nil)
+	case works == No && !broken && f.result != nil:
+		add(idUnexplained, fix.Broken, "names do not resolve in the sandbox, and nothing that was read on the host "+
+			"explains that", "", f.suspect())
+	case works == No && !broken:
+		add(idNotProbed, fix.AtRisk, "names will probably not resolve in the sandbox: "+s.predicts.Why, "", &fix.Remedy{
+			Class: fix.Advice, Changes: "have a build look", Command: command,
+		})
+	case works == Unclear && !broken:
+		add(idNotKnown, fix.Unknown, "whether names resolve in the sandbox cannot be told from the host", s.predicts.Why,
+			&fix.Remedy{
+				Class: fix.Advice, Changes: "have a build look", Command: command,
+			})
+		list[len(list)-1].NeedsRoot = errors.Is(s.dataErr, fs.ErrPermission) && !s.v.Facts().Root()
+	case works == Yes && f.result != nil && s.predicts.Works == No:
+		add(idContradicted, fix.AtRisk, "names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)
+	case works == Yes && f.result == nil:
+		add(idWorks, fix.OK, "names should resolve in the sandbox, by what the host shows; \""+command+"\" has a build look", "", nil)
+	case works == Yes:
+		add(idWorks, fix.OK, fmt.Sprintf("names resolve in the sandbox (%s, %.1f s)",
+			strings.TrimSpace(f.result.Implementation+" "+f.result.Version), f.result.Millis/1000), "", nil)
+	}
+	return list
+}
+
+// absent is the status where there is nothing to build with: no sandbox at all, or one that was not found.
+func (f *found) absent() fix.Status {
+	if f.survey.nix.present {
+		return fix.Unknown
+	}
+	return fix.NotApplicable
+}
+
+func (f *found) noNix() string {
+	if f.survey.nix.present {
+		return "there is a store or a nix.conf, and no nix to ask"
+	}
+	return ""
+}
+
+// suspect says what the trials point at.
+func (f *found) suspect() *fix.Remedy {
+	for _, t := range f.trials {
+		if t.works == Yes {
+			return &fix.Remedy{Class: fix.Advice, Changes: "names resolve " + t.what + ", so that it is to blame; look at " +
+				"its log, and report it with \"lixfix probe --text\""}
+		}
+	}
+	if len(f.trials) > 0 {
+		return &fix.Remedy{Class: fix.Advice, Changes: "names do not resolve outside the sandbox either as a build " +
+			"user: look at the firewall and at the servers"}
+	}
+	return &fix.Remedy{Class: fix.Advice, Changes: "report it with \"lixfix probe --text\""}
+}
+
+func rank(s fix.Status) int {
+	return slices.Index([]fix.Status{fix.Broken, fix.Unknown, fix.AtRisk, fix.OK, fix.NotApplicable}, s)
+}

@@ -1,0 +1,702 @@
+package resolvconf
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/nixconf"
+	conf "github.com/lixfix/lixfix/platform/resolvconf"
+)
+
+const (
+	tunDevice  = "/dev/net/tun"
+	askedMost  = 8            // servers that are asked; who lists more has other worries
+	stubServer = "127.0.0.53" // of systemd-resolved
+)
+
+// nixFacts are what is known of the Nix or Lix of the host.
+type nixFacts struct {
+	program string // "" where there is none
+	client  string // "nix (Lix, like Nix) 2.95.3"
+	lix     bool
+	known   bool // which it is
+	major   int
+	minor   int
+	version string
+
+	settings  bool   // could be read
+	broken    string // why nix could not be asked: its last words
+	pasta     string // value of pasta-path
+	hasPasta  bool   // it knows the setting
+	confPasta *nixconf.Setting
+	sandbox   string // "true", "false", "relaxed", "" where it is not known
+	group     string
+	present   bool // there is a store, a configuration or a program
+}
+
+// asked is what a server said to root.
+type asked struct {
+	address    netip.Addr
+	lines      []int // of the file
+	udp, tcp   dnsquery.Answer
+	aaaa       dnsquery.Answer
+	udpR, tcpR Reach
+}
+
+// survey is all that was read of the host, without building anything.
+type survey struct {
+	v        platform.View
+	name     string // that servers are asked for
+	way      trace
+	data     []byte
+	dataErr  error
+	header   string
+	owner    Owner
+	nixos    bool
+	mounted  bool
+	stuck    bool // immutable
+	nix      nixFacts
+	user     who
+	file     Truth
+	path     Truth
+	closed   []node
+	servers  []asked
+	tun      node
+	tunState Tun
+	tunErr   error
+	pasta    trace // the program
+	runs     Truth
+	era      Era
+	routes   [2]Routes // IPv4, IPv6
+	iface    string
+	rules    []string // of the firewall that look at users
+	drops    bool     // one of them drops what the build user sends
+	rulesErr string   // why they could not be read
+	denied   []string // by AppArmor
+	nss      string   // the hosts line of the host
+	domains  string   // what resolvectl tells of routed domains
+	world    World
+	predicts Prediction
+}
+
+// look reads the host. name is what servers are asked for.
+func look(ctx context.Context, v platform.View, name string) *survey {
+	s := &survey{v: v, name: name}
+	// What takes time goes side by side; nobody writes to what another one reads.
+	var all sync.WaitGroup
+	all.Go(func() { s.readNix(ctx) })
+	all.Go(func() {
+		s.readFile(ctx)
+		s.askServers(ctx)
+	})
+	all.Go(func() { s.readRules(ctx) })
+	all.Go(func() { s.readRoutes(ctx) })
+	all.Wait()
+
+	s.findUser(ctx)
+	s.file, s.path, s.closed = s.way.open(s.user)
+	s.readTun(ctx)
+	s.readPasta(ctx)
+	s.judgeRules()
+	s.world = s.makeWorld()
+	s.predicts = s.predict(s.world)
+	return s
+}
+
+// exists reports whether a name is there; what cannot be looked at is not taken for absent.
+func exists(ctx context.Context, v platform.View, name string) bool {
+	_, err := v.Stat(ctx, name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (s *survey) readFile(ctx context.Context) {
+	s.way = follow(ctx, s.v, conf.File)
+	if s.way.shape == Regular {
+		s.data, s.dataErr = s.v.ReadFile(ctx, conf.File)
+	}
+	s.header = conf.Header(s.data)
+	s.nixos = exists(ctx, s.v, "/etc/NIXOS")
+	if list, err := mounts(ctx, s.v); err == nil {
+		s.mounted = slices.Contains(list, conf.File) || s.way.end != "" && slices.Contains(list, s.way.end)
+	}
+	container := exists(ctx, s.v, "/.dockerenv") || exists(ctx, s.v, "/run/.containerenv")
+	if s.way.shape == Regular {
+		for _, tool := range platform.SystemTool("lsattr") {
+			if !exists(ctx, s.v, tool) {
+				continue
+			}
+			if out, err := s.v.Query(ctx, tool, "-d", "--", s.way.end); err == nil {
+				flags, _, _ := strings.Cut(string(out), " ")
+				s.stuck = strings.Contains(flags, "i")
+			}
+			break
+		}
+	}
+	s.owner = ownerOf(&s.way, s.header, s.nixos, s.mounted, s.stuck, container)
+	if data, err := s.v.ReadFile(ctx, "/etc/nsswitch.conf"); err == nil {
+		for line := range strings.Lines(string(data)) {
+			line, _, _ = strings.Cut(line, "#")
+			if words := strings.Fields(line); len(words) > 1 && words[0] == "hosts:" {
+				s.nss = strings.Join(words[1:], " ")
+			}
+		}
+	}
+	if s.way.end == "/run/systemd/resolve/resolv.conf" {
+		for _, tool := range platform.SystemTool("resolvectl") {
+			if !exists(ctx, s.v, tool) {
+				continue
+			}
+			if out, err := s.v.Query(ctx, tool, "domain"); err == nil {
+				s.domains = string(out)
+			}
+			break
+		}
+	}
+}
+
+// askServers asks every server of the file, and those of the host itself, which resolvers and pasta turn to where the
+// file names none.
+func (s *survey) askServers(ctx context.Context) {
+	add := func(a netip.Addr, line int) {
+		if a.IsUnspecified() {
+			return
+		}
+		i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
+		if i < 0 && len(s.servers) < askedMost {
+			s.servers = append(s.servers, asked{address: a})
+			i = len(s.servers) - 1
+		}
+		if i >= 0 && line > 0 && !slices.Contains(s.servers[i].lines, line) {
+			s.servers[i].lines = append(s.servers[i].lines, line)
+		}
+	}
+	for _, list := range [][]conf.Server{conf.Glibc(s.data), conf.Go(s.data), conf.Pasta(s.data)} {
+		for _, server := range list {
+			add(server.Address, server.Line)
+		}
+	}
+	for _, d := range conf.Differences(s.data) {
+		add(d.Address, d.Line)
+	}
+	add(loop4, 0)
+	var all sync.WaitGroup
+	for i := range s.servers {
+		a := &s.servers[i]
+		ask := func(to *dnsquery.Answer, p dnsquery.Protocol, kind dnsquery.Type) {
+			all.Go(func() {
+				answer, err := s.v.Ask(ctx, dnsquery.Server(a.address), p, s.name, kind)
+				if err != nil {
+					answer = dnsquery.Answer{RCode: -1, Error: dnsquery.Cancelled}
+				}
+				*to = answer
+			})
+		}
+		ask(&a.udp, dnsquery.UDP, dnsquery.A)
+		ask(&a.tcp, dnsquery.TCP, dnsquery.A)
+		ask(&a.aaaa, dnsquery.UDP, dnsquery.AAAA)
+	}
+	all.Wait()
+	for i := range s.servers {
+		a := &s.servers[i]
+		a.udpR, a.tcpR = reach(a.udp), reach(a.tcp)
+	}
+}
+
+func reach(a dnsquery.Answer) Reach {
+	switch {
+	case a.Good():
+		return Answers
+	case a.Answered():
+		return Fails
+	case a.Error == dnsquery.Timeout:
+		return Silent
+	case a.Error == dnsquery.Refused:
+		return Refuses
+	case a.Error == dnsquery.Unreachable, a.Error == dnsquery.Denied:
+		return Unreachable
+	}
+	return Unasked
+}
+
+// server returns what a server said, nil where it was not asked.
+func (s *survey) server(a netip.Addr) *asked {
+	i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
+	if i < 0 {
+		return nil
+	}
+	return &s.servers[i]
+}
+
+// text says what became of a question: "answers in 3 ms".
+func (a *asked) text() string {
+	return "UDP " + outcome(a.udp) + ", TCP " + outcome(a.tcp)
+}
+
+func outcome(a dnsquery.Answer) string {
+	switch {
+	case a.Good() && a.RCode == dnsquery.NXDomain:
+		return "answers that there is no such name"
+	case a.Good():
+		return fmt.Sprintf("answers in %d ms", a.Took.Milliseconds())
+	case a.Answered():
+		return "answers with " + rcode(a.RCode)
+	case a.Error == dnsquery.Timeout:
+		return "silent for 2 s"
+	}
+	return a.Error
+}
+
+func rcode(n int) string {
+	switch n {
+	case dnsquery.ServFail:
+		return "SERVFAIL"
+	case dnsquery.RefusedQ:
+		return "REFUSED"
+	}
+	return "code " + strconv.Itoa(n)
+}
+
+var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+)\.(\d+)\S*$`)
+
+// readNix finds out what nix it is and what its settings are.
+func (s *survey) readNix(ctx context.Context) {
+	n := &s.nix
+	for _, program := range platform.NixPrograms() {
+		if exists(ctx, s.v, program) {
+			n.program = program
+			break
+		}
+	}
+	n.present = n.program != "" || exists(ctx, s.v, nixconf.File) || exists(ctx, s.v, "/nix/store")
+	c, confErr := nixconf.Read(ctx, s.v, nixconf.File)
+	var all sync.WaitGroup
+	var shown []byte
+	var showErr error
+	if n.program != "" && !s.trusted(ctx, n.program) {
+		n.broken = n.program + " belongs to another user, whom running it would be to trust"
+	} else if n.program != "" {
+		all.Go(func() {
+			out, err := s.v.Query(ctx, n.program, "--version")
+			if err != nil {
+				return
+			}
+			first, _, _ := strings.Cut(string(out), "\n")
+			if m := versionForm.FindStringSubmatch(strings.TrimSpace(first)); m != nil {
+				n.client, n.known, n.lix = strings.TrimSpace(first), true, strings.Contains(m[1], "Lix")
+				n.major, _ = strconv.Atoi(m[2])
+				n.minor, _ = strconv.Atoi(m[3])
+				n.version = strings.TrimPrefix(n.client[strings.LastIndexByte(n.client, ' ')+1:], "v")
+			}
+		})
+		all.Go(func() {
+			const feature = "--extra-experimental-features"
+			// The old spelling works everywhere; newer ones warn about it on standard error, which is not looked at.
+			shown, showErr = s.v.Query(ctx, n.program, feature, "nix-command", "show-config", "--json")
+			if showErr != nil {
+				shown, showErr = s.v.Query(ctx, n.program, feature, "nix-command", "config", "show", "--json")
+			}
+		})
+		all.Wait()
+		if showErr == nil {
+			showErr = n.parse(shown)
+		}
+		if showErr != nil {
+			n.broken = showErr.Error()
+			if e, ok := errors.AsType[*platform.ToolError](showErr); ok && e.Last() != "" {
+				n.broken = e.Last()
+			}
+		}
+	}
+	if p, ok := c["pasta-path"]; ok {
+		n.confPasta = &p
+	}
+	if n.settings || confErr != nil {
+		return
+	}
+	// Without nix, its file tells what was written down, and not what was compiled in.
+	if n.confPasta != nil {
+		n.pasta, n.hasPasta = n.confPasta.Value, true
+	}
+	n.sandbox, n.group = c["sandbox"].Value, c["build-users-group"].Value
+	if n.group == "" {
+		n.group = "nixbld"
+	}
+}
+
+// trusted reports whether nobody but root, or whoever runs lixfix, can have put a program there.
+func (s *survey) trusted(ctx context.Context, program string) bool {
+	t := follow(ctx, s.v, program)
+	own := func(n platform.FileInfo) bool { return n.UID == 0 || n.UID == s.v.Facts().UID }
+	return t.shape == Regular && own(t.info) && t.info.Mode.Perm()&0o002 == 0
+}
+
+// parse reads the settings as nix prints them.
+func (n *nixFacts) parse(data []byte) error {
+	var all map[string]struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("read the settings of nix: %w", err)
+	}
+	text := func(name string) (string, bool) {
+		raw, ok := all[name]
+		var s string
+		if json.Unmarshal(raw.Value, &s) != nil {
+			s = string(raw.Value) // a boolean
+		}
+		return s, ok
+	}
+	n.pasta, n.hasPasta = text("pasta-path")
+	n.sandbox, _ = text("sandbox")
+	n.group, _ = text("build-users-group")
+	n.settings = true
+	return nil
+}
+
+// findUser finds the user that builds: the first of the group, or lixfix's own where nobody else is to build.
+func (s *survey) findUser(ctx context.Context) {
+	if s.nix.group == "" {
+		if s.nix.settings {
+			s.user = who{UID: s.v.Facts().UID, GID: -1, Name: "the user who builds", Known: true}
+		}
+		return
+	}
+	groups, err := s.v.ReadFile(ctx, "/etc/group")
+	if err != nil {
+		return
+	}
+	member := ""
+	for line := range strings.Lines(string(groups)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 4 && f[0] == s.nix.group {
+			gid, err := strconv.Atoi(f[2])
+			if err != nil {
+				return
+			}
+			member, _, _ = strings.Cut(f[3], ",")
+			s.user = who{GID: gid, Name: member}
+		}
+	}
+	users, err := s.v.ReadFile(ctx, "/etc/passwd")
+	if err != nil || member == "" {
+		return
+	}
+	for line := range strings.Lines(string(users)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[0] == member {
+			if uid, err := strconv.Atoi(f[2]); err == nil {
+				s.user.UID, s.user.Known = uid, true
+			}
+		}
+	}
+}
+
+// quoted reports whether pasta-path consists of quotes, which Nix takes for a name.
+func (n *nixFacts) quoted() bool { return n.pasta != "" && strings.Trim(n.pasta, `"'`) == "" }
+
+// usesPasta reports whether builds are to have a network of their own.
+func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.known || n.lix) }
+
+func (s *survey) readTun(ctx context.Context) {
+	info, err := s.v.Stat(ctx, tunDevice)
+	s.tun = node{tunDevice, info}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.tunState = TunMissing
+	case err != nil:
+		s.tunErr = err
+	case info.Mode&fs.ModeCharDevice == 0:
+		// Lix only looks whether there is something of that name.
+		s.tunState = TunClosed
+	case !s.user.Known:
+		if info.Mode.Perm()&0o006 == 0o006 {
+			s.tunState = TunOpen
+		}
+	case !s.user.may(info, 6):
+		s.tunState = TunClosed
+	default:
+		s.tunState = TunOpen
+	}
+}
+
+var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
+
+// readPasta looks at the program that pasta-path names. It is not run: lixfix is root, and pasta is not to be.
+func (s *survey) readPasta(ctx context.Context) {
+	if !s.nix.usesPasta() || s.nix.quoted() {
+		if s.nix.quoted() {
+			s.runs = No
+		}
+		return
+	}
+	if !path.IsAbs(s.nix.pasta) {
+		s.runs = No
+		return
+	}
+	s.pasta = follow(ctx, s.v, s.nix.pasta)
+	switch {
+	case s.pasta.shape == Hidden:
+		return
+	case s.pasta.shape != Regular:
+		s.runs = No
+		return
+	}
+	if s.user.Known {
+		s.runs = Yes
+		for _, d := range s.pasta.dirs {
+			if !s.user.may(d.info, 1) {
+				s.runs = No
+			}
+		}
+		if !s.user.may(s.pasta.info, 1) || s.pasta.info.Mode.Perm()&0o111 == 0 {
+			s.runs = No
+		}
+	}
+	data, err := s.v.ReadFile(ctx, s.pasta.end)
+	if err != nil {
+		return
+	}
+	s.era = eraOf(data)
+}
+
+// eraOf tells from the text in the program what pasta it is. Debian's of 2023 does not know its version, but none of
+// that time has the option --dns-host.
+func eraOf(program []byte) Era {
+	if m := passtVersion.FindSubmatch(program); m != nil {
+		year, _ := strconv.Atoi(string(m[1]))
+		month, _ := strconv.Atoi(string(m[2]))
+		switch when := year*100 + month; {
+		case when >= 202610:
+			return Era2026
+		case when > 202505:
+			return UnknownEra // when it began to keep both families is not known
+		case when >= 202412:
+			return Era2025
+		}
+		return Era2023
+	}
+	switch text := string(program); {
+	case strings.Contains(text, "dns-host"):
+		return Era2025
+	case strings.Contains(text, "dns-forward"):
+		return Era2023
+	}
+	return UnknownEra
+}
+
+// readRoutes reads the routing tables. (proc_pid_net(5), net/ipv6/route.c of Linux).
+func (s *survey) readRoutes(ctx context.Context) {
+	const rejected = 0x200
+	better := func(i int, r Routes, iface string) {
+		if r == DefaultRoute && s.routes[i] != DefaultRoute {
+			s.routes[i] = r
+			if s.iface == "" {
+				s.iface = iface
+			}
+		}
+		if s.routes[i] == NoRoutes {
+			s.routes[i] = r
+		}
+	}
+	if data, err := s.v.ReadFile(ctx, "/proc/net/route"); err == nil {
+		s.routes[0] = NoRoutes
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line)
+			if len(f) < 8 || f[0] == "Iface" || f[0] == "lo" {
+				continue
+			}
+			if f[1] == "00000000" && f[7] == "00000000" {
+				better(0, DefaultRoute, f[0])
+			} else {
+				better(0, LocalRoutes, f[0])
+			}
+		}
+	}
+	data, err := s.v.ReadFile(ctx, "/proc/net/ipv6_route")
+	if errors.Is(err, fs.ErrNotExist) && s.routes[0] != "" {
+		s.routes[1] = NoRoutes // a kernel without IPv6
+		return
+	}
+	if err != nil {
+		return
+	}
+	s.routes[1] = NoRoutes
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[9] == "lo" || strings.HasPrefix(f[0], "fe8") || strings.HasPrefix(f[0], "ff") {
+			continue
+		}
+		if flags, err := strconv.ParseUint(f[8], 16, 64); err != nil || flags&rejected != 0 {
+			continue
+		}
+		if f[1] == "00" && strings.Trim(f[0], "0") == "" {
+			better(1, DefaultRoute, f[9])
+		} else {
+			better(1, LocalRoutes, f[9])
+		}
+	}
+}
+
+// readRules looks for rules that treat users differently, and for what AppArmor denied pasta. Only root can.
+func (s *survey) readRules(ctx context.Context) {
+	if !s.v.Facts().Root() {
+		s.rulesErr = "only root can read the rules of the firewall"
+		return
+	}
+	type call struct {
+		tool string
+		args []string
+		word string
+	}
+	calls := []call{
+		{"nft", []string{"list", "ruleset"}, "skuid"},
+		{"iptables-save", nil, "--uid-owner"},
+		{"ip6tables-save", nil, "--uid-owner"},
+		{"ip", []string{"rule", "show"}, "uidrange"},
+		{"ip", []string{"-6", "rule", "show"}, "uidrange"},
+		{"dmesg", nil, `apparmor="DENIED"`},
+	}
+	found, failed := make([][]string, len(calls)), make([]error, len(calls))
+	var all sync.WaitGroup
+	for i, c := range calls {
+		all.Go(func() {
+			for _, tool := range platform.SystemTool(c.tool) {
+				if !exists(ctx, s.v, tool) {
+					continue
+				}
+				out, err := s.v.Query(ctx, tool, c.args...)
+				if err != nil {
+					failed[i] = err // perhaps a kernel without that firewall
+					return
+				}
+				for line := range strings.Lines(string(out)) {
+					if strings.Contains(line, c.word) {
+						found[i] = append(found[i], strings.TrimSpace(line))
+					}
+				}
+				return
+			}
+		})
+	}
+	all.Wait()
+	last := len(calls) - 1
+	for i, list := range found[:last] {
+		s.rules = append(s.rules, list...)
+		if failed[i] != nil {
+			s.rulesErr = failed[i].Error()
+		}
+	}
+	for _, line := range found[last] {
+		if strings.Contains(line, `profile="pasta"`) || strings.Contains(line, `profile="passt"`) || strings.Contains(line,
+			"/pasta") {
+			s.denied = append(s.denied, line)
+		}
+	}
+}
+
+var ruleUsers = regexp.MustCompile(`(?:skuid|--uid-owner|uidrange)\s+(!= |)\{?\s*([0-9][0-9, -]*)`)
+
+// judgeRules finds out whether a rule drops what the build user sends.
+func (s *survey) judgeRules() {
+	if !s.user.Known {
+		return
+	}
+	for _, r := range s.rules {
+		low := strings.ToLower(r)
+		if !strings.Contains(low, "drop") && !strings.Contains(low, "reject") && !strings.Contains(low,
+			"blackhole") && !strings.Contains(low, "prohibit") {
+			continue
+		}
+		m := ruleUsers.FindStringSubmatch(r)
+		if m == nil {
+			continue
+		}
+		in := false
+		for _, part := range strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' }) {
+			low, high, ranged := strings.Cut(part, "-")
+			from, err := strconv.Atoi(low)
+			to := from
+			if ranged && err == nil {
+				to, err = strconv.Atoi(high)
+			}
+			in = in || err == nil && s.user.UID >= from && s.user.UID <= to
+		}
+		if in != (m[1] != "" || strings.Contains(r, "! --uid-owner")) {
+			s.drops = true
+		}
+	}
+}
+
+// makeWorld puts together what a prediction needs.
+func (s *survey) makeWorld() World {
+	n, shape := &s.nix, s.way.shape
+	if s.dataErr != nil {
+		shape = Hidden
+	}
+	return World{
+		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor, Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
+		Tun: s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
+		V4: s.routes[0], V6: s.routes[1], Template: s.iface,
+		Ask: func(a netip.Addr, tcp bool) Reach {
+			server := s.server(a)
+			switch {
+			case server == nil:
+				return Unasked
+			case tcp:
+				return server.tcpR
+			}
+			return server.udpR
+		},
+	}
+}
+
+// fileOpen is whether the build user may read the file itself, whatever is in its way: a mount has found it already.
+func (s *survey) fileOpen() Truth {
+	switch {
+	case s.way.shape != Regular:
+		return Unclear
+	case s.user.Known && s.user.may(s.way.info, 4), s.way.info.Mode.Perm()&0o004 != 0:
+		return Yes
+	case !s.user.Known:
+		return Unclear
+	}
+	return No
+}
+
+// predict follows a world through what builds on this host.
+func (s *survey) predict(w World) Prediction {
+	if s.nix.sandbox == "false" || s.nix.sandbox == "relaxed" {
+		// Fixed-output builds see the host as it is, as a build user.
+		w.Pasta, w.Lix = false, false
+		if w.PathOpen == No {
+			w.FileOpen = No
+		}
+		if w.Shape == Dangling || w.Shape == Loop {
+			w.Shape = Missing
+		}
+	}
+	p := Predict(w)
+	if !s.nix.known && !s.nix.settings {
+		// Which of both it is is not known; a prediction counts that holds for both.
+		w.Lix, w.Pasta = !w.Lix, false
+		if o := Predict(w); o.Works != p.Works {
+			p.Works, p.Why = Unclear, "it is not known whether Nix or Lix builds here"
+		}
+	}
+	if p.Works == Yes && s.drops {
+		p.Works, p.Why = No, "a rule of the firewall drops what build users send"
+	}
+	return p
+}

@@ -1,0 +1,184 @@
+package resolvconf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+const maxHops = 40 // as the kernel
+
+// node is a name on the way to a file.
+type node struct {
+	name string
+	info platform.FileInfo
+}
+
+// trace is the way from a name to the file that it leads to.
+type trace struct {
+	name  string
+	links []node // symbolic links in the place of the file, in order
+	dirs  []node // directories that have to be passed
+	end   string // the last name, without links
+	info  platform.FileInfo
+	shape Shape
+	err   error // of Hidden
+}
+
+// follow walks from a name to its file, one component at a time, and never opens anything.
+func follow(ctx context.Context, v platform.View, name string) trace {
+	t := trace{name: name, shape: Regular}
+	seen := map[string]bool{}
+	rest, dir, hops := strings.Split(strings.Trim(path.Clean(name), "/"), "/"), "/", 0
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			dir = path.Dir(dir)
+			continue
+		}
+		at := path.Join(dir, part)
+		info, err := v.Stat(ctx, at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err != nil && strings.Contains(err.Error(), "not a directory"):
+			// The whole name, and not the part of it that is not there: a manager that is stopped has not made its
+			// directory either.
+			t.end, t.shape = path.Join(append([]string{at}, rest...)...), Missing
+			if len(t.links) > 0 {
+				t.shape = Dangling
+			}
+			return t
+		case err != nil:
+			t.end, t.shape, t.err = at, Hidden, err
+			return t
+		case info.Mode&fs.ModeSymlink != 0:
+			if hops++; hops > maxHops {
+				t.end, t.shape = at, Loop
+				return t
+			}
+			if len(rest) == 0 { // and not a directory on the way, such as the /etc of a Mac
+				t.links = append(t.links, node{at, info})
+			}
+			if path.IsAbs(info.Target) {
+				dir = "/"
+			}
+			rest = append(strings.Split(strings.Trim(info.Target, "/"), "/"), rest...)
+			continue
+		}
+		if len(rest) == 0 {
+			t.end, t.info = at, info
+			break
+		}
+		if !seen[at] {
+			seen[at] = true
+			t.dirs = append(t.dirs, node{at, info})
+		}
+		dir = at
+	}
+	if t.end == "" { // it ended in ".."
+		t.end, t.shape = dir, Directory
+		return t
+	}
+	if t.info.Mode.IsDir() {
+		t.shape = Directory
+	}
+	return t
+}
+
+// who is a user that reads files.
+type who struct {
+	UID, GID int
+	Name     string // "nixbld1"; "" where it is only a number
+	Known    bool
+}
+
+// may reports whether a user has one of the rights on a file, which are bits of the class of others: 4 to read, 2 to
+// write, 1 to pass. Access control lists are not looked at.
+func (u who) may(info platform.FileInfo, right fs.FileMode) bool {
+	mode := info.Mode.Perm()
+	switch {
+	case u.UID == 0:
+		return true
+	case u.UID == info.UID:
+		mode >>= 6
+	case u.GID == info.GID:
+		mode >>= 3
+	}
+	return mode&right == right
+}
+
+// open reports whether a user may read the file at the end, and whether it may get there. closed is what is in the way.
+func (t *trace) open(u who) (file, way Truth, closed []node) {
+	if t.shape == Hidden {
+		return Unclear, Unclear, nil
+	}
+	if !u.Known {
+		// What is open for a user that nothing belongs to is open for all.
+		file, way, _ = t.open(who{UID: -2, GID: -2, Known: true})
+		if file == No {
+			file = Unclear
+		}
+		if way == No {
+			way = Unclear
+		}
+		return file, way, nil
+	}
+	file, way = Yes, Yes
+	for _, d := range t.dirs {
+		if !u.may(d.info, 1) {
+			way = No
+			closed = append(closed, d)
+		}
+	}
+	if t.shape == Regular && !u.may(t.info, 4) {
+		file, way = No, No
+		closed = append(closed, node{t.end, t.info})
+	}
+	return file, way, closed
+}
+
+// String draws the way: "/etc/resolv.conf -> ../run/x (0644 root:root)".
+func (t *trace) String() string {
+	var b strings.Builder
+	b.WriteString(t.name)
+	for _, l := range t.links {
+		b.WriteString(" -> " + l.info.Target)
+	}
+	switch t.shape {
+	case Regular:
+		fmt.Fprintf(&b, " (file, mode %04o, owner %d:%d)", t.info.Mode.Perm(), t.info.UID, t.info.GID)
+	case Missing, Dangling:
+		b.WriteString(" (not there)")
+	case Directory:
+		b.WriteString(" (a directory)")
+	case Loop:
+		b.WriteString(" (links in a ring)")
+	case Hidden:
+		b.WriteString(" (could not be looked at)")
+	}
+	return b.String()
+}
+
+// mounts returns the mount points of this machine, in the order of mounting. (proc_pid_mountinfo(5)).
+func mounts(ctx context.Context, v platform.View) ([]string, error) {
+	data, err := v.ReadFile(ctx, "/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 4 {
+			list = append(list, unescape.Replace(f[4]))
+		}
+	}
+	return list, nil
+}
