@@ -11,13 +11,13 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # They run lixfix as processes of its own, which the race detector does not see, so it would only slow them down.
-PROCESSES := ^Test(Crash|States|Switches|BlackBox)$$
+PROCESSES := ^Test(Crash|States|Switches|BlackBox|Situations)$$
 # In this order: what fails fastest comes first, and go test has the last word.
-STAGES  := deps format vet scripts cross lint demo fuzz unit
+STAGES  := deps format vet scripts cross lint demo situations fuzz unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz unit bench clean
+.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo situations fuzz unit bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ lint: ## golangci-lint
 
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
+
+situations: ## print what is found, mended and taken back on hosts whose builds cannot resolve names
+	@# -v prints the table; what it says of each host that passed is left out.
+	@bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=20m -run="^TestSituations$$" ./fixes/resolvconf/staged | \
+		grep -v "^ *=== \|^ *--- PASS"'
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)

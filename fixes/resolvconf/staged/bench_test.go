@@ -1,0 +1,65 @@
+//go:build linux
+
+package staged
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
+
+// manual is the build that users are told to run by hand: it shows a file and fails by design, because its hash is
+// wrong. Its builder is a static program here, as the sandbox of Debian's Nix has no shell.
+const manual = `derivation {
+  name = "resolvconf-%d"; system = builtins.currentSystem; builder = builtins.path { path = %s; }; args = [ "cat" "/etc/resolv.conf" ];
+  outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "0000000000000000000000000000000000000000000000000000";
+}`
+
+// BenchmarkLooks compares what a user can do on one host: lixfix in both ways, the build by hand, and nix doctor.
+func BenchmarkLooks(b *testing.B) {
+	h := linuxnet.New(b, linuxnet.Options{Nix: true})
+	h.Run(b, "/usr/bin/nix-store", "--init")
+	h.Resolver(b, linuxnet.Addr4)
+	h.WriteFile(b, "/etc/resolv.conf", good, 0o644)
+	lixfix := linuxnet.Program(b, "github.com/lixfix/lixfix/cmd/lixfix")
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		b.Fatal(err)
+	}
+	data, err := os.ReadFile(busybox)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h.WriteFile(b, "/busybox", string(data), 0o755)
+	for _, c := range []struct {
+		name string
+		argv func() []string
+		exit int
+	}{
+		{"lixfix check resolv-conf", func() []string { return []string{lixfix, "check", "resolv-conf", "--name", linuxnet.Name} }, 0},
+		{"lixfix check resolv-conf --passive", func() []string {
+			return []string{lixfix, "check", "resolv-conf", "--passive", "--name", linuxnet.Name}
+		}, 0},
+		{"nix-build by hand", func() []string {
+			return []string{"/usr/bin/nix-build", "--no-out-link", "-E", fmt.Sprintf(manual, time.Now().UnixNano(), "/busybox")}
+		}, -1},
+		{"nix doctor", func() []string {
+			return []string{"/usr/bin/nix", "--extra-experimental-features", "nix-command", "doctor"}
+		}, -1},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				argv := c.argv()
+				cmd := h.Command(argv[0], argv[1:]...)
+				out, err := cmd.CombinedOutput()
+				if cmd.ProcessState == nil || c.exit >= 0 && cmd.ProcessState.ExitCode() != c.exit {
+					b.Fatalf("%v: %v\n%s", argv, err, out)
+				}
+			}
+		})
+	}
+}

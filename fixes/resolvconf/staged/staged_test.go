@@ -1,0 +1,343 @@
+//go:build linux
+
+// Package staged breaks real hosts of package linuxnet, and has lixfix, as it is released, find, mend and take back.
+package staged
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	linuxnet.Clean()
+	os.Exit(code)
+}
+
+// lixWays wraps the stand-in for Lix in what it leaves out: the value of pasta-path is that of nix.conf, or else what
+// this Lix was built with, and it is told with the other settings.
+const lixWays = `#!/bin/bash
+version=%s
+set -- "${0##*/}" "$@"
+pasta=/usr/bin/pasta
+while read -r name eq value; do
+	[ "$name" = pasta-path ] && [ "$eq" = = ] && pasta=${value%%%%#*}
+done </etc/nix/nix.conf
+pasta=${pasta%%%% }
+quoted=${pasta//\"/\\\"}
+case "$*" in
+*show-config*)
+	printf '{"sandbox":{"value":true},"build-users-group":{"value":"nixbld"},"pasta-path":{"value":"%%s"}}\n' "$quoted"
+	exit ;;
+esac
+printf '{"version":"%%s","pasta":"%%s"}\n' "$version" "$quoted" >/nix/lixtool.json
+exec -a "$1" /nix/store/lixtool "${@:2}"
+`
+
+// lix makes Lix the Nix of a host.
+func lix(t *testing.T, h *linuxnet.Host, version string) {
+	t.Helper()
+	h.Lix(t, linuxnet.Lix{Version: version})
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store"} {
+		h.WriteFile(t, "/nix/var/nix/profiles/default/bin/"+name, fmt.Sprintf(lixWays, version), 0o755)
+	}
+	h.WriteFile(t, "/nix/lixtool.json", "{}", 0o644)
+}
+
+const (
+	good   = "nameserver " + linuxnet.Addr4 + "\n"
+	silent = "nameserver " + linuxnet.Silent4 + "\n"
+	nix    = "Nix 2.8"
+	newLix = "2.95.3"
+	oldLix = "2.93.4"
+)
+
+func conf(text string, mode fs.FileMode) func(*testing.T, *linuxnet.Host) {
+	return func(t *testing.T, h *linuxnet.Host) { h.WriteFile(t, "/etc/resolv.conf", text, mode) }
+}
+
+func nixConf(line string) func(*testing.T, *linuxnet.Host) {
+	return func(t *testing.T, h *linuxnet.Host) {
+		conf(good, 0o644)(t, h)
+		data, err := os.ReadFile(h.Path("/etc/nix/nix.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.WriteFile(t, "/etc/nix/nix.conf", string(data)+line+" # mine\nmax-jobs = 1\n", 0o644)
+	}
+}
+
+func dangling(t *testing.T, h *linuxnet.Host) {
+	h.WriteFile(t, "/run/NetworkManager/resolv.conf", good, 0o644)
+	h.Symlink(t, "/run/gone/resolv.conf", "/etc/resolv.conf")
+}
+
+func private(t *testing.T, h *linuxnet.Host) {
+	h.WriteFile(t, "/var/private/resolv.conf", good, 0o644)
+	if err := os.Chmod(h.Path("/var/private"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.Symlink(t, "/var/private/resolv.conf", "/etc/resolv.conf")
+}
+
+func nothing(*testing.T, *linuxnet.Host) {}
+
+// situation is a host on which builds cannot resolve names.
+type situation struct {
+	name    string
+	by      string // Nix, or the version of Lix
+	options linuxnet.Options
+	spoil   func(*testing.T, *linuxnet.Host)
+	id      string   // what is broken; "" for nothing
+	risk    string   // what is at risk
+	repair  []string // further arguments of the repair
+	advice  bool     // lixfix does nothing about it
+}
+
+var named = []string{"--nameserver", linuxnet.Addr4}
+
+var situations = []situation{
+	{name: "healthy", by: nix, spoil: conf(good, 0o644)},
+	{name: "dangling link, another manager", by: nix, spoil: dangling, id: "dangling-link"},
+	{name: "no file", by: nix, spoil: nothing, id: "file-missing", repair: named},
+	{name: "mode 0600", by: nix, spoil: conf(good, 0o600), id: "not-readable-by-builders"},
+	{name: "CRLF", by: nix, spoil: conf("nameserver "+linuxnet.Addr4+"\r\n", 0o644), id: "glibc-skips-line"},
+	{name: "byte order mark", by: nix, spoil: conf("\ufeff"+good, 0o644), id: "glibc-skips-line"},
+	{name: "leading blank", by: nix, spoil: conf("  "+good, 0o644), id: "glibc-skips-line"},
+	{name: "no nameserver", by: nix, spoil: conf("search example.test\n", 0o644), id: "no-nameserver", repair: named},
+	{name: "only a dead server", by: nix, spoil: conf(silent, 0o644), id: "no-server-answers", repair: named},
+	{name: "first dead: only slow", by: nix, spoil: conf(silent+good, 0o644), risk: "first-server-dead"},
+	{name: "tab: no harm", by: nix, spoil: conf("nameserver\t"+linuxnet.Addr4+"\n", 0o644), risk: "pasta-skips-line"},
+
+	{name: "healthy", by: newLix, spoil: conf(good, 0o644)},
+	{name: "first dead", by: newLix, spoil: conf("# mine\n"+silent+good, 0o644), id: "first-server-dead"},
+	{name: "first dead", by: oldLix, spoil: conf(silent+good, 0o644), id: "first-server-dead"},
+	{name: "first refused", by: newLix, spoil: conf("nameserver 127.0.0.9\n"+good, 0o644), id: "first-server-refuses"},
+	{name: "only a dead server", by: newLix, spoil: conf(silent, 0o644), id: "no-server-answers", repair: named},
+	{name: "dangling link, another manager", by: newLix, spoil: dangling, id: "dangling-link"},
+	{name: "dangling link, another manager", by: oldLix, spoil: dangling, id: "dangling-link"},
+	{name: "no file", by: newLix, spoil: nothing, id: "file-missing", repair: named},
+	{name: "mode 0600", by: newLix, spoil: conf(good, 0o600), id: "not-readable-by-builders"},
+	{name: "link through a 0700 directory", by: newLix, spoil: private, id: "not-readable-by-builders"},
+	{name: "tab", by: newLix, spoil: conf("nameserver\t"+linuxnet.Addr4+"\nsearch a\tb\n", 0o644), id: "pasta-skips-line"},
+	{name: "trailing blank", by: oldLix, spoil: conf("nameserver "+linuxnet.Addr4+" \n", 0o644), id: "pasta-skips-line"},
+	{name: "trailing comment", by: newLix, spoil: conf("nameserver "+linuxnet.Addr4+" # office\n", 0o644), id: "pasta-skips-line"},
+	{name: "CRLF", by: newLix, spoil: conf("nameserver "+linuxnet.Addr4+"\r\n", 0o644), id: "glibc-skips-line"},
+	{name: "byte order mark", by: newLix, spoil: conf("\ufeff"+good, 0o644), id: "glibc-skips-line"},
+	{name: "no nameserver", by: newLix, spoil: conf("search example.test\n", 0o644), id: "no-nameserver", repair: named},
+	{name: "tab, and mode 0600", by: newLix, spoil: conf("nameserver\t"+linuxnet.Addr4+"\n", 0o600), id: "not-readable-by-builders pasta-skips-line"},
+	{name: "tun 0600", by: newLix, options: linuxnet.Options{Tun: 0o600}, spoil: conf(good, 0o644), id: "tun-not-accessible"},
+	{name: "no tun", by: newLix, options: linuxnet.Options{NoTun: true}, spoil: conf(good, 0o644), id: "tun-missing", advice: true},
+	{name: "pasta is gone", by: newLix, spoil: nixConf("pasta-path = /nix/store/gone/bin/pasta"), id: "pasta-not-usable"},
+	{name: "pasta-path = \"\"", by: newLix, spoil: nixConf("pasta-path = \"\""), id: "pasta-path-quoted"},
+	{name: "pasta-path = '', no pasta wanted", by: newLix, spoil: nixConf("pasta-path = ''"), id: "pasta-path-quoted", repair: []string{"--pasta-off"}},
+	{
+		name: "only a dead server, NetworkManager's", by: newLix, spoil: conf("# Generated by NetworkManager\n"+silent, 0o644),
+		id: "no-server-answers", advice: true,
+	},
+}
+
+// report is what lixfix --format json prints.
+type report struct {
+	Exit  int
+	Fixes []struct {
+		Status   fix.Status
+		Findings []fix.Finding
+	}
+	After []struct {
+		Status   fix.Status
+		Findings []fix.Finding
+	}
+	Outcome struct{ Result, ID string }
+}
+
+func run(t *testing.T, h *linuxnet.Host, args ...string) report {
+	t.Helper()
+	cmd := h.Command(linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), append(args, "--format", "json")...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		t.Fatalf("lixfix %s: %v\n%s\n%s", strings.Join(args, " "), err, stdout.Bytes(), stderr.Bytes())
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("lixfix %s: exit %d\n%s\n%s", strings.Join(args, " "), r.Exit, stdout.Bytes(), stderr.Bytes())
+		}
+	})
+	return r
+}
+
+func having(r report, s fix.Status) string {
+	var ids []string
+	for _, f := range r.Fixes {
+		for _, found := range f.Findings {
+			if found.Status == s {
+				ids = append(ids, strings.TrimPrefix(found.ID, "resolv-conf/"))
+			}
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+// touched is what a repair can change on a host.
+func touched(t *testing.T, h *linuxnet.Host) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, name := range []string{
+		"/etc/resolv.conf", "/etc/nix/nix.conf", "/dev/net/tun", "/dev/net", "/var/private", "/var/private/resolv.conf", "/run/NetworkManager/resolv.conf",
+	} {
+		info, err := os.Lstat(h.Path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			all[name] = "absent"
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = info.Mode().String()
+		switch {
+		case info.Mode().IsRegular():
+			data, err := os.ReadFile(h.Path(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] += fmt.Sprintf(" %q", data)
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(h.Path(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] += " -> " + target
+		}
+	}
+	entries, err := os.ReadDir(h.Path("/etc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.Contains(e.Name(), "lixfix") {
+			all["/etc/"+e.Name()] = "left behind"
+		}
+	}
+	return all
+}
+
+// line is what became of a situation, from the results of its test.
+type line struct{ name, by, found, repaired, probe, undone string }
+
+// TestSituations is the proof on the real thing. Its table is printed with -v.
+func TestSituations(t *testing.T) {
+	lines := make([]line, len(situations))
+	few := make(chan struct{}, 4) // hosts at a time: they mostly wait for silent servers
+	t.Run("all", func(t *testing.T) {
+		for i, s := range situations {
+			t.Run(s.by+" "+s.name, func(t *testing.T) {
+				t.Parallel()
+				few <- struct{}{}
+				defer func() { <-few }()
+				lines[i] = s.play(t)
+			})
+		}
+	})
+	table := fmt.Sprintf("%-38s %-10s %-44s %-8s %-6s %s\n", "situation", "built by", "found", "repaired", "probe", "undone")
+	for _, l := range lines {
+		if l.name == "" {
+			continue // not asked for with -run
+		}
+		table += fmt.Sprintf("%-38s %-10s %-44s %-8s %-6s %s\n", l.name, l.by, l.found, l.repaired, l.probe, l.undone)
+	}
+	t.Log("\n" + table)
+}
+
+func (s situation) play(t *testing.T) line {
+	l := line{name: s.name, by: s.by, found: "-", repaired: "-", probe: "-", undone: "-"}
+	if s.by != nix {
+		l.by = "Lix " + s.by
+	}
+	s.options.Nix = true
+	h := linuxnet.New(t, s.options)
+	if s.by != nix {
+		lix(t, h, s.by)
+	} else {
+		// A store of its own, as an installation leaves it.
+		h.Run(t, "/usr/bin/nix-store", "--init")
+	}
+	h.Resolver(t, linuxnet.Addr4)
+	s.spoil(t, h)
+	before := touched(t, h)
+
+	check := []string{"check", "resolv-conf", "--name", linuxnet.Name}
+	r := run(t, h, check...)
+	if l.found = having(r, fix.Broken); l.found != s.id {
+		t.Errorf("broken: %q, want %q", l.found, s.id)
+	}
+	if got := having(r, fix.AtRisk); s.id == "" && got != s.risk {
+		t.Errorf("at risk: %q, want %q", got, s.risk)
+	}
+	if s.id == "" {
+		l.found = strings.TrimSpace(s.risk + " (works)")
+		if r.Exit != 0 || having(r, fix.OK) != "works" {
+			t.Errorf("exit %d, ok %q", r.Exit, having(r, fix.OK))
+		}
+		return l
+	}
+	if r.Exit != 1 {
+		t.Errorf("exit %d of a check that found something broken", r.Exit)
+	}
+	if t.Failed() {
+		return l
+	}
+
+	repair := slices.Concat([]string{"repair", "resolv-conf", "--name", linuxnet.Name, "--yes"}, s.repair)
+	for id := range strings.FieldsSeq(s.id) {
+		repair = append(repair, "--accept", "resolv-conf/"+id)
+	}
+	r = run(t, h, repair...)
+	if s.advice {
+		l.repaired = "advice"
+		if diff := cmp.Diff(before, touched(t, h)); diff != "" || r.Exit != 1 || r.Outcome.Result != "nothing-to-do" {
+			t.Errorf("advice, and the repair ended with %d and %s:\n%s", r.Exit, r.Outcome.Result, diff)
+		}
+		return l
+	}
+	if r.Exit != 0 || r.Outcome.Result != "finished" {
+		t.Errorf("the repair ended with %d and %q", r.Exit, r.Outcome.Result)
+		return l
+	}
+	l.repaired = "yes"
+
+	r = run(t, h, check...)
+	if having(r, fix.Broken) != "" || !strings.Contains(having(r, fix.OK)+having(r, fix.AtRisk), "works") && having(r, fix.OK) == "" {
+		t.Errorf("after the repair: broken %q, ok %q", having(r, fix.Broken), having(r, fix.OK))
+		return l
+	}
+	l.probe = "good"
+
+	if r = run(t, h, "undo", "--yes"); r.Exit != 0 {
+		t.Errorf("undo ended with %d", r.Exit)
+	}
+	if diff := cmp.Diff(before, touched(t, h)); diff != "" {
+		t.Errorf("after undo (-before +after):\n%s", diff)
+		return l
+	}
+	l.undone = "as before"
+	return l
+}
