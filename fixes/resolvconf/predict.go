@@ -172,6 +172,9 @@ func (w *World) onHost(p Prediction) Prediction {
 	switch p.Works {
 	case No:
 		p.Why = "no server that /etc/resolv.conf names to the C library answers"
+		if p.NoFile {
+			p.Why = "the sandbox has no /etc/resolv.conf, and no server answers on 127.0.0.1"
+		}
 	case Unclear:
 		p.Why = "the servers could not be asked"
 	}
