@@ -489,7 +489,15 @@ func (c *collector) closedFile(evidence []fix.Evidence) {
 		})
 	}
 	steps := x.steps
+	home := slices.ContainsFunc(c.closed, func(n node) bool {
+		return n.name == "/root" || strings.HasPrefix(n.name, "/root/") || strings.HasPrefix(n.name, "/home/")
+	})
 	switch {
+	case home:
+		x.steps = nil
+		x.remedy = &fix.Remedy{
+			Class: fix.Advice, Changes: "move the file out of the home directory, which is to stay closed, and let the link lead there",
+		}
 	case c.editable() && !directories:
 		x.steps, x.open = nil, true
 		x.safe("make /etc/resolv.conf readable for all", undoMode)
@@ -844,7 +852,7 @@ func (c *collector) surroundings() {
 				Observed: strings.Join(strings.Fields(c.domains), " "),
 			}},
 		}
-		if last := len(c.way.links) - 1; last == 0 && !c.nixos {
+		if file, _ := c.stub(); file == byOwner[Resolved].stub && len(c.way.links) == 1 && !c.nixos {
 			x.risky("let /etc/resolv.conf lead to "+byOwner[Resolved].stub+", which knows them", undoLink, plan.SetLink{
 				Name: conf.File, From: c.way.links[0].info.Target, To: byOwner[Resolved].stub, Why: "ask systemd-resolved, " +
 					"which knows the domains",

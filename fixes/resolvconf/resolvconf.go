@@ -273,8 +273,8 @@ func (resolvConf) Plan(ctx context.Context, v platform.View, req fix.Request) (p
 		if x.remedy == nil || !x.does() || !req.Allowed(Name+"/"+x.id, x.remedy.Class) {
 			continue
 		}
-		if x.remedy.Class == fix.Risky && !x.broken && !f.wanted(x, req.Settings) {
-			continue // what works is not worth a risk
+		if x.remedy.Class == fix.Risky && !x.broken && f.broken() > 0 && !f.wanted(x, req.Settings) {
+			continue // what is only slow can wait for a repair of its own
 		}
 		if x.edit != nil || x.open {
 			edits = append(edits, x)

@@ -52,6 +52,7 @@ var rows = []row{
 			h.nix(cppnix, "-")
 		},
 		risk: []string{"first-server-dead"}, other: []string{"works"}, says: []string{"every lookup waits"}, class: fix.Risky,
+		after: resolv, want: "nameserver " + live + "\nnameserver " + dead + "\n",
 	},
 	{
 		name: "1: a user names another server", spoil: func(h *host) {
@@ -156,6 +157,14 @@ var rows = []row{
 		},
 		broken: []string{"not-readable-by-builders"}, class: fix.Risky, says: []string{"x for others"},
 		after: func(h *host) string { return h.mode("var/private") }, want: "drwx-----x",
+	},
+	{
+		name: "5: a link into a home", spoil: func(h *host) {
+			h.put("root/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.must(os.Chmod(filepath.Join(h.root, "root"), 0o700))
+			h.link("/root/resolv.conf")
+		},
+		broken: []string{"not-readable-by-builders"}, class: fix.Advice, says: []string{"home directory"},
 	},
 	{
 		name: "6: a tab", spoil: func(h *host) { h.conf("nameserver\t" + live + "\nsearch a\tb \n") },
@@ -279,9 +288,25 @@ var rows = []row{
 		name: "18: split DNS", spoil: func(h *host) {
 			h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
 			h.link("/run/systemd/resolve/resolv.conf")
+			h.put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
+			h.servers["127.0.0.53"] = good
 			h.put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
 		},
 		risk: []string{"split-dns"}, other: []string{"works"}, class: fix.Risky, says: []string{"~corp.example", "stub-resolv.conf"},
+		after: func(h *host) string {
+			target, _ := os.Readlink(filepath.Join(h.root, "etc/resolv.conf"))
+			return target
+		},
+		want: "/run/systemd/resolve/stub-resolv.conf",
+	},
+	{
+		name: "18: split DNS, and the stub does not answer", spoil: func(h *host) {
+			h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.link("/run/systemd/resolve/resolv.conf")
+			h.put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
+			h.put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
+		},
+		risk: []string{"split-dns"}, other: []string{"works"}, class: fix.Advice,
 	},
 	{
 		name: "19: Tailscale does not run", spoil: func(h *host) {
