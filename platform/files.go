@@ -152,7 +152,7 @@ func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
 		if err := retry(func() error { return unix.Statfs(file, &st) }); err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", filepath.Clean(name), err)
 		}
-		return uint64(st.Bavail) * uint64(st.Bsize), nil
+		return st.Bavail * uint64(st.Bsize), nil
 	})
 }
 

@@ -196,7 +196,7 @@ func (s *snapshot) uninterruptible(p *proc) (reason, bool) {
 }
 
 // lockWait is the reason of a process that stands in the kernel's queue.
-func (s *snapshot) lockWait(p *proc, lf *lockFile) reason {
+func (s *snapshot) lockWait(lf *lockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := s.kind(lf)
 	what := map[lockKind]string{
@@ -236,7 +236,7 @@ func (s *snapshot) lockWait(p *proc, lf *lockFile) reason {
 // queued is the reason of a process with a thread in the kernel's queue for a lock.
 func (s *snapshot) queued(p *proc) (reason, bool) {
 	for _, lf := range s.waitsAt(p.PID) {
-		return s.lockWait(p, lf), true
+		return s.lockWait(lf), true
 	}
 	if !s.callsOK {
 		return reason{}, false
@@ -318,7 +318,7 @@ func (s *snapshot) silentGC(p *proc) (reason, bool) {
 				connected = true
 			}
 		}
-		if !connected && !(retrying && often >= 4 && s.opensStore(p)) {
+		if !connected && (!retrying || often < 4 || !s.opensStore(p)) {
 			continue
 		}
 		r := reason{id: idWaitsGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
@@ -659,7 +659,7 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 	}
 	blind := p.hidden["fd"] && !s.opensStore(p)
 	pending := s.pendingAt("/daemon-socket/socket")
-	if !hanging && !(blind && pending) {
+	if !hanging && (!blind || !pending) {
 		return reason{}, false
 	}
 	sure := Certain

@@ -121,7 +121,7 @@ func (c *collector) openLocks(ctx context.Context) {
 		case 'n':
 			name := line[1:]
 			big := strings.HasSuffix(name, "/db/big-lock")
-			if !big && !(strings.HasSuffix(name, ".lock") && isStoreLock(name)) || c.procs[pid] == nil {
+			if !big && !isStoreLock(name) || c.procs[pid] == nil {
 				continue
 			}
 			lf := files[name]

@@ -99,7 +99,7 @@ func FuzzParseStat(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(state) == 1 && !strings.ContainsAny(state, ") \t\n\v\f\r\x85\xa0") && (got.Name != name || got.Start != 123456) {
+		if len(state) == 1 && !strings.ContainsAny(state, ") \t\n\v\f\r\u0085\u00a0") && (got.Name != name || got.Start != 123456) {
 			t.Errorf("%q: %+v", line, got)
 		}
 		_, _ = procfs.ParseStat([]byte(name))
@@ -111,7 +111,7 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte("NSpid:\t3510\t12\nSigBlk:\t0000000008005003\n"))
 	f.Add([]byte("232 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f"))
 	f.Add([]byte("24 1 254:0 / /a\\040b rw - ext4 /dev/vda rw\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		procfs.ParseArguments(data)
 		procfs.ParseStatus(data)
 		procfs.ParseCall(data)

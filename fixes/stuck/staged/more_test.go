@@ -188,7 +188,7 @@ func (s *site) deaf() int {
 }
 
 func (s *site) mount(kind, options, dir string) {
-	os.MkdirAll(dir, 0o755)
+	s.dir(dir)
 	if err := syscall.Mount(kind, dir, kind, 0, options); err != nil {
 		s.fatal("mount %s: %v", dir, err)
 	}
@@ -229,7 +229,7 @@ func (s *site) slowCache(path string) int {
 func (s *site) standIn(label, who, does string, argv ...string) *exec.Cmd {
 	// The kernel takes a process's name from the file.
 	file := "/tmp/stand-in-" + label + "/" + argv[0]
-	os.MkdirAll(filepath.Dir(file), 0o755)
+	s.dir(filepath.Dir(file))
 	if err := os.Symlink("/test", file); err != nil {
 		s.fatal("%v", err)
 	}

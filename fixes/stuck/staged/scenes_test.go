@@ -153,7 +153,7 @@ var scenes = []scene{
 		}
 	}},
 	{"profile-lock-stranger", "a profile's lock is held by flock(1)", func(s *site) {
-		os.MkdirAll("/nix/var/nix/profiles", 0o755)
+		s.dir("/nix/var/nix/profiles")
 		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/profiles/p.lock", "sleep", "300")
 		s.builds(1, `^sleep 300`)
 		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")
@@ -226,7 +226,7 @@ var scenes = []scene{
 		second := s.build("second", "bob", e)
 		s.says("second", "waiting for lock")
 		s.signal(first.Process.Pid, syscall.SIGKILL)
-		s.until("the client to end", func() bool { return len(running(fmt.Sprintf(`^nix-build .*`))) == 1 })
+		s.until("the client to end", func() bool { return len(running(`^nix-build .*`)) == 1 })
 		for _, who := range []string{"root", "bob", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "output-lock-holder-orphaned", chain: "second worker [slow-a] worker", status: "broken"})
 		}
@@ -392,7 +392,7 @@ var scenes = []scene{
 	{"silent-substituter-own", "the same as an ordinary user who looks at the own command", func(s *site) {
 		port := s.listen()
 		e := "/tmp/fetch.nix"
-		os.WriteFile(e, []byte(fmt.Sprintf("builtins.fetchurl \"http://127.0.0.1:%d/x\"", port)), 0o644)
+		s.write(e, fmt.Sprintf("builtins.fetchurl \"http://127.0.0.1:%d/x\"", port), 0o644)
 		s.daemon()
 		c := s.start("fetch", "alice", []string{"NIX_REMOTE=daemon"}, "nix-instantiate", "--eval", e)
 		time.Sleep(11 * time.Second)
@@ -408,8 +408,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "network-lost", chain: "fetch", status: "at-risk"})
 	}},
 	{"remote-builder", "a build is on another machine, whose ssh says nothing", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		c := s.start("remote", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr("slow-a", sleeper),
 			"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux")
 		s.builds(1, "^sleep 300")
@@ -418,16 +417,15 @@ var scenes = []scene{
 		}
 	}},
 	{"post-build-hook", "a program that runs after each build does not end", func(s *site) {
-		os.WriteFile("/tmp/hook", []byte("#!/bin/sh\nexec /bin/sleep 300\n"), 0o755)
+		s.write("/tmp/hook", "#!/bin/sh\nexec /bin/sleep 300\n", 0o755)
 		c := s.start("build", "root", []string{"NIX_REMOTE=local"}, "nix-build", "--no-out-link", s.expr("quick", "echo done > $out"), "--option", "post-build-hook", "/tmp/hook")
 		s.builds(1, asleep)
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "post-build-hook", chain: "build helper", status: "ok"})
 	}},
 	{"fetch-lock", "two commands fetch the same repository", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/git", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		e := "/tmp/git.nix"
-		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		env := []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}
 		s.start("first", "root", env, "nix-instantiate", "--eval", e)
 		s.builds(1, "^sleep 300")
@@ -439,7 +437,7 @@ var scenes = []scene{
 		}
 	}},
 	{"left-lock-directory", "the lock directory of a database without a WAL is left over", func(s *site) {
-		os.MkdirAll("/nix/var/nix/db/db.sqlite.lock", 0o755)
+		s.dir("/nix/var/nix/db/db.sqlite.lock")
 		for _, who := range []string{"root", "carol"} {
 			s.expect(s.look(who), want{who: who, id: "sqlite-dotfile", status: "broken"})
 		}
@@ -485,7 +483,9 @@ var scenes = []scene{
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
 		s.builds(1, asleep)
 		// Half of them are named like Nix, and so are read deeply.
-		os.Symlink("/bin/true", "/tmp/nix-true")
+		if err := os.Symlink("/bin/true", "/tmp/nix-true"); err != nil {
+			s.fatal("%v", err)
+		}
 		s.start("churn", "bob", nil, "sh", "-c", "i=0; while [ $i -lt 4000 ]; do /bin/true & /tmp/nix-true & wait; i=$((i+1)); done")
 		for range 6 {
 			for _, who := range []string{"root", "alice"} {
@@ -524,10 +524,9 @@ var scenes = []scene{
 		}
 	}},
 	{"password", "ssh asks for a password, behind the progress bar", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nread answer </dev/tty\n"), 0o755)
+		s.write("/tmp/bin/git", "#!/bin/sh\nread answer </dev/tty\n", 0o755)
 		e := "/tmp/git.nix"
-		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		s.start("terminal", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "sh", "-c", "sleep 300 | script -qec 'nix-instantiate --eval "+e+"' /dev/null")
 		s.until("the question", func() bool {
 			for _, p := range running("^/bin/sh /tmp/bin/git") {
@@ -540,7 +539,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: client, id: "asks-for-password", status: "at-risk"})
 	}},
 	{"other-database", "another process keeps the cache of an evaluation", func(s *site) {
-		os.MkdirAll("/root/.cache/nix", 0o755)
+		s.dir("/root/.cache/nix")
 		s.start("sqlite", "root", nil, "sh", "-c", "(echo 'create table if not exists x (y); begin exclusive;'; sleep 300) | exec sqlite3 /root/.cache/nix/binary-cache-v6.sqlite")
 		pid := s.builds(1, "^sqlite3")[0]
 		s.labels[pid] = "sqlite3"
@@ -575,8 +574,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: second, id: "download-stalled", chain: "second [thing] first", status: "at-risk"})
 	}},
 	{"no-slot", "every slot of the remote machine is taken", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		remote := func(label, name string) int {
 			return s.start(label, "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr(name, sleeper),
 				"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux - 1").Process.Pid
@@ -590,10 +588,12 @@ var scenes = []scene{
 		}
 	}},
 	{"deaf-daemon", "a daemon (a stand-in) listens and accepts nobody", func(s *site) {
-		os.MkdirAll("/nix/var/nix/daemon-socket", 0o755)
+		s.dir("/nix/var/nix/daemon-socket")
 		s.standIn("daemon", "root", "listen", "nix-daemon", "--daemon")
 		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
-		os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666)
+		if err := os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666); err != nil {
+			s.fatal("%v", err)
+		}
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
 		time.Sleep(500 * time.Millisecond)
 		for _, who := range []string{"root", "alice", "carol"} {
@@ -608,9 +608,8 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "waits-for-client", chain: "nix-build", status: "at-risk"})
 	}},
 	{"profile-lock", "another command (a stand-in) changes the same profile", func(s *site) {
-		os.MkdirAll("/nix/var/nix/profiles", 0o755)
-		f, _ := os.Create("/nix/var/nix/profiles/p.lock")
-		f.Close()
+		s.dir("/nix/var/nix/profiles")
+		s.write("/nix/var/nix/profiles/p.lock", "", 0o600)
 		s.standIn("holder", "root", "flock", "nix-env", "-p", "/nix/var/nix/profiles/p", "-i", "x")
 		s.until("the lock", func() bool { data, _ := os.ReadFile("/proc/locks"); return bytes.Contains(data, []byte("FLOCK")) })
 		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")

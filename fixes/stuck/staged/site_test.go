@@ -84,6 +84,20 @@ type site struct {
 	listener *exec.Cmd
 }
 
+// write writes a file, and makes its directory.
+func (s *site) write(name, text string, mode os.FileMode) {
+	s.dir(filepath.Dir(name))
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		s.fatal("%v", err)
+	}
+}
+
+func (s *site) dir(name string) {
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		s.fatal("%v", err)
+	}
+}
+
 // giveUp ends a scene that could not be set.
 type giveUp struct{ why string }
 
@@ -117,7 +131,7 @@ func (s *site) start(label, who string, env []string, argv ...string) *exec.Cmd 
 	out.Close()
 	s.started = append(s.started, cmd)
 	s.labels[cmd.Process.Pid] = label
-	go cmd.Wait() //nolint:errcheck // scenes kill what they start
+	go cmd.Wait()
 	return cmd
 }
 
