@@ -19,6 +19,14 @@ need ssh-keygen openssh-client
 need unshare util-linux
 need script bsdutils
 need sudo sudo
+# What hangs is staged with the real Nix, and timed beside the tools that people use for it.
+need nix-daemon nix-bin
+need lsof lsof
+need sqlite3 sqlite3
+need ip iproute2
+need ps procps
+# Directories of root's own tools are not on everybody's PATH.
+[ -x /usr/sbin/mkfs.ext4 ] || [ -x /sbin/mkfs.ext4 ] || want="$want e2fsprogs"
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 
