@@ -47,6 +47,7 @@ type Report struct {
 	Edges     []Edge      `json:"edges"`
 	Limits    []Limit     `json:"limits,omitempty"` // what could not be seen
 	GapMS     int64       `json:"gap_ms"`           // between the samples
+	pid       int         // of the invocation that was asked for; 0 for all
 }
 
 // Diagnosis explains one invocation.
@@ -161,7 +162,7 @@ func (lf *lockFile) node() string {
 // report explains every invocation of a snapshot.
 func (s *snapshot) report(opts Options) *Report {
 	w := &walker{snapshot: s, reasons: map[*proc]reason{}}
-	r := &Report{Schema: Schema, GapMS: s.gap.Milliseconds()}
+	r := &Report{Schema: Schema, GapMS: s.gap.Milliseconds(), pid: opts.PID}
 	for _, l := range s.limits {
 		if l.NeedsRoot {
 			l.Command = "sudo lixfix check stuck"

@@ -132,7 +132,7 @@ func TestDrawingIsRefused(t *testing.T) {
 	for _, args := range []string{
 		"check --format dot", "check sequoia --format dot", "check stuck sequoia --format dot", "repair stuck --format dot",
 		"list --format dot", "check --watch", "check sequoia --watch", "check --pid 5", "check sequoia --pid 5",
-		"check stuck --watch --format dot", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
+		"check stuck --watch --format dot", "check stuck --watch --format json", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
 	} {
 		if r := s.run(strings.Fields(args)...); r.code != Usage || r.out != "" {
 			t.Errorf("%s: exit %d, %s%s", args, r.code, r.out, r.err)
@@ -172,13 +172,55 @@ func (w *woken) Write(p []byte) (int, error) {
 
 func TestWatch(t *testing.T) {
 	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
-	s.stop = 8 * time.Second // others still wait for the collection
 	var out, stderr bytes.Buffer
 	w := &woken{wake: func() { s.state("9763", "T", "S") }}
-	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Interrupt)
+	// Others still wait for the collection, but they were not asked for.
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Healthy)
 	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "gc-stopped") ||
-		!strings.Contains(got, "collecting-garbage") || strings.Contains(got, "\x1b") {
+		!strings.Contains(got, "collecting-garbage") || !strings.Contains(got, "the chain has moved") || strings.Contains(got, "\x1b") {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestWatchOn goes on watching a command whose turn has not come, although what it waits for moves.
+func TestWatchOn(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.stop = 8 * time.Second
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.state("9763", "T", "S") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9828").ends(Interrupt)
+	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "stuck/waits-for-gc\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestWatchLines prints a line of JSON for each change.
+func TestWatchLines(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.state("9763", "T", "S") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763", "--format", "jsonl").ends(Healthy)
+	lines := strings.Split(strings.TrimSpace(w.b.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines: %s", len(lines), w.b.String())
+	}
+	for i, id := range []string{"stuck/gc-stopped", "stuck/collecting-garbage"} {
+		var e struct {
+			Event  string
+			Report struct {
+				Graph struct{ Diagnoses []struct{ ID string } }
+			}
+		}
+		if err := json.Unmarshal([]byte(lines[i]), &e); err != nil || e.Event != "verdict" {
+			t.Fatalf("%v: %s", err, lines[i])
+		}
+		found := false
+		for _, d := range e.Report.Graph.Diagnoses {
+			found = found || d.ID == id
+		}
+		if !found {
+			t.Errorf("no %s in %s", id, lines[i])
+		}
 	}
 }
 

@@ -11,6 +11,10 @@ func (t *Text) Check(r Report) {
 	t.Waiting(r.Unfinished)
 	t.Fixes(r.Fixes)
 	t.problems(r.Problems)
+	if r.Moved != "" {
+		t.blank()
+		t.para(0, piece{}, r.Moved)
+	}
 	t.blank()
 	t.Verdict(r)
 }
