@@ -29,7 +29,7 @@ func (a *app) checkCommand() *cobra.Command {
 	a.verbosely(cmd)
 	if len(a.drawers()) > 0 {
 		cmd.Flags().BoolVar(&again, "watch", false, "look again and again, until nothing waits any more or Ctrl-C; with --format jsonl a line for each change (for "+
-				strings.Join(a.drawers(), ", ")+", named alone)")
+			strings.Join(a.drawers(), ", ")+", named alone)")
 		cmd.Long += "\n\n" + strings.Join(render.Wrap("A fix that can be drawn is drawn when it is the only one named; --format dot then prints it in the language of Graphviz.", helpWidth), "\n")
 	}
 	a.lookFlags(cmd)
