@@ -381,6 +381,54 @@ func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	})
 }
 
+// KeepNames puts names back into a group that macOS may take out of it when undo deletes the users that the plan made:
+// the group named them before they were there. Nobody has described what macOS does (NixOS/nix-installer expects it,
+// macOS's own upgrade leaves the names). While the users are there, it does nothing.
+type KeepNames struct {
+	Record string   `json:"record"` // "/Groups/nixbld"
+	Names  []string `json:"names"`  // GroupMembership, whole and in order, as it was before the plan
+	Made   []string `json:"made"`   // those of them whom the plan makes
+}
+
+// Kind implements Step.
+func (KeepNames) Kind() string { return "keep-names" }
+
+func (s KeepNames) String() string {
+	return fmt.Sprintf("when users are deleted by undo, keep the names that %s had", s.Record)
+}
+
+// Apply implements Step. A list that differs by anything but the names of deleted users is left alone.
+func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	gone := map[string]bool{}
+	for _, name := range s.Made {
+		rec, err := r.record(ctx, dscl.Path{Type: dscl.Users, Name: name})
+		if err != nil {
+			return err
+		}
+		gone[name] = rec == nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(s.Names), func(name string) bool { return gone[name] })
+	if len(rest) == len(s.Names) {
+		return nil
+	}
+	return persist(ctx, attempts, func() (again bool, err error) {
+		rec, err := dscl.ReadRecord(ctx, h, p)
+		if err != nil || rec == nil {
+			return false, err
+		}
+		now := rec.Values(dscl.GroupMembership)
+		if len(now) >= len(s.Names) || !slices.Equal(slices.DeleteFunc(slices.Clone(now), func(name string) bool { return gone[name] }), rest) {
+			return false, nil
+		}
+		err = dscl.Create(ctx, h, p, dscl.GroupMembership, s.Names...)
+		return dscl.Passing(err), explain(ctx, h, err)
+	})
+}
+
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
 // consent, asks for it at the first such write, and tells no other way whether it was given (NixOS/nix#10892).
 type ProbeConsent struct {

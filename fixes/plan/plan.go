@@ -120,6 +120,7 @@ var kinds = map[string]func([]byte) (Step, error){
 	WriteFile{}.Kind():     decode[WriteFile],
 	StopService{}.Kind():   decode[StopService],
 	StartService{}.Kind():  decode[StartService],
+	KeepNames{}.Kind():     decode[KeepNames],
 	ProbeConsent{}.Kind():  decode[ProbeConsent],
 	RequireIdle{}.Kind():   decode[RequireIdle],
 	ReadBack{}.Kind():      decode[ReadBack],

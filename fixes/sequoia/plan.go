@@ -76,6 +76,7 @@ type builder struct {
 	*host
 	random io.Reader
 	writes []plan.Entry
+	keep   []plan.Entry // what undo has to see to when it deletes users
 	file   []plan.Entry
 	uids   map[string]int // user IDs as they will be
 	guids  map[string]string
@@ -344,10 +345,20 @@ func (b *builder) lists(groupIsNew bool) {
 		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, New: true})
 		return
 	}
-	if old := b.record.Values(dscl.GroupMembership); !slices.Equal(old, names) {
+	old := b.record.Values(dscl.GroupMembership)
+	if !slices.Equal(old, names) {
 		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names})
 	}
-	old := b.record.Values(dscl.GroupMembers)
+	var made []string
+	for _, u := range b.users {
+		if u.record == nil && slices.Contains(old, u.name) {
+			made = append(made, u.name)
+		}
+	}
+	if len(made) > 0 {
+		b.keep = []plan.Entry{{For: idMissing, Step: plan.KeepNames{Record: path, Names: old, Made: made}}}
+	}
+	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	for _, id := range ids {
 		if !slices.Contains(old, id) {
@@ -412,7 +423,7 @@ func (b *builder) frame(ctx context.Context, v platform.View) error {
 	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
 		return err
 	}
-	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
+	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, b.keep, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
 		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
 	return nil
 }

@@ -473,6 +473,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.StartService{},
 		plan.ProbeConsent{},
 		plan.RequireIdle{},
+		plan.KeepNames{},
 		plan.ReadBack{},
 		plan.FlushAccounts{},
 		plan.EnableUnit{},
