@@ -381,52 +381,94 @@ func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	})
 }
 
-// KeepNames puts names back into a group that macOS may take out of it when undo deletes the users that the plan made:
-// the group named them before they were there. Nobody has described what macOS does (NixOS/nix-installer expects it,
-// macOS's own upgrade leaves the names). While the users are there, it does nothing.
+// KeepNames records which names a group has before the plan makes users whom it names already. It writes nothing; its
+// inverse puts the names back that macOS may take out of the group when undo deletes those users. Nobody has described
+// whether it does (Determinate's installer expects it; macOS's own upgrade leaves the names).
 type KeepNames struct {
 	Record string   `json:"record"` // "/Groups/nixbld"
 	Names  []string `json:"names"`  // GroupMembership, whole and in order, as it was before the plan
 	Made   []string `json:"made"`   // those of them whom the plan makes
+	Back   bool     `json:"back,omitempty"`
 }
+
+var _ Write = KeepNames{}
 
 // Kind implements Step.
 func (KeepNames) Kind() string { return "keep-names" }
 
 func (s KeepNames) String() string {
-	return fmt.Sprintf("when users are deleted by undo, keep the names that %s had", s.Record)
+	if s.Back {
+		return fmt.Sprintf("put names back into %s, where macOS takes deleted users out of it", s.Record)
+	}
+	return fmt.Sprintf("note the names in %s (%d), for undo", s.Record, len(s.Names))
 }
 
-// Apply implements Step. A list that differs by anything but the names of deleted users is left alone.
-func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+// State implements Write. The group is read from the machine itself, because what macOS does to it is not the plan's
+// doing. A list that lacks none of the deleted users is nobody's business, whatever else is in it.
+func (s KeepNames) State(ctx context.Context, r *Reading) (State, string, error) {
+	if !s.Back {
+		return Applied, "", nil
+	}
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
-		return err
+		return Foreign, "", err
 	}
-	gone := map[string]bool{}
+	gone, err := s.gone(ctx, r)
+	if err != nil || len(gone) == 0 {
+		return Applied, "", err
+	}
+	rec, err := dscl.ReadRecord(ctx, r.view, p)
+	if err != nil {
+		return Foreign, "", err
+	}
+	if rec == nil {
+		return Foreign, s.Record + " is gone", nil
+	}
+	now := rec.Values(dscl.GroupMembership)
+	without := func(list []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(gone, name) })
+	}
+	switch {
+	case slices.Equal(without(now), without(s.Names)) && len(now) < len(s.Names):
+		return Pending, "", nil
+	case isPrefix(now, s.Names):
+		return Torn, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+	case !slices.ContainsFunc(gone, func(name string) bool { return !slices.Contains(now, name) }):
+		return Applied, "", nil
+	}
+	return Foreign, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+}
+
+// gone returns the users of the plan who are not there.
+func (s KeepNames) gone(ctx context.Context, r *Reading) ([]string, error) {
+	var gone []string
 	for _, name := range s.Made {
 		rec, err := r.record(ctx, dscl.Path{Type: dscl.Users, Name: name})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		gone[name] = rec == nil
+		if rec == nil {
+			gone = append(gone, name)
+		}
 	}
-	rest := slices.DeleteFunc(slices.Clone(s.Names), func(name string) bool { return gone[name] })
-	if len(rest) == len(s.Names) {
-		return nil
-	}
-	return persist(ctx, attempts, func() (again bool, err error) {
-		rec, err := dscl.ReadRecord(ctx, h, p)
-		if err != nil || rec == nil {
-			return false, err
-		}
-		now := rec.Values(dscl.GroupMembership)
-		if len(now) >= len(s.Names) || !slices.Equal(slices.DeleteFunc(slices.Clone(now), func(name string) bool { return gone[name] }), rest) {
-			return false, nil
-		}
-		err = dscl.Create(ctx, h, p, dscl.GroupMembership, s.Names...)
-		return dscl.Passing(err), explain(ctx, h, err)
-	})
+	return gone, nil
+}
+
+// Settle implements Write. The reading has the names: no step took them out.
+func (KeepNames) Settle(*Reading) {}
+
+// Expect implements Write.
+func (KeepNames) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s KeepNames) Inverse() Write {
+	s.Back = !s.Back
+	return s
+}
+
+// Apply implements Step.
+func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, r)
 }
 
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's

@@ -654,9 +654,8 @@ func TestUndoKeepsNames(t *testing.T) {
 		names := []string{"_nixbld1", "_nixbld8", "_nixbld2", "_nixbld3", "_nixbld9", "_nixbld4", "_nixbld5"}
 		f.groups["nixbld"][dscl.GroupMembership] = names
 		before := f.world()
-		p := framed(append(create("_nixbld8", "358"), create("_nixbld9", "359")...)...)
 		keep := plan.Entry{Step: plan.KeepNames{Record: "/Groups/nixbld", Names: names, Made: []string{"_nixbld8", "_nixbld9"}}}
-		p.Entries = slices.Insert(p.Entries, len(p.Entries)-3, keep)
+		p := framed(slices.Concat([]plan.Entry{keep}, create("_nixbld8", "358"), create("_nixbld9", "359"))...)
 		log := newMemory(p)
 		if _, err := run(t, f, p, log, false, nil); err != nil {
 			t.Fatal(err)
@@ -688,14 +687,26 @@ func TestUndoKeepsNames(t *testing.T) {
 		t.Errorf("it was killed %d times", killed)
 	}
 
-	// Somebody else's list stays.
-	f := newFake()
-	step := plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld9"}, Made: []string{"_nixbld9"}}
-	before := f.world()
-	if err := step.Apply(t.Context(), f, plan.NewReading(f)); err != nil {
-		t.Error(err)
+	step := plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld9", "_nixbld1"}, Made: []string{"_nixbld9"}, Back: true}
+	for _, tt := range []struct {
+		name string
+		now  []string
+		want plan.State
+	}{
+		{"as it was", []string{"_nixbld9", "_nixbld1"}, plan.Applied},
+		{"more names", []string{"_nixbld9", "_nixbld1", "alice"}, plan.Applied},
+		{"another order", []string{"_nixbld1", "_nixbld9"}, plan.Applied},
+		{"taken out", []string{"_nixbld1"}, plan.Pending},
+		{"taken out, and more names", []string{"_nixbld1", "alice"}, plan.Foreign},
+		{"not written", nil, plan.Torn},
+		{"half written", []string{"_nixbld9"}, plan.Torn},
+	} {
+		f := newFake()
+		f.groups["nixbld"][dscl.GroupMembership] = tt.now
+		if state, why, err := step.State(t.Context(), plan.NewReading(f)); state != tt.want || err != nil {
+			t.Errorf("%s: %v, %s, %v", tt.name, state, why, err)
+		}
 	}
-	same(t, "another list", before, f.world())
 }
 
 func TestPreview(t *testing.T) {

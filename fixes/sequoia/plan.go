@@ -76,7 +76,6 @@ type builder struct {
 	*host
 	random io.Reader
 	writes []plan.Entry
-	keep   []plan.Entry // what undo has to see to when it deletes users
 	file   []plan.Entry
 	uids   map[string]int // user IDs as they will be
 	guids  map[string]string
@@ -122,6 +121,7 @@ func (b *builder) directory() error {
 	if err := b.moveUsers(movers, targets); err != nil {
 		return err
 	}
+	b.keepNames()
 	b.guids = map[string]string{}
 	for _, u := range b.users {
 		if err := b.complete(u, targets); err != nil {
@@ -324,6 +324,23 @@ func (b *builder) complete(u *user, targets map[string]int) error {
 	return nil
 }
 
+// keepNames has undo see to the names of users whom the group named before they were made.
+func (b *builder) keepNames() {
+	if b.record == nil {
+		return
+	}
+	names := b.record.Values(dscl.GroupMembership)
+	var made []string
+	for _, u := range b.users {
+		if u.record == nil && slices.Contains(names, u.name) {
+			made = append(made, u.name)
+		}
+	}
+	if len(made) > 0 {
+		b.add(idMissing, plan.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
+	}
+}
+
 // lists plans the group's lists. Each is written whole, so that undo restores its values and their order.
 func (b *builder) lists(groupIsNew bool) {
 	guid := func(u *user) string {
@@ -348,15 +365,6 @@ func (b *builder) lists(groupIsNew bool) {
 	old := b.record.Values(dscl.GroupMembership)
 	if !slices.Equal(old, names) {
 		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names})
-	}
-	var made []string
-	for _, u := range b.users {
-		if u.record == nil && slices.Contains(old, u.name) {
-			made = append(made, u.name)
-		}
-	}
-	if len(made) > 0 {
-		b.keep = []plan.Entry{{For: idMissing, Step: plan.KeepNames{Record: path, Names: old, Made: made}}}
 	}
 	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
@@ -423,7 +431,7 @@ func (b *builder) frame(ctx context.Context, v platform.View) error {
 	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
 		return err
 	}
-	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, b.keep, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
+	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
 		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
 	return nil
 }
