@@ -34,8 +34,9 @@ test: ## everything that CI checks
 		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
 	done
 
-test-long: deps ## kill a repair at each of its writes, and fuzz for a minute a target
+test-long: deps ## kill a repair at each of its writes, fuzz for a minute a target, compile a release twice
 	scripts/fuzz.sh 60s
+	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^TestReproducible$$' ./scripts/release
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run=^TestCrash ./cmd/lixfix | \
 		grep -v "^ *=== \|^ *--- PASS"'

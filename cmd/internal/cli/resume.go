@@ -130,9 +130,7 @@ func recall(f fix.Fix, p plan.Plan) fix.Settings {
 func ahead(j *journal.Journal, back bool) plan.Plan {
 	marks := j.Marks()
 	if back {
-		p := j.Plan.Inverse(func(i int) bool {
-			return marks[i] == plan.Begun || marks[i] == plan.Done || marks[i] == plan.Undoing
-		})
+		p := j.Plan.Inverse(marks)
 		p.ID, p.Version, p.Made = j.Plan.ID, j.Plan.Version, j.Plan.Made
 		return p
 	}

@@ -178,7 +178,8 @@ func TestPlanGolden(t *testing.T) {
 }
 
 func TestUndoGolden(t *testing.T) {
-	p := manyMoves().Inverse(func(int) bool { return true })
+	moves := manyMoves()
+	p := moves.Inverse(slices.Repeat([]plan.Mark{plan.Done}, len(moves.Entries)))
 	r := upgraded()
 	r.Plan, r.Refused = &p, []Refused{{Step: "change UniqueID of /Users/_nixbld9 from 359 to 309", Reason: "UniqueID of /Users/_nixbld9 is 402"}}
 	golden(t, "undo", page(Style{}, func(t *Text) {
@@ -477,6 +478,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.StartService{},
 		plan.ProbeConsent{},
 		plan.RequireIdle{},
+		plan.KeepNames{},
 		plan.ReadBack{},
 		plan.FlushAccounts{},
 		plan.EndProcess{},
