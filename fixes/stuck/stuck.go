@@ -161,11 +161,11 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 	var does []string
 	named := 0
 	for _, a := range d.Actions {
-		if a.Named {
+		if a.Named || d.Certainty == Guess {
 			named = a.PID
 			continue
 		}
-		does = append(does, a.What+"; lost: "+a.Costs)
+		does = append(does, strings.Replace(a.What, a.Kind, a.Kind+"s", 1)+"; lost: "+a.Costs)
 	}
 	switch {
 	case len(does) > 0:
@@ -189,7 +189,16 @@ func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.P
 	if err != nil {
 		return p, err
 	}
-	return r.plan(ctx, v, req)
+	if p, err = r.plan(ctx, v, req); err != nil {
+		return p, err
+	}
+	// What is looked at afterwards, also by a resume, is what was looked at before.
+	for _, name := range []string{optPID, optStore, optState, optGroup} {
+		if s, ok := req.Settings[name]; ok && !p.Empty() {
+			p.Settings = append(p.Settings, plan.Setting{Name: name, Value: s.Value, Source: s.Source})
+		}
+	}
+	return p, nil
 }
 
 // plan decides what of the actions is done.

@@ -25,6 +25,8 @@ type scene struct {
 	*stucktest.Machine
 	t    *testing.T
 	stop time.Duration // until Ctrl-C; 0 for never
+	// refuse makes every signal fail.
+	refuse bool
 }
 
 func captured(t *testing.T, name string) *scene {
@@ -53,6 +55,9 @@ func (s *scene) state(pid, from, to string) {
 func (s *scene) Signal(_ context.Context, p platform.ProcessID, sig syscall.Signal) error {
 	if p.PID != 9763 || sig != syscall.SIGCONT {
 		s.t.Errorf("process %d is sent %s", p.PID, sig)
+	}
+	if s.refuse {
+		return syscall.EPERM
 	}
 	s.state("9763", "T", "S")
 	return nil
@@ -142,11 +147,32 @@ func TestDrawingIsRefused(t *testing.T) {
 
 func TestRepairMovesTheChain(t *testing.T) {
 	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
-	s.run("repair", "stuck", "--yes").ends(Problems).says("nothing that lixfix can do here")
+	r := s.run("repair", "stuck", "--yes").ends(Problems)
+	r.says("--accept stuck/gc-stopped", "continues nix-store 9763", "sudo lixfix repair stuck --yes --accept stuck/gc-stopped",
+		"nothing was changed: a risky remedy waits for --accept stuck/gc-stopped").not("nothing to do", "nothing that lixfix can do")
+	s.run("repair", "stuck", "--yes", "--format", "json").ends(Problems).valid()
 	s.run("repair", "stuck", "--dry-run").ends(Problems).says("continue process 9763", "Nobody can take this back", "not stopped again")
 	s.run("repair", "stuck", "--yes", "--accept", "stuck/gc-stopped").ends(Healthy).
-		says("the chain has moved").not("take it back with")
+		says("the chain has moved").not("take it back with", "waits for --accept")
 	s.run("undo", "--yes").ends(Unsafe).says("Nobody can take this back", "a process that goes on is not stopped again")
+}
+
+// TestResumeMovesTheChain looks again after a repair that was cut short as well.
+func TestResumeMovesTheChain(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.refuse = true
+	s.run("repair", "stuck", "--yes", "--pid", "9828", "--accept", "stuck/gc-stopped").ends(Waiting).says("sudo lixfix resume finishes it")
+	s.refuse = false
+	s.run("resume", "--yes").ends(Healthy).says("the chain has moved; nix-store 9828").not("nix-build 9840")
+}
+
+// TestNothingToMend says of what ends by itself what it is, and asks nobody to do anything.
+func TestNothingToMend(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s2-second-client-same-output")
+	s.run("check", "stuck", "--pid", "3774").says("note    nothing is wrong with the command")
+	for _, args := range []string{"check stuck --pid 3774", "repair stuck --pid 3774 --yes", "repair stuck --pid 3774 --dry-run"} {
+		s.run(strings.Fields(args)...).ends(Healthy).says("another build of the same output is running").not("for you to do", "remedy")
+	}
 }
 
 func TestRepairOnlyWhatIsAllowed(t *testing.T) {
