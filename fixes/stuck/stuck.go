@@ -52,7 +52,9 @@ func (stuck) Doc() fix.Doc {
 		},
 		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build user, the " +
 			"database, a profile, a download, another machine. Mostly that ends by itself. It does not where a process is stopped or " +
-			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.",
+			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.\n\n" +
+			"\"lixfix check stuck\" draws who waits for whom; with --watch it goes on until that moves, with --pid for one command only. " +
+			"\"lixfix report stuck\" writes it down without names, for an issue. Both read what the kernel tells, and attach to nothing.",
 		Changes: "Workers and builders that belong to nobody any more are ended, and processes that are stopped are continued. " +
 			"A command that others wait for is ended only when it is named with --end.",
 		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is not harmed.",
