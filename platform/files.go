@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -138,7 +139,7 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino}, nil
+	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}, nil
 }
 
 // Free implements View.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // Operating systems, as Facts.OS names them.
@@ -51,6 +52,8 @@ type FileInfo struct {
 	Size   int64
 	Target string // of a symbolic link, as it is written there
 	Inode  uint64
+	// Modified is when its content was last written to.
+	Modified time.Time
 }
 
 // Content is what a file is to hold, and who is to own it. Mode holds permission bits only.

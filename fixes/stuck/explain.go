@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
 // Certainty says how well a statement is founded.
@@ -271,6 +272,10 @@ func (s *snapshot) database(p *proc) (reason, bool) {
 		if !opened || pid == p.PID {
 			continue
 		}
+		if !s.heldBefore(lf, pid) {
+			// Somebody else wrote a moment ago: there is a queue, and it moves.
+			return reason{id: idWorking, sure: Likely, text: "waits its turn at the database"}, true
+		}
 		r := reason{id: idSQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
 			r.id, r.text = idCacheLocked, "retries, its cache is locked"
@@ -282,6 +287,11 @@ func (s *snapshot) database(p *proc) (reason, bool) {
 		return r, true
 	}
 	return reason{}, false
+}
+
+// heldBefore reports whether a process held a lock on a file exclusively at the first look as well.
+func (s *snapshot) heldBefore(lf *lockFile, pid int) bool {
+	return slices.ContainsFunc(s.earlier, func(l proclocks.Lock) bool { return l.File == lf.file && l.PID == pid && l.Write && !l.Waiting })
 }
 
 // opensStore reports whether a process has the local store open, which holds a shared lock for life.
@@ -514,7 +524,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 			if left != nil {
 				return reason{id: idBuilderLeftover, sure: Certain, text: "the build is done, its log is open", waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}}}, true
 			}
-			if c.second.state == 'Z' && c.first.state == 'Z' && p.ticks() == 0 && s.age(c) > 5*time.Second {
+			if c.second.state == 'Z' && c.first.state == 'Z' && p.ticks() == 0 {
 				return reason{id: idBuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
 			}
 			continue
@@ -531,7 +541,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		return reason{id: idSandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
 	}
 	if len(r.waits) == 0 {
-		return reason{}, false
+		return reason{id: idWorking, sure: Certain, text: "finishes a build"}, p.reaped
 	}
 	r.text = "waits for its build"
 	if n := len(r.waits); n > 1 {
@@ -674,6 +684,9 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.stopped() {
 			r.id = idNotAccepting
+			if l.files > 0 && len(l.fds) >= l.files {
+				r.text = fmt.Sprintf("the daemon has %d of %d files open", len(l.fds), l.files)
+			}
 		}
 		return r, true
 	}

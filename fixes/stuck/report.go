@@ -230,6 +230,9 @@ func (s *snapshot) report(opts Options) *Report {
 			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
 		case opts.PID != 0:
 			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
+		case s.hides("other-users"):
+			// There may be any number of them.
+			d.Status, d.Certainty, d.Sentence = fix.Unknown, Guess, "no Nix of your own is running, and what others run is hidden"
 		case s.hides("pid-namespace"):
 			d.Sentence += " that can be seen from here"
 		}

@@ -19,7 +19,7 @@ import (
 
 const (
 	defaultGap   = 400 * time.Millisecond
-	orphanTime   = 3 * time.Second
+	confirmTime  = 5 * time.Second
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
 	maxFiles     = 4096            // open files of one process
@@ -70,6 +70,8 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
+	reaped   bool // a builder of it ended while it was watched
+	files    int  // that it may have open; 0 where that could not be read
 }
 
 // stopped reports whether the process is stopped, in both samples.
@@ -107,7 +109,9 @@ type snapshot struct {
 	sockErr  error
 	mounts   []procfs.Mount
 	paths    map[proclocks.File]string
-	states   []string // directories such as /nix/var/nix
+	made     map[proclocks.File]time.Time // when lock files were made
+	earlier  []proclocks.Lock             // those of the first look
+	states   []string                     // directories such as /nix/var/nix
 	stores   []string
 	users    map[int]string
 	builders map[int]string // build users, by ID
@@ -123,7 +127,8 @@ type snapshot struct {
 type lockFile struct {
 	file    proclocks.File
 	path    string
-	exact   bool // the path was read from an open file and not found by its inode
+	exact   bool          // the path was read from an open file and not found by its inode
+	held    time.Duration // at least this long; 0 where that could not be told
 	locks   []proclocks.Lock
 	waiting []proclocks.Lock
 }
@@ -153,6 +158,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	if err != nil {
 		return nil, err
 	}
+	c.earlier = locks
 	c.knownFiles(ctx, locks)
 	c.deepen(ctx, c.owners(locks))
 	c.deepen(ctx, c.candidates())
@@ -168,7 +174,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	c.sockets, c.sockErr = c.readSockets(ctx)
 	c.tabulate(ctx, locks)
 	c.classify()
-	if err := c.confirmOrphans(ctx); err != nil {
+	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
 	c.temproots(ctx)
@@ -357,6 +363,22 @@ func readDeep(f platform.Files, p *proc) {
 	}
 	p.first = readSample(f, p)
 	readFiles(f, p)
+	if data, err = f.Read(dir + "/limits"); err == nil {
+		p.files = fileLimit(data)
+	}
+}
+
+// fileLimit returns how many files a process may have open, 0 where limits does not tell.
+func fileLimit(limits []byte) int {
+	for line := range strings.Lines(string(limits)) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.Atoi(f[0]) // "unlimited" is no number
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // readSample reads what changes.
@@ -583,11 +605,12 @@ func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
 func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 	type found struct {
 		paths map[proclocks.File]string
+		made  map[proclocks.File]time.Time
 		pool  []string
 		load  []string
 		dot   string
 	}
-	got := found{paths: map[proclocks.File]string{}}
+	got := found{paths: map[proclocks.File]string{}, made: map[proclocks.File]time.Time{}}
 	wanted := map[uint64]bool{}
 	for _, l := range locks {
 		wanted[l.File.Inode] = true
@@ -612,7 +635,8 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 			}
 			major, minor, ok := c.device(name)
 			if ok && wanted[info.Inode] {
-				got.paths[proclocks.File{Major: major, Minor: minor, Inode: info.Inode}] = name
+				file := proclocks.File{Major: major, Minor: minor, Inode: info.Inode}
+				got.paths[file], got.made[file] = name, info.Modified
 			}
 			return info.Mode.IsDir()
 		}
@@ -677,7 +701,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 	if err != nil {
 		return
 	}
-	c.paths, c.pool, c.load, c.dotfile = got.paths, got.pool, got.load, got.dot
+	c.paths, c.made, c.pool, c.load, c.dotfile = got.paths, got.made, got.pool, got.load, got.dot
 }
 
 // pathOf returns the name of a locked file, exact where it was read from an open one.
@@ -714,18 +738,25 @@ func (c *collector) owners(locks []proclocks.Lock) []*proc {
 	return list
 }
 
-// confirmOrphans gives workers whose client is gone the time that they take to notice it by themselves: up to two
-// seconds were seen.
-func (c *collector) confirmOrphans(ctx context.Context) error {
-	for deadline := time.Now().Add(orphanTime); ; {
+// confirm gives workers the time that they take to notice by themselves that their client is gone, for which up to two
+// seconds were seen, or that their builder has ended.
+func (c *collector) confirm(ctx context.Context) error {
+	for deadline := time.Now().Add(confirmTime); ; {
 		left := 0
 		for _, p := range c.procs {
-			if p.role != Worker || !p.orphan || p.gone || p.stopped() {
+			parent := c.procs[p.Parent]
+			orphan := p.role == Worker && p.orphan && !p.stopped()
+			defunct := p.role == Builder && p.second.state == 'Z' && parent != nil && (parent.role == Worker || parent.role == Client) &&
+				!parent.stopped() && c.leftover(p) == nil
+			if p.gone || !orphan && !defunct {
 				continue
 			}
 			id, state, err := platform.Identity(ctx, c.v, p.PID)
-			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z') {
+			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z' && orphan) {
 				p.gone = true
+				if defunct {
+					parent.reaped = true
+				}
 				continue
 			}
 			left++
@@ -734,7 +765,7 @@ func (c *collector) confirmOrphans(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-time.After(orphanTime / 10):
+		case <-time.After(confirmTime / 20):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -750,6 +781,10 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 		if lf == nil {
 			lf = &lockFile{file: l.File}
 			lf.path, lf.exact = c.pathOf(l.File)
+			// The lock of an output is removed by who held it, so it is as old as the file.
+			if made := c.made[l.File]; !made.IsZero() && isStoreLock(lf.path) {
+				lf.held = max(0, time.Since(made))
+			}
 			files[l.File] = lf
 			c.locks = append(c.locks, lf)
 		}
@@ -927,6 +962,11 @@ func (c *collector) surroundings(ctx context.Context) {
 			continue
 		}
 		if p.hidden["fd"] || p.hidden["syscall"] {
+			if c.facts.Root() {
+				c.limit("caged", "what processes wait for, which files they have open and whom their sockets belong to: this root may not look into "+
+					"the processes of others (it lacks CAP_SYS_PTRACE, as in a container)", false)
+				continue
+			}
 			c.limit("root", "what root's processes wait for, which files they have open and whom their sockets belong to", true)
 		}
 	}

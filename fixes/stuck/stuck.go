@@ -119,6 +119,9 @@ func (r *Report) Findings() []fix.Finding {
 		}
 		if f.Status == fix.Unknown {
 			f.Reason = "no cause that lixfix knows fits"
+			if d.ID == "stuck/"+idNothing {
+				f.Summary = d.Sentence
+			}
 			for _, l := range r.Limits {
 				if l.NeedsRoot {
 					f.NeedsRoot, f.Reason = true, "lixfix could not see "+l.What

@@ -5,6 +5,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -632,5 +633,134 @@ var scenes = []scene{
 		c := s.start("gc", "root", nil, "nix-store", "--gc")
 		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "gc-waits-for-client", chain: "gc [gc] verify", status: "ok"})
+	}},
+	{"store-upgrade", "the database is to be upgraded while a build has the store open", func(s *site) {
+		local := []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}
+		s.start("first", "root", local, "nix-build", "--no-out-link", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		s.write("/nix/var/nix/db/schema", "9", 0o644)
+		c := s.start("second", "root", local, "nix-build", "--no-out-link", s.expr("slow-b", sleeper))
+		s.says("second", "waiting for exclusive access to the Nix store")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "store-upgrade", chain: "second [big-lock] first builder", status: "ok"})
+		}
+	}},
+	{"unknown", "a command (a stand-in) is idle for no reason that shows", func(s *site) {
+		c := s.standIn("nix-build", "root", "idle", "nix-build", "/tmp/x.nix")
+		time.Sleep(200 * time.Millisecond)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "unknown", chain: "nix-build", status: "unknown"})
+	}},
+	{"hold-and-wait", "two commands (stand-ins) each hold an output that the other waits for", func(s *site) {
+		const a, b = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-a", "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-b"
+		for _, dir := range []string{"/nix/var/nix/temproots", "/nix/var/nix/db"} {
+			s.dir(dir)
+		}
+		first := s.standIn("first", "root", "hold "+a+" "+b, "nix-build", "/tmp/a.nix")
+		second := s.standIn("second", "root", "hold "+b+" "+a, "nix-build", "/tmp/b.nix")
+		s.polls(first.Process.Pid)
+		s.polls(second.Process.Pid)
+		// For a moment it is nothing to worry about.
+		s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "waits-for-output-lock", status: "ok"})
+		minute := time.Now().Add(-time.Minute)
+		for _, name := range []string{a, b} {
+			if err := os.Chtimes(name+".lock", minute, minute); err != nil {
+				s.fatal("%v", err)
+			}
+		}
+		d := s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "hold-and-wait", status: "broken"})
+		if d != nil && (len(d.Actions) == 0 || d.Actions[0].PID != second.Process.Pid) {
+			s.fail("the younger command is not the one to be ended: %+v", d.Actions)
+		}
+		s.repair("", "")
+		s.repair(fmt.Sprint(second.Process.Pid), "end-process")
+	}},
+	{"builder-defunct", "a worker (a stand-in) does not notice that its builder has ended", func(s *site) {
+		c := s.standIn("nix-build", "alice", "idle", "nix-build", "/tmp/x.nix")
+		s.standIn("worker", "root", "defunct", "nix-daemon", fmt.Sprint(c.Process.Pid))
+		s.until("a builder to end", func() bool {
+			for _, p := range procs() {
+				if p.state == 'Z' && p.parent != 1 {
+					return true
+				}
+			}
+			return false
+		})
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-defunct", chain: "nix-build worker", status: "broken"})
+		}
+	}},
+	{"upload-lock", "two builds copy to the same machine, which has stopped to answer", func(s *site) {
+		// The greeting of "nix-store --serve", and then nothing.
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nprintf '\\313\\356\\122\\124\\000\\000\\000\\000\\006\\002\\000\\000\\000\\000\\000\\000'\nexec sleep 300\n", 0o755)
+		remote := func(label, name string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr(name, sleeper),
+				"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux - 4").Process.Pid
+		}
+		remote("first", "slow-a")
+		s.until("the first to copy", func() bool { return len(glob("/nix/var/nix/current-load/*.upload-lock")) == 1 })
+		second := remote("second", "slow-b")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: second, id: "upload-lock", status: "ok"})
+		}
+	}},
+	{"hostile-names", "processes call themselves what a terminal or a parser would act on", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		for i, name := range []string{"nix \x1b[2J\x1b]0;x\a", "nix) S 1 (", "nix\nPid:\t1\n", "nix-build\u202e"} {
+			s.standIn(fmt.Sprintf("hostile%d", i), "bob", "idle", name, "a\x1b[31mb", "--option", "access-tokens", "github.com=hunter2")
+		}
+		s.until("them all", func() bool { return len(running("hunter2")) == 4 })
+		for _, who := range []string{"root", "alice", "carol"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+			text, err := json.Marshal(r)
+			for _, d := range r.Diagnoses {
+				text = append(text, strings.Join(r.Tree(d), "\n")...)
+			}
+			if err != nil || bytes.ContainsAny(text, "\x1b\a\u202e") || bytes.Contains(text, []byte(`\u001b`)) || bytes.Contains(text, []byte("hunter2")) {
+				s.fail("%s: %v %s", who, err, text)
+			}
+		}
+	}},
+	{"hidden-processes", "/proc hides the processes of others", func(s *site) {
+		s.daemon()
+		s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		if out, err := exec.Command("mount", "-o", "remount,hidepid=2", "/proc").CombinedOutput(); err != nil {
+			s.fatal("hidepid: %v %s", err, out)
+		}
+		r := s.look("carol")
+		s.limited(r, "other-users")
+		s.expect(r, want{who: "carol", id: "nothing-running", status: "unknown"})
+		r = s.look("alice")
+		s.limited(r, "other-users")
+		for _, d := range r.Diagnoses {
+			if d.ID == "stuck/worker-orphaned" || d.ID == "stuck/daemon-not-accepting" {
+				s.fail("what is hidden is taken for gone: %s", d.Sentence)
+			}
+		}
+	}},
+	{"container", "Nix runs in a container: a PID namespace below the one that is looked from", func(s *site) {
+		s.start("container", "root", nil, "unshare", "-pf", "--kill-child", "--mount-proc", "sh", "-c",
+			"nix-daemon --daemon & sleep 1; NIX_REMOTE=daemon nix-build --no-out-link "+s.expr("slow-a", sleeper)+" & wait")
+		s.builds(1, asleep)
+		client := 0
+		for _, pid := range running("^nix-build ") {
+			client = pid
+		}
+		s.expect(s.look("root"), want{who: "root", subject: client, id: "builder-silent", chain: "client worker builder", status: "at-risk"})
+		// From the outside, it is not lixfix's to end anything there.
+		s.repair("", "")
+	}},
+	{"caged-root", "root without the right to look into other processes, as in a container", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		r := s.lookWith("setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "/test")
+		s.expect(r, want{who: "caged root", subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+		s.limited(r, "caged")
 	}},
 }
