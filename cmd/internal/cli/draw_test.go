@@ -264,12 +264,27 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	status := filepath.Join(s.Root, "var/lib/dpkg/status")
+	for _, dir := range []string{filepath.Dir(status), filepath.Join(s.Root, "usr/bin")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{
+		status: "Package: nix-setup-systemd\nStatus: install ok installed\nVersion: 9\n\n" +
+			"Package: nix-bin\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.8.0-1.1+b1\nDescription: x\n y\n\n",
+		filepath.Join(s.Root, "usr/bin/nix"): "",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const exe = "/nix/store/00000000000000000000000000000000-lix-2.95.3/bin/nix"
 	if err := os.Symlink(exe, filepath.Join(s.Root, "proc/9763/exe")); err != nil {
 		t.Fatal(err)
 	}
 	s.run("report", "stuck").ends(Healthy).
-		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "version 0.1.0", "```").
+		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
 	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
 }
