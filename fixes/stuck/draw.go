@@ -115,6 +115,9 @@ func (stuck) Moved(before, after fix.Picture) string {
 			gone = append(gone, p.Title)
 		case a.key(a.Diagnoses[i]) == b.key(d):
 			still = append(still, p.Title)
+		case !a.Diagnoses[i].moves() && (a.Diagnoses[i].ID == d.ID || a.Diagnoses[i].Status == fix.Unknown):
+			// For another one in the same way, or for one that cannot be seen: a lock can pass to a child.
+			still = append(still, fmt.Sprintf("%s (%s)", p.Title, a.Diagnoses[i].Sentence))
 		default:
 			moved = append(moved, fmt.Sprintf("%s: %s", p.Title, a.Diagnoses[i].Sentence))
 		}

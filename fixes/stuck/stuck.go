@@ -167,7 +167,9 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 	named := 0
 	for _, a := range d.Actions {
 		if a.Named || d.Certainty == Guess {
-			named = a.PID
+			if named == 0 && a.Kind == "end" {
+				named = a.PID // what the situation itself suggests comes first
+			}
 			continue
 		}
 		does = append(does, strings.Replace(a.What, a.Kind, a.Kind+"s", 1)+"; lost: "+a.Costs)
