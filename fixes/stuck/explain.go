@@ -592,6 +592,9 @@ func (s *snapshot) explainClient(p *proc) reason {
 		case p.hidden["io"]:
 			r.sure = Likely
 		}
+		if grown := p.grown(); r.id == idEvaluating && grown > 1<<20 {
+			r.text += ", memory +" + bytesText(grown)
+		}
 		return r
 	}
 	if r, ok := s.work(p); ok {
@@ -814,6 +817,19 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 		sure = Likely
 	}
 	return reason{id: idBuilderSilent, sure: sure, text: "0 % CPU, no I/O, silent"}
+}
+
+// logged says when something of a build was last written to its log. That is compressed, and lags behind.
+func (s *snapshot) logged(p *proc) string {
+	for q, n := p, 0; q != nil && n < 64; q, n = s.procs[q.Parent], n+1 {
+		if !q.logged.IsZero() {
+			return fmt.Sprintf(", its log written %s ago", seconds(time.Since(q.logged)))
+		}
+		if q.PID == q.Parent {
+			break
+		}
+	}
+	return ""
 }
 
 func (s *snapshot) buildText(ticks, moved uint64) string {

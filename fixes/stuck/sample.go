@@ -23,6 +23,7 @@ const (
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
 	maxFiles     = 4096            // open files of one process
+	pageSize     = 4 << 10         // bytes, at least; ARM has larger ones as well
 	maxLockStats = 20000           // lock files in the store that are looked at, without root
 )
 
@@ -70,8 +71,9 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
-	reaped   bool // a builder of it ended while it was watched
-	files    int  // that it may have open; 0 where that could not be read
+	reaped   bool      // a builder of it ended while it was watched
+	logged   time.Time // when it last wrote to the log of its build
+	files    int       // that it may have open; 0 where that could not be read
 }
 
 // stopped reports whether the process is stopped, in both samples.
@@ -89,6 +91,11 @@ func (p *proc) switches() uint64 { return p.second.switches - min(p.first.switch
 func (p *proc) moved() uint64 {
 	a, b := p.first.io, p.second.io
 	return b.ReadCalls - min(a.ReadCalls, b.ReadCalls) + b.WrittenCalls - min(a.WrittenCalls, b.WrittenCalls)
+}
+
+// grown is how many bytes of memory the process took between the samples.
+func (p *proc) grown() uint64 {
+	return uint64(max(0, p.second.rss-p.first.rss)) * pageSize
 }
 
 // snapshot is everything that was read.
@@ -479,6 +486,12 @@ func readFiles(f platform.Files, p *proc) {
 		}
 		if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "/dev/") {
 			continue
+		}
+		if strings.Contains(target, "/log/nix/drvs/") {
+			// Through the process, which can see another tree of files. A link is not followed by Stat.
+			if info, err := f.Stat("/proc/" + strconv.Itoa(p.PID) + "/root" + target); err == nil && info.Modified.After(p.logged) {
+				p.logged = info.Modified
+			}
 		}
 		data, err := f.Read(dir + "/fdinfo/" + name)
 		if err != nil {
