@@ -816,7 +816,18 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 	if p.hidden["io"] {
 		sure = Likely
 	}
-	return reason{id: idBuilderSilent, sure: sure, text: "0 % CPU, no I/O, silent"}
+	text := "0 % CPU, no I/O, silent"
+	for _, q := range all {
+		r, ok := s.network(q)
+		switch {
+		case ok && r.id == idNetworkLost:
+			r.waits = nil
+			return r
+		case ok:
+			text = clip("silent, talks to "+r.peer, column)
+		}
+	}
+	return reason{id: idBuilderSilent, sure: sure, text: text}
 }
 
 // logged says when something of a build was last written to its log. That is compressed, and lags behind.

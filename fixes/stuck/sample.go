@@ -56,6 +56,7 @@ type proc struct {
 	argv     []string
 	status   procfs.Status
 	ns       string // of process IDs, as its link reads
+	net      string // network namespace, likewise
 	fds      map[int]string
 	sockets  map[uint64]int // inode → file descriptor
 	held     []proclocks.Lock
@@ -107,6 +108,7 @@ type snapshot struct {
 	uptime   float64
 	gap      time.Duration // that really passed between the samples
 	self     string        // PID namespace of lixfix
+	net      string        // network namespace of lixfix
 	selfPID  int
 	procs    map[int]*proc
 	order    []int // of procs
@@ -179,6 +181,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 		}
 	}
 	c.sockets, c.sockErr = c.readSockets(ctx)
+	c.elsewhere(ctx)
 	c.tabulate(ctx, locks)
 	c.classify()
 	if err := c.confirm(ctx); err != nil {
@@ -206,6 +209,7 @@ func (c *collector) shallow(ctx context.Context) error {
 		order  []int
 		boot   string
 		self   string
+		net    string
 		uptime float64
 		mounts []procfs.Mount
 		pid    int
@@ -224,6 +228,7 @@ func (c *collector) shallow(ctx context.Context) error {
 			s.boot = string(bytes.TrimSpace(data))
 		}
 		s.self, _ = f.Link("/proc/self/ns/pid")
+		s.net, _ = f.Link("/proc/self/ns/net")
 		if own, err := f.Link("/proc/self"); err == nil {
 			s.pid, _ = strconv.Atoi(own)
 		}
@@ -254,7 +259,7 @@ func (c *collector) shallow(ctx context.Context) error {
 		return fmt.Errorf("look at the processes: %w", err)
 	}
 	slices.Sort(s.order)
-	c.procs, c.order, c.boot, c.self, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.self, s.uptime, s.mounts, s.pid
+	c.procs, c.order, c.boot, c.self, c.net, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.self, s.net, s.uptime, s.mounts, s.pid
 	if len(s.mounts) > 0 && c.procs[1] == nil {
 		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)
 	}
@@ -368,6 +373,7 @@ func readDeep(f platform.Files, p *proc) {
 	if p.ns, err = f.Link(dir + "/ns/pid"); errors.Is(err, fs.ErrPermission) {
 		p.hidden["ns"] = true
 	}
+	p.net, _ = f.Link(dir + "/ns/net")
 	p.first = readSample(f, p)
 	readFiles(f, p)
 	if data, err = f.Read(dir + "/limits"); err == nil {
@@ -599,6 +605,44 @@ func (c *collector) readSockets(ctx context.Context) (map[uint64]platform.Socket
 		}
 	}
 	return all, nil
+}
+
+// elsewhere adds the connections in other network namespaces: a fixed-output build has one of its own, in which pasta
+// gives it the network.
+func (c *collector) elsewhere(ctx context.Context) {
+	var where []int // a process in each of them
+	seen := map[string]bool{"": true, c.net: true}
+	for _, pid := range c.order {
+		if p := c.procs[pid]; p.deep && !p.gone && len(p.sockets) > 0 && !seen[p.net] {
+			seen[p.net] = true
+			where = append(where, pid)
+		}
+	}
+	if len(where) == 0 || c.sockets == nil {
+		return
+	}
+	var found []procfs.Connection
+	err := c.v.Burst(ctx, "the connections of builds", func(f platform.Files) error {
+		for _, pid := range where {
+			for _, table := range []string{"/net/tcp", "/net/tcp6"} {
+				if data, err := f.Read(procfs.Dir(pid) + table); err == nil {
+					found = append(found, procfs.ParseConnections(data)...)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	for _, l := range found {
+		if _, known := c.sockets[l.Inode]; !known && l.Inode != 0 && l.State != platform.SocketListening {
+			// How long it is idle is not told there.
+			c.sockets[l.Inode] = platform.Socket{
+				Inode: l.Inode, TCP: true, State: l.State, Remote: l.Remote, Retransmits: l.Retransmits, Unacked: int(min(l.Unsent, 1)),
+			}
+		}
+	}
 }
 
 // device returns the device that the lock table shows for a file: that of its mount, which some file systems do not

@@ -43,6 +43,10 @@ var scenes = []scene{
 		for _, who := range []string{"root", "alice", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder", status: "at-risk"})
 		}
+		r := s.look("root")
+		if d := r.Diagnoses[0]; !strings.Contains(d.Sentence, "started ") || !strings.Contains(d.Sentence, "its log written ") {
+			s.fail("no time: %s", d.Sentence)
+		}
 	}},
 	{"busy-builder", "a build that spins", func(s *site) {
 		s.daemon()
@@ -762,5 +766,19 @@ var scenes = []scene{
 		r := s.lookWith("setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "/test")
 		s.expect(r, want{who: "caged root", subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
 		s.limited(r, "caged")
+	}},
+	{"build-network", "a build in a network of its own gets no answer", func(s *site) {
+		c := s.start("build", "root", []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}, "nix-build", "--no-out-link",
+			s.expr("fetch", "exec /usr/bin/unshare -n /bin/sh -c '/usr/bin/ip link set lo up; /usr/bin/ip route add 192.0.2.0/24 dev lo; /usr/bin/curl -s http://192.0.2.1/' "))
+		s.builds(1, "^/usr/bin/curl")
+		s.until("a connection", func() bool {
+			pid := s.builds(1, "^/usr/bin/curl")[0]
+			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+			return bytes.Contains(data, []byte(":0050 02 "))
+		})
+		d := s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "network-lost", chain: "build builder", status: "at-risk"})
+		if d != nil && !strings.Contains(d.Sentence, "192.0.2.1:80") {
+			s.fail("no peer: %s", d.Sentence)
+		}
 	}},
 }
