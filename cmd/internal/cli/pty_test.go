@@ -253,9 +253,8 @@ func TestWatchOnTerminal(t *testing.T) {
 			}
 			err = cmd.Wait()
 			<-p.done
-			var exit *exec.ExitError
 			code := Healthy
-			if errors.As(err, &exit) {
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 				code = Code(exit.ExitCode())
 			}
 			got := p.text()

@@ -251,10 +251,8 @@ func (c *change) undecided(found []fix.Finding, how ask) []render.Undecided {
 			slices.ContainsFunc(list, func(u render.Undecided) bool { return u.ID == f.ID }) {
 			continue
 		}
-		command := "sudo " + c.app.Name + " repair " + c.fix.Name() + " --yes"
-		for _, id := range append(slices.Clone(how.accept), f.ID) {
-			command += " --accept " + id
-		}
+		ids := strings.Join(append(slices.Clone(how.accept), f.ID), " --accept ")
+		command := "sudo " + c.app.Name + " repair " + c.fix.Name() + " --yes --accept " + ids
 		list = append(list, render.Undecided{ID: f.ID, Changes: f.Remedy.Changes, Command: command})
 	}
 	return list

@@ -46,12 +46,10 @@ func (a *app) watch(ctx context.Context, f fix.Drawer, s fix.Settings, strict bo
 			if last != nil && a.format == text {
 				_, _ = a.out.Write([]byte("\n" + a.Now().UTC().Format("15:04:05 UTC") + "\n"))
 			}
-			if code, err := a.emit(r, code, drawCheck(r)); err != nil {
-				return code, err
-			}
+			_, err = a.emit(r, code, drawCheck(r))
 		}
-		if over || a.out.Err() != nil {
-			return code, nil
+		if over || err != nil || a.out.Err() != nil {
+			return code, err
 		}
 		if first == nil {
 			first = p
