@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -141,7 +142,7 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino}, nil
+	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}, nil
 }
 
 // Free implements View.
@@ -155,7 +156,7 @@ func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
 		if err := retry(func() error { return unix.Statfs(file, &st) }); err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", filepath.Clean(name), err)
 		}
-		return uint64(st.Bavail) * uint64(st.Bsize), nil
+		return st.Bavail * uint64(st.Bsize), nil
 	})
 }
 

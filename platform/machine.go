@@ -186,7 +186,7 @@ func lstat(file, name string) (FileInfo, error) {
 	if err != nil {
 		return FileInfo{}, renamed(err, name)
 	}
-	out := FileInfo{Mode: info.Mode(), Size: info.Size()}
+	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
 	}

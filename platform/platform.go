@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
 )
@@ -56,6 +57,8 @@ type FileInfo struct {
 	Size   int64
 	Target string // of a symbolic link, as it is written there
 	Inode  uint64
+	// Modified is when its content was last written to.
+	Modified time.Time
 }
 
 // Content is what a file is to hold, and who is to own it. Mode holds permission bits only.

@@ -64,7 +64,7 @@ func FuzzSockets(f *testing.F) {
 	f.Add(unix)
 	f.Add(make([]byte, 200))
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		_, _ = parseUnix(data)
 		_, _ = parseTCP(data)
 	})

@@ -19,10 +19,16 @@ need ssh-keygen openssh-client
 need unshare util-linux
 need script bsdutils
 need sudo sudo
-# Staged Linux hosts have real networks, a real resolver, and builds of the real Nix behind the real pasta.
+# What hangs is staged with the real Nix, and timed beside the tools that people use for it.
+need nix-daemon nix-bin
+need lsof lsof
+need sqlite3 sqlite3
 need ip iproute2
+need ps procps
+# Directories of root's own tools are not on everybody's PATH.
+[ -x /usr/sbin/mkfs.ext4 ] || [ -x /sbin/mkfs.ext4 ] || want="$want e2fsprogs"
+# Hosts with a network of their own have a real resolver, and builds behind the real pasta.
 need dnsmasq dnsmasq-base
-need nix-store nix-bin
 need pasta passt
 need pkill procps
 [ -n "$want" ] || exit 0

@@ -96,7 +96,7 @@ func BenchmarkCheck(b *testing.B) {
 			}
 			var memory int64
 			for b.Loop() {
-				code, out, peak := measure(b, m, "check")
+				code, out, peak := measure(b, m, "check", "sequoia")
 				if code != 1 {
 					b.Fatalf("exit %d\n%s", code, out)
 				}

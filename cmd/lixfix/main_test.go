@@ -19,6 +19,7 @@ import (
 
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
@@ -28,14 +29,25 @@ func TestMain(m *testing.M) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	defer platformtest.Clean()
 	testscript.Main(m, map[string]func(){
-		// lixfix as root on the Mac of the story, see testdata/script/README.md.
+		// lixfix as root on the Mac of the story or on this machine, see testdata/script/README.md.
 		"lixfix": func() {
 			uid := 0
 			if os.Getenv("UNPRIVILEGED") != "" {
 				uid = 501
 			}
+			var host platform.Host
+			if os.Getenv("LINUX") != "" {
+				if uid != 0 {
+					if err := errors.Join(syscall.Setgroups(nil), syscall.Setuid(uid)); err != nil {
+						panic(err)
+					}
+				}
+				host = platform.Local()
+			} else {
+				host = platformtest.Host(os.Getenv("MAC"), uid)
+			}
 			os.Exit(cli.Run(context.Background(), cli.Config{
-				Host:  platformtest.Host(os.Getenv("MAC"), uid),
+				Host:  host,
 				Fixes: fixes.All(), Args: os.Args[1:], Name: "lixfix", Version: "0.1.0",
 			}))
 		},

@@ -35,7 +35,7 @@ func TestStates(t *testing.T) {
 				return code
 			}
 			story.WriteString(v.Doc + "\n\n")
-			checked := play("check")
+			checked := play("check", "sequoia")
 			repair := []string{"repair", "sequoia", "--yes"}
 			if !v.Want.Broken && v.Name != "stale-guids" {
 				if code := play(repair...); code != 0 && checked == 0 {
@@ -63,7 +63,7 @@ func TestStates(t *testing.T) {
 				}
 			}
 			if v.Want.Repairable {
-				if code := play("check"); code != 0 {
+				if code := play("check", "sequoia"); code != 0 {
 					t.Errorf("check after the repair: exit %d", code)
 				}
 				if _, ok := journalsOf(t, m); ok {
@@ -122,30 +122,6 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// TestDeletedUsersLeaveGroups undoes on a Mac that takes deleted users out of their groups: the names of the users who
-// were missing before the repair are gone from the group then, and everything else is as it was.
-func TestDeletedUsersLeaveGroups(t *testing.T) {
-	var v mac.Variant
-	for _, candidate := range mac.Variants(8) {
-		if candidate.Name == "upgraded-15" {
-			v = candidate
-		}
-	}
-	m := newMac(t, v)
-	if err := m.Config(func(c *mac.Config) { c.Switches.DeletePrunesGroups = true }); err != nil {
-		t.Fatal(err)
-	}
-	before := tree(t, m)
-	out := want(t, m, 0, "repair", "sequoia", "--yes")
-	out += want(t, m, 0, "undo", "--yes")
-	after := tree(t, m)
-	const group = "private/var/db/dslocal/nodes/Default/groups/nixbld.plist"
-	for _, name := range v.Want.Missing {
-		before[group] = strings.ReplaceAll(before[group], "\t\t<string>"+name+"</string>\n", "")
-	}
-	same(t, "undo", before, after, out)
-}
-
 // TestSwitches repairs and takes back on Macs that behave in the other of two ways where nobody knows which is true.
 func TestSwitches(t *testing.T) {
 	switches := map[string]func(*mac.Config){
@@ -164,6 +140,7 @@ func TestSwitches(t *testing.T) {
 		"bootstrap says in progress":         func(c *mac.Config) { c.Switches.BootstrapInProgress = true },
 		"bootout says in progress":           func(c *mac.Config) { c.Switches.BootoutInProgress = true },
 		"bootout leaves children":            func(c *mac.Config) { c.Switches.BootoutLeavesChildren = true },
+		"deleted users leave their groups":   func(c *mac.Config) { c.Switches.DeletePrunesGroups = true },
 	}
 	for _, state := range []string{"upgraded-15", "half-attributes", "group-missing", "at-331"} {
 		for name, set := range switches {

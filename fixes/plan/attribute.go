@@ -381,6 +381,96 @@ func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 	})
 }
 
+// KeepNames records which names a group has before the plan makes users whom it names already. It writes nothing; its
+// inverse puts the names back that macOS may take out of the group when undo deletes those users. Nobody has described
+// whether it does (Determinate's installer expects it; macOS's own upgrade leaves the names).
+type KeepNames struct {
+	Record string   `json:"record"` // "/Groups/nixbld"
+	Names  []string `json:"names"`  // GroupMembership, whole and in order, as it was before the plan
+	Made   []string `json:"made"`   // those of them whom the plan makes
+	Back   bool     `json:"back,omitempty"`
+}
+
+var _ Write = KeepNames{}
+
+// Kind implements Step.
+func (KeepNames) Kind() string { return "keep-names" }
+
+func (s KeepNames) String() string {
+	if s.Back {
+		return fmt.Sprintf("put names back into %s, where macOS takes deleted users out of it", s.Record)
+	}
+	return fmt.Sprintf("note the names in %s (%d), for undo", s.Record, len(s.Names))
+}
+
+// State implements Write. The group is read from the machine itself, because what macOS does to it is not the plan's
+// doing. A list that lacks none of the deleted users is nobody's business, whatever else is in it.
+func (s KeepNames) State(ctx context.Context, r *Reading) (State, string, error) {
+	if !s.Back {
+		return Applied, "", nil
+	}
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return Foreign, "", err
+	}
+	gone, err := s.gone(ctx, r)
+	if err != nil || len(gone) == 0 {
+		return Applied, "", err
+	}
+	rec, err := dscl.ReadRecord(ctx, r.view, p)
+	if err != nil {
+		return Foreign, "", err
+	}
+	if rec == nil {
+		return Foreign, s.Record + " is gone", nil
+	}
+	now := rec.Values(dscl.GroupMembership)
+	without := func(list []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(gone, name) })
+	}
+	switch {
+	case slices.Equal(without(now), without(s.Names)) && len(now) < len(s.Names):
+		return Pending, "", nil
+	case isPrefix(now, s.Names):
+		return Torn, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+	case !slices.ContainsFunc(gone, func(name string) bool { return !slices.Contains(now, name) }):
+		return Applied, "", nil
+	}
+	return Foreign, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+}
+
+// gone returns the users of the plan who are not there.
+func (s KeepNames) gone(ctx context.Context, r *Reading) ([]string, error) {
+	var gone []string
+	for _, name := range s.Made {
+		rec, err := r.record(ctx, dscl.Path{Type: dscl.Users, Name: name})
+		if err != nil {
+			return nil, err
+		}
+		if rec == nil {
+			gone = append(gone, name)
+		}
+	}
+	return gone, nil
+}
+
+// Settle implements Write. The reading has the names: no step took them out.
+func (KeepNames) Settle(*Reading) {}
+
+// Expect implements Write.
+func (KeepNames) Expect(*Reading) {}
+
+// Inverse implements Write.
+func (s KeepNames) Inverse() Write {
+	s.Back = !s.Back
+	return s
+}
+
+// Apply implements Step.
+func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, r)
+}
+
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
 // consent, asks for it at the first such write, and tells no other way whether it was given (NixOS/nix#10892).
 type ProbeConsent struct {

@@ -31,6 +31,7 @@ type fake struct {
 	loaded        bool     // the daemon
 	processes     string   // further lines of ps
 	locked        []string // user IDs in the pool
+	prunes        bool     // deleting a user takes it out of the groups
 
 	runs  int
 	calls []string
@@ -330,6 +331,12 @@ func (f *fake) do(tool string, args []string) error {
 	case "-delete":
 		if len(args) == 0 {
 			delete(m, p.Name)
+			f.at("deleted")
+			for _, g := range f.groups {
+				if names := g[dscl.GroupMembership]; f.prunes && p.Type == dscl.Users && slices.Contains(names, p.Name) {
+					g[dscl.GroupMembership] = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == p.Name })
+				}
+			}
 			return nil
 		}
 		delete(a, args[0])

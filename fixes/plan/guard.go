@@ -34,9 +34,11 @@ func (s RequireIdle) String() string { return "make sure that no build is runnin
 func (RequireIdle) Protects(s Step) bool { return isRecordWrite(s) }
 
 func isRecordWrite(s Step) bool {
-	switch s.(type) {
+	switch s := s.(type) {
 	case SetAttribute, CreateRecord, DeleteRecord:
 		return true
+	case KeepNames:
+		return s.Back
 	}
 	return false
 }

@@ -127,6 +127,7 @@ var kinds = map[string]func([]byte) (Step, error){
 	WriteFile{}.Kind():       decode[WriteFile],
 	StopService{}.Kind():     decode[StopService],
 	StartService{}.Kind():    decode[StartService],
+	KeepNames{}.Kind():       decode[KeepNames],
 	ProbeConsent{}.Kind():    decode[ProbeConsent],
 	RequireIdle{}.Kind():     decode[RequireIdle],
 	ReadBack{}.Kind():        decode[ReadBack],
@@ -254,8 +255,8 @@ func (p Plan) firstWrite() int {
 }
 
 // Inverse returns the plan that takes p back: the steps around the writes as they are, and the inverse of each write,
-// last first. Only writes that took names, those that p itself made, are taken back.
-func (p Plan) Inverse(took func(i int) bool) Plan {
+// last first. Only what p itself did, going by the marks of its journal, is taken back.
+func (p Plan) Inverse(marks []Mark) Plan {
 	inv := Plan{Schema: Schema, Fix: p.Fix, Host: p.Host, Undoes: p.ID}
 	first := p.firstWrite()
 	var writes, after []Entry
@@ -264,7 +265,7 @@ func (p Plan) Inverse(took func(i int) bool) Plan {
 		switch {
 		case !ok:
 			after = append(after, e)
-		case took(first + i):
+		case took(w, marks[first+i]):
 			if back, optional := inverse(w); back != nil {
 				writes = append(writes, Entry{Step: back, For: e.For, Optional: e.Optional || optional})
 			}
@@ -279,6 +280,13 @@ func (p Plan) Inverse(took func(i int) bool) Plan {
 		inv.Seats = append(inv.Seats, Seat{ID: s.ID, Before: s.After, After: s.Before})
 	}
 	return inv
+}
+
+// took reports whether a write with this mark is taken back: it was this plan's doing, or may have been. What KeepNames
+// noted is always so.
+func took(w Write, m Mark) bool {
+	_, keep := w.(KeepNames)
+	return m == Begun || m == Done || m == Undoing || keep && m == Already
 }
 
 // inverse returns the step that takes w back, and whether macOS may refuse it without the rest being in vain: it does

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,6 +54,7 @@ var steps = []plan.Step{
 	plan.StartUnit{Unit: "systemd-resolved.service", On: true, Why: "answer on 127.0.0.53"},
 	plan.RestartUnit{Unit: "nix-daemon.service", Why: "read nix.conf again"},
 	plan.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
+	plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld2"}, Made: []string{"_nixbld2"}},
 }
 
 // TestJSONOfEachKind: a journal of yesterday has to be read by the lixfix of tomorrow.
@@ -639,6 +641,77 @@ func TestUndoThatWasKilledAndResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "resumed", target, f.world())
+}
+
+// TestUndoKeepsNames deletes users whom the group named before they were made, on a Mac that takes deleted users out of
+// their groups, and is killed at each of its writes.
+func TestUndoKeepsNames(t *testing.T) {
+	create := func(name, id string) []plan.Entry {
+		return []plan.Entry{
+			{Step: plan.CreateRecord{Record: "/Users/" + name, GeneratedUID: "NEW-" + name}},
+			{Step: plan.SetAttribute{Record: "/Users/" + name, Key: dscl.UniqueID, To: []string{id}, New: true}},
+		}
+	}
+	killed := 0
+	for k := 0; ; k++ {
+		f := newFake()
+		f.prunes = true
+		names := []string{"_nixbld1", "_nixbld8", "_nixbld2", "_nixbld3", "_nixbld9", "_nixbld4", "_nixbld5"}
+		f.groups["nixbld"][dscl.GroupMembership] = names
+		before := f.world()
+		keep := plan.Entry{Step: plan.KeepNames{Record: "/Groups/nixbld", Names: names, Made: []string{"_nixbld8", "_nixbld9"}}}
+		p := framed(slices.Concat([]plan.Entry{keep}, create("_nixbld8", "358"), create("_nixbld9", "359"))...)
+		log := newMemory(p)
+		if _, err := run(t, f, p, log, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.groups["nixbld"][dscl.GroupMembership]; !slices.Equal(got, names) {
+			t.Errorf("repaired: %q", got)
+		}
+		n := 0
+		f.hook = func(int, string) {
+			if n++; n > k {
+				f.die()
+			}
+		}
+		err, lived := f.live(func() error { return plan.Driver{Host: f, Log: log}.Rollback(t.Context(), p) })
+		if lived {
+			if err != nil {
+				t.Error(err)
+			}
+			same(t, "undone", before, f.world())
+			break
+		}
+		killed++
+		if err := (plan.Driver{Host: f, Log: log}).Rollback(t.Context(), p); err != nil {
+			t.Errorf("killed after %d: %v", k, err)
+		}
+		same(t, fmt.Sprintf("killed after %d and undone", k), before, f.world())
+	}
+	if killed < 10 {
+		t.Errorf("it was killed %d times", killed)
+	}
+
+	step := plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld9", "_nixbld1"}, Made: []string{"_nixbld9"}, Back: true}
+	for _, tt := range []struct {
+		name string
+		now  []string
+		want plan.State
+	}{
+		{"as it was", []string{"_nixbld9", "_nixbld1"}, plan.Applied},
+		{"more names", []string{"_nixbld9", "_nixbld1", "alice"}, plan.Applied},
+		{"another order", []string{"_nixbld1", "_nixbld9"}, plan.Applied},
+		{"taken out", []string{"_nixbld1"}, plan.Pending},
+		{"taken out, and more names", []string{"_nixbld1", "alice"}, plan.Foreign},
+		{"not written", nil, plan.Torn},
+		{"half written", []string{"_nixbld9"}, plan.Torn},
+	} {
+		f := newFake()
+		f.groups["nixbld"][dscl.GroupMembership] = tt.now
+		if state, why, err := step.State(t.Context(), plan.NewReading(f)); state != tt.want || err != nil {
+			t.Errorf("%s: %v, %s, %v", tt.name, state, why, err)
+		}
+	}
 }
 
 func TestPreview(t *testing.T) {

@@ -198,7 +198,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 			before = append(before, it)
 		case !ok:
 			after = append(after, it)
-		case it.mark == Begun || it.mark == Done || it.mark == Undoing:
+		case took(w, it.mark):
 			if back, optional := inverse(w); back != nil {
 				it.step = back
 				it.entry.Optional = it.entry.Optional || optional

@@ -121,6 +121,7 @@ func (b *builder) directory() error {
 	if err := b.moveUsers(movers, targets); err != nil {
 		return err
 	}
+	b.keepNames()
 	b.guids = map[string]string{}
 	for _, u := range b.users {
 		if err := b.complete(u, targets); err != nil {
@@ -323,6 +324,23 @@ func (b *builder) complete(u *user, targets map[string]int) error {
 	return nil
 }
 
+// keepNames has undo see to the names of users whom the group named before they were made.
+func (b *builder) keepNames() {
+	if b.record == nil {
+		return
+	}
+	names := b.record.Values(dscl.GroupMembership)
+	var made []string
+	for _, u := range b.users {
+		if u.record == nil && slices.Contains(names, u.name) {
+			made = append(made, u.name)
+		}
+	}
+	if len(made) > 0 {
+		b.add(idMissing, plan.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
+	}
+}
+
 // lists plans the group's lists. Each is written whole, so that undo restores its values and their order.
 func (b *builder) lists(groupIsNew bool) {
 	guid := func(u *user) string {
@@ -344,10 +362,11 @@ func (b *builder) lists(groupIsNew bool) {
 		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, New: true})
 		return
 	}
-	if old := b.record.Values(dscl.GroupMembership); !slices.Equal(old, names) {
+	old := b.record.Values(dscl.GroupMembership)
+	if !slices.Equal(old, names) {
 		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names})
 	}
-	old := b.record.Values(dscl.GroupMembers)
+	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	for _, id := range ids {
 		if !slices.Contains(old, id) {

@@ -45,7 +45,7 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 	case idHoldAndWait:
 		var young *proc
 		for _, p := range o.cycle {
-			if c := clientOf(p); c != nil && (young == nil || c.Start > young.Start) {
+			if c := clientOf(p); c != nil && (young == nil || c.Start > young.Start || c.Start == young.Start && c.PID > young.PID) {
 				young = c
 			}
 		}

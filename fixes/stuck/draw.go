@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -26,6 +27,7 @@ func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.P
 
 func (r *Report) picture() fix.Picture {
 	p := fix.Picture{Findings: r.Findings(), Graph: r, Dot: r.Dot(), Moves: true}
+	asked := r.asked()
 	for _, d := range r.Diagnoses {
 		lines := r.Tree(d)
 		if d.Certainty == Likely && len(lines) > 0 {
@@ -33,7 +35,7 @@ func (r *Report) picture() fix.Picture {
 		}
 		p.Drawings = append(p.Drawings, lines)
 		p.Key += r.key(d) + "\n"
-		p.Moves = p.Moves && d.moves()
+		p.Moves = p.Moves && (d.moves() || !asked(d))
 	}
 	for _, l := range r.Limits {
 		n := l.What
@@ -43,6 +45,31 @@ func (r *Report) picture() fix.Picture {
 		p.Notes = append(p.Notes, n)
 	}
 	return p
+}
+
+// asked returns a function that reports whether a diagnosis is about the invocation that was asked for, and not about
+// another one that waits for it. Where nothing was asked for, or what was is part of no invocation, all are.
+func (r *Report) asked() func(Diagnosis) bool {
+	wanted := "process:" + strconv.Itoa(r.pid)
+	subject := func(d Diagnosis) bool { return d.Subject == wanted }
+	// Up to the first lock, all processes of a chain work for the same command.
+	part := func(d Diagnosis) bool {
+		for _, n := range d.Chain {
+			if n == wanted {
+				return true
+			}
+			if strings.HasPrefix(n, "lock:") {
+				break
+			}
+		}
+		return false
+	}
+	for _, is := range []func(Diagnosis) bool{subject, part} {
+		if r.pid != 0 && slices.ContainsFunc(r.Diagnoses, is) {
+			return is
+		}
+	}
+	return func(Diagnosis) bool { return true }
 }
 
 // key tells one state of an invocation from the next.
@@ -88,6 +115,9 @@ func (stuck) Moved(before, after fix.Picture) string {
 			gone = append(gone, p.Title)
 		case a.key(a.Diagnoses[i]) == b.key(d):
 			still = append(still, p.Title)
+		case !a.Diagnoses[i].moves() && (a.Diagnoses[i].ID == d.ID || a.Diagnoses[i].Status == fix.Unknown):
+			// For another one in the same way, or for one that cannot be seen: a lock can pass to a child.
+			still = append(still, fmt.Sprintf("%s (%s)", p.Title, a.Diagnoses[i].Sentence))
 		default:
 			moved = append(moved, fmt.Sprintf("%s: %s", p.Title, a.Diagnoses[i].Sentence))
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
 // Certainty says how well a statement is founded.
@@ -196,7 +197,7 @@ func (s *snapshot) uninterruptible(p *proc) (reason, bool) {
 }
 
 // lockWait is the reason of a process that stands in the kernel's queue.
-func (s *snapshot) lockWait(p *proc, lf *lockFile) reason {
+func (s *snapshot) lockWait(lf *lockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := s.kind(lf)
 	what := map[lockKind]string{
@@ -236,7 +237,7 @@ func (s *snapshot) lockWait(p *proc, lf *lockFile) reason {
 // queued is the reason of a process with a thread in the kernel's queue for a lock.
 func (s *snapshot) queued(p *proc) (reason, bool) {
 	for _, lf := range s.waitsAt(p.PID) {
-		return s.lockWait(p, lf), true
+		return s.lockWait(lf), true
 	}
 	if !s.callsOK {
 		return reason{}, false
@@ -271,6 +272,10 @@ func (s *snapshot) database(p *proc) (reason, bool) {
 		if !opened || pid == p.PID {
 			continue
 		}
+		if !s.heldBefore(lf, pid) {
+			// Somebody else wrote a moment ago: there is a queue, and it moves.
+			return reason{id: idWorking, sure: Likely, text: "waits its turn at the database"}, true
+		}
 		r := reason{id: idSQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
 			r.id, r.text = idCacheLocked, "retries, its cache is locked"
@@ -282,6 +287,11 @@ func (s *snapshot) database(p *proc) (reason, bool) {
 		return r, true
 	}
 	return reason{}, false
+}
+
+// heldBefore reports whether a process held a lock on a file exclusively at the first look as well.
+func (s *snapshot) heldBefore(lf *lockFile, pid int) bool {
+	return slices.ContainsFunc(s.earlier, func(l proclocks.Lock) bool { return l.File == lf.file && l.PID == pid && l.Write && !l.Waiting })
 }
 
 // opensStore reports whether a process has the local store open, which holds a shared lock for life.
@@ -318,7 +328,7 @@ func (s *snapshot) silentGC(p *proc) (reason, bool) {
 				connected = true
 			}
 		}
-		if !connected && !(retrying && often >= 4 && s.opensStore(p)) {
+		if !connected && (!retrying || often < 4 || !s.opensStore(p)) {
 			continue
 		}
 		r := reason{id: idWaitsGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
@@ -514,7 +524,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 			if left != nil {
 				return reason{id: idBuilderLeftover, sure: Certain, text: "the build is done, its log is open", waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}}}, true
 			}
-			if c.second.state == 'Z' && c.first.state == 'Z' && p.ticks() == 0 && s.age(c) > 5*time.Second {
+			if c.second.state == 'Z' && c.first.state == 'Z' && p.ticks() == 0 {
 				return reason{id: idBuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
 			}
 			continue
@@ -531,7 +541,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		return reason{id: idSandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
 	}
 	if len(r.waits) == 0 {
-		return reason{}, false
+		return reason{id: idWorking, sure: Certain, text: "finishes a build"}, p.reaped
 	}
 	r.text = "waits for its build"
 	if n := len(r.waits); n > 1 {
@@ -581,6 +591,9 @@ func (s *snapshot) explainClient(p *proc) reason {
 			r = reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
 		case p.hidden["io"]:
 			r.sure = Likely
+		}
+		if grown := p.grown(); r.id == idEvaluating && grown > 1<<20 {
+			r.text += ", memory +" + bytesText(grown)
 		}
 		return r
 	}
@@ -659,7 +672,7 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 	}
 	blind := p.hidden["fd"] && !s.opensStore(p)
 	pending := s.pendingAt("/daemon-socket/socket")
-	if !hanging && !(blind && pending) {
+	if !hanging && (!blind || !pending) {
 		return reason{}, false
 	}
 	sure := Certain
@@ -674,6 +687,9 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.stopped() {
 			r.id = idNotAccepting
+			if l.files > 0 && len(l.fds) >= l.files {
+				r.text = fmt.Sprintf("the daemon has %d of %d files open", len(l.fds), l.files)
+			}
 		}
 		return r, true
 	}
@@ -800,7 +816,31 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 	if p.hidden["io"] {
 		sure = Likely
 	}
-	return reason{id: idBuilderSilent, sure: sure, text: "0 % CPU, no I/O, silent"}
+	text := "0 % CPU, no I/O, silent"
+	for _, q := range all {
+		r, ok := s.network(q)
+		switch {
+		case ok && r.id == idNetworkLost:
+			r.waits = nil
+			return r
+		case ok:
+			text = clip("silent, talks to "+r.peer, column)
+		}
+	}
+	return reason{id: idBuilderSilent, sure: sure, text: text}
+}
+
+// logged says when something of a build was last written to its log. That is compressed, and lags behind.
+func (s *snapshot) logged(p *proc) string {
+	for q, n := p, 0; q != nil && n < 64; q, n = s.procs[q.Parent], n+1 {
+		if !q.logged.IsZero() {
+			return fmt.Sprintf(", its log written %s ago", seconds(time.Since(q.logged)))
+		}
+		if q.PID == q.Parent {
+			break
+		}
+	}
+	return ""
 }
 
 func (s *snapshot) buildText(ticks, moved uint64) string {

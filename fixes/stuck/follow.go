@@ -2,6 +2,7 @@ package stuck
 
 import (
 	"slices"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 )
@@ -41,6 +42,9 @@ func (o *outcome) id() string {
 			}
 		}
 		if polls == len(o.waits) {
+			if !o.lasting() {
+				return idWaitsOutput
+			}
 			return idHoldAndWait
 		}
 		return idDeadlock
@@ -73,8 +77,18 @@ func (o *outcome) id() string {
 	return last
 }
 
+// lasting reports whether every lock of a ring has been held for longer than a command takes to let go of one that it
+// cannot use.
+func (o *outcome) lasting() bool {
+	const long = 30 * time.Second
+	return !slices.ContainsFunc(o.waits, func(w wait) bool { return w.lock == nil || w.lock.held < long })
+}
+
 // certainty is that of what the situation is named for: how sure the rest of the chain is does not matter then.
 func (o *outcome) certainty() Certainty {
+	if o.cycle != nil && o.id() == idHoldAndWait {
+		return weaker(o.sure, Likely) // a build of one of them could end in a moment
+	}
 	if o.cycle != nil || len(o.sures) != len(o.ids) || len(o.ids) == 0 {
 		return o.sure
 	}

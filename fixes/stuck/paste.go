@@ -56,6 +56,13 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		}
 		lines = append(lines, "")
 	}
+	if facts := r.facts(); len(facts) > 0 {
+		lines = append(lines, "### Processes", "")
+		for _, l := range facts {
+			lines = append(lines, "- "+a.text(l))
+		}
+		lines = append(lines, "")
+	}
 	root := "not root"
 	if f.Root() {
 		root = "root"
@@ -81,6 +88,38 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	return append(lines, "```"), nil
 }
 
+// facts are what was read of each process, without its arguments: they can name what is private.
+func (r *Report) facts() []string {
+	const most = 6 // threads
+	var list []string
+	for _, p := range r.Processes {
+		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, pending %s", p.Title, p.State,
+			p.Parent, p.CPU*100, p.Moved, p.RSSKiB>>10, p.Blocked, p.Pending)}
+		for i, t := range p.Threads {
+			if i == most {
+				words = append(words, fmt.Sprintf("and %d more threads", len(p.Threads)-most))
+				break
+			}
+			word := "thread " + t.Name + " " + t.State
+			if t.Syscall >= 0 {
+				word += fmt.Sprintf(" in call %d", t.Syscall)
+			}
+			if t.Channel != "" {
+				word += " at " + t.Channel
+			}
+			words = append(words, word)
+		}
+		if len(p.Hidden) > 0 {
+			words = append(words, "hidden: "+strings.Join(p.Hidden, ", "))
+		}
+		list = append(list, strings.Join(words, "; "))
+	}
+	for _, l := range r.Locks {
+		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", shortPath(l.Path), l.Holders, l.Waiters))
+	}
+	return list
+}
+
 // storeName finds the package in a path of the store.
 var storeName = regexp.MustCompile(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)
 
@@ -89,6 +128,7 @@ const links = 16 // that are followed from one name
 // versions says which Nix the processes run, and which one new commands get.
 func (r *Report) versions(ctx context.Context, v platform.View) []string {
 	var list []string
+	packaged := debian(ctx, v)
 	// What can be read of /proc is read at once, with one limit of time.
 	running := make(chan string, len(r.Processes)+1)
 	_ = v.Burst(ctx, "the programs of processes", func(f platform.Files) error {
@@ -105,14 +145,14 @@ func (r *Report) versions(ctx context.Context, v platform.View) []string {
 	for done := false; !done; {
 		select {
 		case exe := <-running:
-			list = add(list, "running: "+version(exe))
+			list = add(list, "running: "+packaged.version(exe))
 		default:
 			done = true
 		}
 	}
 	for _, name := range []string{"/run/current-system/sw/bin/nix", "/nix/var/nix/profiles/default/bin/nix", "/usr/local/bin/nix", "/usr/bin/nix"} {
 		if target, ok := follow(ctx, v, name); ok {
-			list = add(list, name+": "+version(target))
+			list = add(list, name+": "+packaged.version(target))
 		}
 	}
 	if len(list) == 0 {
@@ -121,9 +161,40 @@ func (r *Report) versions(ctx context.Context, v platform.View) []string {
 	return list
 }
 
-func version(target string) string {
+// packages are the versions of Nix that the system's own packages have, by package.
+type packages map[string]string
+
+// debian reads the database of dpkg. Where there is none it knows nothing.
+func debian(ctx context.Context, v platform.View) packages {
+	data, err := v.ReadFile(ctx, "/var/lib/dpkg/status")
+	if err != nil {
+		return nil
+	}
+	found := packages{}
+	for record := range strings.SplitSeq(string(data), "\n\n") {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(record, "Package: "), "\n")
+		if name != "nix-bin" && name != "nix" && name != "lix" || !strings.Contains(rest, "Status: install ok installed") {
+			continue
+		}
+		for line := range strings.Lines(rest) {
+			if version, ok := strings.CutPrefix(line, "Version: "); ok {
+				found[name] = strings.TrimSpace(version)
+			}
+		}
+	}
+	return found
+}
+
+// version tells which Nix a program is, by the name of its package.
+func (p packages) version(target string) string {
 	if m := storeName.FindStringSubmatch(target); m != nil {
 		return plain(m[1])
+	}
+	// What is in /usr belongs to packages, but for /usr/local.
+	if strings.HasPrefix(target, "/usr/") && !strings.HasPrefix(target, "/usr/local/") && len(p) == 1 {
+		for name, version := range p {
+			return plain(name + " " + version + ", a package of Debian or of a relative")
+		}
 	}
 	return "version unknown (" + path.Base(plain(target)) + " --version tells, unless it hangs)"
 }

@@ -47,6 +47,7 @@ type Report struct {
 	Edges     []Edge      `json:"edges"`
 	Limits    []Limit     `json:"limits,omitempty"` // what could not be seen
 	GapMS     int64       `json:"gap_ms"`           // between the samples
+	pid       int         // of the invocation that was asked for; 0 for all
 }
 
 // Diagnosis explains one invocation.
@@ -161,7 +162,7 @@ func (lf *lockFile) node() string {
 // report explains every invocation of a snapshot.
 func (s *snapshot) report(opts Options) *Report {
 	w := &walker{snapshot: s, reasons: map[*proc]reason{}}
-	r := &Report{Schema: Schema, GapMS: s.gap.Milliseconds()}
+	r := &Report{Schema: Schema, GapMS: s.gap.Milliseconds(), pid: opts.PID}
 	for _, l := range s.limits {
 		if l.NeedsRoot {
 			l.Command = "sudo lixfix check stuck"
@@ -229,6 +230,9 @@ func (s *snapshot) report(opts Options) *Report {
 			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
 		case opts.PID != 0:
 			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
+		case s.hides("other-users"):
+			// There may be any number of them.
+			d.Status, d.Certainty, d.Sentence = fix.Unknown, Guess, "no Nix of your own is running, and what others run is hidden"
 		case s.hides("pid-namespace"):
 			d.Sentence += " that can be seen from here"
 		}

@@ -19,10 +19,11 @@ import (
 
 const (
 	defaultGap   = 400 * time.Millisecond
-	orphanTime   = 3 * time.Second
+	confirmTime  = 5 * time.Second
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
 	maxFiles     = 4096            // open files of one process
+	pageSize     = 4 << 10         // bytes, at least; ARM has larger ones as well
 	maxLockStats = 20000           // lock files in the store that are looked at, without root
 )
 
@@ -55,6 +56,7 @@ type proc struct {
 	argv     []string
 	status   procfs.Status
 	ns       string // of process IDs, as its link reads
+	net      string // network namespace, likewise
 	fds      map[int]string
 	sockets  map[uint64]int // inode → file descriptor
 	held     []proclocks.Lock
@@ -70,6 +72,9 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
+	reaped   bool      // a builder of it ended while it was watched
+	logged   time.Time // when it last wrote to the log of its build
+	files    int       // that it may have open; 0 where that could not be read
 }
 
 // stopped reports whether the process is stopped, in both samples.
@@ -89,6 +94,11 @@ func (p *proc) moved() uint64 {
 	return b.ReadCalls - min(a.ReadCalls, b.ReadCalls) + b.WrittenCalls - min(a.WrittenCalls, b.WrittenCalls)
 }
 
+// grown is how many bytes of memory the process took between the samples.
+func (p *proc) grown() uint64 {
+	return uint64(max(0, p.second.rss-p.first.rss)) * pageSize
+}
+
 // snapshot is everything that was read.
 type snapshot struct {
 	facts    platform.Facts
@@ -98,6 +108,7 @@ type snapshot struct {
 	uptime   float64
 	gap      time.Duration // that really passed between the samples
 	self     string        // PID namespace of lixfix
+	net      string        // network namespace of lixfix
 	selfPID  int
 	procs    map[int]*proc
 	order    []int // of procs
@@ -107,7 +118,9 @@ type snapshot struct {
 	sockErr  error
 	mounts   []procfs.Mount
 	paths    map[proclocks.File]string
-	states   []string // directories such as /nix/var/nix
+	made     map[proclocks.File]time.Time // when lock files were made
+	earlier  []proclocks.Lock             // those of the first look
+	states   []string                     // directories such as /nix/var/nix
 	stores   []string
 	users    map[int]string
 	builders map[int]string // build users, by ID
@@ -123,7 +136,8 @@ type snapshot struct {
 type lockFile struct {
 	file    proclocks.File
 	path    string
-	exact   bool // the path was read from an open file and not found by its inode
+	exact   bool          // the path was read from an open file and not found by its inode
+	held    time.Duration // at least this long; 0 where that could not be told
 	locks   []proclocks.Lock
 	waiting []proclocks.Lock
 }
@@ -153,6 +167,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	if err != nil {
 		return nil, err
 	}
+	c.earlier = locks
 	c.knownFiles(ctx, locks)
 	c.deepen(ctx, c.owners(locks))
 	c.deepen(ctx, c.candidates())
@@ -166,9 +181,10 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 		}
 	}
 	c.sockets, c.sockErr = c.readSockets(ctx)
+	c.elsewhere(ctx)
 	c.tabulate(ctx, locks)
 	c.classify()
-	if err := c.confirmOrphans(ctx); err != nil {
+	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
 	c.temproots(ctx)
@@ -193,6 +209,7 @@ func (c *collector) shallow(ctx context.Context) error {
 		order  []int
 		boot   string
 		self   string
+		net    string
 		uptime float64
 		mounts []procfs.Mount
 		pid    int
@@ -211,6 +228,7 @@ func (c *collector) shallow(ctx context.Context) error {
 			s.boot = string(bytes.TrimSpace(data))
 		}
 		s.self, _ = f.Link("/proc/self/ns/pid")
+		s.net, _ = f.Link("/proc/self/ns/net")
 		if own, err := f.Link("/proc/self"); err == nil {
 			s.pid, _ = strconv.Atoi(own)
 		}
@@ -241,7 +259,7 @@ func (c *collector) shallow(ctx context.Context) error {
 		return fmt.Errorf("look at the processes: %w", err)
 	}
 	slices.Sort(s.order)
-	c.procs, c.order, c.boot, c.self, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.self, s.uptime, s.mounts, s.pid
+	c.procs, c.order, c.boot, c.self, c.net, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.self, s.net, s.uptime, s.mounts, s.pid
 	if len(s.mounts) > 0 && c.procs[1] == nil {
 		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)
 	}
@@ -355,8 +373,25 @@ func readDeep(f platform.Files, p *proc) {
 	if p.ns, err = f.Link(dir + "/ns/pid"); errors.Is(err, fs.ErrPermission) {
 		p.hidden["ns"] = true
 	}
+	p.net, _ = f.Link(dir + "/ns/net")
 	p.first = readSample(f, p)
 	readFiles(f, p)
+	if data, err = f.Read(dir + "/limits"); err == nil {
+		p.files = fileLimit(data)
+	}
+}
+
+// fileLimit returns how many files a process may have open, 0 where limits does not tell.
+func fileLimit(limits []byte) int {
+	for line := range strings.Lines(string(limits)) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.Atoi(f[0]) // "unlimited" is no number
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // readSample reads what changes.
@@ -457,6 +492,12 @@ func readFiles(f platform.Files, p *proc) {
 		}
 		if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "/dev/") {
 			continue
+		}
+		if strings.Contains(target, "/log/nix/drvs/") {
+			// Through the process, which can see another tree of files. A link is not followed by Stat.
+			if info, err := f.Stat("/proc/" + strconv.Itoa(p.PID) + "/root" + target); err == nil && info.Modified.After(p.logged) {
+				p.logged = info.Modified
+			}
 		}
 		data, err := f.Read(dir + "/fdinfo/" + name)
 		if err != nil {
@@ -566,6 +607,44 @@ func (c *collector) readSockets(ctx context.Context) (map[uint64]platform.Socket
 	return all, nil
 }
 
+// elsewhere adds the connections in other network namespaces: a fixed-output build has one of its own, in which pasta
+// gives it the network.
+func (c *collector) elsewhere(ctx context.Context) {
+	var where []int // a process in each of them
+	seen := map[string]bool{"": true, c.net: true}
+	for _, pid := range c.order {
+		if p := c.procs[pid]; p.deep && !p.gone && len(p.sockets) > 0 && !seen[p.net] {
+			seen[p.net] = true
+			where = append(where, pid)
+		}
+	}
+	if len(where) == 0 || c.sockets == nil {
+		return
+	}
+	var found []procfs.Connection
+	err := c.v.Burst(ctx, "the connections of builds", func(f platform.Files) error {
+		for _, pid := range where {
+			for _, table := range []string{"/net/tcp", "/net/tcp6"} {
+				if data, err := f.Read(procfs.Dir(pid) + table); err == nil {
+					found = append(found, procfs.ParseConnections(data)...)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	for _, l := range found {
+		if _, known := c.sockets[l.Inode]; !known && l.Inode != 0 && l.State != platform.SocketListening {
+			// How long it is idle is not told there.
+			c.sockets[l.Inode] = platform.Socket{
+				Inode: l.Inode, TCP: true, State: l.State, Remote: l.Remote, Retransmits: l.Retransmits, Unacked: int(min(l.Unsent, 1)),
+			}
+		}
+	}
+}
+
 // device returns the device that the lock table shows for a file: that of its mount, which some file systems do not
 // show in stat(2).
 func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
@@ -583,11 +662,12 @@ func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
 func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 	type found struct {
 		paths map[proclocks.File]string
+		made  map[proclocks.File]time.Time
 		pool  []string
 		load  []string
 		dot   string
 	}
-	got := found{paths: map[proclocks.File]string{}}
+	got := found{paths: map[proclocks.File]string{}, made: map[proclocks.File]time.Time{}}
 	wanted := map[uint64]bool{}
 	for _, l := range locks {
 		wanted[l.File.Inode] = true
@@ -612,7 +692,8 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 			}
 			major, minor, ok := c.device(name)
 			if ok && wanted[info.Inode] {
-				got.paths[proclocks.File{Major: major, Minor: minor, Inode: info.Inode}] = name
+				file := proclocks.File{Major: major, Minor: minor, Inode: info.Inode}
+				got.paths[file], got.made[file] = name, info.Modified
 			}
 			return info.Mode.IsDir()
 		}
@@ -677,7 +758,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 	if err != nil {
 		return
 	}
-	c.paths, c.pool, c.load, c.dotfile = got.paths, got.pool, got.load, got.dot
+	c.paths, c.made, c.pool, c.load, c.dotfile = got.paths, got.made, got.pool, got.load, got.dot
 }
 
 // pathOf returns the name of a locked file, exact where it was read from an open one.
@@ -714,18 +795,25 @@ func (c *collector) owners(locks []proclocks.Lock) []*proc {
 	return list
 }
 
-// confirmOrphans gives workers whose client is gone the time that they take to notice it by themselves: up to two
-// seconds were seen.
-func (c *collector) confirmOrphans(ctx context.Context) error {
-	for deadline := time.Now().Add(orphanTime); ; {
+// confirm gives workers the time that they take to notice by themselves that their client is gone, for which up to two
+// seconds were seen, or that their builder has ended.
+func (c *collector) confirm(ctx context.Context) error {
+	for deadline := time.Now().Add(confirmTime); ; {
 		left := 0
 		for _, p := range c.procs {
-			if p.role != Worker || !p.orphan || p.gone || p.stopped() {
+			parent := c.procs[p.Parent]
+			orphan := p.role == Worker && p.orphan && !p.stopped()
+			defunct := p.role == Builder && p.second.state == 'Z' && parent != nil && (parent.role == Worker || parent.role == Client) &&
+				!parent.stopped() && c.leftover(p) == nil
+			if p.gone || !orphan && !defunct {
 				continue
 			}
 			id, state, err := platform.Identity(ctx, c.v, p.PID)
-			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z') {
+			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z' && orphan) {
 				p.gone = true
+				if defunct {
+					parent.reaped = true
+				}
 				continue
 			}
 			left++
@@ -734,7 +822,7 @@ func (c *collector) confirmOrphans(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-time.After(orphanTime / 10):
+		case <-time.After(confirmTime / 20):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -750,6 +838,10 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 		if lf == nil {
 			lf = &lockFile{file: l.File}
 			lf.path, lf.exact = c.pathOf(l.File)
+			// The lock of an output is removed by who held it, so it is as old as the file.
+			if made := c.made[l.File]; !made.IsZero() && isStoreLock(lf.path) {
+				lf.held = max(0, time.Since(made))
+			}
 			files[l.File] = lf
 			c.locks = append(c.locks, lf)
 		}
@@ -927,6 +1019,11 @@ func (c *collector) surroundings(ctx context.Context) {
 			continue
 		}
 		if p.hidden["fd"] || p.hidden["syscall"] {
+			if c.facts.Root() {
+				c.limit("caged", "what processes wait for, which files they have open and whom their sockets belong to: this root may not look into "+
+					"the processes of others (it lacks CAP_SYS_PTRACE, as in a container)", false)
+				continue
+			}
 			c.limit("root", "what root's processes wait for, which files they have open and whom their sockets belong to", true)
 		}
 	}

@@ -52,7 +52,9 @@ func (stuck) Doc() fix.Doc {
 		},
 		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build user, the " +
 			"database, a profile, a download, another machine. Mostly that ends by itself. It does not where a process is stopped or " +
-			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.",
+			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.\n\n" +
+			"\"lixfix check stuck\" draws who waits for whom; with --watch it goes on until that moves, with --pid for one command only. " +
+			"\"lixfix report stuck\" writes it down without names, for an issue. Both read what the kernel tells, and attach to nothing.",
 		Changes: "Workers and builders that belong to nobody any more are ended, and processes that are stopped are continued. " +
 			"A command that others wait for is ended only when it is named with --end.",
 		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is not harmed.",
@@ -117,6 +119,9 @@ func (r *Report) Findings() []fix.Finding {
 		}
 		if f.Status == fix.Unknown {
 			f.Reason = "no cause that lixfix knows fits"
+			if d.ID == "stuck/"+idNothing {
+				f.Summary = d.Sentence
+			}
 			for _, l := range r.Limits {
 				if l.NeedsRoot {
 					f.NeedsRoot, f.Reason = true, "lixfix could not see "+l.What
@@ -161,11 +166,13 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 	var does []string
 	named := 0
 	for _, a := range d.Actions {
-		if a.Named {
-			named = a.PID
+		if a.Named || d.Certainty == Guess {
+			if named == 0 && a.Kind == "end" {
+				named = a.PID // what the situation itself suggests comes first
+			}
 			continue
 		}
-		does = append(does, a.What+"; lost: "+a.Costs)
+		does = append(does, strings.Replace(a.What, a.Kind, a.Kind+"s", 1)+"; lost: "+a.Costs)
 	}
 	switch {
 	case len(does) > 0:
@@ -189,7 +196,16 @@ func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.P
 	if err != nil {
 		return p, err
 	}
-	return r.plan(ctx, v, req)
+	if p, err = r.plan(ctx, v, req); err != nil {
+		return p, err
+	}
+	// What is looked at afterwards, also by a resume, is what was looked at before.
+	for _, name := range []string{optPID, optStore, optState, optGroup} {
+		if s, ok := req.Settings[name]; ok && !p.Empty() {
+			p.Settings = append(p.Settings, plan.Setting{Name: name, Value: s.Value, Source: s.Source})
+		}
+	}
+	return p, nil
 }
 
 // plan decides what of the actions is done.

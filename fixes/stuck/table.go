@@ -235,7 +235,7 @@ func (s *snapshot) sentence(id string, o *outcome) string {
 	case idBuilderBusy:
 		return root + " is building"
 	case idBuilderSilent:
-		return fmt.Sprintf("the build runs, but every process of it is asleep: %s", root)
+		return fmt.Sprintf("the build runs, but every process of it is asleep: %s, started %s ago%s", root, seconds(s.age(o.root)), s.logged(o.root))
 	case idBuilderStopped:
 		return fmt.Sprintf("a process of the build is stopped: %s", root)
 	case idBuilderLeftover:

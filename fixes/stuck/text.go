@@ -102,9 +102,6 @@ func (s *snapshot) title(p *proc) string {
 	case Listener:
 		return fmt.Sprintf("daemon %d", p.PID)
 	case Builder:
-		if p.Name == "" {
-			name = "builder"
-		}
 		return fmt.Sprintf("builder %d %s (%s)", p.PID, clip(plain(p.Name), 15), s.user(p.uid))
 	case Client:
 		return fmt.Sprintf("%s %d (%s, %s)", name, p.PID, s.user(p.uid), seconds(s.age(p)))

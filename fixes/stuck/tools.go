@@ -76,7 +76,7 @@ func lookWithTools(ctx context.Context, v platform.View, opts Options) (*Report,
 	}
 	c.openLocks(ctx)
 	c.classify()
-	if err := c.confirmOrphans(ctx); err != nil {
+	if err := c.confirm(ctx); err != nil {
 		return nil, err
 	}
 	c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells nobody. "+
@@ -121,7 +121,7 @@ func (c *collector) openLocks(ctx context.Context) {
 		case 'n':
 			name := line[1:]
 			big := strings.HasSuffix(name, "/db/big-lock")
-			if !big && !(strings.HasSuffix(name, ".lock") && isStoreLock(name)) || c.procs[pid] == nil {
+			if !big && !isStoreLock(name) || c.procs[pid] == nil {
 				continue
 			}
 			lf := files[name]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,8 +96,8 @@ func cpu(s string) (time.Duration, error) {
 	}
 	parts := strings.Split(s, ":")
 	unit := time.Second
-	for i := len(parts) - 1; i >= 0; i-- {
-		n, err := strconv.ParseFloat(parts[i], 64)
+	for _, part := range slices.Backward(parts) {
+		n, err := strconv.ParseFloat(part, 64)
 		if err != nil || n < 0 || n > 1e9 {
 			return 0, fmt.Errorf("processor time %q", s)
 		}

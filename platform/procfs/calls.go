@@ -1,6 +1,9 @@
 package procfs
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Calls are the numbers that an architecture gives the system calls in which processes of Nix wait.
 type Calls struct {
@@ -39,10 +42,8 @@ func (c Calls) Timeout(call Call) (d time.Duration, ok bool) {
 	if i, ok := c.Wait[call.N]; ok {
 		return time.Duration(int32(call.Args[i])) * time.Millisecond, true
 	}
-	for _, n := range c.WaitUntil {
-		if n == call.N {
-			return -1, true
-		}
+	if slices.Contains(c.WaitUntil, call.N) {
+		return -1, true
 	}
 	return 0, false
 }

@@ -1,7 +1,9 @@
 package procfs_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,21 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+func TestParseConnections(t *testing.T) {
+	// Printed by Linux 6.18 on x86-64, whose words are in little-endian order.
+	const table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+		"   0: 00000000:DE36 010200C0:0050 02 00000001:00000000 01:00000002 00000003     0        0 13887181 2 0000000074e8274a 100 0 0 10 -1\n" +
+		"   1: short\n"
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Fatal("the table is not of a machine like this one")
+	}
+	got := procfs.ParseConnections([]byte(table))
+	want := []procfs.Connection{{Remote: netip.MustParseAddrPort("192.0.2.1:80"), State: 2, Unsent: 1, Retransmits: 3, Inode: 13887181}}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestParseMounts(t *testing.T) {
 	got := procfs.ParseMounts([]byte("24 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 24 0:27 / /a\\040b rw shared:1 - btrfs /dev/vdb rw\nnonsense\n"))
 	want := []procfs.Mount{{Major: 254, Point: "/", Type: "ext4"}, {Minor: 27, Point: "/a b", Type: "btrfs"}}
@@ -99,7 +116,7 @@ func FuzzParseStat(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(state) == 1 && !strings.ContainsAny(state, ") \t\n\v\f\r\x85\xa0") && (got.Name != name || got.Start != 123456) {
+		if len(state) == 1 && !strings.ContainsAny(state, ") \t\n\v\f\r\u0085\u00a0") && (got.Name != name || got.Start != 123456) {
 			t.Errorf("%q: %+v", line, got)
 		}
 		_, _ = procfs.ParseStat([]byte(name))
@@ -110,12 +127,14 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte("nix-daemon\x002994\x00\x00\x00"))
 	f.Add([]byte("NSpid:\t3510\t12\nSigBlk:\t0000000008005003\n"))
 	f.Add([]byte("232 0x3 0x7ffe 0x10 0x1388 0x0 0x0 0x7ffe 0x7f"))
+	f.Add([]byte("   0: 0100007F:1F90 00000000000000000000000000000000:0050 02 00000001:00000000 01:00000002 00000003 0 0 138 2 0 100 0 0 10 -1\n"))
 	f.Add([]byte("24 1 254:0 / /a\\040b rw - ext4 /dev/vda rw\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		procfs.ParseArguments(data)
 		procfs.ParseStatus(data)
 		procfs.ParseCall(data)
 		procfs.ParseIO(data)
 		procfs.ParseMounts(data)
+		procfs.ParseConnections(data)
 	})
 }

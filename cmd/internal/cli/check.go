@@ -29,7 +29,8 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 also for what is only at risk")
 	a.verbosely(cmd)
 	if len(a.drawers()) > 0 {
-		cmd.Flags().BoolVar(&again, "watch", false, "look again and again, until nothing waits any more or Ctrl-C; for one fix, and where it can be drawn ("+strings.Join(a.drawers(), ", ")+")")
+		cmd.Flags().BoolVar(&again, "watch", false, "look again and again, until nothing waits any more or Ctrl-C; with --format jsonl a line for each change (for "+
+			strings.Join(a.drawers(), ", ")+", named alone)")
 		cmd.Long += "\n\n" + strings.Join(render.Wrap("A fix that can be drawn is drawn when it is the only one named; --format dot then prints it in the language of Graphviz.", helpWidth), "\n")
 	}
 	a.lookFlags(cmd)
@@ -71,7 +72,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 		settings[i] = s
 	}
 	if again {
-		return a.watch(ctx, wanted[0], settings[0], strict)
+		return a.watch(ctx, wanted[0].(fix.Drawer), settings[0], strict) // lookable has seen to that
 	}
 	r := a.hosted("check")
 	code, err := a.checkOnce(ctx, r, wanted, settings, strict, how.wanted(len(names) > 0))

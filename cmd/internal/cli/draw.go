@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +19,6 @@ const (
 	draws     = "draws"
 )
 
-// watchPause is between two looks.
-const watchPause = time.Second
-
 // drawers are the names of the fixes that can be drawn.
 func (a *app) drawers() []string {
 	var names []string
@@ -35,11 +31,11 @@ func (a *app) drawers() []string {
 }
 
 func (a *app) drawExamples() string {
-	s := ""
+	var lines []string
 	for _, name := range a.drawers() {
-		s += fmt.Sprintf("  lixfix check %[1]s\n  lixfix check %[1]s --format dot\n", name)
+		lines = append(lines, "  lixfix check "+name, "  lixfix check "+name+" --watch", "  lixfix check "+name+" --format dot")
 	}
-	return strings.TrimSuffix(s, "\n")
+	return strings.Join(lines, "\n")
 }
 
 // lookFlags adds the options that matter for looking.
@@ -82,6 +78,8 @@ func (a *app) lookable(cmd *cobra.Command, wanted []fix.Fix, named, again bool) 
 	switch {
 	case again && a.format == dotFormat:
 		return usagef("leave one of them out", "--watch and --format dot do not go together")
+	case again && a.format == jsonFormat && !a.events:
+		return usagef("use --format jsonl, which prints a line for each change", "--watch and --format json do not go together: that is one document")
 	case again:
 		what = "--watch"
 	case a.format == dotFormat:
@@ -115,51 +113,6 @@ func (a *app) undrawn(r render.Report) error {
 		}
 	}
 	return errors.New(r.Summary)
-}
-
-// watch looks until nothing waits any more. On a terminal each picture takes the place of the one before; elsewhere
-// there is a new one only when something that matters has changed.
-func (a *app) watch(ctx context.Context, f fix.Fix, s fix.Settings, strict bool) (Code, error) {
-	last, shown := "", false
-	for {
-		r := a.hosted("check")
-		code, err := a.checkOnce(ctx, r, []fix.Fix{f}, []fix.Settings{s}, strict, false)
-		if err != nil {
-			return code, err
-		}
-		p := drawn(*r)
-		over := p == nil || p.Moves
-		rewrite := a.stdout.Rewrite && a.format == text
-		if p != nil {
-			r.Graph = p.Graph
-		}
-		if rewrite || over || !shown || p.Key != last {
-			switch {
-			case rewrite:
-				_, _ = a.out.Write([]byte("\x1b[H\x1b[2J"))
-			case shown && a.format == text:
-				_, _ = a.out.Write([]byte("\n" + a.Now().UTC().Format("15:04:05 UTC") + "\n"))
-			}
-			if code, err = a.emit(r, code, func(t *render.Text) {
-				t.Named = true
-				t.Check(*r)
-			}); err != nil {
-				return code, err
-			}
-			shown = true
-		}
-		if over || a.out.Err() != nil {
-			return code, nil
-		}
-		last = p.Key
-		select {
-		case <-time.After(watchPause):
-		case <-ctx.Done():
-			return codeOf(context.Cause(ctx)), &failure{
-				code: codeOf(context.Cause(ctx)), err: fmt.Errorf("not watched any more: %w", context.Cause(ctx)), next: "Nothing was changed.",
-			}
-		}
-	}
 }
 
 func (a *app) reportCommand() *cobra.Command {

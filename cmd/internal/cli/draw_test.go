@@ -25,6 +25,8 @@ type scene struct {
 	*stucktest.Machine
 	t    *testing.T
 	stop time.Duration // until Ctrl-C; 0 for never
+	// refuse makes every signal fail.
+	refuse bool
 }
 
 func captured(t *testing.T, name string) *scene {
@@ -53,6 +55,9 @@ func (s *scene) state(pid, from, to string) {
 func (s *scene) Signal(_ context.Context, p platform.ProcessID, sig syscall.Signal) error {
 	if p.PID != 9763 || sig != syscall.SIGCONT {
 		s.t.Errorf("process %d is sent %s", p.PID, sig)
+	}
+	if s.refuse {
+		return syscall.EPERM
 	}
 	s.state("9763", "T", "S")
 	return nil
@@ -132,7 +137,7 @@ func TestDrawingIsRefused(t *testing.T) {
 	for _, args := range []string{
 		"check --format dot", "check sequoia --format dot", "check stuck sequoia --format dot", "repair stuck --format dot",
 		"list --format dot", "check --watch", "check sequoia --watch", "check --pid 5", "check sequoia --pid 5",
-		"check stuck --watch --format dot", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
+		"check stuck --watch --format dot", "check stuck --watch --format json", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
 	} {
 		if r := s.run(strings.Fields(args)...); r.code != Usage || r.out != "" {
 			t.Errorf("%s: exit %d, %s%s", args, r.code, r.out, r.err)
@@ -142,11 +147,32 @@ func TestDrawingIsRefused(t *testing.T) {
 
 func TestRepairMovesTheChain(t *testing.T) {
 	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
-	s.run("repair", "stuck", "--yes").ends(Problems).says("nothing that lixfix can do here")
+	r := s.run("repair", "stuck", "--yes").ends(Problems)
+	r.says("--accept stuck/gc-stopped", "continues nix-store 9763", "sudo lixfix repair stuck --yes --accept stuck/gc-stopped",
+		"nothing was changed: a risky remedy waits for --accept stuck/gc-stopped").not("nothing to do", "nothing that lixfix can do")
+	s.run("repair", "stuck", "--yes", "--format", "json").ends(Problems).valid()
 	s.run("repair", "stuck", "--dry-run").ends(Problems).says("continue process 9763", "Nobody can take this back", "not stopped again")
 	s.run("repair", "stuck", "--yes", "--accept", "stuck/gc-stopped").ends(Healthy).
-		says("the chain has moved").not("take it back with")
+		says("the chain has moved").not("take it back with", "waits for --accept")
 	s.run("undo", "--yes").ends(Unsafe).says("Nobody can take this back", "a process that goes on is not stopped again")
+}
+
+// TestResumeMovesTheChain looks again after a repair that was cut short as well.
+func TestResumeMovesTheChain(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.refuse = true
+	s.run("repair", "stuck", "--yes", "--pid", "9828", "--accept", "stuck/gc-stopped").ends(Waiting).says("sudo lixfix resume finishes it")
+	s.refuse = false
+	s.run("resume", "--yes").ends(Healthy).says("the chain has moved; nix-store 9828").not("nix-build 9840")
+}
+
+// TestNothingToMend says of what ends by itself what it is, and asks nobody to do anything.
+func TestNothingToMend(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s2-second-client-same-output")
+	s.run("check", "stuck", "--pid", "3774").says("note    nothing is wrong with the command")
+	for _, args := range []string{"check stuck --pid 3774", "repair stuck --pid 3774 --yes", "repair stuck --pid 3774 --dry-run"} {
+		s.run(strings.Fields(args)...).ends(Healthy).says("another build of the same output is running").not("for you to do", "remedy")
+	}
 }
 
 func TestRepairOnlyWhatIsAllowed(t *testing.T) {
@@ -172,13 +198,55 @@ func (w *woken) Write(p []byte) (int, error) {
 
 func TestWatch(t *testing.T) {
 	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
-	s.stop = 8 * time.Second // others still wait for the collection
 	var out, stderr bytes.Buffer
 	w := &woken{wake: func() { s.state("9763", "T", "S") }}
-	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Interrupt)
+	// Others still wait for the collection, but they were not asked for.
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Healthy)
 	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "gc-stopped") ||
-		!strings.Contains(got, "collecting-garbage") || strings.Contains(got, "\x1b") {
+		!strings.Contains(got, "collecting-garbage") || !strings.Contains(got, "the chain has moved") || strings.Contains(got, "\x1b") {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestWatchOn goes on watching a command whose turn has not come, although what it waits for moves.
+func TestWatchOn(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	s.stop = 8 * time.Second
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.state("9763", "T", "S") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9828").ends(Interrupt)
+	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "stuck/waits-for-gc\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestWatchLines prints a line of JSON for each change.
+func TestWatchLines(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.state("9763", "T", "S") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763", "--format", "jsonl").ends(Healthy)
+	lines := strings.Split(strings.TrimSpace(w.b.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines: %s", len(lines), w.b.String())
+	}
+	for i, id := range []string{"stuck/gc-stopped", "stuck/collecting-garbage"} {
+		var e struct {
+			Event  string
+			Report struct {
+				Graph struct{ Diagnoses []struct{ ID string } }
+			}
+		}
+		if err := json.Unmarshal([]byte(lines[i]), &e); err != nil || e.Event != "verdict" {
+			t.Fatalf("%v: %s", err, lines[i])
+		}
+		found := false
+		for _, d := range e.Report.Graph.Diagnoses {
+			found = found || d.ID == id
+		}
+		if !found {
+			t.Errorf("no %s in %s", id, lines[i])
+		}
 	}
 }
 
@@ -196,12 +264,27 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	status := filepath.Join(s.Root, "var/lib/dpkg/status")
+	for _, dir := range []string{filepath.Dir(status), filepath.Join(s.Root, "usr/bin")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{
+		status: "Package: nix-setup-systemd\nStatus: install ok installed\nVersion: 9\n\n" +
+			"Package: nix-bin\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.8.0-1.1+b1\nDescription: x\n y\n\n",
+		filepath.Join(s.Root, "usr/bin/nix"): "",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const exe = "/nix/store/00000000000000000000000000000000-lix-2.95.3/bin/nix"
 	if err := os.Symlink(exe, filepath.Join(s.Root, "proc/9763/exe")); err != nil {
 		t.Fatal(err)
 	}
 	s.run("report", "stuck").ends(Healthy).
-		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "version 0.1.0", "```").
+		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
 	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
 }

@@ -227,6 +227,7 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	}
 	c.planned(&p)
 	c.report.Lasting = lasting(p, nil)
+	c.report.Undecided = c.undecided(found.Findings, how)
 	o.Total = len(p.Entries)
 	switch left := verdict(false, render.Count(c.report.Fixes), false); {
 	case p.Empty():
@@ -244,6 +245,21 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	}
 	a.page(show)
 	return Healthy, nil
+}
+
+// undecided are the risky remedies that --yes does not decide for.
+func (c *change) undecided(found []fix.Finding, how ask) []render.Undecided {
+	var list []render.Undecided
+	for _, f := range found {
+		if f.Remedy == nil || f.Remedy.Class != fix.Risky || how.allowed(f.ID, fix.Risky) ||
+			slices.ContainsFunc(list, func(u render.Undecided) bool { return u.ID == f.ID }) {
+			continue
+		}
+		ids := strings.Join(append(slices.Clone(how.accept), f.ID), " --accept ")
+		command := "sudo " + c.app.Name + " repair " + c.fix.Name() + " --yes --accept " + ids
+		list = append(list, render.Undecided{ID: f.ID, Changes: f.Remedy.Changes, Command: command})
+	}
+	return list
 }
 
 // carryOut asks, writes the plan down and does it.

@@ -162,7 +162,8 @@ func TestRepairRisky(t *testing.T) {
 	if got := w.walls(); got != "blue wet" {
 		t.Errorf("the walls are %s", got)
 	}
-	w.run("repair", "paint", "--yes").ends(Problems).says("nothing that lixfix can do here")
+	w.run("repair", "paint", "--yes").ends(Problems).
+		says("--accept paint/wall-2  paints it", "nothing was changed: a risky remedy waits for --accept paint/wall-2; 1 problem")
 	w.run("repair", "paint", "--yes", "--accept", "glaze/wall-2").ends(Usage)
 	w.run("repair", "paint", "--yes", "--accept", "paint/wall-9").ends(Problems).says("there is no such finding")
 	w.run("repair", "paint", "--yes", "--accept", "paint/wall-2").ends(Healthy)

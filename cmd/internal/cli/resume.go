@@ -102,7 +102,22 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	if back {
 		return c.takeBack(ctx, j, nil)
 	}
+	c.depict(ctx)
 	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+}
+
+// depict keeps what there is to be moved, so that it can be said afterwards whether it did.
+func (c *change) depict(ctx context.Context) {
+	d, ok := c.fix.(fix.Drawer)
+	if !ok || !c.fix.AppliesTo(c.app.Host.Facts()) {
+		return
+	}
+	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) { return d.Draw(ctx, c.app.Host, c.settings) })
+	if err != nil {
+		c.app.log.Debug("what is to be moved could not be drawn", "error", err)
+		return
+	}
+	c.before = &p
 }
 
 // know finds the fix of a plan. Of its settings, those that went into the plan decide what is looked at afterwards.
@@ -130,9 +145,7 @@ func recall(f fix.Fix, p plan.Plan) fix.Settings {
 func ahead(j *journal.Journal, back bool) plan.Plan {
 	marks := j.Marks()
 	if back {
-		p := j.Plan.Inverse(func(i int) bool {
-			return marks[i] == plan.Begun || marks[i] == plan.Done || marks[i] == plan.Undoing
-		})
+		p := j.Plan.Inverse(marks)
 		p.ID, p.Version, p.Made = j.Plan.ID, j.Plan.Version, j.Plan.Made
 		return p
 	}

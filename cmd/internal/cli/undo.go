@@ -187,7 +187,7 @@ func lasting(p plan.Plan, marks []plan.Mark) []render.Refused {
 // inverse is the plan that takes a repair back, without the steps that are back already and without those whose value
 // somebody has changed since: the second result.
 func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, []render.Refused, error) {
-	inv := past.Plan.Inverse(func(i int) bool { return past.Marks[i] == plan.Done })
+	inv := past.Plan.Inverse(past.Marks)
 	verdicts, err := plan.Preview(ctx, c.memo, inv)
 	if err != nil {
 		return plan.Plan{}, nil, err
@@ -197,10 +197,13 @@ func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, [
 	writes := 0
 	for i, e := range inv.Entries {
 		if _, ok := e.Step.(plan.Write); ok {
-			switch verdicts[i].State {
-			case plan.Applied:
+			_, keep := e.Step.(plan.KeepNames)
+			switch {
+			case verdicts[i].State == plan.Applied && keep:
+				// Only after the deletions it can be told what macOS makes of the group.
+			case verdicts[i].State == plan.Applied:
 				continue
-			case plan.Pending:
+			case verdicts[i].State == plan.Pending:
 				writes++
 			default:
 				refused = append(refused, render.Refused{Step: e.Step.String(), Reason: verdicts[i].Reason})

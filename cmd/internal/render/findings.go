@@ -81,7 +81,11 @@ func (t *Text) picture(f Fix) {
 		if t.Verbose {
 			t.evidence(indent, finding.Evidence)
 		}
-		if finding.Remedy != nil {
+		switch {
+		case finding.Remedy == nil:
+		case finding.Status == fix.OK && finding.Remedy.Class == fix.Advice:
+			t.para(indent, piece{text: "note", width: label}, finding.Remedy.Changes) // there is nothing to mend
+		default:
 			t.remedy(indent, *finding.Remedy)
 		}
 		t.blank()

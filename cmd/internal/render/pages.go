@@ -11,6 +11,10 @@ func (t *Text) Check(r Report) {
 	t.Waiting(r.Unfinished)
 	t.Fixes(r.Fixes)
 	t.problems(r.Problems)
+	if r.Moved != "" {
+		t.blank()
+		t.para(0, piece{}, r.Moved)
+	}
 	t.blank()
 	t.Verdict(r)
 }
@@ -57,7 +61,21 @@ func (t *Text) Found(r Report) {
 		t.Plan(*r.Plan)
 	}
 	t.Refused("Nobody can take this back", r.Lasting)
+	t.undecided(r.Undecided)
 	t.blank()
+}
+
+// undecided says what a decision would do.
+func (t *Text) undecided(all []Undecided) {
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	t.line(0, piece{text: "Not in the plan, because it is risky and nobody has decided on it", color: bold})
+	for _, u := range all {
+		t.para(2, piece{text: "--accept " + u.ID, color: bold, width: width("--accept "+u.ID) + 2}, u.Changes)
+		t.line(2, piece{text: "run", width: label}, piece{text: u.Command, color: bold})
+	}
 }
 
 // Remaining introduces what resume or undo is going to do.

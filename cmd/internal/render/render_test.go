@@ -179,7 +179,8 @@ func TestPlanGolden(t *testing.T) {
 }
 
 func TestUndoGolden(t *testing.T) {
-	p := manyMoves().Inverse(func(int) bool { return true })
+	moves := manyMoves()
+	p := moves.Inverse(slices.Repeat([]plan.Mark{plan.Done}, len(moves.Entries)))
 	r := upgraded()
 	r.Plan, r.Refused = &p, []Refused{{Step: "change UniqueID of /Users/_nixbld9 from 359 to 309", Reason: "UniqueID of /Users/_nixbld9 is 402"}}
 	golden(t, "undo", page(Style{}, func(t *Text) {
@@ -463,7 +464,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 	types := map[string]any{
 		"report": Report{}, "host": Host{}, "facts": platform.Facts{}, "fix": Fix{}, "finding": fix.Finding{}, "evidence": fix.Evidence{},
 		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": plan.FileState{},
-		"refused": Refused{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
+		"refused": Refused{}, "undecided": Undecided{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
 		"graph":      stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
@@ -480,6 +481,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		plan.StartService{},
 		plan.ProbeConsent{},
 		plan.RequireIdle{},
+		plan.KeepNames{},
 		plan.ReadBack{},
 		plan.FlushAccounts{},
 		plan.EndProcess{},

@@ -32,15 +32,16 @@ type Report struct {
 	Pruned     []string      `json:"pruned,omitempty"`
 	Listed     []Listed      `json:"listed,omitempty"`
 	Explained  []Explained   `json:"explained,omitempty"`
-	Problems   []string      `json:"problems,omitempty"` // what could not be read beside that
-	Left       *LeftToDo     `json:"left,omitempty"`     // of an unfinished repair
-	Accepted   []string      `json:"accepted,omitempty"` // finding IDs of --accept
-	Made       *Description  `json:"made,omitempty"`     // of lixfix itself
-	Graph      any           `json:"graph,omitempty"`    // what the one named fix can draw
-	Lasting    []Refused     `json:"lasting,omitempty"`  // steps that nobody can take back
-	Moved      string        `json:"moved,omitempty"`    // what the repair did to the chain
-	Paste      []string      `json:"paste,omitempty"`    // lines of Markdown
-	Probe      *probe.Result `json:"probe,omitempty"`    // of the build sandbox
+	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
+	Left       *LeftToDo     `json:"left,omitempty"`      // of an unfinished repair
+	Accepted   []string      `json:"accepted,omitempty"`  // finding IDs of --accept
+	Made       *Description  `json:"made,omitempty"`      // of lixfix itself
+	Graph      any           `json:"graph,omitempty"`     // what the one named fix can draw
+	Lasting    []Refused     `json:"lasting,omitempty"`   // steps that nobody can take back
+	Moved      string        `json:"moved,omitempty"`     // what the repair did to the chain
+	Undecided  []Undecided   `json:"undecided,omitempty"` // remedies that nobody has decided on
+	Paste      []string      `json:"paste,omitempty"`     // lines of Markdown
+	Probe      *probe.Result `json:"probe,omitempty"`     // of the build sandbox
 }
 
 // Host is the machine that a report is about.
@@ -92,6 +93,13 @@ type Outcome struct {
 	Services []Service `json:"services,omitempty"` // that were stopped meanwhile
 	Error    string    `json:"error,omitempty"`
 	Next     []string  `json:"next,omitempty"` // commands that go on from here
+}
+
+// Undecided is a risky remedy that a repair leaves out: there is no person to ask, and its finding was not accepted.
+type Undecided struct {
+	ID      string `json:"id"`      // of the finding
+	Changes string `json:"changes"` // what the remedy would do
+	Command string `json:"command"` // that decides for it
 }
 
 // Service is one that a plan holds while it runs.

@@ -133,6 +133,10 @@ func ChangeVerdict(r Report) string {
 	case NothingToDo:
 		s = "nothing to do"
 		switch {
+		case len(r.Undecided) == 1:
+			s = "nothing was changed: a risky remedy waits for --accept " + r.Undecided[0].ID + "; " + found.String()
+		case len(r.Undecided) > 1:
+			s = "nothing was changed: " + itoa(len(r.Undecided)) + " risky remedies wait for --accept; " + found.String()
 		case found.Broken+found.Unknown > 0:
 			s = "nothing that lixfix can do here: " + found.String()
 		case found.AtRisk > 0:

@@ -6,15 +6,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -188,7 +192,7 @@ func (s *site) deaf() int {
 }
 
 func (s *site) mount(kind, options, dir string) {
-	os.MkdirAll(dir, 0o755)
+	s.dir(dir)
 	if err := syscall.Mount(kind, dir, kind, 0, options); err != nil {
 		s.fatal("mount %s: %v", dir, err)
 	}
@@ -229,18 +233,64 @@ func (s *site) slowCache(path string) int {
 func (s *site) standIn(label, who, does string, argv ...string) *exec.Cmd {
 	// The kernel takes a process's name from the file.
 	file := "/tmp/stand-in-" + label + "/" + argv[0]
-	os.MkdirAll(filepath.Dir(file), 0o755)
+	s.dir(filepath.Dir(file))
 	if err := os.Symlink("/test", file); err != nil {
 		s.fatal("%v", err)
 	}
 	return s.start(label, who, []string{"LIXFIX_STAND_IN=" + does}, append([]string{file}, argv[1:]...)...)
 }
 
+// pinned keeps a stand-in on the thread that /proc shows for its process.
+var pinned = func() bool {
+	stands := os.Getenv("LIXFIX_STAND_IN") != ""
+	if stands {
+		runtime.LockOSThread()
+	}
+	return stands
+}()
+
+// hold does what a build does that holds one output and waits for another.
+func hold(mine, wanted string) error {
+	lock := func(name, text string, how int) error {
+		fd, err := syscall.Open(name, syscall.O_RDWR|syscall.O_CREAT, 0o600)
+		if err == nil {
+			_, err = syscall.Write(fd, []byte(text))
+		}
+		if err == nil {
+			err = syscall.Flock(fd, how)
+		}
+		return err
+	}
+	err := lock("/nix/var/nix/db/big-lock", "", syscall.LOCK_SH)
+	if err == nil {
+		err = lock(fmt.Sprintf("/nix/var/nix/temproots/%d", os.Getpid()), mine+"\x00"+wanted+"\x00", syscall.LOCK_EX)
+	}
+	if err == nil {
+		err = lock(mine+".lock", "", syscall.LOCK_EX)
+	}
+	fd := -1
+	if err == nil {
+		fd, err = unix.EpollCreate1(0)
+	}
+	for err == nil || errors.Is(err, syscall.EINTR) {
+		_, err = unix.EpollWait(fd, make([]unix.EpollEvent, 1), 5000) // as Lix waits
+	}
+	return err
+}
+
 // standIn is what a stand-in does until it is killed.
 func standIn(does string) int {
 	const socket = "/nix/var/nix/daemon-socket/socket"
 	var err error
-	switch does {
+	words := strings.Fields(does)
+	switch words[0] {
+	case "idle":
+	case "hold":
+		err = hold(words[1], words[2])
+	case "defunct":
+		cmd := exec.Command("/bin/true")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: 30001, Gid: 30000}}
+		err = cmd.Start() // and nobody waits for it
 	case "listen":
 		_, err = net.Listen("unix", socket)
 	case "dial":
@@ -253,6 +303,9 @@ func standIn(does string) int {
 	}
 	if err != nil {
 		fmt.Println(err)
+		return 1
+	}
+	if !pinned {
 		return 1
 	}
 	time.Sleep(10 * time.Minute)

@@ -5,6 +5,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,6 +42,10 @@ var scenes = []scene{
 		s.builds(1, asleep)
 		for _, who := range []string{"root", "alice", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder", status: "at-risk"})
+		}
+		r := s.look("root")
+		if d := r.Diagnoses[0]; !strings.Contains(d.Sentence, "started ") || !strings.Contains(d.Sentence, "its log written ") {
+			s.fail("no time: %s", d.Sentence)
 		}
 	}},
 	{"busy-builder", "a build that spins", func(s *site) {
@@ -153,7 +158,7 @@ var scenes = []scene{
 		}
 	}},
 	{"profile-lock-stranger", "a profile's lock is held by flock(1)", func(s *site) {
-		os.MkdirAll("/nix/var/nix/profiles", 0o755)
+		s.dir("/nix/var/nix/profiles")
 		s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/profiles/p.lock", "sleep", "300")
 		s.builds(1, `^sleep 300`)
 		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")
@@ -226,7 +231,7 @@ var scenes = []scene{
 		second := s.build("second", "bob", e)
 		s.says("second", "waiting for lock")
 		s.signal(first.Process.Pid, syscall.SIGKILL)
-		s.until("the client to end", func() bool { return len(running(fmt.Sprintf(`^nix-build .*`))) == 1 })
+		s.until("the client to end", func() bool { return len(running(`^nix-build .*`)) == 1 })
 		for _, who := range []string{"root", "bob", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "output-lock-holder-orphaned", chain: "second worker [slow-a] worker", status: "broken"})
 		}
@@ -392,7 +397,7 @@ var scenes = []scene{
 	{"silent-substituter-own", "the same as an ordinary user who looks at the own command", func(s *site) {
 		port := s.listen()
 		e := "/tmp/fetch.nix"
-		os.WriteFile(e, []byte(fmt.Sprintf("builtins.fetchurl \"http://127.0.0.1:%d/x\"", port)), 0o644)
+		s.write(e, fmt.Sprintf("builtins.fetchurl \"http://127.0.0.1:%d/x\"", port), 0o644)
 		s.daemon()
 		c := s.start("fetch", "alice", []string{"NIX_REMOTE=daemon"}, "nix-instantiate", "--eval", e)
 		time.Sleep(11 * time.Second)
@@ -408,8 +413,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "network-lost", chain: "fetch", status: "at-risk"})
 	}},
 	{"remote-builder", "a build is on another machine, whose ssh says nothing", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		c := s.start("remote", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr("slow-a", sleeper),
 			"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux")
 		s.builds(1, "^sleep 300")
@@ -418,16 +422,15 @@ var scenes = []scene{
 		}
 	}},
 	{"post-build-hook", "a program that runs after each build does not end", func(s *site) {
-		os.WriteFile("/tmp/hook", []byte("#!/bin/sh\nexec /bin/sleep 300\n"), 0o755)
+		s.write("/tmp/hook", "#!/bin/sh\nexec /bin/sleep 300\n", 0o755)
 		c := s.start("build", "root", []string{"NIX_REMOTE=local"}, "nix-build", "--no-out-link", s.expr("quick", "echo done > $out"), "--option", "post-build-hook", "/tmp/hook")
 		s.builds(1, asleep)
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "post-build-hook", chain: "build helper", status: "ok"})
 	}},
 	{"fetch-lock", "two commands fetch the same repository", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/git", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		e := "/tmp/git.nix"
-		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		env := []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}
 		s.start("first", "root", env, "nix-instantiate", "--eval", e)
 		s.builds(1, "^sleep 300")
@@ -439,7 +442,7 @@ var scenes = []scene{
 		}
 	}},
 	{"left-lock-directory", "the lock directory of a database without a WAL is left over", func(s *site) {
-		os.MkdirAll("/nix/var/nix/db/db.sqlite.lock", 0o755)
+		s.dir("/nix/var/nix/db/db.sqlite.lock")
 		for _, who := range []string{"root", "carol"} {
 			s.expect(s.look(who), want{who: who, id: "sqlite-dotfile", status: "broken"})
 		}
@@ -485,7 +488,9 @@ var scenes = []scene{
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
 		s.builds(1, asleep)
 		// Half of them are named like Nix, and so are read deeply.
-		os.Symlink("/bin/true", "/tmp/nix-true")
+		if err := os.Symlink("/bin/true", "/tmp/nix-true"); err != nil {
+			s.fatal("%v", err)
+		}
 		s.start("churn", "bob", nil, "sh", "-c", "i=0; while [ $i -lt 4000 ]; do /bin/true & /tmp/nix-true & wait; i=$((i+1)); done")
 		for range 6 {
 			for _, who := range []string{"root", "alice"} {
@@ -524,10 +529,9 @@ var scenes = []scene{
 		}
 	}},
 	{"password", "ssh asks for a password, behind the progress bar", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/git", []byte("#!/bin/sh\nread answer </dev/tty\n"), 0o755)
+		s.write("/tmp/bin/git", "#!/bin/sh\nread answer </dev/tty\n", 0o755)
 		e := "/tmp/git.nix"
-		os.WriteFile(e, []byte("builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }"), 0o644)
+		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		s.start("terminal", "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "sh", "-c", "sleep 300 | script -qec 'nix-instantiate --eval "+e+"' /dev/null")
 		s.until("the question", func() bool {
 			for _, p := range running("^/bin/sh /tmp/bin/git") {
@@ -540,7 +544,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: client, id: "asks-for-password", status: "at-risk"})
 	}},
 	{"other-database", "another process keeps the cache of an evaluation", func(s *site) {
-		os.MkdirAll("/root/.cache/nix", 0o755)
+		s.dir("/root/.cache/nix")
 		s.start("sqlite", "root", nil, "sh", "-c", "(echo 'create table if not exists x (y); begin exclusive;'; sleep 300) | exec sqlite3 /root/.cache/nix/binary-cache-v6.sqlite")
 		pid := s.builds(1, "^sqlite3")[0]
 		s.labels[pid] = "sqlite3"
@@ -575,8 +579,7 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: second, id: "download-stalled", chain: "second [thing] first", status: "at-risk"})
 	}},
 	{"no-slot", "every slot of the remote machine is taken", func(s *site) {
-		os.MkdirAll("/tmp/bin", 0o755)
-		os.WriteFile("/tmp/bin/ssh", []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nexec sleep 300\n", 0o755)
 		remote := func(label, name string) int {
 			return s.start(label, "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr(name, sleeper),
 				"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux - 1").Process.Pid
@@ -590,10 +593,12 @@ var scenes = []scene{
 		}
 	}},
 	{"deaf-daemon", "a daemon (a stand-in) listens and accepts nobody", func(s *site) {
-		os.MkdirAll("/nix/var/nix/daemon-socket", 0o755)
+		s.dir("/nix/var/nix/daemon-socket")
 		s.standIn("daemon", "root", "listen", "nix-daemon", "--daemon")
 		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
-		os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666)
+		if err := os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666); err != nil {
+			s.fatal("%v", err)
+		}
 		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
 		time.Sleep(500 * time.Millisecond)
 		for _, who := range []string{"root", "alice", "carol"} {
@@ -608,9 +613,8 @@ var scenes = []scene{
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "waits-for-client", chain: "nix-build", status: "at-risk"})
 	}},
 	{"profile-lock", "another command (a stand-in) changes the same profile", func(s *site) {
-		os.MkdirAll("/nix/var/nix/profiles", 0o755)
-		f, _ := os.Create("/nix/var/nix/profiles/p.lock")
-		f.Close()
+		s.dir("/nix/var/nix/profiles")
+		s.write("/nix/var/nix/profiles/p.lock", "", 0o600)
 		s.standIn("holder", "root", "flock", "nix-env", "-p", "/nix/var/nix/profiles/p", "-i", "x")
 		s.until("the lock", func() bool { data, _ := os.ReadFile("/proc/locks"); return bytes.Contains(data, []byte("FLOCK")) })
 		c := s.start("env", "root", nil, "nix-env", "-p", "/nix/var/nix/profiles/p", "--delete-generations", "old")
@@ -633,5 +637,148 @@ var scenes = []scene{
 		c := s.start("gc", "root", nil, "nix-store", "--gc")
 		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "gc-waits-for-client", chain: "gc [gc] verify", status: "ok"})
+	}},
+	{"store-upgrade", "the database is to be upgraded while a build has the store open", func(s *site) {
+		local := []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}
+		s.start("first", "root", local, "nix-build", "--no-out-link", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		s.write("/nix/var/nix/db/schema", "9", 0o644)
+		c := s.start("second", "root", local, "nix-build", "--no-out-link", s.expr("slow-b", sleeper))
+		s.says("second", "waiting for exclusive access to the Nix store")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "store-upgrade", chain: "second [big-lock] first builder", status: "ok"})
+		}
+	}},
+	{"unknown", "a command (a stand-in) is idle for no reason that shows", func(s *site) {
+		c := s.standIn("nix-build", "root", "idle", "nix-build", "/tmp/x.nix")
+		time.Sleep(200 * time.Millisecond)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "unknown", chain: "nix-build", status: "unknown"})
+	}},
+	{"hold-and-wait", "two commands (stand-ins) each hold an output that the other waits for", func(s *site) {
+		const a, b = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-a", "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-b"
+		for _, dir := range []string{"/nix/var/nix/temproots", "/nix/var/nix/db"} {
+			s.dir(dir)
+		}
+		first := s.standIn("first", "root", "hold "+a+" "+b, "nix-build", "/tmp/a.nix")
+		second := s.standIn("second", "root", "hold "+b+" "+a, "nix-build", "/tmp/b.nix")
+		s.polls(first.Process.Pid)
+		s.polls(second.Process.Pid)
+		// For a moment it is nothing to worry about.
+		s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "waits-for-output-lock", status: "ok"})
+		minute := time.Now().Add(-time.Minute)
+		for _, name := range []string{a, b} {
+			if err := os.Chtimes(name+".lock", minute, minute); err != nil {
+				s.fatal("%v", err)
+			}
+		}
+		d := s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "hold-and-wait", status: "broken"})
+		if d != nil && (len(d.Actions) == 0 || d.Actions[0].PID != second.Process.Pid) {
+			s.fail("the younger command is not the one to be ended: %+v", d.Actions)
+		}
+		s.repair("", "")
+		s.repair(fmt.Sprint(second.Process.Pid), "end-process")
+	}},
+	{"builder-defunct", "a worker (a stand-in) does not notice that its builder has ended", func(s *site) {
+		c := s.standIn("nix-build", "alice", "idle", "nix-build", "/tmp/x.nix")
+		s.standIn("worker", "root", "defunct", "nix-daemon", fmt.Sprint(c.Process.Pid))
+		s.until("a builder to end", func() bool {
+			for _, p := range procs() {
+				if p.state == 'Z' && p.parent != 1 {
+					return true
+				}
+			}
+			return false
+		})
+		for _, who := range []string{"root", "alice"} {
+			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "builder-defunct", chain: "nix-build worker", status: "broken"})
+		}
+	}},
+	{"upload-lock", "two builds copy to the same machine, which has stopped to answer", func(s *site) {
+		// The greeting of "nix-store --serve", and then nothing.
+		s.write("/tmp/bin/ssh", "#!/bin/sh\nprintf '\\313\\356\\122\\124\\000\\000\\000\\000\\006\\002\\000\\000\\000\\000\\000\\000'\nexec sleep 300\n", 0o755)
+		remote := func(label, name string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}, "nix-build", "--no-out-link", s.expr(name, sleeper),
+				"--max-jobs", "0", "--builders", "ssh://slow x86_64-linux - 4").Process.Pid
+		}
+		remote("first", "slow-a")
+		s.until("the first to copy", func() bool { return len(glob("/nix/var/nix/current-load/*.upload-lock")) == 1 })
+		second := remote("second", "slow-b")
+		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
+		for _, who := range []string{"root", "carol"} {
+			s.expect(s.look(who), want{who: who, subject: second, id: "upload-lock", status: "ok"})
+		}
+	}},
+	{"hostile-names", "processes call themselves what a terminal or a parser would act on", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		for i, name := range []string{"nix \x1b[2J\x1b]0;x\a", "nix) S 1 (", "nix\nPid:\t1\n", "nix-build\u202e"} {
+			s.standIn(fmt.Sprintf("hostile%d", i), "bob", "idle", name, "a\x1b[31mb", "--option", "access-tokens", "github.com=hunter2")
+		}
+		s.until("them all", func() bool { return len(running("hunter2")) == 4 })
+		for _, who := range []string{"root", "alice", "carol"} {
+			r := s.look(who)
+			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+			text, err := json.Marshal(r)
+			for _, d := range r.Diagnoses {
+				text = append(text, strings.Join(r.Tree(d), "\n")...)
+			}
+			if err != nil || bytes.ContainsAny(text, "\x1b\a\u202e") || bytes.Contains(text, []byte(`\u001b`)) || bytes.Contains(text, []byte("hunter2")) {
+				s.fail("%s: %v %s", who, err, text)
+			}
+		}
+	}},
+	{"hidden-processes", "/proc hides the processes of others", func(s *site) {
+		s.daemon()
+		s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		if out, err := exec.Command("mount", "-o", "remount,hidepid=2", "/proc").CombinedOutput(); err != nil {
+			s.fatal("hidepid: %v %s", err, out)
+		}
+		r := s.look("carol")
+		s.limited(r, "other-users")
+		s.expect(r, want{who: "carol", id: "nothing-running", status: "unknown"})
+		r = s.look("alice")
+		s.limited(r, "other-users")
+		for _, d := range r.Diagnoses {
+			if d.ID == "stuck/worker-orphaned" || d.ID == "stuck/daemon-not-accepting" {
+				s.fail("what is hidden is taken for gone: %s", d.Sentence)
+			}
+		}
+	}},
+	{"container", "Nix runs in a container: a PID namespace below the one that is looked from", func(s *site) {
+		s.start("container", "root", nil, "unshare", "-pf", "--kill-child", "--mount-proc", "sh", "-c",
+			"nix-daemon --daemon & sleep 1; NIX_REMOTE=daemon nix-build --no-out-link "+s.expr("slow-a", sleeper)+" & wait")
+		s.builds(1, asleep)
+		client := 0
+		for _, pid := range running("^nix-build ") {
+			client = pid
+		}
+		s.expect(s.look("root"), want{who: "root", subject: client, id: "builder-silent", chain: "client worker builder", status: "at-risk"})
+		// From the outside, it is not lixfix's to end anything there.
+		s.repair("", "")
+	}},
+	{"caged-root", "root without the right to look into other processes, as in a container", func(s *site) {
+		s.daemon()
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.builds(1, asleep)
+		r := s.lookWith("setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "/test")
+		s.expect(r, want{who: "caged root", subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
+		s.limited(r, "caged")
+	}},
+	{"build-network", "a build in a network of its own gets no answer", func(s *site) {
+		c := s.start("build", "root", []string{"NIX_REMOTE=local", "NIX_CONFIG=build-users-group ="}, "nix-build", "--no-out-link",
+			s.expr("fetch", "exec /usr/bin/unshare -n /bin/sh -c '/usr/bin/ip link set lo up; /usr/bin/ip route add 192.0.2.0/24 dev lo; /usr/bin/curl -s http://192.0.2.1/' "))
+		s.builds(1, "^/usr/bin/curl")
+		s.until("a connection", func() bool {
+			pid := s.builds(1, "^/usr/bin/curl")[0]
+			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+			return bytes.Contains(data, []byte(":0050 02 "))
+		})
+		d := s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "network-lost", chain: "build builder", status: "at-risk"})
+		if d != nil && !strings.Contains(d.Sentence, "192.0.2.1:80") {
+			s.fail("no peer: %s", d.Sentence)
+		}
 	}},
 }

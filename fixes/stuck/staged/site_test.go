@@ -84,6 +84,20 @@ type site struct {
 	listener *exec.Cmd
 }
 
+// write writes a file, and makes its directory.
+func (s *site) write(name, text string, mode os.FileMode) {
+	s.dir(filepath.Dir(name))
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		s.fatal("%v", err)
+	}
+}
+
+func (s *site) dir(name string) {
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		s.fatal("%v", err)
+	}
+}
+
 // giveUp ends a scene that could not be set.
 type giveUp struct{ why string }
 
@@ -117,7 +131,7 @@ func (s *site) start(label, who string, env []string, argv ...string) *exec.Cmd 
 	out.Close()
 	s.started = append(s.started, cmd)
 	s.labels[cmd.Process.Pid] = label
-	go cmd.Wait() //nolint:errcheck // scenes kill what they start
+	go cmd.Wait()
 	return cmd
 }
 
@@ -232,12 +246,12 @@ func (s *site) builds(n int, pattern string) []int {
 	return pids
 }
 
-// polls waits until a process retries every five seconds. Only x86-64 is asked.
+// polls waits until a process retries every five seconds, with poll, epoll_wait or epoll_pwait. Only x86-64 is asked.
 func (s *site) polls(pid int) {
 	s.until(fmt.Sprintf("process %d to retry", pid), func() bool {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
 		f := strings.Fields(string(data))
-		return len(f) > 3 && f[0] == "7" && f[3] == "0x1388"
+		return len(f) > 4 && (f[0] == "7" && f[3] == "0x1388" || (f[0] == "232" || f[0] == "281") && f[4] == "0x1388")
 	})
 }
 
@@ -272,10 +286,17 @@ func (s *site) look(who string) *stuck.Report {
 		}
 		return r
 	}
-	cmd := exec.Command("/test")
 	uid := uint32(uids[who])
+	return s.child(who, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}, "/test")
+}
+
+// lookWith looks in a child that another program starts.
+func (s *site) lookWith(argv ...string) *stuck.Report { return s.child("root", nil, argv...) }
+
+func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stuck.Report {
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LIXFIX_LOOK=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	cmd.SysProcAttr = attr
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -287,6 +308,13 @@ func (s *site) look(who string) *stuck.Report {
 		s.fatal("look as %s: %v", who, err)
 	}
 	return &r
+}
+
+// limited expects a report to say that something could not be seen.
+func (s *site) limited(r *stuck.Report, id string) {
+	if !slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == id }) {
+		s.fail("want the limit %s, got %+v", id, r.Limits)
+	}
 }
 
 // chain writes a diagnosis down as the roles of its processes and the names of its locks.

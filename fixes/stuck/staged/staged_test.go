@@ -81,13 +81,15 @@ func TestStaged(t *testing.T) {
 		}
 	})
 	var b strings.Builder
+	n := 0
 	for _, sc := range scenes {
 		if said, ok := table[sc.name]; ok {
+			n++
 			fmt.Fprintf(&b, "%s: %s\n", sc.name, sc.doc)
 			for line := range strings.Lines(said) {
 				b.WriteString("    " + line)
 			}
 		}
 	}
-	t.Logf("staged with the real Nix:\n%s", b.String())
+	t.Logf("%d situations staged with the real Nix, and what was recognised:\n%s", n, b.String())
 }

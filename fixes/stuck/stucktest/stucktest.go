@@ -17,15 +17,14 @@ import (
 
 // captured is a process of procs.txt.
 type captured struct {
-	pid      string
-	comm     string
-	cmdline  string
-	threads  []string
-	status   []string
-	fds      map[string]string
-	locks    map[string][]string // by file descriptor
-	ns       string
-	injected []string
+	pid     string
+	comm    string
+	cmdline string
+	threads []string
+	status  []string
+	fds     map[string]string
+	locks   map[string][]string // by file descriptor
+	ns      string
 }
 
 // replay is a /proc made from a capture.

@@ -116,6 +116,8 @@ type Process struct {
 	State   string `json:"state,omitempty"` // "S" if empty
 	Command string `json:"command"`
 	Args    string `json:"args,omitempty"`
+	// Server is the process whose end it does not survive; 0 for none.
+	Server int `json:"server,omitempty"`
 }
 
 // OpenFile is a row of lsof. Lock is lsof's lock character, "W" for a whole-file
@@ -169,7 +171,7 @@ func (c *Config) Stop(s *Service) {
 		for grown := true; grown; {
 			grown = false
 			for _, p := range c.Processes {
-				if gone[p.PPID] && !gone[p.PID] {
+				if (gone[p.PPID] || gone[p.Server]) && !gone[p.PID] {
 					gone[p.PID], grown = true, true
 				}
 			}

@@ -467,8 +467,8 @@ func (m *Mac) RemoveReceipt() error {
 	return err
 }
 
-// StartBuild declares a running build: the daemon's worker and a builder under
-// a UID, and the lock file of that UID.
+// StartBuild declares a running build: the command, the daemon's worker for it
+// and a builder under a UID, and the lock file of that UID.
 func (m *Mac) StartBuild(uid int) error {
 	lock := "/nix/var/nix/userpool/" + strconv.Itoa(uid)
 	if err := m.WriteFile(lock, ""); err != nil {
@@ -482,8 +482,9 @@ func (m *Mac) StartBuild(uid int) error {
 		pid := 1000 + 10*len(c.Processes)
 		c.Processes = append(
 			c.Processes,
-			Process{PID: pid, PPID: daemon, Command: daemonProgram, Args: "nix-daemon 4711"},
+			Process{PID: pid, PPID: daemon, Command: daemonProgram, Args: fmt.Sprintf("nix-daemon %d", pid+2)},
 			Process{PID: pid + 1, PPID: pid, UID: uid, Command: "/nix/store/bash/bin/bash", Args: "bash -e builder.sh"},
+			Process{PID: pid + 2, PPID: 1, UID: 501, Command: "/nix/var/nix/profiles/default/bin/nix-build", Args: "nix-build thing.nix", Server: pid},
 		)
 		c.OpenFiles = append(c.OpenFiles, OpenFile{PID: pid, Path: lock, Lock: "W"})
 	})

@@ -705,7 +705,8 @@ func TestLaunchctl(t *testing.T) {
 	ps := []string{"ps", "-axo", "pid=,ppid=,uid=,comm="}
 	const nix = "/nix/var/nix/profiles/default/bin/nix-daemon\n"
 	const idle = "    1     0     0 /sbin/launchd\n  411     1     0 /usr/libexec/opendirectoryd\n"
-	h.expect(result{0, idle + "  412     1     0 " + nix + " 1030   412     0 " + nix + " 1031  1030   305 /nix/store/bash/bin/bash\n", ""}, ps...)
+	h.expect(result{0, idle + "  412     1     0 " + nix + " 1030   412     0 " + nix + " 1031  1030   305 /nix/store/bash/bin/bash\n" +
+		" 1032     1   501 /nix/var/nix/profiles/default/bin/nix-build\n", ""}, ps...)
 	h.expect(result{0, "1030\n", ""}, "lsof", "-t", "/nix/var/nix/userpool/305")
 	h.expect(result{0, "_nixbld5\n", ""}, "ps", "-p", "1031", "-o", "user=")
 

@@ -397,6 +397,11 @@ func psColumns(s *mac.Session, spec string) (columns []column, bad string) {
 		case "command", "args":
 			c.header, c.right = strings.ToUpper(keyword), false
 			c.value = func(p mac.Process) string { return cmp.Or(p.Args, p.Command) }
+		case "rss":
+			c.value = func(mac.Process) string { return "1024" }
+		case "time", "cputime":
+			c.header = "TIME"
+			c.value = func(mac.Process) string { return "0:00.10" }
 		case "lstart":
 			c.header, c.right = "STARTED", false
 			c.value = func(mac.Process) string { return "Mon Sep 16 10:00:00 2024    " }
