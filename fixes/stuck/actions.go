@@ -91,7 +91,7 @@ func clientOf(p *proc) *proc {
 		return nil
 	case p.role == Client:
 		return p
-	case p.role == Worker && p.pair != nil && p.pair.role == Client && !p.orphan:
+	case p.role == Worker && p.pair != nil && p.pair.role == Client && !p.orphan && p.pairing() == Certain:
 		return p.pair
 	}
 	return nil

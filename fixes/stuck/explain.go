@@ -33,6 +33,8 @@ type EdgeKind string
 const (
 	EdgeSocket   EdgeKind = "socket"     // a client for its worker, seen at both ends of their socket
 	EdgeArgument EdgeKind = "argument"   // the same, from the number in the worker's arguments
+	EdgeUnit     EdgeKind = "unit"       // the same, from the name of the worker's unit
+	EdgeLeft     EdgeKind = "left-over"  // the same, because no other command can be the worker's client
 	EdgeChild    EdgeKind = "child"      // a process for one that it started
 	EdgeLockWait EdgeKind = "lock-wait"  // a process stands in the kernel's queue for a lock
 	EdgePoll     EdgeKind = "poll"       // a process tries for a lock again and again
@@ -611,10 +613,7 @@ func (s *snapshot) explainClient(p *proc) reason {
 	}
 	if p.pair != nil {
 		w := p.pair
-		kind := EdgeSocket
-		if p.pairedBy == "argument" {
-			kind = EdgeArgument
-		}
+		kind := map[string]EdgeKind{bySocket: EdgeSocket, byArgument: EdgeArgument, byUnit: EdgeUnit, byElimination: EdgeLeft}[p.pairedBy]
 		own := s.explain(w)
 		if own.id == idWaitsClient {
 			if r, ok := s.network(p); ok {
@@ -622,7 +621,7 @@ func (s *snapshot) explainClient(p *proc) reason {
 			}
 			return s.quietClient(p, w)
 		}
-		return reason{sure: Certain, text: "waits for its daemon process", waits: []wait{{kind: kind, proc: w, sure: Certain}}}
+		return reason{sure: Certain, text: "waits for its daemon process", waits: []wait{{kind: kind, proc: w, sure: p.pairing()}}}
 	}
 	if r, ok := s.idleWork(p); ok {
 		return r

@@ -19,6 +19,7 @@ type Options struct {
 	StoreDir string        // "" for /nix/store
 	StateDir string        // "" for /nix/var/nix
 	Group    string        // of the build users; "" for nixbld
+	start    string        // of the process with the number PID; "" for whichever has it
 }
 
 func (o Options) store() string {
@@ -48,6 +49,7 @@ type Report struct {
 	Limits    []Limit     `json:"limits,omitempty"` // what could not be seen
 	GapMS     int64       `json:"gap_ms"`           // between the samples
 	pid       int         // of the invocation that was asked for; 0 for all
+	start     string      // of that process; "" where there is none
 }
 
 // Diagnosis explains one invocation.
@@ -97,10 +99,12 @@ type Process struct {
 	Moved   uint64   `json:"moved"`   // bytes between the samples
 	RSSKiB  int64    `json:"rss_kib"`
 	Client  int      `json:"client,omitempty"` // of a worker
-	Threads []Thread `json:"threads"`
-	Blocked string   `json:"blocked_signals"`
-	Pending string   `json:"pending_signals"`
-	Hidden  []string `json:"hidden,omitempty"` // what could not be read
+	// Pairing says how sure its client is, "" for certain.
+	Pairing Certainty `json:"pairing,omitempty"`
+	Threads []Thread  `json:"threads"`
+	Blocked string    `json:"blocked_signals"`
+	Pending string    `json:"pending_signals"`
+	Hidden  []string  `json:"hidden,omitempty"` // what could not be read
 }
 
 // Thread is a thread of a process.
@@ -204,8 +208,14 @@ func (s *snapshot) report(opts Options) *Report {
 	if s.full() != "" && len(diagnoses) > 0 {
 		diagnoses = append(diagnoses, &outcome{ids: []string{idDiskFull}, sure: Likely})
 	}
+	asked := s.procs[opts.PID]
+	if asked != nil {
+		r.start = asked.start()
+	}
+	another := asked != nil && opts.start != "" && opts.start != r.start
+	concerned := s.concerned(opts.PID, diagnoses)
 	for _, o := range diagnoses {
-		if opts.PID != 0 && !o.concerns(opts.PID) {
+		if opts.PID != 0 && (another || !concerned(o)) {
 			continue
 		}
 		d := s.diagnosis(o)
@@ -226,7 +236,11 @@ func (s *snapshot) report(opts Options) *Report {
 	if len(r.Diagnoses) == 0 {
 		d := Diagnosis{ID: "stuck/" + idNothing, Status: fix.OK, Certainty: Certain, Sentence: s.sentence(idNothing, &outcome{})}
 		switch {
-		case opts.PID != 0 && s.procs[opts.PID] == nil:
+		case another:
+			d.Sentence = fmt.Sprintf("process %d has ended, and another one has its number now", opts.PID)
+		case opts.start != "" && asked == nil:
+			d.Sentence = fmt.Sprintf("process %d has ended", opts.PID)
+		case opts.PID != 0 && asked == nil:
 			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
 		case opts.PID != 0:
 			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
@@ -241,9 +255,24 @@ func (s *snapshot) report(opts Options) *Report {
 	return r
 }
 
-// concerns reports whether a process is part of what an outcome explains.
-func (o *outcome) concerns(pid int) bool {
-	return slices.ContainsFunc(o.path, func(p *proc) bool { return p.PID == pid })
+// concerned returns a function that reports whether an outcome explains a process: one that the process is part of or,
+// where it is part of none, such as sudo or a script that runs Nix, what it has started.
+func (s *snapshot) concerned(pid int, all []*outcome) func(*outcome) bool {
+	part := func(o *outcome) bool { return slices.ContainsFunc(o.path, func(p *proc) bool { return p.PID == pid }) }
+	if slices.ContainsFunc(all, part) {
+		return part
+	}
+	return func(o *outcome) bool {
+		if o.start == nil {
+			return false
+		}
+		for q, n := s.procs[o.start.Parent], 0; q != nil && n < 64 && q.PID > 1; q, n = s.procs[q.Parent], n+1 {
+			if q.PID == pid {
+				return o.start.role == Client
+			}
+		}
+		return false
+	}
 }
 
 // subjects are the invocations: commands of users, not those that run inside of a build.
@@ -413,6 +442,9 @@ func (s *snapshot) process(p *proc, r reason) Process {
 	}
 	if p.role == Worker && p.pair != nil {
 		out.Client = p.pair.PID
+		if sure := p.pairing(); sure != Certain {
+			out.Pairing = sure
+		}
 	}
 	out.Command = redacted(p.argv)
 	for _, t := range p.second.threads {
