@@ -327,8 +327,12 @@ func (c *change) foldRefused() {
 func (c *change) look(ctx context.Context, code Code) (Code, error) {
 	var err error
 	if c.fix != nil {
+		settings := c.settings
+		if c.before != nil && c.before.Again != nil {
+			settings = c.before.Again
+		}
 		var after render.Fix
-		after, err = c.app.detect(ctx, c.fix, c.memo, c.settings)
+		after, err = c.app.detect(ctx, c.fix, c.memo, settings)
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {

@@ -39,12 +39,15 @@ func captured(t *testing.T, name string) *scene {
 }
 
 // state gives a process and its threads another state.
-func (s *scene) state(pid, from, to string) {
+func (s *scene) state(pid, from, to string) { s.replace(pid, ") "+from+" ", ") "+to+" ") }
+
+// replace changes what the stat files of a process and its threads say.
+func (s *scene) replace(pid, from, to string) {
 	files, _ := filepath.Glob(filepath.Join(s.Root, "proc", pid, "task/*/stat"))
 	for _, name := range append(files, filepath.Join(s.Root, "proc", pid, "stat")) {
 		data, err := os.ReadFile(name)
 		if err == nil {
-			err = os.WriteFile(name, bytes.Replace(data, []byte(") "+from+" "), []byte(") "+to+" "), 1), 0o644)
+			err = os.WriteFile(name, bytes.Replace(data, []byte(from), []byte(to), 1), 0o644)
 		}
 		if err != nil {
 			s.t.Error(err)
@@ -218,6 +221,21 @@ func TestWatchOn(t *testing.T) {
 	if got := w.b.String(); strings.Count(got, "lixfix 0.1.0:") != 2 || !strings.Contains(got, "stuck/waits-for-gc\n") {
 		t.Errorf("%s", got)
 	}
+}
+
+// TestWatchAnother ends when the command that is watched has ended, although its number was given out again.
+func TestWatchAnother(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.replace("9763", " 97630 ", " 999990 ") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Healthy)
+	got := w.b.String()
+	if _, last, _ := strings.Cut(got, "lixfix 0.1.0:"); !strings.Contains(got, "gc-stopped") ||
+		!strings.Contains(last, "process 9763 has ended, and another one has its number now") || strings.Contains(last, "gc-stopped") {
+		t.Errorf("%s", got)
+	}
+	// Who asks anew means the process that has the number now.
+	s.run("check", "stuck", "--pid", "9763").ends(Problems).says("gc-stopped")
 }
 
 // TestWatchLines prints a line of JSON for each change.
