@@ -232,6 +232,10 @@ func (s *snapshot) lockWait(lf *lockFile) reason {
 		if h == nil || h.role == Stranger || h.role == other {
 			r.id = idForeign
 		}
+		if h == nil {
+			// The locks of Nix end with the process that took them, so who keeps one beyond that is likely a stranger.
+			r.sure = Likely
+		}
 	}
 	return r
 }
@@ -686,8 +690,9 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.stopped() {
 			r.id = idNotAccepting
-			if l.files > 0 && len(l.fds) >= l.files {
-				r.text = fmt.Sprintf("the daemon has %d of %d files open", len(l.fds), l.files)
+			if l.files > 0 && l.opened >= l.files {
+				// A limit that was lowered afterwards leaves more of them open than it allows.
+				r.text = fmt.Sprintf("the daemon's %d files are all open", l.files)
 			}
 		}
 		return r, true

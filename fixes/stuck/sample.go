@@ -76,6 +76,7 @@ type proc struct {
 	orphan   bool
 	reaped   bool      // a builder of it ended while it was watched
 	logged   time.Time // when it last wrote to the log of its build
+	opened   int       // files that it has open, also those that were not looked at
 	files    int       // that it may have open; 0 where that could not be read
 }
 
@@ -490,6 +491,7 @@ func readFiles(f platform.Files, p *proc) {
 		}
 		return
 	}
+	p.opened = len(names)
 	p.fds, p.sockets, p.paths = map[int]string{}, map[uint64]int{}, map[proclocks.File]string{}
 	for i, name := range names {
 		if i == maxFiles {

@@ -293,6 +293,17 @@ func standIn(does string) int {
 		err = cmd.Start() // and nobody waits for it
 	case "listen":
 		_, err = net.Listen("unix", socket)
+	case "exhaust":
+		// As many files as it may, the socket among them.
+		limit := &syscall.Rlimit{Cur: 64, Max: 64}
+		if _, err = net.Listen("unix", socket); err == nil {
+			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, limit)
+		}
+		for err == nil {
+			if _, err := syscall.Dup(0); err != nil {
+				break
+			}
+		}
 	case "dial":
 		_, err = net.Dial("unix", socket)
 	case "flock":
