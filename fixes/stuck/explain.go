@@ -364,13 +364,7 @@ func (s *snapshot) pendingAt(suffix string) bool {
 func (s *snapshot) polling(p *proc) (reason, bool) {
 	proven := !p.hidden["syscall"] && s.callsOK
 	if proven {
-		polls := false
-		for _, t := range p.second.threads {
-			if d, ok := s.timeout(t); ok && t.id == p.PID && d > 0 && d <= 5*time.Minute {
-				polls = true
-			}
-		}
-		if !polls {
+		if !s.pollsBriefly(p) {
 			return reason{}, false
 		}
 	} else if p.switches() > 4 || s.share(p) > 0.1 || !s.opensStore(p) {
@@ -508,7 +502,28 @@ func (s *snapshot) idleWork(p *proc) (reason, bool) {
 	if r, ok := s.polling(p); ok {
 		return r, true
 	}
-	return s.network(p)
+	if r, ok := s.network(p); ok {
+		return r, true
+	}
+	if !p.hidden["syscall"] && s.callsOK && s.pollsBriefly(p) {
+		return s.unexplained(p, "retries, for nothing that can be seen"), true
+	}
+	return reason{}, false
+}
+
+// unexplained is the reason of a process that nothing explains. That may be so for a moment only: what it wants has
+// become free and it has not tried again yet, or it is between two things. Look then looks again.
+func (s *snapshot) unexplained(p *proc, text string) reason {
+	s.unsettled = s.unsettled || !p.hidden["syscall"]
+	return reason{id: idUnknown, sure: Guess, text: text}
+}
+
+// pollsBriefly reports whether the main thread waits with a limit of time, as one that retries every few seconds does.
+func (s *snapshot) pollsBriefly(p *proc) bool {
+	return slices.ContainsFunc(p.second.threads, func(t thread) bool {
+		d, ok := s.timeout(t)
+		return ok && t.id == p.PID && d > 0 && d <= 5*time.Minute
+	})
 }
 
 // offspring is the reason of a process that waits for its children.
@@ -651,7 +666,7 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 	case w != nil:
 		return reason{id: idWaitsClient, sure: Likely, text: "idle, and its worker waits for it"}
 	}
-	return reason{id: idUnknown, sure: Guess, text: "idle, for no reason that shows"}
+	return s.unexplained(p, "idle, for no reason that shows")
 }
 
 func (s *snapshot) collects(p *proc) bool {
@@ -714,7 +729,7 @@ func (s *snapshot) explainWorker(p *proc) reason {
 		return reason{id: idCollecting, sure: Likely, text: "collects garbage, idle for a moment"}
 	}
 	if s.share(p) >= 0.05 || p.moved() > 64<<10 {
-		if p.moved() > 64<<10 && s.share(p) < 0.8 {
+		if p.moved() > copies/8 && s.share(p) < 0.8 {
 			return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(p.moved()) + " in a moment"}
 		}
 		return reason{id: idWorking, sure: Certain, text: s.busyText(p)}
@@ -738,7 +753,7 @@ func (s *snapshot) explainWorker(p *proc) reason {
 	if s.full() != "" {
 		return reason{id: idDiskFull, sure: Likely, text: "the disk is full"}
 	}
-	return reason{id: idUnknown, sure: Guess, text: "idle, for no reason that shows"}
+	return s.unexplained(p, "idle, for no reason that shows")
 }
 
 func (s *snapshot) socketAt(p *proc, fd int) uint64 {

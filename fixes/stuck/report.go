@@ -147,11 +147,15 @@ func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
 	if v.Facts().OS != platform.Linux {
 		return lookWithTools(ctx, v, opts)
 	}
-	s, err := collect(ctx, v, opts)
-	if err != nil {
-		return nil, err
+	for deadline := time.Now().Add(settleTime); ; {
+		s, err := collect(ctx, v, opts)
+		if err != nil {
+			return nil, err
+		}
+		if r := s.report(opts); !s.unsettled || time.Now().After(deadline) {
+			return r, nil
+		}
 	}
-	return s.report(opts), nil
 }
 
 func node(p *proc) string { return "process:" + strconv.Itoa(p.PID) }

@@ -21,6 +21,7 @@ import (
 const (
 	defaultGap   = 400 * time.Millisecond
 	confirmTime  = 5 * time.Second
+	settleTime   = 6 * time.Second // until one that retries every five has done so
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
 	maxFiles     = 4096            // open files of one process
@@ -133,6 +134,8 @@ type snapshot struct {
 	free     map[string]uint64
 	limits   []Limit
 	skipped  int // processes beyond maxDeep
+	// unsettled says that nothing explains some process.
+	unsettled bool
 }
 
 // lockFile is a file with the locks on it.

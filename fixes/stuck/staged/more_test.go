@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -78,6 +79,11 @@ func (s *site) has(r *stuck.Report, subject int, id string) bool {
 		}
 	}
 	return false
+}
+
+// shows reports whether there is any diagnosis of a command.
+func (s *site) shows(r *stuck.Report, subject int) bool {
+	return slices.ContainsFunc(r.Diagnoses, func(d stuck.Diagnosis) bool { return d.Subject == fmt.Sprintf("process:%d", subject) })
 }
 
 // marks is a log of a plan that lasts as long as the plan.

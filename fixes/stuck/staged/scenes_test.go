@@ -236,6 +236,10 @@ var scenes = []scene{
 			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "output-lock-holder-orphaned", chain: "second worker [slow-a] worker", status: "broken"})
 		}
 		s.repair("", "continue-process end-process")
+		// The second one tries again within five seconds, and what is said afterwards waits for that.
+		if r := s.look("root"); s.has(r, second.Process.Pid, "unknown") || !s.shows(r, second.Process.Pid) {
+			s.fail("the chain is not said to move: %s\n%s", strings.Join(r.Tree(r.Diagnoses[0]), "\n"), ps())
+		}
 		s.until("the second client to build", func() bool {
 			return len(running(asleep)) > 0 && len(running(fmt.Sprintf(`^nix-daemon %d`, first.Process.Pid))) == 0
 		})
