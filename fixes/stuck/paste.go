@@ -38,6 +38,10 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	if system = strings.TrimSpace(system); system == "" {
 		system = f.OS
 	}
+	// Before it is drawn, so that the lines keep their width.
+	for i := range r.Processes {
+		r.Processes[i].Title, r.Processes[i].Text = a.text(r.Processes[i].Title), a.text(r.Processes[i].Text)
+	}
 	lines := []string{"### What hangs", ""}
 	for _, d := range r.Diagnoses {
 		lines = append(lines, fmt.Sprintf("`%s` (%s, %s): %s", d.ID, d.Status, d.Certainty, a.text(d.Sentence)), "")
@@ -68,7 +72,10 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		root = "root"
 	}
 	lines = append(lines, "### Host", "", fmt.Sprintf("- %s, %s, looked at as %s", system, f.Arch, root))
-	for _, n := range r.versions(ctx, v) {
+	if data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease"); err == nil {
+		lines = append(lines, "- kernel "+a.text(plain(strings.TrimSpace(string(data)))))
+	}
+	for _, n := range append(r.versions(ctx, v), r.surroundings...) {
 		lines = append(lines, "- "+a.text(n))
 	}
 	conf, err := nixconf.Read(ctx, v, nixconf.File)
@@ -114,6 +121,7 @@ func (r *Report) facts() []string {
 		}
 		list = append(list, strings.Join(words, "; "))
 	}
+	list = append(list, r.connections...)
 	for _, l := range r.Locks {
 		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", shortPath(l.Path), l.Holders, l.Waiters))
 	}

@@ -50,6 +50,9 @@ type Report struct {
 	GapMS     int64       `json:"gap_ms"`           // between the samples
 	pid       int         // of the invocation that was asked for; 0 for all
 	start     string      // of that process; "" where there is none
+	// For developers only, who are sent them with a paste.
+	surroundings []string
+	connections  []string
 }
 
 // Diagnosis explains one invocation.
@@ -235,6 +238,10 @@ func (s *snapshot) report(opts Options) *Report {
 			g.add(s.procs[a.PID])
 		}
 	}
+	r.surroundings = s.hostFacts()
+	for _, p := range r.Processes {
+		r.connections = append(r.connections, s.queues(s.procs[p.PID])...)
+	}
 	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return severities[b.Status] - severities[a.Status] })
 	slices.SortFunc(r.Processes, func(a, b Process) int { return a.PID - b.PID })
 	if len(r.Diagnoses) == 0 {
@@ -257,6 +264,51 @@ func (s *snapshot) report(opts Options) *Report {
 		r.Diagnoses = append(r.Diagnoses, d)
 	}
 	return r
+}
+
+// hostFacts are facts about the host that matter to those who develop Nix.
+func (s *snapshot) hostFacts() []string {
+	var list []string
+	for i, dir := range slices.Concat(s.stores, s.states) {
+		what := "store"
+		if i >= len(s.stores) {
+			what = "state of Nix"
+		}
+		if m, ok := s.mount(dir); ok {
+			free := ""
+			if n, ok := s.free[dir]; ok {
+				free = ", " + bytesText(n) + " free"
+			}
+			list = append(list, fmt.Sprintf("%s on %s%s", what, plain(m.Type), free))
+		}
+	}
+	return append(list, count(len(s.builders), "build user"))
+}
+
+// queues tells how much waits to be read from the sockets between processes: what is queued for one that does not read
+// says who is not listening.
+func (s *snapshot) queues(p *proc) []string {
+	var list []string
+	for inode, fd := range p.sockets {
+		sock, ok := s.sockets[inode]
+		if !ok {
+			continue
+		}
+		what := "unix, " + count(int(sock.Received), "byte") + " not read"
+		switch {
+		case sock.State == platform.SocketListening && !sock.TCP:
+			what = "listens, " + count(int(sock.Received), "connection") + " not accepted"
+		case sock.State == platform.SocketListening:
+			what = "listens"
+		case sock.TCP:
+			what = fmt.Sprintf("TCP, state %d, idle for %s, %d retransmits", sock.State, seconds(sock.Idle), sock.Retransmits)
+		case sock.Peer == 0:
+			what += ", no other side"
+		}
+		list = append(list, fmt.Sprintf("%s: socket %d: %s", s.title(p), fd, what))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // concerned returns a function that reports whether an outcome explains a process: one that the process is part of or,

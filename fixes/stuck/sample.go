@@ -674,13 +674,19 @@ func (c *collector) elsewhere(ctx context.Context) {
 // device returns the device that the lock table shows for a file: that of its mount, which some file systems do not
 // show in stat(2).
 func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
-	best := -1
+	m, ok := s.mount(name)
+	return m.Major, m.Minor, ok
+}
+
+// mount returns what a file is on.
+func (s *snapshot) mount(name string) (procfs.Mount, bool) {
+	best, found := -1, procfs.Mount{}
 	for _, m := range s.mounts {
 		if len(m.Point) >= best && (m.Point == "/" || name == m.Point || strings.HasPrefix(name, m.Point+"/")) {
-			best, major, minor = len(m.Point), m.Major, m.Minor
+			best, found = len(m.Point), m
 		}
 	}
-	return major, minor, best >= 0
+	return found, best >= 0
 }
 
 // knownFiles finds the inodes of the lock files whose names are known. Their directories may be searched by everybody,

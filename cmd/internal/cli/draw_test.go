@@ -273,7 +273,7 @@ func TestReport(t *testing.T) {
 	const conf = "max-jobs = 3\nsubstituters = https://me:pw@cache.example.com?key=hunter2 https://cache.nixos.org\n" +
 		"builders = ssh://alice@secret.example.com x86_64-linux /home/alice/.ssh/key\naccess-tokens = github.com=ghp_abc\n" +
 		"post-build-hook = /home/alice/hook\n"
-	for name, text := range map[string]string{"etc/nix/nix.conf": conf, "etc/hostname": "bigbox\n"} {
+	for name, text := range map[string]string{"etc/nix/nix.conf": conf, "etc/hostname": "bigbox\n", "proc/sys/kernel/osrelease": "6.18.0-bigbox\n"} {
 		file := filepath.Join(s.Root, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -302,7 +302,8 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run("report", "stuck").ends(Healthy).
-		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```").
+		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```",
+			"- store on ext4", "- 4 build users", "- kernel 6.18.0-this-host", "socket 5: unix, 0 bytes not read", "listens, 1 connection not accepted").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
 	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
 }
