@@ -1,6 +1,10 @@
 package platform
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // readOnly lists the tool calls that leave the machine as it is. Query runs nothing else, so that a detector cannot
 // change anything even by mistake.
@@ -18,6 +22,15 @@ func readOnly(tool string, args []string) bool {
 			slices.Contains([]string{"-read", "-readall", "-list"}, args[1])
 	case "/usr/sbin/lsof":
 		return len(args) > 0 && args[0] == "-nP"
+	case "/usr/bin/journalctl":
+		// Some of its options rotate and delete the logs, so none but these are allowed, and fields to match.
+		return !slices.ContainsFunc(args, func(a string) bool {
+			if strings.HasPrefix(a, "_PID=") {
+				return false
+			}
+			_, err := strconv.ParseUint(a, 10, 16)
+			return err != nil && !slices.Contains([]string{"-q", "--no-pager", "-b", "-o", "cat", "-n"}, a)
+		})
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}

@@ -2,10 +2,13 @@ package stuck
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -67,7 +70,14 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		}
 		lines = append(lines, "")
 	}
-	root := "not root"
+	if log := r.journal(ctx, v); len(log) > 0 {
+		lines = append(lines, "### Log of the daemon", "", "```")
+		for _, l := range log {
+			lines = append(lines, a.text(l))
+		}
+		lines = append(lines, "```", "")
+	}
+	root := "an ordinary user"
 	if f.Root() {
 		root = "root"
 	}
@@ -127,6 +137,45 @@ func (r *Report) facts() []string {
 	}
 	return list
 }
+
+const (
+	journalctl   = "/usr/bin/journalctl"
+	journalLines = 20
+	journalWidth = 200 // characters of a line
+)
+
+// journal returns the last lines that the daemon and its workers in the report have logged, none where there is
+// neither systemd nor a daemon.
+func (r *Report) journal(ctx context.Context, v platform.View) []string {
+	args := []string{"-q", "--no-pager", "-b", "-o", "cat", "-n", strconv.Itoa(journalLines)}
+	n := len(args)
+	for _, p := range r.Processes {
+		if p.Role == Worker || p.Role == Listener {
+			args = append(args, fmt.Sprintf("_PID=%d", p.PID)) // one or the other
+		}
+	}
+	if _, err := v.Stat(ctx, journalctl); errors.Is(err, fs.ErrNotExist) || len(args) == n {
+		return nil
+	}
+	out, err := v.Query(ctx, journalctl, args...)
+	if err != nil {
+		return []string{"could not be read: " + plain(err.Error())}
+	}
+	var list []string
+	for line := range strings.Lines(string(out)) {
+		// A fence would end the one that it is put into.
+		if line = colours.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""); line != "" && !strings.HasPrefix(strings.TrimSpace(line), "```") {
+			list = append(list, clip(plain(line), journalWidth))
+		}
+	}
+	if len(list) == 0 {
+		return []string{"(nothing was logged, or this user may not read it)"}
+	}
+	return list
+}
+
+// colours are what Nix puts around words for a terminal.
+var colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
 // storeName finds the package in a path of the store.
 var storeName = regexp.MustCompile(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)

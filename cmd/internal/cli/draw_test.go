@@ -301,7 +301,14 @@ func TestReport(t *testing.T) {
 	if err := os.Symlink(exe, filepath.Join(s.Root, "proc/9763/exe")); err != nil {
 		t.Fatal(err)
 	}
+	s.run("report", "stuck").ends(Healthy).not("Log of the daemon")
+	const journal = "#!/bin/sh\n[ \"$*\" = '-q --no-pager -b -o cat -n 20 _PID=9831 _PID=9843' ] || exit 2\n" +
+		"printf '\\033[31;1merror:\\033[0m alice may not fetch https://me:pw@secret.example.com/x\\n```\\n'\n"
+	if err := os.WriteFile(filepath.Join(s.Root, "usr/bin/journalctl"), []byte(journal), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	s.run("report", "stuck").ends(Healthy).
+		says("### Log of the daemon", "\nerror: user1 may not fetch https://host1/x\n```\n\n### Host").
 		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```",
 			"- store on ext4", "- 4 build users", "- kernel 6.18.0-this-host", "socket 5: unix, 0 bytes not read", "listens, 1 connection not accepted").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
