@@ -171,6 +171,11 @@ func TestReleaseTakesNoOtherFacts(t *testing.T) {
 		"repair sequoia --move-existing-users --no-confirm",
 	} {
 		code, out := chroot(t, m, env, "lixfix", strings.Fields(args)...)
+		// There is no /proc, so all that check can say of commands that hang is that it cannot tell.
+		want, says := 0, "sequoia does not apply to Linux"
+		if args == "check" || strings.Contains(args, "json") {
+			want, says = 3, "stuck could not be checked"
+		}
 		var report struct {
 			Host  struct{ OS string }
 			Fixes []struct{ Name, Status string }
@@ -180,12 +185,12 @@ func TestReleaseTakesNoOtherFacts(t *testing.T) {
 				t.Fatalf("lixfix %s: %v\n%s", args, err, out)
 			}
 			i := slices.IndexFunc(report.Fixes, func(f struct{ Name, Status string }) bool { return f.Name == "sequoia" })
-			if code != 0 || report.Host.OS != "linux" || i < 0 || report.Fixes[i].Status != "not-applicable" {
+			if code != want || report.Host.OS != "linux" || i < 0 || report.Fixes[i].Status != "not-applicable" {
 				t.Errorf("lixfix %s: exit %d\n%s", args, code, out)
 			}
 			continue
 		}
-		if said := strings.Join(strings.Fields(out), " "); code != 0 || !strings.Contains(said, "sequoia does not apply to Linux") {
+		if said := strings.Join(strings.Fields(out), " "); code != want || !strings.Contains(said, says) {
 			t.Errorf("lixfix %s: exit %d\n%s", args, code, out)
 		}
 	}
