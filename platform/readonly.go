@@ -3,6 +3,8 @@ package platform
 import (
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // systemBins are where systems keep the tools that root trusts; NixOS has the first alone.
@@ -57,6 +59,15 @@ func readOnly(tool string, args []string) bool {
 			slices.Contains([]string{"-read", "-readall", "-list"}, args[1])
 	case "/usr/sbin/lsof":
 		return len(args) > 0 && args[0] == "-nP"
+	case "/usr/bin/journalctl":
+		// Some of its options rotate and delete the logs, so none but these are allowed, and fields to match.
+		return !slices.ContainsFunc(args, func(a string) bool {
+			if strings.HasPrefix(a, "_PID=") {
+				return false
+			}
+			_, err := strconv.ParseUint(a, 10, 16)
+			return err != nil && !slices.Contains([]string{"-q", "--no-pager", "-b", "-o", "cat", "-n"}, a)
+		})
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}

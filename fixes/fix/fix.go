@@ -148,6 +148,9 @@ type Picture struct {
 	Key string
 	// Moves says that nothing is in anything's way.
 	Moves bool
+	// Again, where it is not nil, are the settings to look at the same thing again: a process can end, and its number be
+	// given to another one.
+	Again Settings
 }
 
 // Drawer is a Fix that can draw what it found.

@@ -21,7 +21,7 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 		if o.root.stopped() {
 			add(s.resume(o.root))
 		}
-		add(s.end(o.root, "the build that it runs starts from zero; the store is not harmed", true, false))
+		add(s.end(o.root, "the build that it runs, which starts from zero; the store is not harmed", true, false))
 	case idUserLeaked:
 		for _, q := range s.subtree(o.root) {
 			if q.uid == o.root.uid {
@@ -61,7 +61,7 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 		if c == nil || c.role != Client {
 			continue
 		}
-		costs := "its run; outputs that are done stay, the build in progress starts from zero"
+		costs := "its run, and the build in progress, which starts from zero; outputs that are done stay"
 		if s.collects(c) {
 			costs = "nothing: a collection can be ended at any time"
 		}
@@ -91,7 +91,7 @@ func clientOf(p *proc) *proc {
 		return nil
 	case p.role == Client:
 		return p
-	case p.role == Worker && p.pair != nil && p.pair.role == Client && !p.orphan:
+	case p.role == Worker && p.pair != nil && p.pair.role == Client && !p.orphan && p.pairing() == Certain:
 		return p.pair
 	}
 	return nil

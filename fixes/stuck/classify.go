@@ -135,6 +135,15 @@ func (s *snapshot) classify() {
 	s.pairUp(procs)
 }
 
+// serves returns the client that a worker names in its arguments, 0 where that is "unknown".
+func (p *proc) serves() (client int, worker bool) {
+	if p.arg(1) == "--for" && len(p.argv) > 2 {
+		client, _ = digits(p.argv[2])
+		return client, true
+	}
+	return digits(p.arg(1))
+}
+
 // classifyDaemon recognises listeners and workers.
 func (s *snapshot) classifyDaemon(p *proc) {
 	name := p.program()
@@ -142,16 +151,18 @@ func (s *snapshot) classifyDaemon(p *proc) {
 		return
 	}
 	isDaemon := name == "nix-daemon" || name == "nix" && p.arg(1) == "daemon"
-	if p.arg(1) == "--for" && len(p.argv) > 2 {
-		p.role = Worker
-		p.client, _ = digits(p.argv[2]) // it can be "unknown"
-		return
-	}
-	if n, ok := digits(p.arg(1)); ok {
+	if n, ok := p.serves(); ok {
 		p.role, p.client = Worker, n
+		if parent := s.procs[p.Parent]; parent != nil && parent != p && slices.Equal(parent.argv, p.argv) {
+			p.role, p.client = Builder, 0 // forked from a worker, and not yet what it is to become
+		}
 		return
 	}
 	if !isDaemon && p.Name != "nix-daemon" {
+		return
+	}
+	if p.peer > 0 {
+		p.role = Worker // systemd has accepted the connection
 		return
 	}
 	if slices.Contains(p.argv, "--stdio") {
@@ -204,6 +215,75 @@ func (s *snapshot) pairUp(procs []*proc) {
 			w.pair.pairedBy = w.pairedBy
 		}
 	}
+	s.eliminate(procs)
+}
+
+// Ways to find the client of a worker, the best first. The last two only make it likely.
+const (
+	bySocket      = "socket"
+	byArgument    = "argument"
+	byUnit        = "unit"
+	byElimination = "elimination"
+)
+
+// pairing tells how sure a pair is.
+func (p *proc) pairing() Certainty {
+	if p.pairedBy == byUnit || p.pairedBy == byElimination {
+		return Likely
+	}
+	return Certain
+}
+
+// eliminate pairs what is left: a worker that does not name its client, with the only command that can be it. Workers
+// of a daemon that was started without arguments are such, for everybody but root, who sees the sockets.
+func (s *snapshot) eliminate(procs []*proc) {
+	if s.hides("other-users") {
+		return
+	}
+	only := func(w *proc) *proc {
+		var one *proc
+		for _, c := range procs {
+			if c.role != Client || c.pair != nil || c.gone || c.Start > w.Start || !sameNamespace(c, w) || s.opensStore(c) || !s.mayTalk(c) {
+				continue
+			}
+			if one != nil {
+				return nil
+			}
+			one = c
+		}
+		return one
+	}
+	for again := true; again; {
+		again = false
+		takers := map[*proc][]*proc{}
+		for _, w := range procs {
+			if w.role == Worker && w.pair == nil && w.client == 0 && w.peer == 0 && !w.orphan && w.hidden["fd"] {
+				if c := only(w); c != nil {
+					takers[c] = append(takers[c], w)
+				}
+			}
+		}
+		for c, workers := range takers {
+			if len(workers) == 1 {
+				w := workers[0]
+				w.pair, c.pair, w.pairedBy, c.pairedBy = c, w, byElimination, byElimination
+				again = true
+			}
+		}
+	}
+}
+
+// mayTalk reports whether a command may be connected to a daemon: for certain not, where its open files can be seen.
+func (s *snapshot) mayTalk(c *proc) bool {
+	if c.fds == nil {
+		return true
+	}
+	for inode := range c.sockets {
+		if sock, ok := s.sockets[inode]; ok && !sock.TCP && strings.HasSuffix(s.sockets[sock.Peer].Path, "/daemon-socket/socket") {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *snapshot) pairOne(w *proc, owner map[uint64]*proc, procs []*proc) {
@@ -223,36 +303,49 @@ func (s *snapshot) pairOne(w *proc, owner map[uint64]*proc, procs []*proc) {
 			continue
 		}
 		if c := owner[sock.Peer]; c != nil {
-			w.pair, w.pairedBy = c, "socket"
+			w.pair, w.pairedBy = c, bySocket
 			return
 		}
 	}
-	if w.client > 0 {
-		for _, c := range procs {
-			pid := c.PID
-			if n := c.status.NSPID; len(n) > 0 {
-				pid = n[len(n)-1]
-			}
-			if pid != w.client || c.role != Client && c.role != Hook && c.role != Builder && c.role != Helper {
-				continue
-			}
-			// The number is the one in the worker's PID namespace, and it can have been given out again since.
-			if c.Start <= w.Start && sameNamespace(c, w) {
-				w.pair, w.pairedBy = c, "argument"
-				return
-			}
-		}
-		if p := s.procs[w.client]; p != nil && !p.gone && p.Start <= w.Start && (w.ns == "" || w.ns == s.self) {
-			// Not a command of Nix by its name: a program that uses Nix's library.
-			w.pair, w.pairedBy = p, "argument"
-			return
-		}
+	if c := s.named(w, w.client, procs); c != nil {
+		w.pair, w.pairedBy = c, byArgument
+		return
+	}
+	// The name of a unit is not written for this, so nobody is taken for gone because of it.
+	if c := s.named(w, w.peer, procs); c != nil && w.client == 0 {
+		w.pair, w.pairedBy = c, byUnit
+		return
 	}
 	outside := w.ns != "" && s.self != "" && w.ns != s.self || len(w.status.NSPID) > 1
 	w.orphan = closed || w.client > 0 && !connected && !outside && !s.hides("other-users")
 	if connected && !closed {
 		w.orphan = false
 	}
+}
+
+// named finds the client of a worker by its number, which is the one in the worker's PID namespace and can have been
+// given out again since.
+func (s *snapshot) named(w *proc, number int, procs []*proc) *proc {
+	if number <= 0 {
+		return nil
+	}
+	for _, c := range procs {
+		pid := c.PID
+		if n := c.status.NSPID; len(n) > 0 {
+			pid = n[len(n)-1]
+		}
+		if pid != number || c.role != Client && c.role != Hook && c.role != Builder && c.role != Helper {
+			continue
+		}
+		if c.Start <= w.Start && sameNamespace(c, w) {
+			return c
+		}
+	}
+	if p := s.procs[number]; p != nil && !p.gone && p.Start <= w.Start && (w.ns == "" || w.ns == s.self) {
+		// Not a command of Nix by its name: a program that uses Nix's library.
+		return p
+	}
+	return nil
 }
 
 func (s *snapshot) hides(id string) bool {

@@ -3,6 +3,7 @@ package stuck
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,11 +23,15 @@ func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.P
 	if err != nil {
 		return fix.Picture{}, err
 	}
-	return r.picture(), nil
+	return r.picture(set), nil
 }
 
-func (r *Report) picture() fix.Picture {
+func (r *Report) picture(set fix.Settings) fix.Picture {
 	p := fix.Picture{Findings: r.Findings(), Graph: r, Dot: r.Dot(), Moves: true}
+	if r.start != "" {
+		p.Again = maps.Clone(set)
+		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.pid, r.start), Source: set[optPID].Source}
+	}
 	asked := r.asked()
 	for _, d := range r.Diagnoses {
 		lines := r.Tree(d)

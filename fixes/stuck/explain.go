@@ -33,6 +33,8 @@ type EdgeKind string
 const (
 	EdgeSocket   EdgeKind = "socket"     // a client for its worker, seen at both ends of their socket
 	EdgeArgument EdgeKind = "argument"   // the same, from the number in the worker's arguments
+	EdgeUnit     EdgeKind = "unit"       // the same, from the name of the worker's unit
+	EdgeLeft     EdgeKind = "left-over"  // the same, because no other command can be the worker's client
 	EdgeChild    EdgeKind = "child"      // a process for one that it started
 	EdgeLockWait EdgeKind = "lock-wait"  // a process stands in the kernel's queue for a lock
 	EdgePoll     EdgeKind = "poll"       // a process tries for a lock again and again
@@ -230,6 +232,10 @@ func (s *snapshot) lockWait(lf *lockFile) reason {
 		if h == nil || h.role == Stranger || h.role == other {
 			r.id = idForeign
 		}
+		if h == nil {
+			// The locks of Nix end with the process that took them, so who keeps one beyond that is likely a stranger.
+			r.sure = Likely
+		}
 	}
 	return r
 }
@@ -358,13 +364,7 @@ func (s *snapshot) pendingAt(suffix string) bool {
 func (s *snapshot) polling(p *proc) (reason, bool) {
 	proven := !p.hidden["syscall"] && s.callsOK
 	if proven {
-		polls := false
-		for _, t := range p.second.threads {
-			if d, ok := s.timeout(t); ok && t.id == p.PID && d > 0 && d <= 5*time.Minute {
-				polls = true
-			}
-		}
-		if !polls {
+		if !s.pollsBriefly(p) {
 			return reason{}, false
 		}
 	} else if p.switches() > 4 || s.share(p) > 0.1 || !s.opensStore(p) {
@@ -502,7 +502,28 @@ func (s *snapshot) idleWork(p *proc) (reason, bool) {
 	if r, ok := s.polling(p); ok {
 		return r, true
 	}
-	return s.network(p)
+	if r, ok := s.network(p); ok {
+		return r, true
+	}
+	if !p.hidden["syscall"] && s.callsOK && s.pollsBriefly(p) {
+		return s.unexplained(p, "retries, for nothing that can be seen"), true
+	}
+	return reason{}, false
+}
+
+// unexplained is the reason of a process that nothing explains. That may be so for a moment only: what it wants has
+// become free and it has not tried again yet, or it is between two things. Look then looks again.
+func (s *snapshot) unexplained(p *proc, text string) reason {
+	s.unsettled = s.unsettled || !p.hidden["syscall"]
+	return reason{id: idUnknown, sure: Guess, text: text}
+}
+
+// pollsBriefly reports whether the main thread waits with a limit of time, as one that retries every few seconds does.
+func (s *snapshot) pollsBriefly(p *proc) bool {
+	return slices.ContainsFunc(p.second.threads, func(t thread) bool {
+		d, ok := s.timeout(t)
+		return ok && t.id == p.PID && d > 0 && d <= 5*time.Minute
+	})
 }
 
 // offspring is the reason of a process that waits for its children.
@@ -611,10 +632,7 @@ func (s *snapshot) explainClient(p *proc) reason {
 	}
 	if p.pair != nil {
 		w := p.pair
-		kind := EdgeSocket
-		if p.pairedBy == "argument" {
-			kind = EdgeArgument
-		}
+		kind := map[string]EdgeKind{bySocket: EdgeSocket, byArgument: EdgeArgument, byUnit: EdgeUnit, byElimination: EdgeLeft}[p.pairedBy]
 		own := s.explain(w)
 		if own.id == idWaitsClient {
 			if r, ok := s.network(p); ok {
@@ -622,7 +640,7 @@ func (s *snapshot) explainClient(p *proc) reason {
 			}
 			return s.quietClient(p, w)
 		}
-		return reason{sure: Certain, text: "waits for its daemon process", waits: []wait{{kind: kind, proc: w, sure: Certain}}}
+		return reason{sure: Certain, text: "waits for its daemon process", waits: []wait{{kind: kind, proc: w, sure: p.pairing()}}}
 	}
 	if r, ok := s.idleWork(p); ok {
 		return r
@@ -648,7 +666,7 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 	case w != nil:
 		return reason{id: idWaitsClient, sure: Likely, text: "idle, and its worker waits for it"}
 	}
-	return reason{id: idUnknown, sure: Guess, text: "idle, for no reason that shows"}
+	return s.unexplained(p, "idle, for no reason that shows")
 }
 
 func (s *snapshot) collects(p *proc) bool {
@@ -687,8 +705,9 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.stopped() {
 			r.id = idNotAccepting
-			if l.files > 0 && len(l.fds) >= l.files {
-				r.text = fmt.Sprintf("the daemon has %d of %d files open", len(l.fds), l.files)
+			if l.files > 0 && l.opened >= l.files {
+				// A limit that was lowered afterwards leaves more of them open than it allows.
+				r.text = fmt.Sprintf("the daemon's %d files are all open", l.files)
 			}
 		}
 		return r, true
@@ -710,7 +729,7 @@ func (s *snapshot) explainWorker(p *proc) reason {
 		return reason{id: idCollecting, sure: Likely, text: "collects garbage, idle for a moment"}
 	}
 	if s.share(p) >= 0.05 || p.moved() > 64<<10 {
-		if p.moved() > 64<<10 && s.share(p) < 0.8 {
+		if p.moved() > copies/8 && s.share(p) < 0.8 {
 			return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(p.moved()) + " in a moment"}
 		}
 		return reason{id: idWorking, sure: Certain, text: s.busyText(p)}
@@ -734,7 +753,7 @@ func (s *snapshot) explainWorker(p *proc) reason {
 	if s.full() != "" {
 		return reason{id: idDiskFull, sure: Likely, text: "the disk is full"}
 	}
-	return reason{id: idUnknown, sure: Guess, text: "idle, for no reason that shows"}
+	return s.unexplained(p, "idle, for no reason that shows")
 }
 
 func (s *snapshot) socketAt(p *proc, fd int) uint64 {

@@ -2,10 +2,13 @@ package stuck
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -38,6 +41,10 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	if system = strings.TrimSpace(system); system == "" {
 		system = f.OS
 	}
+	// Before it is drawn, so that the lines keep their width.
+	for i := range r.Processes {
+		r.Processes[i].Title, r.Processes[i].Text = a.text(r.Processes[i].Title), a.text(r.Processes[i].Text)
+	}
 	lines := []string{"### What hangs", ""}
 	for _, d := range r.Diagnoses {
 		lines = append(lines, fmt.Sprintf("`%s` (%s, %s): %s", d.ID, d.Status, d.Certainty, a.text(d.Sentence)), "")
@@ -63,12 +70,22 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		}
 		lines = append(lines, "")
 	}
-	root := "not root"
+	if log := r.journal(ctx, v); len(log) > 0 {
+		lines = append(lines, "### Log of the daemon", "", "```")
+		for _, l := range log {
+			lines = append(lines, a.text(l))
+		}
+		lines = append(lines, "```", "")
+	}
+	root := "an ordinary user"
 	if f.Root() {
 		root = "root"
 	}
 	lines = append(lines, "### Host", "", fmt.Sprintf("- %s, %s, looked at as %s", system, f.Arch, root))
-	for _, n := range r.versions(ctx, v) {
+	if data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease"); err == nil {
+		lines = append(lines, "- kernel "+a.text(plain(strings.TrimSpace(string(data)))))
+	}
+	for _, n := range append(r.versions(ctx, v), r.surroundings...) {
 		lines = append(lines, "- "+a.text(n))
 	}
 	conf, err := nixconf.Read(ctx, v, nixconf.File)
@@ -114,11 +131,51 @@ func (r *Report) facts() []string {
 		}
 		list = append(list, strings.Join(words, "; "))
 	}
+	list = append(list, r.connections...)
 	for _, l := range r.Locks {
 		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", shortPath(l.Path), l.Holders, l.Waiters))
 	}
 	return list
 }
+
+const (
+	journalctl   = "/usr/bin/journalctl"
+	journalLines = 20
+	journalWidth = 200 // characters of a line
+)
+
+// journal returns the last lines that the daemon and its workers in the report have logged, none where there is
+// neither systemd nor a daemon.
+func (r *Report) journal(ctx context.Context, v platform.View) []string {
+	args := []string{"-q", "--no-pager", "-b", "-o", "cat", "-n", strconv.Itoa(journalLines)}
+	n := len(args)
+	for _, p := range r.Processes {
+		if p.Role == Worker || p.Role == Listener {
+			args = append(args, fmt.Sprintf("_PID=%d", p.PID)) // one or the other
+		}
+	}
+	if _, err := v.Stat(ctx, journalctl); errors.Is(err, fs.ErrNotExist) || len(args) == n {
+		return nil
+	}
+	out, err := v.Query(ctx, journalctl, args...)
+	if err != nil {
+		return []string{"could not be read: " + plain(err.Error())}
+	}
+	var list []string
+	for line := range strings.Lines(string(out)) {
+		// A fence would end the one that it is put into.
+		if line = colours.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""); line != "" && !strings.HasPrefix(strings.TrimSpace(line), "```") {
+			list = append(list, clip(plain(line), journalWidth))
+		}
+	}
+	if len(list) == 0 {
+		return []string{"(nothing was logged, or this user may not read it)"}
+	}
+	return list
+}
+
+// colours are what Nix puts around words for a terminal.
+var colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
 // storeName finds the package in a path of the store.
 var storeName = regexp.MustCompile(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)

@@ -1,7 +1,11 @@
 package stuck_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +13,41 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/fixes/stuck/stucktest"
+	"github.com/lixfix/lixfix/platform"
 )
+
+// TestPairedByUnit has a worker that does not name its client, and sockets that cannot be read: the name of its unit
+// makes the client likely. An ended client is not taken for proven by it.
+func TestPairedByUnit(t *testing.T) {
+	const worker = "9841"
+	for _, instance := range []string{"12-9839-1000", "12-9839_4711-1000", "12-4-1000"} {
+		m := stucktest.Load(t, "testdata/captures/lix-2.93.4/s14-daemon-without-arguments", nil, nil)
+		m.SetSockets(func(context.Context) ([]platform.Socket, error) { return nil, errors.New("not allowed") })
+		group := "0::/system.slice/system-nix\\x2ddaemon.slice/nix-daemon@" + instance + ".service\n"
+		if err := os.WriteFile(filepath.Join(m.Root, "proc", worker, "cgroup"), []byte(group), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := r.Process("process:" + worker)
+		if instance == "12-4-1000" {
+			for _, d := range r.Diagnoses {
+				if d.ID == "stuck/worker-orphaned" {
+					t.Errorf("%s: %s", instance, d.Sentence)
+				}
+			}
+			continue
+		}
+		if w == nil || w.Client != 9839 || w.Pairing != stuck.Likely {
+			t.Errorf("%s: %+v", instance, w)
+		}
+		if d := r.Diagnoses[0]; d.Subject != "process:9839" || d.Certainty != stuck.Likely || !strings.Contains(strings.Join(r.Tree(d), "\n"), "└┄ worker") {
+			t.Errorf("%s: %+v\n%s", instance, d, strings.Join(r.Tree(d), "\n"))
+		}
+	}
+}
 
 type expected struct {
 	subject int

@@ -19,6 +19,7 @@ type Options struct {
 	StoreDir string        // "" for /nix/store
 	StateDir string        // "" for /nix/var/nix
 	Group    string        // of the build users; "" for nixbld
+	start    string        // of the process with the number PID; "" for whichever has it
 }
 
 func (o Options) store() string {
@@ -48,6 +49,10 @@ type Report struct {
 	Limits    []Limit     `json:"limits,omitempty"` // what could not be seen
 	GapMS     int64       `json:"gap_ms"`           // between the samples
 	pid       int         // of the invocation that was asked for; 0 for all
+	start     string      // of that process; "" where there is none
+	// For developers only, who are sent them with a paste.
+	surroundings []string
+	connections  []string
 }
 
 // Diagnosis explains one invocation.
@@ -97,10 +102,12 @@ type Process struct {
 	Moved   uint64   `json:"moved"`   // bytes between the samples
 	RSSKiB  int64    `json:"rss_kib"`
 	Client  int      `json:"client,omitempty"` // of a worker
-	Threads []Thread `json:"threads"`
-	Blocked string   `json:"blocked_signals"`
-	Pending string   `json:"pending_signals"`
-	Hidden  []string `json:"hidden,omitempty"` // what could not be read
+	// Pairing says how sure its client is, "" for certain.
+	Pairing Certainty `json:"pairing,omitempty"`
+	Threads []Thread  `json:"threads"`
+	Blocked string    `json:"blocked_signals"`
+	Pending string    `json:"pending_signals"`
+	Hidden  []string  `json:"hidden,omitempty"` // what could not be read
 }
 
 // Thread is a thread of a process.
@@ -143,11 +150,15 @@ func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
 	if v.Facts().OS != platform.Linux {
 		return lookWithTools(ctx, v, opts)
 	}
-	s, err := collect(ctx, v, opts)
-	if err != nil {
-		return nil, err
+	for deadline := time.Now().Add(settleTime); ; {
+		s, err := collect(ctx, v, opts)
+		if err != nil {
+			return nil, err
+		}
+		if r := s.report(opts); !s.unsettled || time.Now().After(deadline) {
+			return r, nil
+		}
 	}
-	return s.report(opts), nil
 }
 
 func node(p *proc) string { return "process:" + strconv.Itoa(p.PID) }
@@ -204,8 +215,14 @@ func (s *snapshot) report(opts Options) *Report {
 	if s.full() != "" && len(diagnoses) > 0 {
 		diagnoses = append(diagnoses, &outcome{ids: []string{idDiskFull}, sure: Likely})
 	}
+	asked := s.procs[opts.PID]
+	if asked != nil {
+		r.start = asked.start()
+	}
+	another := asked != nil && opts.start != "" && opts.start != r.start
+	concerned := s.concerned(opts.PID, diagnoses)
 	for _, o := range diagnoses {
-		if opts.PID != 0 && !o.concerns(opts.PID) {
+		if opts.PID != 0 && (another || !concerned(o)) {
 			continue
 		}
 		d := s.diagnosis(o)
@@ -221,12 +238,20 @@ func (s *snapshot) report(opts Options) *Report {
 			g.add(s.procs[a.PID])
 		}
 	}
+	r.surroundings = s.hostFacts()
+	for _, p := range r.Processes {
+		r.connections = append(r.connections, s.queues(s.procs[p.PID])...)
+	}
 	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return severities[b.Status] - severities[a.Status] })
 	slices.SortFunc(r.Processes, func(a, b Process) int { return a.PID - b.PID })
 	if len(r.Diagnoses) == 0 {
 		d := Diagnosis{ID: "stuck/" + idNothing, Status: fix.OK, Certainty: Certain, Sentence: s.sentence(idNothing, &outcome{})}
 		switch {
-		case opts.PID != 0 && s.procs[opts.PID] == nil:
+		case another:
+			d.Sentence = fmt.Sprintf("process %d has ended, and another one has its number now", opts.PID)
+		case opts.start != "" && asked == nil:
+			d.Sentence = fmt.Sprintf("process %d has ended", opts.PID)
+		case opts.PID != 0 && asked == nil:
 			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
 		case opts.PID != 0:
 			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
@@ -241,9 +266,69 @@ func (s *snapshot) report(opts Options) *Report {
 	return r
 }
 
-// concerns reports whether a process is part of what an outcome explains.
-func (o *outcome) concerns(pid int) bool {
-	return slices.ContainsFunc(o.path, func(p *proc) bool { return p.PID == pid })
+// hostFacts are facts about the host that matter to those who develop Nix.
+func (s *snapshot) hostFacts() []string {
+	var list []string
+	for i, dir := range slices.Concat(s.stores, s.states) {
+		what := "store"
+		if i >= len(s.stores) {
+			what = "state of Nix"
+		}
+		if m, ok := s.mount(dir); ok {
+			free := ""
+			if n, ok := s.free[dir]; ok {
+				free = ", " + bytesText(n) + " free"
+			}
+			list = append(list, fmt.Sprintf("%s on %s%s", what, plain(m.Type), free))
+		}
+	}
+	return append(list, count(len(s.builders), "build user"))
+}
+
+// queues tells how much waits to be read from the sockets between processes: what is queued for one that does not read
+// says who is not listening.
+func (s *snapshot) queues(p *proc) []string {
+	var list []string
+	for inode, fd := range p.sockets {
+		sock, ok := s.sockets[inode]
+		if !ok {
+			continue
+		}
+		what := "unix, " + count(int(sock.Received), "byte") + " not read"
+		switch {
+		case sock.State == platform.SocketListening && !sock.TCP:
+			what = "listens, " + count(int(sock.Received), "connection") + " not accepted"
+		case sock.State == platform.SocketListening:
+			what = "listens"
+		case sock.TCP:
+			what = fmt.Sprintf("TCP, state %d, idle for %s, %d retransmits", sock.State, seconds(sock.Idle), sock.Retransmits)
+		case sock.Peer == 0:
+			what += ", no other side"
+		}
+		list = append(list, fmt.Sprintf("%s: socket %d: %s", s.title(p), fd, what))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// concerned returns a function that reports whether an outcome explains a process: one that the process is part of or,
+// where it is part of none, such as sudo or a script that runs Nix, what it has started.
+func (s *snapshot) concerned(pid int, all []*outcome) func(*outcome) bool {
+	part := func(o *outcome) bool { return slices.ContainsFunc(o.path, func(p *proc) bool { return p.PID == pid }) }
+	if slices.ContainsFunc(all, part) {
+		return part
+	}
+	return func(o *outcome) bool {
+		if o.start == nil {
+			return false
+		}
+		for q, n := s.procs[o.start.Parent], 0; q != nil && n < 64 && q.PID > 1; q, n = s.procs[q.Parent], n+1 {
+			if q.PID == pid {
+				return o.start.role == Client
+			}
+		}
+		return false
+	}
 }
 
 // subjects are the invocations: commands of users, not those that run inside of a build.
@@ -413,6 +498,9 @@ func (s *snapshot) process(p *proc, r reason) Process {
 	}
 	if p.role == Worker && p.pair != nil {
 		out.Client = p.pair.PID
+		if sure := p.pairing(); sure != Certain {
+			out.Pairing = sure
+		}
 	}
 	out.Command = redacted(p.argv)
 	for _, t := range p.second.threads {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 const (
 	defaultGap   = 400 * time.Millisecond
 	confirmTime  = 5 * time.Second
+	settleTime   = 6 * time.Second // until one that retries every five has done so
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
 	maxFiles     = 4096            // open files of one process
@@ -68,12 +70,14 @@ type proc struct {
 	hidden   map[string]bool // what only root may read
 	role     Role
 	client   int // the number of its client, as its arguments have it
+	peer     int // the same, as the name of its unit has it
 	children []*proc
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
 	reaped   bool      // a builder of it ended while it was watched
 	logged   time.Time // when it last wrote to the log of its build
+	opened   int       // files that it has open, also those that were not looked at
 	files    int       // that it may have open; 0 where that could not be read
 }
 
@@ -130,6 +134,8 @@ type snapshot struct {
 	free     map[string]uint64
 	limits   []Limit
 	skipped  int // processes beyond maxDeep
+	// unsettled says that nothing explains some process.
+	unsettled bool
 }
 
 // lockFile is a file with the locks on it.
@@ -374,11 +380,30 @@ func readDeep(f platform.Files, p *proc) {
 		p.hidden["ns"] = true
 	}
 	p.net, _ = f.Link(dir + "/ns/net")
+	if nixName(p.Name) {
+		if data, err = f.Read(dir + "/cgroup"); err == nil {
+			p.peer = unitPeer(data)
+		}
+	}
 	p.first = readSample(f, p)
 	readFiles(f, p)
 	if data, err = f.Read(dir + "/limits"); err == nil {
 		p.files = fileLimit(data)
 	}
+}
+
+// unit is what systemd calls the service of one connection: its number, and the process and user ID of who connected.
+// Newer versions add to the process the ID of its pidfd. https://www.freedesktop.org/software/systemd/man/systemd.socket.html
+var unit = regexp.MustCompile(`(?m)/nix-daemon@\d+-(\d+)(?:_\d+)?-\d+\.service$`)
+
+// unitPeer returns the process that a unit was started for, 0 where the control group names none.
+func unitPeer(cgroup []byte) int {
+	m := unit.FindSubmatch(cgroup)
+	if m == nil {
+		return 0
+	}
+	n, _ := digits(string(m[1]))
+	return n
 }
 
 // fileLimit returns how many files a process may have open, 0 where limits does not tell.
@@ -469,6 +494,7 @@ func readFiles(f platform.Files, p *proc) {
 		}
 		return
 	}
+	p.opened = len(names)
 	p.fds, p.sockets, p.paths = map[int]string{}, map[uint64]int{}, map[proclocks.File]string{}
 	for i, name := range names {
 		if i == maxFiles {
@@ -648,13 +674,19 @@ func (c *collector) elsewhere(ctx context.Context) {
 // device returns the device that the lock table shows for a file: that of its mount, which some file systems do not
 // show in stat(2).
 func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
-	best := -1
+	m, ok := s.mount(name)
+	return m.Major, m.Minor, ok
+}
+
+// mount returns what a file is on.
+func (s *snapshot) mount(name string) (procfs.Mount, bool) {
+	best, found := -1, procfs.Mount{}
 	for _, m := range s.mounts {
 		if len(m.Point) >= best && (m.Point == "/" || name == m.Point || strings.HasPrefix(name, m.Point+"/")) {
-			best, major, minor = len(m.Point), m.Major, m.Minor
+			best, found = len(m.Point), m
 		}
 	}
-	return major, minor, best >= 0
+	return found, best >= 0
 }
 
 // knownFiles finds the inodes of the lock files whose names are known. Their directories may be searched by everybody,
@@ -857,6 +889,77 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 			c.fromWaiter(lf)
 		}
 	}
+	c.unlisted(ctx)
+}
+
+// unlisted finds who holds a lock that somebody waits for and that the table does not show: in a PID namespace the
+// kernel leaves out every lock whose taker has ended, although a child that inherited the open file keeps it. Its
+// fdinfo still has the lock.
+func (c *collector) unlisted(ctx context.Context) {
+	for _, pid := range c.order {
+		p := c.procs[pid]
+		if !p.deep || p.gone || !c.callsOK || len(c.waitsAt(pid)) > 0 {
+			continue
+		}
+		t, ok := inCall(p, c.calls.Flock)
+		name := p.fds[int(t.call.Args[0])]
+		if !ok || name == "" {
+			continue
+		}
+		waits := proclocks.Lock{Kind: proclocks.Flock, Waiting: true, Write: t.call.Args[1]&1 == 0, PID: pid, End: -1}
+		if i := slices.IndexFunc(c.locks, func(lf *lockFile) bool { return lf.path == name && lf.exact && len(lf.locks) > 0 }); i >= 0 {
+			c.locks[i].waiting = append(c.locks[i].waiting, waits)
+			continue
+		}
+		keeper, held := c.keeper(ctx, name)
+		if keeper == 0 {
+			continue
+		}
+		held.PID, waits.File = keeper, held.File
+		c.locks = append(c.locks, &lockFile{file: held.File, path: name, exact: true, locks: []proclocks.Lock{held}, waiting: []proclocks.Lock{waits}})
+		if h := c.procs[keeper]; !h.deep {
+			c.deepen(ctx, []*proc{h})
+			h.second = h.first
+		}
+	}
+}
+
+// keeper returns a process that holds a flock on a file through what it has open, 0 for none that may be looked into.
+func (c *collector) keeper(ctx context.Context, name string) (int, proclocks.Lock) {
+	type found struct {
+		pid  int
+		lock proclocks.Lock
+	}
+	got, order := new(found), c.order
+	err := c.v.Burst(ctx, "who has "+name+" open", func(f platform.Files) error {
+		for _, pid := range order {
+			dir := procfs.Dir(pid)
+			names, err := f.Names(dir + "/fd")
+			if err != nil {
+				continue
+			}
+			for _, fd := range names {
+				if target, err := f.Link(dir + "/fd/" + fd); err != nil || target != name {
+					continue
+				}
+				data, err := f.Read(dir + "/fdinfo/" + fd)
+				if err != nil {
+					continue
+				}
+				for _, l := range proclocks.ParseInfo(data) {
+					if l.Kind == proclocks.Flock {
+						got.pid, got.lock = pid, l
+						return nil
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, proclocks.Lock{} // got may still be written to
+	}
+	return got.pid, got.lock
 }
 
 // fromWaiter names the file of a lock by what a process that waits for it is waiting with.

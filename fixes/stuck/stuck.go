@@ -97,7 +97,9 @@ func (stuck) AppliesTo(f platform.Facts) bool {
 
 func options(s fix.Settings) Options {
 	o := Options{StoreDir: strings.TrimRight(s[optStore].Value, "/"), StateDir: strings.TrimRight(s[optState].Value, "/"), Group: s[optGroup].Value}
-	o.PID, _ = strconv.Atoi(s[optPID].Value)
+	pid, start, _ := strings.Cut(s[optPID].Value, "/")
+	o.PID, _ = strconv.Atoi(pid)
+	o.start = start
 	return o
 }
 

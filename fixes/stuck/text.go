@@ -120,6 +120,9 @@ func (s *snapshot) describe(p *proc) string {
 	}
 	t := s.title(p)
 	if p.role == Worker && p.pair != nil {
+		if p.pairing() != Certain {
+			t += ", probably"
+		}
 		t += " for " + s.title(p.pair)
 	}
 	return t
@@ -128,6 +131,9 @@ func (s *snapshot) describe(p *proc) string {
 // owner names the client behind a worker, which is what people know.
 func (s *snapshot) owner(p *proc) string {
 	if p != nil && p.role == Worker && p.pair != nil {
+		if p.pairing() != Certain {
+			return "probably " + s.title(p.pair)
+		}
 		return s.title(p.pair)
 	}
 	return s.describe(p)

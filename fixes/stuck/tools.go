@@ -2,6 +2,7 @@ package stuck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -106,6 +107,11 @@ func toolSample(d processes.Detail) sample {
 func (c *collector) openLocks(ctx context.Context) {
 	out, err := c.v.Query(ctx, processes.Lsof, "-nP", "-Fpfn", "-c", "nix")
 	if err != nil {
+		// It ends with 1, and says nothing, when there is no such process.
+		var tool *platform.ToolError
+		if !errors.As(err, &tool) || tool.Err != nil || tool.Exit != 1 || tool.Stdout+tool.Stderr != "" {
+			c.limit("lsof", "which lock files are open, so who waits for whose build: "+plain(err.Error()), false)
+		}
 		return
 	}
 	files := map[string]*lockFile{}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,13 @@ import (
 
 // mac makes a Mac whose ps prints the first list once and the second from then on.
 func mac(t *testing.T, first, second, lsof string) *platform.Machine {
+	t.Helper()
+	m, _ := macAt(t, first, second, lsof)
+	return m
+}
+
+// macAt also returns where its files are.
+func macAt(t *testing.T, first, second, lsof string) (*platform.Machine, string) {
 	t.Helper()
 	root := t.TempDir()
 	write := func(name, text string) {
@@ -41,7 +49,37 @@ esac
 	return platform.At(
 		func(name string) (string, error) { return filepath.Join(root, name), nil },
 		func() platform.Facts { return platform.Facts{OS: platform.Darwin, Arch: "arm64"} },
-	)
+	), root
+}
+
+// TestMacLsof tells an lsof that fails from one that finds nothing.
+func TestMacLsof(t *testing.T) {
+	const list = "1 0 0 0 Ss 1000 0:01.00 Sun Nov 22 15:01:00 2026 /sbin/launchd\n62 1 62 501 S 1000 0:00.10 Sun Nov 22 15:02:00 2026 nix-build x.nix\n"
+	tests := []struct {
+		name, script string
+		limited      bool
+	}{
+		{"nothing is open", "exit 1", false},
+		{"it may not", "echo 'lsof: no permission' >&2; exit 1", true},
+		{"it is killed", "kill -9 $$", true},
+		{"it ends in the middle", "echo p62; exit 1", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m, root := macAt(t, list, list, "")
+			if err := os.WriteFile(filepath.Join(root, "usr/sbin/lsof"), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == "lsof" }); got != tt.limited {
+				t.Errorf("want it said: %v; got %+v", tt.limited, r.Limits)
+			}
+		})
+	}
 }
 
 func TestMac(t *testing.T) {

@@ -92,6 +92,9 @@ func (t *tree) draw(n, first, rest, suffix string) {
 	if p := t.report.Process(n); p != nil && p.Client != 0 && !slices.Contains(t.path, fmt.Sprintf("process:%d", p.Client)) {
 		if c := t.report.Process(fmt.Sprintf("process:%d", p.Client)); c != nil {
 			client = c.Title
+			if p.Pairing != "" {
+				client = "probably " + client
+			}
 		}
 	}
 	if client != "" {
@@ -107,7 +110,7 @@ func (t *tree) draw(n, first, rest, suffix string) {
 			branch, deeper = "└─ ", "   "
 		}
 		suffix := ""
-		if e.Certainty != Certain && (e.Kind == EdgeGuess || e.Kind == EdgePoll) {
+		if e.Certainty != Certain && slices.Contains([]EdgeKind{EdgeGuess, EdgePoll, EdgeUnit, EdgeLeft}, e.Kind) {
 			branch = strings.ReplaceAll(branch, "─", "┄")
 			suffix = " (probably)"
 		}

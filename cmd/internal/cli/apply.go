@@ -334,8 +334,12 @@ func (c *change) foldRefused() {
 func (c *change) look(ctx context.Context, code Code) (Code, error) {
 	var err error
 	if c.fix != nil {
+		settings := c.settings
+		if c.before != nil && c.before.Again != nil {
+			settings = c.before.Again
+		}
 		var after render.Fix
-		after, err = c.app.detect(ctx, c.fix, c.memo, c.settings, !c.passive && !c.undoing)
+		after, err = c.app.detect(ctx, c.fix, c.memo, settings, !c.passive && !c.undoing)
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {

@@ -134,10 +134,10 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report FIX",
 		Short: "Describe what was found, to be pasted into an issue",
 		Long: "Describe what was found on this host as Markdown, to be pasted into an issue for\n" +
-			"the Lix developers: what hangs, versions, and the settings that matter. Names of\n" +
-			"users, homes, machines and addresses, and what looks like a token, are replaced;\n" +
-			"names of packages stay. Read it before you send it. Nothing is sent, nothing is\n" +
-			"changed, and no Nix is run for it.\n\n" + exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
+			"the Lix developers: what hangs, versions, the settings that matter, and the last\n" +
+			"lines that the daemon logged. Names of users, homes, machines and addresses, and\n" +
+			"what looks like a token, are replaced; names of packages stay. Read it before\n" +
+			"you send it. Nothing is sent, nothing is changed, and no Nix is run for it.\n\n" + exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example: strings.TrimSuffix(example, "\n"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return names, cobra.ShellCompDirectiveNoFileComp

@@ -39,12 +39,15 @@ func captured(t *testing.T, name string) *scene {
 }
 
 // state gives a process and its threads another state.
-func (s *scene) state(pid, from, to string) {
+func (s *scene) state(pid, from, to string) { s.replace(pid, ") "+from+" ", ") "+to+" ") }
+
+// replace changes what the stat files of a process and its threads say.
+func (s *scene) replace(pid, from, to string) {
 	files, _ := filepath.Glob(filepath.Join(s.Root, "proc", pid, "task/*/stat"))
 	for _, name := range append(files, filepath.Join(s.Root, "proc", pid, "stat")) {
 		data, err := os.ReadFile(name)
 		if err == nil {
-			err = os.WriteFile(name, bytes.Replace(data, []byte(") "+from+" "), []byte(") "+to+" "), 1), 0o644)
+			err = os.WriteFile(name, bytes.Replace(data, []byte(from), []byte(to), 1), 0o644)
 		}
 		if err != nil {
 			s.t.Error(err)
@@ -220,6 +223,21 @@ func TestWatchOn(t *testing.T) {
 	}
 }
 
+// TestWatchAnother ends when the command that is watched has ended, although its number was given out again.
+func TestWatchAnother(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
+	var out, stderr bytes.Buffer
+	w := &woken{wake: func() { s.replace("9763", " 97630 ", " 999990 ") }}
+	s.onto(&out, &stderr, w, "check", "stuck", "--watch", "--pid", "9763").ends(Healthy)
+	got := w.b.String()
+	if _, last, _ := strings.Cut(got, "lixfix 0.1.0:"); !strings.Contains(got, "gc-stopped") ||
+		!strings.Contains(last, "process 9763 has ended, and another one has its number now") || strings.Contains(last, "gc-stopped") {
+		t.Errorf("%s", got)
+	}
+	// Who asks anew means the process that has the number now.
+	s.run("check", "stuck", "--pid", "9763").ends(Problems).says("gc-stopped")
+}
+
 // TestWatchLines prints a line of JSON for each change.
 func TestWatchLines(t *testing.T) {
 	s := captured(t, "lix-2.95.3/s13-gc-stopped-holding-lock")
@@ -255,7 +273,7 @@ func TestReport(t *testing.T) {
 	const conf = "max-jobs = 3\nsubstituters = https://me:pw@cache.example.com?key=hunter2 https://cache.nixos.org\n" +
 		"builders = ssh://alice@secret.example.com x86_64-linux /home/alice/.ssh/key\naccess-tokens = github.com=ghp_abc\n" +
 		"post-build-hook = /home/alice/hook\n"
-	for name, text := range map[string]string{"etc/nix/nix.conf": conf, "etc/hostname": "bigbox\n"} {
+	for name, text := range map[string]string{"etc/nix/nix.conf": conf, "etc/hostname": "bigbox\n", "proc/sys/kernel/osrelease": "6.18.0-bigbox\n"} {
 		file := filepath.Join(s.Root, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -283,8 +301,16 @@ func TestReport(t *testing.T) {
 	if err := os.Symlink(exe, filepath.Join(s.Root, "proc/9763/exe")); err != nil {
 		t.Fatal(err)
 	}
+	s.run("report", "stuck").ends(Healthy).not("Log of the daemon")
+	const journal = "#!/bin/sh\n[ \"$*\" = '-q --no-pager -b -o cat -n 20 _PID=9831 _PID=9843' ] || exit 2\n" +
+		"printf '\\033[31;1merror:\\033[0m alice may not fetch https://me:pw@secret.example.com/x\\n```\\n'\n"
+	if err := os.WriteFile(filepath.Join(s.Root, "usr/bin/journalctl"), []byte(journal), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	s.run("report", "stuck").ends(Healthy).
-		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```").
+		says("### Log of the daemon", "\nerror: user1 may not fetch https://host1/x\n```\n\n### Host").
+		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```",
+			"- store on ext4", "- 4 build users", "- kernel 6.18.0-this-host", "socket 5: unix, 0 bytes not read", "listens, 1 connection not accepted").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
 	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
 }

@@ -53,6 +53,9 @@ func (a *app) watch(ctx context.Context, f fix.Drawer, s fix.Settings, strict bo
 		}
 		if first == nil {
 			first = p
+			if p.Again != nil {
+				s = p.Again
+			}
 		}
 		last = p
 		select {

@@ -41,17 +41,10 @@ func BenchmarkBeside(b *testing.B) {
 	}
 }
 
-// TestBeside holds what the benchmark promises, with room for a busy machine.
-func TestBeside(t *testing.T) {
+// TestMemory looks among 2,000 processes. How long that takes is for the benchmark to tell.
+func TestMemory(t *testing.T) {
 	m := measure(t, 2000)
 	t.Logf("%d processes: %v, the tools %v, %d KiB", m.Processes, m.Look, m.Tools, m.PeakKiB)
-	times := 10
-	if raceEnabled {
-		times = 2 // the race detector slows this program down, and not the tools
-	}
-	if m.Look*time.Duration(times) > m.Tools {
-		t.Errorf("not %d times faster than the tools: %v and %v", times, m.Look, m.Tools)
-	}
 	// The race detector multiplies memory, so the bound is for programs without it.
 	if !raceEnabled && m.PeakKiB > 40<<10 {
 		t.Errorf("%d KiB of memory", m.PeakKiB)

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -78,6 +79,11 @@ func (s *site) has(r *stuck.Report, subject int, id string) bool {
 		}
 	}
 	return false
+}
+
+// shows reports whether there is any diagnosis of a command.
+func (s *site) shows(r *stuck.Report, subject int) bool {
+	return slices.ContainsFunc(r.Diagnoses, func(d stuck.Diagnosis) bool { return d.Subject == fmt.Sprintf("process:%d", subject) })
 }
 
 // marks is a log of a plan that lasts as long as the plan.
@@ -293,6 +299,17 @@ func standIn(does string) int {
 		err = cmd.Start() // and nobody waits for it
 	case "listen":
 		_, err = net.Listen("unix", socket)
+	case "exhaust":
+		// As many files as it may, the socket among them.
+		limit := &syscall.Rlimit{Cur: 64, Max: 64}
+		if _, err = net.Listen("unix", socket); err == nil {
+			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, limit)
+		}
+		for err == nil {
+			if _, err := syscall.Dup(0); err != nil {
+				break
+			}
+		}
 	case "dial":
 		_, err = net.Dial("unix", socket)
 	case "flock":

@@ -236,6 +236,10 @@ var scenes = []scene{
 			s.expect(s.look(who), want{who: who, subject: second.Process.Pid, id: "output-lock-holder-orphaned", chain: "second worker [slow-a] worker", status: "broken"})
 		}
 		s.repair("", "continue-process end-process")
+		// The second one tries again within five seconds, and what is said afterwards waits for that.
+		if r := s.look("root"); s.has(r, second.Process.Pid, "unknown") || !s.shows(r, second.Process.Pid) {
+			s.fail("the chain is not said to move: %s\n%s", strings.Join(r.Tree(r.Diagnoses[0]), "\n"), ps())
+		}
 		s.until("the second client to build", func() bool {
 			return len(running(asleep)) > 0 && len(running(fmt.Sprintf(`^nix-daemon %d`, first.Process.Pid))) == 0
 		})
@@ -386,6 +390,67 @@ var scenes = []scene{
 		second := s.build("second", "bob", e)
 		s.says("second", "waiting for lock")
 		s.expect(s.look("root"), want{who: "root", subject: second.Process.Pid, id: "waits-for-output-lock", chain: "second worker [slow-a] worker builder"})
+		// Without root, the order in which they came tells whose worker is whose.
+		for _, who := range []string{"bob", "carol"} {
+			r := s.look(who)
+			d := s.expect(r, want{who: who, subject: second.Process.Pid, id: "waits-for-output-lock", chain: "second worker [slow-a] worker builder"})
+			if d != nil && (d.Certainty == stuck.Certain || !strings.Contains(strings.Join(r.Tree(*d), "\n"), "└┄ worker")) {
+				s.fail("%s is as sure as root: %+v", who, d)
+			}
+		}
+	}},
+	{"plain-daemon-two", "the same, where two commands could be the client of either worker", func(s *site) {
+		s.listener = s.start("daemon", "root", nil, "nix-daemon")
+		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		// Both commands are there before the daemon accepts either.
+		s.stop(s.listener.Process.Pid)
+		first, second := s.build("first", "alice", s.expr("slow-a", sleeper)), s.build("second", "bob", s.expr("slow-b", sleeper))
+		s.until("both commands", func() bool { return len(running("^nix-build ")) == 2 })
+		s.signal(s.listener.Process.Pid, syscall.SIGCONT)
+		s.builds(2, asleep)
+		s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "builder-silent", chain: "first worker builder"})
+		r := s.look("carol")
+		for _, c := range []*exec.Cmd{first, second} {
+			if s.has(r, c.Process.Pid, "builder-silent") {
+				s.fail("carol is told whose worker it is, which nobody can know: %+v", r.Diagnoses)
+			}
+		}
+		// Alice sees the sockets of her own command, which do not tell either.
+		s.expect(s.look("alice"), want{who: "alice", id: "builder-silent", chain: "worker builder"})
+	}},
+	{"inherited-lock", "flock(1) has ended, and its child keeps the lock, which the kernel does not list in a PID namespace", func(s *site) {
+		s.dir("/nix/var/nix")
+		// As long as flock(1) leads a session, its number lives on with that, and the table still names it.
+		s.start("shell", "root", nil, "sh", "-c", "flock -x /nix/var/nix/gc.lock sleep 300; while :; do wait; sleep 1; done")
+		keeper := s.builds(1, `^sleep 300`)[0]
+		flock := running("^flock")[0]
+		s.labels[keeper] = "keeper"
+		c := s.start("gc", "root", nil, "nix-store", "--gc")
+		s.says("gc", "waiting for the big garbage collector lock")
+		s.signal(flock, syscall.SIGKILL)
+		s.until("the lock to leave the table", func() bool { data, _ := os.ReadFile("/proc/locks"); return !containsArrow(data) })
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc] keeper", status: "broken"})
+		// Who may not look into it does not guess.
+		if d := s.expect(s.look("carol"), want{who: "carol", subject: c.Process.Pid, id: "unknown", status: "unknown"}); d != nil && len(d.Chain) > 1 {
+			s.fail("carol sees %v", d.Chain)
+		}
+		s.repair(fmt.Sprint(keeper), "end-process")
+		s.seen = append(s.seen, "the collection goes on")
+		s.until("the collection to end", func() bool { return len(running("^nix-store --gc")) == 0 })
+	}},
+	{"gone-holder", "flock(1) has ended, and its child keeps the lock, which the kernel lists under the number of flock(1)", func(s *site) {
+		s.dir("/nix/var/nix")
+		f := s.start("flock", "root", nil, "flock", "-x", "/nix/var/nix/gc.lock", "sleep", "300")
+		s.labels[s.builds(1, `^sleep 300`)[0]] = "keeper"
+		c := s.start("gc", "root", nil, "nix-store", "--gc")
+		s.says("gc", "waiting for the big garbage collector lock")
+		s.signal(f.Process.Pid, syscall.SIGKILL)
+		s.until("flock to end", func() bool { return len(running("^flock")) == 0 })
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc] keeper", status: "broken"})
+		d := s.expect(s.look("carol"), want{who: "carol", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc]", status: "broken"})
+		if d != nil && d.Certainty != stuck.Likely {
+			s.fail("carol is sure of somebody whom she cannot see: %+v", d)
+		}
 	}},
 	{"silent-substituter", "a substituter accepts the connection and says nothing", func(s *site) {
 		port := s.listen()
@@ -482,6 +547,14 @@ var scenes = []scene{
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
 		s.expect(r, want{who: "root", subject: c.Process.Pid, id: "builder-silent", chain: "second worker builder"})
+		// What people know is often the number of sudo or of a script.
+		script := s.start("script", "alice", []string{"NIX_REMOTE=daemon"}, "sh", "-c", "nix-build --no-out-link "+s.expr("slow-a", sleeper)+"; true")
+		s.says("script", "waiting for lock")
+		r, err = stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: script.Process.Pid})
+		if err != nil || len(r.Diagnoses) != 1 {
+			s.fatal("want one diagnosis, got %v, %v", r, err)
+		}
+		s.expect(r, want{who: "root", id: "waits-for-output-lock", chain: "client worker [slow-a] worker builder"})
 	}},
 	{"short-lived", "thousands of processes come and go beside a build", func(s *site) {
 		s.daemon()
@@ -603,6 +676,47 @@ var scenes = []scene{
 		time.Sleep(500 * time.Millisecond)
 		for _, who := range []string{"root", "alice", "carol"} {
 			s.expect(s.look(who), want{who: who, subject: c.Process.Pid, id: "daemon-not-accepting", chain: "nix-build daemon", status: "broken"})
+		}
+	}},
+	{"file-limit", "a daemon (a stand-in) has as many files open as it may", func(s *site) {
+		s.dir("/nix/var/nix/daemon-socket")
+		s.standIn("daemon", "root", "exhaust", "nix-daemon", "--daemon")
+		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		if err := os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666); err != nil {
+			s.fatal("%v", err)
+		}
+		c := s.build("nix-build", "alice", s.expr("slow-a", sleeper))
+		s.until("a connection", func() bool { return s.has(s.look("root"), c.Process.Pid, "daemon-not-accepting") })
+		r := s.look("root")
+		d := s.expect(r, want{who: "root", subject: c.Process.Pid, id: "daemon-not-accepting", chain: "nix-build daemon", status: "broken"})
+		if d != nil && !strings.Contains(strings.Join(r.Tree(*d), "\n"), "the daemon's 64 files are all open") {
+			s.fail("the limit is not named:\n%s", strings.Join(r.Tree(*d), "\n"))
+		}
+		// Who cannot count them does not speak of it.
+		r = s.look("carol")
+		d = s.expect(r, want{who: "carol", subject: c.Process.Pid, id: "daemon-not-accepting"})
+		if d != nil && strings.Contains(strings.Join(r.Tree(*d), "\n"), "files open") {
+			s.fail("carol sees:\n%s", strings.Join(r.Tree(*d), "\n"))
+		}
+	}},
+	{"growing", "an evaluation takes more and more memory", func(s *site) {
+		s.write("/tmp/grow.nix", "let step = a: i: builtins.seq (builtins.length (builtins.genList (x: x) 60000)) { inherit a; l = builtins.filter (x: true) (builtins.genList (x: x) 60000); };\n"+
+			"    force = a: i: let n = step a i; in builtins.seq (builtins.length n.l) n;\n"+
+			"in builtins.typeOf (builtins.foldl' force null (builtins.genList (i: i) 3000))", 0o644)
+		c := s.start("eval", "alice", []string{"NIX_REMOTE=daemon"}, "nix-instantiate", "--eval", "/tmp/grow.nix")
+		grows := func(who string) bool {
+			r := s.look(who)
+			p := r.Process(fmt.Sprintf("process:%d", c.Process.Pid))
+			return p != nil && s.has(r, c.Process.Pid, "evaluating") && strings.Contains(p.Text, ", memory +")
+		}
+		for _, who := range []string{"root", "carol"} {
+			s.until("memory to grow, as "+who+" sees it", func() bool { return grows(who) })
+			s.seen = append(s.seen, who+" sees memory grow")
+		}
+		// One that is stopped takes none.
+		s.stop(c.Process.Pid)
+		if grows("root") {
+			s.fail("memory grows while the command is stopped")
 		}
 	}},
 	{"silent-client", "a command (a stand-in) connects and says nothing", func(s *site) {
