@@ -34,7 +34,9 @@ test: ## everything that CI checks
 		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
 	done
 
-test-long: deps ## kill a repair at each of its writes, and fuzz for a minute a target
+test-long: ## kill a repair at each of its writes, fuzz for a minute a target, and probe with a newer Nix
+	@scripts/deps.sh long
+	scripts/newer-nix.sh
 	scripts/fuzz.sh 60s
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run=^TestCrash ./cmd/lixfix | \
