@@ -95,7 +95,10 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 	if r.Outcome != Ran {
 		block("Last lines", r.Stderr)
 	}
-	block("Settings", h.settings(ctx, v))
+	if o.Settings {
+		block("Settings, as Nix has them here", effective(r))
+	}
+	block("Settings of "+nixconf.File, h.settings(ctx, v))
 	return out
 }
 
@@ -278,6 +281,21 @@ func visible(l string) string {
 		}
 	}
 	return b.String()
+}
+
+// effective are the settings that Nix has told.
+func effective(r Result) []string {
+	if r.SettingsError != "" {
+		return []string{"(it does not tell: " + r.SettingsError + ")"}
+	}
+	if len(r.Settings) == 0 {
+		return []string{"(no Nix was asked)"}
+	}
+	out := make([]string, 0, len(r.Settings))
+	for _, s := range r.Settings {
+		out = append(out, strings.TrimSpace(s.Name+" = "+s.Value))
+	}
+	return out
 }
 
 // settings are those that matter, as nix.conf has them, without the values that name people or machines.

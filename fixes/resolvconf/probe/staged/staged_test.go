@@ -348,3 +348,32 @@ func TestNothingToAsk(t *testing.T) {
 		})
 	}
 }
+
+// TestText pastes what real Nix tells of its settings.
+func TestText(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = relaxed\naccess-tokens = github.com=secret\n"+
+		"builders = ssh://"+linuxnet.User+"@secret.example\ntrusted-users = root "+linuxnet.User+"\n"+
+		"extra-sandbox-paths = /b=/home/"+linuxnet.User+"/x?\n", 0o644)
+	out := h.Run(t, program, "probe", "--text", "--name", linuxnet.Name)
+	_, settings, ok := strings.Cut(out, "### Settings, as Nix has them here\n")
+	if !ok {
+		t.Fatal(out)
+	}
+	settings, _, _ = strings.Cut(settings, "###")
+	for _, want := range []string{
+		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=HOME/x?", "\nkeep-build-log = true\n",
+	} {
+		if !strings.Contains(settings, want) {
+			t.Errorf("no %q in %s", want, settings)
+		}
+	}
+	for _, secret := range []string{"secret", linuxnet.User, "github.com"} {
+		if strings.Contains(out, secret) {
+			t.Errorf("%s is in the text:\n%s", secret, out)
+		}
+	}
+}
