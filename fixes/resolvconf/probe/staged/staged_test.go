@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 const program = "/usr/local/bin/lixfix"
 
 // host stages a host with lixfix.
-func host(t *testing.T, o linuxnet.Options) *linuxnet.Host {
+func host(t testing.TB, o linuxnet.Options) *linuxnet.Host {
 	t.Helper()
 	h := linuxnet.New(t, o)
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
