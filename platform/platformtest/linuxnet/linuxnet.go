@@ -467,10 +467,11 @@ type Lix struct {
 // Lix puts a stand-in for Lix's tools where lixfix looks before it looks in /usr/bin. A host with Nix is wanted.
 func (h *Host) Lix(t testing.TB, l Lix) {
 	t.Helper()
-	const dir, tool = "/nix/var/nix/profiles/default/bin", "/nix/store/lixtool"
 	if l.Version == "" {
 		l.Version = "2.95.3"
 	}
+	const dir = "/nix/var/nix/profiles/default/bin"
+	tool := "/nix/store/00000000000000000000000000000000-lix-" + l.Version + "/bin/nix"
 	if l.Pasta == "" && !l.NoPasta {
 		l.Pasta = "/usr/bin/pasta"
 	}
@@ -483,9 +484,24 @@ func (h *Host) Lix(t testing.TB, l Lix) {
 	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"nix", "nix-instantiate", "nix-store"} {
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-daemon"} {
 		h.Symlink(t, tool, dir+"/"+name)
 	}
+}
+
+// LixDaemon starts the daemon of the stand-in. What pasta says is in its log alone, as with Lix.
+func (h *Host) LixDaemon(t testing.TB) (stop func()) {
+	t.Helper()
+	socket := "/nix/var/nix/daemon-socket/socket"
+	if err := os.MkdirAll(filepath.Dir(h.Path(socket)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon"))
+	await(t, "the stand-in's daemon listens", func() bool {
+		info, err := os.Stat(h.Path(socket))
+		return err == nil && info.Mode().Perm() == 0o666
+	})
+	return stop
 }
 
 // await waits, for long: the machine may be busy.
