@@ -5,6 +5,7 @@ package staged
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -14,10 +15,15 @@ import (
 	"testing"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
 func TestMain(m *testing.M) {
+	// Copied to a host, this program asks for a probe with other settings, which no command line does.
+	if len(os.Args) > 2 && os.Args[1] == comparing {
+		os.Exit(compare(os.Args[2:]))
+	}
 	code := m.Run()
 	linuxnet.Clean()
 	os.Exit(code)
@@ -374,6 +380,68 @@ func TestText(t *testing.T) {
 	for _, secret := range []string{"secret", linuxnet.User, "github.com"} {
 		if strings.Contains(out, secret) {
 			t.Errorf("%s is in the text:\n%s", secret, out)
+		}
+	}
+}
+
+const comparing = "compare"
+
+// compare probes with settings, given as name=value, and prints the result.
+func compare(settings []string) int {
+	o := probe.Options{Builder: program, Name: linuxnet.Name}
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		o.Extra = append(o.Extra, [2]string{name, value})
+	}
+	r, err := probe.Run(context.Background(), platform.Local(), o)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(r)
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		return 1
+	}
+	return 0
+}
+
+// TestCompare probes with the settings that isolate a cause: the first server is dead, and each run sees what it should.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	const self, override = "/usr/local/bin/compare", "/etc/nix/resolv.conf"
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Copy(t, exe, self, 0o755)
+	dead := "nameserver " + linuxnet.Silent4 + "\n"
+	h.WriteFile(t, "/etc/resolv.conf", dead, 0o644)
+	h.WriteFile(t, override, good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	for _, tt := range []struct {
+		setting string
+		sandbox bool
+		works   bool
+		file    string
+	}{
+		{"sandbox=true", true, false, dead},
+		{"sandbox=false", false, false, dead},
+		{"extra-sandbox-paths=/etc/resolv.conf=" + override, true, true, good},
+	} {
+		cmd := h.Command(self, comparing, tt.setting)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		var r probe.Result
+		if err := errors.Join(err, json.Unmarshal(out, &r)); err != nil || r.Report == nil {
+			t.Errorf("%s: %v\n%s%s", tt.setting, err, out, stderr.String())
+			continue
+		}
+		if got := string(r.Report.Files[probe.ResolvConf].Data); r.Sandbox != tt.sandbox || r.Works() != tt.works || got != tt.file {
+			t.Errorf("%s: sandbox %t, works %t, %q", tt.setting, r.Sandbox, r.Works(), got)
+		}
+		if len(r.Left) > 0 || len(leftovers(t, h)) > 0 {
+			t.Errorf("%s: left %v %v", tt.setting, r.Left, leftovers(t, h))
 		}
 	}
 }
