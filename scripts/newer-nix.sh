@@ -31,7 +31,7 @@ mmdebstrap --quiet --variant=minbase --include=nix-bin,passt,dnsmasq-base,iprout
 	"$suite" "$dir/root" "$mirror"
 chroot "$dir/root" dpkg-query -W nix-bin passt
 
-LIXFIX_TEST_ROOT=$dir/root scripts/gotest.sh -v -count=1 -timeout=30m -run '^Test(Shapes|Lix|Daemon|OtherStores|NoSandbox|NoStoredLog|NothingToAsk|Text|LixDaemon|Compare)$' \
+LIXFIX_TEST_ROOT=$dir/root scripts/gotest.sh -v -count=1 -timeout=30m -run '^Test(Shapes|Lix|Daemon|OtherStores|NoSandbox|NoStoredLog|NothingToAsk|Text|LixDaemon|Compare|Hostile)$' \
 	./fixes/resolvconf/probe/staged >"$dir/log" 2>&1 || {
 	cat "$dir/log"
 	exit 1

@@ -36,7 +36,18 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 	if r.Daemon {
 		through = "its daemon"
 	}
-	item("built by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, r.Client)
+	client := r.Client
+	if client == "" {
+		client = "no tool of Nix that tells its version"
+	}
+	switch {
+	case r.Unknown():
+		item("built by: nobody; asked with: %s", client)
+	case r.Report == nil:
+		item("tried by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, client)
+	default:
+		item("built by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, client)
+	}
 	if r.Trusted != nil {
 		item("trusted by the daemon: %t", *r.Trusted)
 	}
@@ -240,7 +251,13 @@ func (h hider) resolvConf(f File) []string {
 	if f.Error != "" {
 		return append(out, "("+f.Error+")")
 	}
+	// Nobody reads more; resolvers look at three servers.
+	const most = 100
+	n := 0
 	for l := range strings.Lines(string(f.Data)) {
+		if n++; n > most {
+			continue
+		}
 		l, end := strings.CutSuffix(l, "\n")
 		words := strings.Fields(l)
 		if len(words) > 1 && (words[0] == "search" || words[0] == "domain") {
@@ -252,6 +269,9 @@ func (h hider) resolvConf(f File) []string {
 			l += " (no newline)"
 		}
 		out = append(out, l)
+	}
+	if n > most {
+		out = append(out, fmt.Sprintf("(%d more lines)", n-most))
 	}
 	return out
 }

@@ -445,3 +445,42 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// TestHostile prints what it saw of files that nobody meant for a resolv.conf: soon, in few lines, without a control
+// character.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	const wild = "nameserver " + linuxnet.Addr4 + "\n\x1b]0;title\x07\x1b[2Jsearch \u202egnp.exe\n# ```\n\xff\xfe\x00\n"
+	for name, conf := range map[string]func(*testing.T, *linuxnet.Host){
+		"escapes": file(wild, 0o644),
+		"10 MB":   file(strings.Repeat("# \x1b[31mred\n", 1<<20), 0o644),
+		"1 line":  file(strings.Repeat("\x1b[31mred", 1<<17), 0o644),
+		"FIFO":    func(t *testing.T, h *linuxnet.Host) { h.Run(t, "mkfifo", "-m", "644", "/etc/resolv.conf") },
+		"loop":    func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "resolv.conf", "/etc/resolv.conf") },
+		"device":  func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/dev/zero", "/etc/resolv.conf") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t, linuxnet.Options{Nix: true})
+			conf(t, h)
+			h.Resolver(t, linuxnet.Addr4)
+			for _, how := range []string{"--text", "--verbose"} {
+				out, err := h.Command(program, "probe", "--name", linuxnet.Name, how).CombinedOutput()
+				if err != nil && bytes.Contains(out, []byte("panic")) || len(out) < 100 {
+					t.Errorf("%s: %v\n%s", how, err, out)
+				}
+				if len(out) > 48<<10 {
+					t.Errorf("%s: %d bytes: %.2000s", how, len(out), out)
+				}
+				for _, bad := range []string{"\x1b", "\x07", "\x00", "\r", "\u202e", "\xff"} {
+					if bytes.Contains(out, []byte(bad)) {
+						t.Errorf("%s: %q is in\n%.4000q", how, bad, out)
+					}
+				}
+				if fences := bytes.Count(out, []byte("```")); how == "--text" && fences%2 != 0 {
+					t.Errorf("a block is not closed:\n%s", out)
+				}
+			}
+		})
+	}
+}
