@@ -86,7 +86,7 @@ func listen() error {
 			return err
 		}
 		f.Close()
-		conn.Close()
+		_ = conn.Close()
 		go func() { _ = cmd.Wait() }()
 	}
 }
