@@ -34,7 +34,9 @@ test: ## everything that CI checks
 		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
 	done
 
-test-long: deps ## kill a repair at each of its writes, fuzz for a minute a target, compile a release twice
+test-long: ## kill a repair at each of its writes, fuzz for longer, probe with a newer Nix, compile a release twice
+	@scripts/deps.sh long
+	scripts/newer-nix.sh
 	scripts/fuzz.sh 60s
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^TestReproducible$$' ./scripts/release
 	@# -v prints how many cases ran; what it says of each that passed is left out.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that the tests need and that are missing. Without root it says which ones they are.
+# Installs the Debian packages that the tests need and that are missing, with "long" also those of "make test-long".
+# Without root it says which ones they are.
 set -eu
 
 want=
@@ -31,6 +32,10 @@ need ps procps
 need dnsmasq dnsmasq-base
 need pasta passt
 need pkill procps
+if [ "${1-}" = long ]; then
+	# It makes the root directory of a newer Debian, for its Nix.
+	need mmdebstrap mmdebstrap
+fi
 [ -n "$want" ] || exit 0
 echo "missing Debian packages:$want"
 

@@ -60,7 +60,7 @@ func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, err
 	if err != nil {
 		return Failed, fmt.Errorf("probe: find lixfix itself, which is to be the builder: %w", err)
 	}
-	o.Builder = program
+	o.Builder, o.Settings = program, paste
 	o.Waiting = func(what string) { a.progress.Line(what) }
 	res, err := probe.Run(ctx, b, o)
 	a.progress.Close()

@@ -154,6 +154,7 @@ func TestProbeRefuses(t *testing.T) {
 	w.mkdir("usr/bin")
 	w.write("usr/bin/lixfix", elfHeader)
 	w.run("probe").ends(Failed).says("no Nix", "/usr/bin")
+	w.run("probe", "--text").ends(Failed).says("built by: nobody; asked with: no tool of Nix", "(no Nix was asked)")
 	// The interpreter of a dynamic program is in a segment of type 3.
 	w.write("usr/bin/lixfix", elfHeader[:32]+"\x40\x00\x00\x00\x00\x00\x00\x00"+elfHeader[40:56]+"\x01\x00"+elfHeader[58:]+
 		"\x03\x00\x00\x00\x04\x00\x00\x00"+strings.Repeat("\x00", 48))

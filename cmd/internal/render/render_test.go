@@ -468,7 +468,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
 		"graph":      stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
-		"probe": probe.Result{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
+		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
 	}

@@ -36,7 +36,18 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 	if r.Daemon {
 		through = "its daemon"
 	}
-	item("built by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, r.Client)
+	client := r.Client
+	if client == "" {
+		client = "no tool of Nix that tells its version"
+	}
+	switch {
+	case r.Unknown():
+		item("built by: nobody; asked with: %s", client)
+	case r.Report == nil:
+		item("tried by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, client)
+	default:
+		item("built by: %s, through %s; asked with: %s", strings.TrimSpace(who), through, client)
+	}
 	if r.Trusted != nil {
 		item("trusted by the daemon: %t", *r.Trusted)
 	}
@@ -95,7 +106,10 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 	if r.Outcome != Ran {
 		block("Last lines", r.Stderr)
 	}
-	block("Settings", h.settings(ctx, v))
+	if o.Settings {
+		block("Settings, as Nix has them here", effective(r))
+	}
+	block("Settings of "+nixconf.File, h.settings(ctx, v))
 	return out
 }
 
@@ -237,7 +251,13 @@ func (h hider) resolvConf(f File) []string {
 	if f.Error != "" {
 		return append(out, "("+f.Error+")")
 	}
+	// Nobody reads more; resolvers look at three servers.
+	const most = 100
+	n := 0
 	for l := range strings.Lines(string(f.Data)) {
+		if n++; n > most {
+			continue
+		}
 		l, end := strings.CutSuffix(l, "\n")
 		words := strings.Fields(l)
 		if len(words) > 1 && (words[0] == "search" || words[0] == "domain") {
@@ -249,6 +269,9 @@ func (h hider) resolvConf(f File) []string {
 			l += " (no newline)"
 		}
 		out = append(out, l)
+	}
+	if n > most {
+		out = append(out, fmt.Sprintf("(%d more lines)", n-most))
 	}
 	return out
 }
@@ -278,6 +301,21 @@ func visible(l string) string {
 		}
 	}
 	return b.String()
+}
+
+// effective are the settings that Nix has told.
+func effective(r Result) []string {
+	if r.SettingsError != "" {
+		return []string{"(it does not tell: " + r.SettingsError + ")"}
+	}
+	if len(r.Settings) == 0 {
+		return []string{"(no Nix was asked)"}
+	}
+	out := make([]string, 0, len(r.Settings))
+	for _, s := range r.Settings {
+		out = append(out, strings.TrimSpace(s.Name+" = "+s.Value))
+	}
+	return out
 }
 
 // settings are those that matter, as nix.conf has them, without the values that name people or machines.

@@ -104,6 +104,9 @@ type Result struct {
 	Reason string `json:"reason,omitempty"`
 	// PastaDead says that a pasta that had ended was seen while Nix still waited for it.
 	PastaDead bool `json:"pasta_dead,omitempty"`
+	// Settings are those that matter here, where Options asked for them; SettingsError says why there are none.
+	Settings      []Setting `json:"settings,omitempty"`
+	SettingsError string    `json:"settings_error,omitempty"`
 	// Left are the store paths that the probe could not remove again.
 	Left []string `json:"left,omitempty"`
 }
@@ -147,6 +150,8 @@ type Options struct {
 	// Extra are further settings, name and value, for A/B runs: {"pasta-path", ""}, {"sandbox", "false"},
 	// {"extra-sandbox-paths", "/etc/resolv.conf=FILE"}.
 	Extra [][2]string
+	// Settings asks Nix for its settings as well.
+	Settings bool
 	// Waiting is called after five seconds with what it waits for, and again when that changes; nil for nobody.
 	Waiting func(what string)
 }

@@ -128,6 +128,9 @@ func (p *prober) probe(ctx context.Context) {
 		p.end(NoNix, "there is "+n.dir+"/nix-store, and no store yet: "+database+" does not exist")
 		return
 	}
+	if p.o.Settings {
+		p.result.Settings, p.result.SettingsError = n.settings(ctx)
+	}
 	defer p.tidy(context.WithoutCancel(ctx))
 	if !p.instantiate(ctx) {
 		return

@@ -9,7 +9,8 @@
 //	h.WriteFile(t, "/etc/resolv.conf", "nameserver 192.0.2.10\n", 0o644)
 //	out, err := h.Command("/usr/bin/nix-build", ...).CombinedOutput()
 //
-// A host has network, mount and PID namespaces of its own. Its files are those of the machine, below an overlay that
+// A host has network, mount and PID namespaces of its own. Its files are those of the machine, or of a root directory of
+// another release (LIXFIX_TEST_ROOT, which scripts/newer-nix.sh makes), below an overlay that
 // takes all changes, so that a test may do to /etc, /nix, /var and /run whatever it likes; /proc, /dev/net and /run are
 // its own. The directory for temporary files is the machine's, so that both sides see the programs that a test builds.
 // Its processes end with it, and it ends with the test.
@@ -70,6 +71,9 @@ type Options struct {
 	NoTun bool
 	// Nix mounts an empty /nix, and adds the group nixbld with its users, and an /etc/nix/nix.conf with the sandbox on.
 	Nix bool
+	// Root is the directory that the host has for its files instead of the machine's root: of another release, with the
+	// same packages. The environment's LIXFIX_TEST_ROOT unless given.
+	Root string
 }
 
 // Build users, and a user whom no daemon trusts.
@@ -131,7 +135,10 @@ func New(t testing.TB, o Options) *Host {
 }
 
 func (h *Host) stage(o Options) error {
-	if err := h.files(); err != nil {
+	if o.Root == "" {
+		o.Root = os.Getenv("LIXFIX_TEST_ROOT")
+	}
+	if err := h.files(o.Root); err != nil {
 		return err
 	}
 	if err := h.network(o.Mode); err != nil {
@@ -151,8 +158,14 @@ func (h *Host) stage(o Options) error {
 	return nil
 }
 
-// files gives the host an overlay of the machine's root for its own.
-func (h *Host) files() error {
+// files gives the host an overlay for its own root, of the machine's or of another.
+func (h *Host) files(lower string) error {
+	if lower == "" {
+		lower = "/"
+	}
+	if !filepath.IsAbs(lower) || strings.ContainsAny(lower, `,:\`) {
+		return fmt.Errorf("%q cannot be the lower directory of an overlay", lower)
+	}
 	root := filepath.Join(h.base, "root")
 	at := func(name string) string { return filepath.Join(h.base, name) }
 	if err := h.all([][]string{
@@ -161,7 +174,7 @@ func (h *Host) files() error {
 		{"mkdir", at("upper"), at("work"), root},
 		// Hides a /nix of the machine (overlayfs.rst, "whiteouts"): tests are not to depend on it.
 		{"mknod", at("upper/nix"), "c", "0", "0"},
-		{"mount", "-t", "overlay", "-o", "lowerdir=/,upperdir=" + at("upper") + ",workdir=" + at("work"), "overlay", root},
+		{"mount", "-t", "overlay", "-o", "lowerdir=" + lower + ",upperdir=" + at("upper") + ",workdir=" + at("work"), "overlay", root},
 	}); err != nil {
 		return err
 	}
@@ -454,10 +467,11 @@ type Lix struct {
 // Lix puts a stand-in for Lix's tools where lixfix looks before it looks in /usr/bin. A host with Nix is wanted.
 func (h *Host) Lix(t testing.TB, l Lix) {
 	t.Helper()
-	const dir, tool = "/nix/var/nix/profiles/default/bin", "/nix/store/lixtool"
 	if l.Version == "" {
 		l.Version = "2.95.3"
 	}
+	const dir = "/nix/var/nix/profiles/default/bin"
+	tool := "/nix/store/00000000000000000000000000000000-lix-" + l.Version + "/bin/nix"
 	if l.Pasta == "" && !l.NoPasta {
 		l.Pasta = "/usr/bin/pasta"
 	}
@@ -470,9 +484,24 @@ func (h *Host) Lix(t testing.TB, l Lix) {
 	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"nix", "nix-instantiate", "nix-store"} {
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-daemon"} {
 		h.Symlink(t, tool, dir+"/"+name)
 	}
+}
+
+// LixDaemon starts the daemon of the stand-in. What pasta says is in its log alone, as with Lix.
+func (h *Host) LixDaemon(t testing.TB) (stop func()) {
+	t.Helper()
+	socket := "/nix/var/nix/daemon-socket/socket"
+	if err := os.MkdirAll(filepath.Dir(h.Path(socket)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon"))
+	await(t, "the stand-in's daemon listens", func() bool {
+		info, err := os.Stat(h.Path(socket))
+		return err == nil && info.Mode().Perm() == 0o666
+	})
+	return stop
 }
 
 // await waits, for long: the machine may be busy.

@@ -4,6 +4,7 @@ package staged
 
 import (
 	"bytes"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,64 @@ func TestLix(t *testing.T) {
 			for server, want := range tt.answers {
 				if has[server] != want {
 					t.Errorf("%s: %q, want %q", server, has[server], want)
+				}
+			}
+		})
+	}
+}
+
+// TestLixDaemon probes through a daemon, as root and as a user: what pasta says reaches neither, and a pasta that has ended
+// is a child of the process that the daemon has for its client.
+func TestLixDaemon(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		lix     linuxnet.Lix
+		options linuxnet.Options
+		outcome probe.Outcome
+		exit    int
+		reason  string
+		dead    bool
+	}{
+		{name: "healthy", outcome: probe.Ran},
+		{
+			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, outcome: probe.SetupTimeout, exit: 1,
+			reason: "pasta has ended", dead: true,
+		},
+		{
+			name: "no pasta, old Lix", lix: linuxnet.Lix{Version: "2.93.4", Pasta: "/nix/store/gone/bin/pasta"},
+			outcome: probe.SetupTimeout, exit: 1, reason: "pasta has ended", dead: true,
+		},
+		{
+			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, outcome: probe.PastaNotRun, exit: 1, reason: "could not exec pasta",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.options.Nix = true
+			h := host(t, tt.options)
+			h.Lix(t, tt.lix)
+			h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+			h.Resolver(t, linuxnet.Addr4)
+			h.LixDaemon(t)
+			for who, cmd := range map[string]*exec.Cmd{"root": h.Command(program, asked...), "user": h.UserCommand(program, asked...)} {
+				d := run(t, cmd)
+				p := d.Probe
+				if p.Outcome != tt.outcome || d.Exit != tt.exit || !strings.Contains(p.Reason, tt.reason) || p.PastaDead != tt.dead || !p.Daemon {
+					t.Errorf("%s: %s, exit %d, pasta dead: %t: %s\n%q", who, p.Outcome, d.Exit, p.PastaDead, p.Reason, p.Stderr)
+				}
+				if tt.dead && len(p.Pasta) > 0 {
+					t.Errorf("%s: pasta said %q", who, p.Pasta)
+				}
+				if tt.outcome == probe.Ran && (p.Network != probe.PastaNetwork || p.Implementation != "Lix") {
+					t.Errorf("%s: %+v", who, p)
+				}
+				if who == "root" && (p.Implementation != "Lix" || !strings.HasPrefix(p.Version, "2.9")) {
+					t.Errorf("built by %q %q", p.Implementation, p.Version)
+				}
+				if len(p.Left) > 0 || len(leftovers(t, h)) > 1 {
+					t.Errorf("%s: left %v %v", who, p.Left, leftovers(t, h))
 				}
 			}
 		})

@@ -5,8 +5,10 @@ package staged
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,10 +16,15 @@ import (
 	"testing"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
 func TestMain(m *testing.M) {
+	// Copied to a host, this program asks for a probe with other settings, which no command line does.
+	if len(os.Args) > 2 && os.Args[1] == comparing {
+		os.Exit(compare(os.Args[2:]))
+	}
 	code := m.Run()
 	linuxnet.Clean()
 	os.Exit(code)
@@ -27,7 +34,7 @@ func TestMain(m *testing.M) {
 const program = "/usr/local/bin/lixfix"
 
 // host stages a host with lixfix.
-func host(t *testing.T, o linuxnet.Options) *linuxnet.Host {
+func host(t testing.TB, o linuxnet.Options) *linuxnet.Host {
 	t.Helper()
 	h := linuxnet.New(t, o)
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
@@ -164,7 +171,7 @@ func TestShapes(t *testing.T) {
 			if tt.outcome != probe.Ran {
 				return
 			}
-			if p.Implementation != "Nix" || p.Version == "" || p.Daemon || !p.Sandbox || p.Network != probe.HostNetwork {
+			if p.Implementation != "Nix" || p.Version != version(t, h) || p.Daemon || !p.Sandbox || p.Network != probe.HostNetwork {
 				t.Errorf("%+v", p)
 			}
 			r := p.Report
@@ -185,6 +192,16 @@ func TestShapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// version is that of the host's Nix, which is another one where the host is made of another release.
+func version(t *testing.T, h *linuxnet.Host) string {
+	t.Helper()
+	_, v, ok := probe.ParseVersion(h.Run(t, "/usr/bin/nix", "--version"))
+	if !ok {
+		t.Fatal("the host's Nix does not tell its version")
+	}
+	return v
 }
 
 func file(data string, mode os.FileMode) func(*testing.T, *linuxnet.Host) {
@@ -334,6 +351,136 @@ func TestNothingToAsk(t *testing.T) {
 			h.WriteFile(t, "/etc/nix/nix.conf", conf, 0o644)
 			if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.BadConfig || d.Exit != 3 || d.Probe.Reason == "" {
 				t.Errorf("%+v", d)
+			}
+		})
+	}
+}
+
+// TestText pastes what real Nix tells of its settings.
+func TestText(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = relaxed\naccess-tokens = github.com=secret\n"+
+		"builders = ssh://"+linuxnet.User+"@secret.example\ntrusted-users = root "+linuxnet.User+"\n"+
+		"extra-sandbox-paths = /b=/home/"+linuxnet.User+"/x?\n", 0o644)
+	out := h.Run(t, program, "probe", "--text", "--name", linuxnet.Name)
+	_, settings, ok := strings.Cut(out, "### Settings, as Nix has them here\n")
+	if !ok {
+		t.Fatal(out)
+	}
+	settings, _, _ = strings.Cut(settings, "###")
+	for _, want := range []string{
+		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=HOME/x?", "\nkeep-build-log = true\n",
+	} {
+		if !strings.Contains(settings, want) {
+			t.Errorf("no %q in %s", want, settings)
+		}
+	}
+	for _, secret := range []string{"secret", linuxnet.User, "github.com"} {
+		if strings.Contains(out, secret) {
+			t.Errorf("%s is in the text:\n%s", secret, out)
+		}
+	}
+}
+
+const comparing = "compare"
+
+// compare probes with settings, given as name=value, and prints the result.
+func compare(settings []string) int {
+	o := probe.Options{Builder: program, Name: linuxnet.Name}
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		o.Extra = append(o.Extra, [2]string{name, value})
+	}
+	r, err := probe.Run(context.Background(), platform.Local(), o)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(r)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// TestCompare probes with the settings that isolate a cause: the first server is dead, and each run sees what it should.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	const self, override = "/usr/local/bin/compare", "/etc/nix/resolv.conf"
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Copy(t, exe, self, 0o755)
+	dead := "nameserver " + linuxnet.Silent4 + "\n"
+	h.WriteFile(t, "/etc/resolv.conf", dead, 0o644)
+	h.WriteFile(t, override, good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	for _, tt := range []struct {
+		setting string
+		sandbox bool
+		works   bool
+		file    string
+	}{
+		{"sandbox=true", true, false, dead},
+		{"sandbox=false", false, false, dead},
+		{"extra-sandbox-paths=/etc/resolv.conf=" + override, true, true, good},
+	} {
+		cmd := h.Command(self, comparing, tt.setting)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		var r probe.Result
+		if err := errors.Join(err, json.Unmarshal(out, &r)); err != nil || r.Report == nil {
+			t.Errorf("%s: %v\n%s%s", tt.setting, err, out, stderr.String())
+			continue
+		}
+		if got := string(r.Report.Files[probe.ResolvConf].Data); r.Sandbox != tt.sandbox || r.Works() != tt.works || got != tt.file {
+			t.Errorf("%s: sandbox %t, works %t, %q", tt.setting, r.Sandbox, r.Works(), got)
+		}
+		if len(r.Left) > 0 || len(leftovers(t, h)) > 0 {
+			t.Errorf("%s: left %v %v", tt.setting, r.Left, leftovers(t, h))
+		}
+	}
+}
+
+// TestHostile prints what it saw of files that nobody meant for a resolv.conf: soon, in few lines, without a control
+// character.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	const wild = "nameserver " + linuxnet.Addr4 + "\n\x1b]0;title\x07\x1b[2Jsearch \u202egnp.exe\n# ```\n\xff\xfe\x00\n"
+	for name, conf := range map[string]func(*testing.T, *linuxnet.Host){
+		"escapes": file(wild, 0o644),
+		"10 MB":   file(strings.Repeat("# \x1b[31mred\n", 1<<20), 0o644),
+		"1 line":  file(strings.Repeat("\x1b[31mred", 1<<17), 0o644),
+		"FIFO":    func(t *testing.T, h *linuxnet.Host) { h.Run(t, "mkfifo", "-m", "644", "/etc/resolv.conf") },
+		"loop":    func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "resolv.conf", "/etc/resolv.conf") },
+		"device":  func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/dev/zero", "/etc/resolv.conf") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t, linuxnet.Options{Nix: true})
+			conf(t, h)
+			h.Resolver(t, linuxnet.Addr4)
+			for _, how := range []string{"--text", "--verbose"} {
+				out, err := h.Command(program, "probe", "--name", linuxnet.Name, how).CombinedOutput()
+				if err != nil && bytes.Contains(out, []byte("panic")) || len(out) < 100 {
+					t.Errorf("%s: %v\n%s", how, err, out)
+				}
+				if len(out) > 48<<10 {
+					t.Errorf("%s: %d bytes: %.2000s", how, len(out), out)
+				}
+				for _, bad := range []string{"\x1b", "\x07", "\x00", "\r", "\u202e", "\xff"} {
+					if bytes.Contains(out, []byte(bad)) {
+						t.Errorf("%s: %q is in\n%.4000q", how, bad, out)
+					}
+				}
+				if fences := bytes.Count(out, []byte("```")); how == "--text" && fences%2 != 0 {
+					t.Errorf("a block is not closed:\n%s", out)
+				}
 			}
 		})
 	}

@@ -1,7 +1,8 @@
 //go:build linux
 
 // Lixtool stands in for the tools of Lix on a host of package linuxnet, as far as the probe of the sandbox calls them.
-// It evaluates nothing and has no daemon. What it does around a build is what Lix does, with the real pasta: the same
+// It evaluates nothing. As nix-daemon it does for clients what they ask, each in a process of its own that has the number of
+// the client for its argument, as Nix and Lix do; how both talk is not theirs. What it does around a build is what Lix does, with the real pasta: the same
 // command line, user, capabilities and namespaces, the same resolv.conf in the sandbox, the same waiting, the same words
 // on standard error. Its sources are the captures of Lix 2.93.4 and 2.95.3, and lix/libstore/platform/linux.cc.
 package main
@@ -41,6 +42,7 @@ type conf struct {
 
 const (
 	state     = "/nix/var/lixtool"
+	profile   = "/nix/var/nix/profiles/default/bin"
 	buildUID  = 30001
 	buildGID  = 30000
 	inner     = "in-the-sandbox"
@@ -70,7 +72,21 @@ func main() {
 		exit(err)
 	}
 	tool := filepath.Base(os.Args[0])
-	args, values := options(os.Args[1:])
+	switch {
+	case tool == daemon && len(os.Args) > 1 && os.Args[1] != "--version":
+		exit(c.serve())
+	case tool == daemon && len(os.Args) == 1:
+		exit(listen())
+	case os.Getenv("NIX_REMOTE") == "daemon" && !slices.Contains(os.Args, "--version"):
+		exit(ask(append([]string{tool}, os.Args[1:]...)))
+	default:
+		exit(c.do(tool, os.Args[1:]))
+	}
+}
+
+// do does what is asked of a tool.
+func (c conf) do(tool string, argv []string) error {
+	args, values := options(argv)
 	for _, e := range values["option"] {
 		if name, value, _ := strings.Cut(e, "="); name == "pasta-path" {
 			c.Pasta = value
@@ -79,23 +95,26 @@ func main() {
 	switch {
 	case slices.Contains(args, "--version"):
 		fmt.Printf("%s (Lix, like Nix) %s\n", tool, c.Version)
+		return nil
 	case tool == "nix-instantiate":
-		exit(instantiate(values))
+		return instantiate(values)
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--realise":
-		exit(c.realise(args[1]))
+		return c.realise(args[1])
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--read-log":
 		log, err := os.ReadFile(logOf(args[1]))
 		if err == nil {
 			_, err = os.Stdout.Write(log)
 		}
-		exit(err)
+		return err
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--delete":
 		for _, p := range args[1:] {
-			exit(os.Remove(p))
+			if err := os.Remove(p); err != nil {
+				return err
+			}
 		}
-	default:
-		exit(fmt.Errorf("%s %q: not known to the stand-in", tool, os.Args[1:]))
+		return nil
 	}
+	return fmt.Errorf("%s %q: not known to the stand-in", tool, argv)
 }
 
 // exit ends the program where there is an error.
@@ -192,7 +211,10 @@ func (c conf) realise(drv string) error {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
 	if c.Hang {
-		<-interrupted
+		select {
+		case <-interrupted:
+		case <-gone:
+		}
 		return errors.New("interrupted by the user")
 	}
 
@@ -266,6 +288,8 @@ func (c conf) realise(drv string) error {
 		}
 	case <-interrupted:
 		return errors.New("interrupted by the user")
+	case <-gone:
+		return errors.New("the client is gone")
 	case <-time.After(patience):
 		return setupError{"sandbox network setup timed out, please check daemon logs for possible error output."}
 	}
@@ -368,7 +392,7 @@ func (c conf) pasta(sandbox int) (*os.Process, error) {
 		"--gateway", gateway4, "--address", address4, "--netmask", "16", "--dns-forward", gateway4,
 		"--gateway", network6+"0101", "--address", network6+"0102", "--dns-forward", network6+"0101",
 		"--ns-ifname", "eth0", "--no-netns-quit", "--netns", "/proc/self/fd/0", "--userns", "/proc/self/fd/1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = netns, userns, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = netns, userns, words
 	cmd.Dir, cmd.Env = "/", []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: buildUID, Gid: buildGID, Groups: []uint32{}},
@@ -382,8 +406,9 @@ func (c conf) pasta(sandbox int) (*os.Process, error) {
 		return nil, fmt.Errorf("could not exec pasta: %s", message(err))
 	}
 	// What Lix 2.93 has forked for pasta says this, colours and all, and ends.
-	fmt.Fprintf(os.Stderr, "\x1b[31;1merror:\x1b[0m executing '\x1b[35;1m%s\x1b[0m': %s\n", c.Pasta, message(err))
-	forked := exec.Command(os.Args[0], nothing)
+	fmt.Fprintf(words, "\x1b[31;1merror:\x1b[0m executing '\x1b[35;1m%s\x1b[0m': %s\n", c.Pasta, message(err))
+	// It has the name of who forked it.
+	forked := exec.Command(filepath.Join(profile, filepath.Base(os.Args[0])), nothing)
 	if err := forked.Start(); err != nil {
 		return nil, err
 	}
