@@ -257,12 +257,12 @@ func TestSituations(t *testing.T) {
 			})
 		}
 	})
-	table := fmt.Sprintf("%-38s %-10s %-44s %-8s %-6s %s\n", "situation", "built by", "found", "repaired", "probe", "undone")
+	table := fmt.Sprintf("%-38s %-13s %-44s %-8s %-6s %s\n", "situation", "built by", "found", "repaired", "probe", "undone")
 	for _, l := range lines {
 		if l.name == "" {
 			continue // not asked for with -run
 		}
-		table += fmt.Sprintf("%-38s %-10s %-44s %-8s %-6s %s\n", l.name, l.by, l.found, l.repaired, l.probe, l.undone)
+		table += fmt.Sprintf("%-38s %-13s %-44s %-8s %-6s %s\n", l.name, l.by, l.found, l.repaired, l.probe, l.undone)
 	}
 	t.Log("\n" + table)
 }
@@ -270,7 +270,7 @@ func TestSituations(t *testing.T) {
 func (s situation) play(t *testing.T) line {
 	l := line{name: s.name, by: s.by, found: "-", repaired: "-", probe: "-", undone: "-"}
 	if s.by != nix {
-		l.by = "Lix " + s.by
+		l.by = "as Lix " + s.by // a stand-in, behind the real pasta
 	}
 	s.options.Nix = true
 	h := linuxnet.New(t, s.options)

@@ -68,9 +68,11 @@ func run(t *testing.T, cmd *exec.Cmd) document {
 	if d.Exit != cmd.ProcessState.ExitCode() {
 		t.Errorf("exit %d, and the report says %d", cmd.ProcessState.ExitCode(), d.Exit)
 	}
-	if t.Failed() || testing.Verbose() {
-		t.Logf("%s\n%s", stdout.Bytes(), stderr.Bytes())
-	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s\n%s", stdout.Bytes(), stderr.Bytes())
+		}
+	})
 	return d
 }
 
