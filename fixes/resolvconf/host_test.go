@@ -165,7 +165,7 @@ case $verb in
 is-active) if [ -e "$state" ]; then echo active; else echo inactive; exit 3; fi ;;
 start) : >"$state" ;;
 stop) rm -f "$state" ;;
-try-restart) ;;
+try-restart) echo "$unit" >>'%[1]s/var/lib/restarts' ;;
 *) exit 1 ;;
 esac
 `, h.root), 0o755)

@@ -258,6 +258,19 @@ var rows = []row{
 		after: func(h *host) string { h.nix(lix, "/usr/bin/pasta"); return h.read("etc/nix/nix.conf") }, want: "# mine\nsandbox = true\n",
 	},
 	{
+		name: "14: pasta is gone, and the daemon runs", spoil: func(h *host) {
+			h.nix(lix, "/nix/store/gone/bin/pasta")
+			h.put("etc/nix/nix.conf", "pasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n", 0o644)
+			h.unit("nix-daemon.service")
+			h.put("run/active-nix-daemon.service", "", 0o644)
+		},
+		broken: []string{"pasta-not-usable"}, class: fix.Risky,
+		after: func(h *host) string {
+			h.nix(lix, "/usr/bin/pasta")
+			return fmt.Sprint(h.read("etc/nix/nix.conf"), h.restarts())
+		}, want: "sandbox = true\n1",
+	},
+	{
 		name: "14: pasta is not executable", spoil: func(h *host) { h.put("usr/bin/pasta", newPasta, 0o644) },
 		broken: []string{"pasta-not-usable"}, class: fix.Advice, says: []string{"mode 0644"},
 	},
@@ -479,12 +492,18 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func (r row) repair(t *testing.T, h *host, f fix.Fix) {
-	before := h.snapshot()
+func (r row) plan(t *testing.T, h *host, f fix.Fix) plan.Plan {
+	t.Helper()
 	p, err := f.Plan(t.Context(), h, fix.Request{Settings: r.settings, Allowed: everything})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+func (r row) repair(t *testing.T, h *host, f fix.Fix) {
+	before := h.snapshot()
+	p := r.plan(t, h, f)
 	if r.after == nil {
 		if r.class == fix.Advice && !p.Empty() {
 			t.Errorf("advice, and a plan: %v", p.Entries)
