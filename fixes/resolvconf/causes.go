@@ -48,6 +48,7 @@ const (
 	idAppArmor     = "apparmor"
 	idSandboxOff   = "sandbox-off"
 	idRace         = "start-race"
+	idFetcher      = "daemon-fetcher"
 
 	idWorks        = "works"
 	idNotKnown     = "not-known"

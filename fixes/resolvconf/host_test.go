@@ -203,3 +203,12 @@ func (h *host) snapshot() map[string]string {
 	}))
 	return all
 }
+
+// age makes the files of a host older.
+func (h *host) age(by time.Duration) {
+	h.t.Helper()
+	then := time.Now().Add(-by)
+	for _, name := range []string{"etc/resolv.conf", "etc/nsswitch.conf"} {
+		h.must(os.Chtimes(filepath.Join(h.root, name), then, then))
+	}
+}

@@ -157,7 +157,7 @@ func TestProbe(t *testing.T) {
 				c.spoil(h)
 			}
 			s := &scripted{results: c.results}
-			got, err := resolvconf.With(s.run).Probe(t.Context(), fix.Experiment{Host: h, Program: "/opt/lixfix"}, fix.Settings{"name": {Value: "cache.nixos.org"}})
+			got, err := resolvconf.With(s.run, nil).Probe(t.Context(), fix.Experiment{Host: h, Program: "/opt/lixfix"}, fix.Settings{"name": {Value: "cache.nixos.org"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +195,7 @@ func TestJudge(t *testing.T) {
 		t.Helper()
 		h := newHost(t)
 		spoil(h)
-		got, err := resolvconf.With((&scripted{results: []probe.Result{r}}).run).Probe(t.Context(), fix.Experiment{Host: h}, nil)
+		got, err := resolvconf.With((&scripted{results: []probe.Result{r}}).run, nil).Probe(t.Context(), fix.Experiment{Host: h}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestJudge(t *testing.T) {
 		{"not known before, and works", fix.Probed{}, works, true},
 		{"no experiment", fails, fix.Probed{}, false},
 	} {
-		if err := resolvconf.With(nil).Judge(c.before, c.after); (err == nil) != c.kept {
+		if err := resolvconf.With(nil, nil).Judge(c.before, c.after); (err == nil) != c.kept {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -232,7 +232,7 @@ func TestJudge(t *testing.T) {
 func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 	h := newHost(t)
 	h.conf("nameserver\t" + live + "\n")
-	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run)
+	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run, nil)
 	probed, err := f.Probe(t.Context(), fix.Experiment{Host: h}, nil)
 	h.must(err)
 	h.conf("# mine\n")

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
@@ -81,12 +82,13 @@ type survey struct {
 	era      Era
 	routes   [2]Routes // IPv4, IPv6
 	iface    string
-	rules    []string // of the firewall that look at users
-	drops    bool     // one of them drops what the build user sends
-	rulesErr string   // why they could not be read
-	denied   []string // by AppArmor
-	nss      string   // the hosts line of the host
-	domains  string   // what resolvectl tells of routed domains
+	rules    []string  // of the firewall that look at users
+	drops    bool      // one of them drops what the build user sends
+	rulesErr string    // why they could not be read
+	denied   []string  // by AppArmor
+	nss      string    // the hosts line of the host
+	changed  time.Time // when /etc/resolv.conf, what it leads to, or nsswitch.conf was last written to
+	domains  string    // what resolvectl tells of routed domains
 	world    World
 	predicts Prediction
 }
@@ -145,12 +147,20 @@ func (s *survey) readFile(ctx context.Context) {
 		}
 	}
 	s.owner = ownerOf(&s.way, s.header, s.nixos, s.mounted, s.stuck, container)
-	if data, err := s.v.ReadFile(ctx, "/etc/nsswitch.conf"); err == nil {
+	if data, err := s.v.ReadFile(ctx, nsswitch); err == nil {
 		for line := range strings.Lines(string(data)) {
 			line, _, _ = strings.Cut(line, "#")
 			if words := strings.Fields(line); len(words) > 1 && words[0] == "hosts:" {
 				s.nss = strings.Join(words[1:], " ")
 			}
+		}
+	}
+	if info, err := s.v.Stat(ctx, nsswitch); err == nil {
+		s.changed = info.Modified
+	}
+	for _, n := range slices.Concat(s.way.links, []node{{info: s.way.info}}) {
+		if n.info.Modified.After(s.changed) {
+			s.changed = n.info.Modified
 		}
 	}
 	if s.way.end == "/run/systemd/resolve/resolv.conf" {
