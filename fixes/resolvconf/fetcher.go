@@ -3,7 +3,6 @@ package resolvconf
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -37,15 +36,7 @@ func (f *found) fetching() bool {
 	}) {
 		return false
 	}
-	if f.survey.withoutDNS() {
-		return true
-	}
 	return !r.DaemonSince.IsZero() && (r.DaemonSince.Before(f.survey.changed) || time.Since(r.DaemonSince) < justStarted)
-}
-
-// withoutDNS reports whether the host resolves names by something else than DNS.
-func (s *survey) withoutDNS() bool {
-	return s.nss != "" && !slices.Contains(strings.Fields(s.nss), "dns")
 }
 
 // fetch asks the daemon's own fetcher, where the builder has resolved names.
@@ -80,14 +71,6 @@ func (f *found) fetcher(ctx context.Context) cause {
 		x.evidence = append(x.evidence, fix.Evidence{
 			Source: "nix-daemon", Expected: "started after the last change of " + conf.File + ", at " + clock(s.changed), Observed: seen,
 		})
-	}
-	if s.withoutDNS() {
-		x.evidence = append(x.evidence, fix.Evidence{
-			Source: nsswitch + " hosts", Expected: "dns among them; the fetcher goes by this file", Observed: s.nss,
-		})
-		x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "let the line hosts of " + nsswitch + " have dns as well, such as " +
-			"\"hosts: files dns\" (on NixOS, system.nssDatabases.hosts), and restart the daemon"}
-		return x
 	}
 	const why = "let the daemon see how names are resolved now"
 	if active, err := systemd.Active(ctx, s.v, daemonUnit); err == nil && active {

@@ -31,7 +31,6 @@ func TestFetcher(t *testing.T) {
 		h.unit("nix-daemon.service")
 		h.put("run/active-nix-daemon.service", "", 0o644)
 	}
-	noDNS := func(h *host) { unitRuns(h); h.put("etc/nsswitch.conf", "hosts: files resolve\n", 0o644) }
 	nowhere := at(long)
 	for i := range nowhere.Report.Queries {
 		if nowhere.Report.Queries[i].Error == "" {
@@ -59,10 +58,6 @@ func TestFetcher(t *testing.T) {
 		{name: "an old daemon that resolves", result: at(long), fetched: probe.Fetched{Lookup: probe.LookupWorked}, asked: true},
 		{name: "an old daemon that cannot tell", result: at(long), fetched: probe.Fetched{Lookup: probe.LookupUnknown}, asked: true},
 		{name: "a daemon that was just restarted", spoil: unitRuns, result: at(0), fetched: failing, asked: true, broken: []string{"daemon-fetcher"}, class: fix.Risky},
-		{
-			name: "a host without DNS", spoil: noDNS, result: unseen, fetched: failing, asked: true, broken: []string{"daemon-fetcher"}, class: fix.Advice,
-			says: []string{"files resolve", "hosts: files dns"},
-		},
 		{name: "a newer daemon", result: at(-2 * time.Minute), spoil: func(h *host) { h.age(later) }, fetched: failing},
 		{name: "no daemon", result: alone, fetched: failing},
 		{name: "a daemon that only root sees", result: unseen, fetched: failing},

@@ -72,12 +72,27 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 	if !p.evaluate(ctx, fetchExpression, "--argstr", "name", o.Name) {
 		return Fetched{LookupUnknown, p.result.Reason}, nil
 	}
-	args := append([]string{"--realise", p.drv, "-j1"}, p.settings()...)
-	built, err := n.run(ctx, fetchLimit, "nix-store", nil, args...)
+	built, err := b.Build(ctx, platform.Build{
+		Tool: n.dir + "/nix-store", Remote: n.remote, Limit: fetchLimit,
+		Args: n.in(append([]string{"--realise", p.drv, "-j1"}, p.settings()...)),
+		// A daemon of Nix 2.8 tries five times, whatever it is told.
+		Enough: func(stderr []byte) bool { return fetched(platform.Built{Stderr: stderr}).Lookup != LookupUnknown },
+	})
+	p.unfinished(context.WithoutCancel(ctx))
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return Fetched{LookupUnknown, err.Error()}, nil
 	}
 	return fetched(built), nil
+}
+
+// unfinished notes what Nix leaves of a download that failed: an output that is in no database.
+func (p *prober) unfinished(ctx context.Context) {
+	built, err := p.nix.run(ctx, toolTime, "nix-store", nil, "--query", "--outputs", p.drv)
+	if out := strings.TrimSpace(string(built.Stdout)); err == nil && outForm.MatchString(out) {
+		if _, err := p.b.Stat(ctx, out); err == nil {
+			p.out = out
+		}
+	}
 }
 
 var (

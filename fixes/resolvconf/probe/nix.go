@@ -118,13 +118,18 @@ func ParseVersion(line string) (implementation, version string, ok bool) {
 	return plain(m[1]), m[2], true
 }
 
+// in adds the store to the arguments of a tool, where one was named.
+func (n *nix) in(args []string) []string {
+	if n.store == "" {
+		return args
+	}
+	return append(args, "--store", n.store)
+}
+
 // run runs one of the tools for at most limit.
 func (n *nix) run(ctx context.Context, limit time.Duration, tool string, started func(int), args ...string) (platform.Built, error) {
-	if n.store != "" {
-		args = append(args, "--store", n.store)
-	}
 	return n.b.Build(ctx, platform.Build{
-		Tool: n.dir + "/" + tool, Args: args, Remote: n.remote, Limit: limit, Started: started,
+		Tool: n.dir + "/" + tool, Args: n.in(args), Remote: n.remote, Limit: limit, Started: started,
 	})
 }
 
