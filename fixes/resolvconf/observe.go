@@ -393,6 +393,9 @@ func (f *found) findings() []fix.Finding {
 			&fix.Remedy{
 				Class: fix.Advice, Changes: "have a build look", Command: command,
 			})
+		if s.way.info.ACL {
+			list[len(list)-1].Evidence = append(slices.Clone(side), s.wayEvidence())
+		}
 		list[len(list)-1].NeedsRoot = errors.Is(s.dataErr, fs.ErrPermission) && !s.v.Facts().Root()
 	case works == Yes && f.result != nil && s.predicts.Works == No:
 		add(idContradicted, fix.AtRisk, "names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)

@@ -235,6 +235,34 @@ var rows = []row{
 		after: func(h *host) string { return h.mode("dev/net/tun") }, want: "Dcrw-rw-rw-",
 	},
 	{
+		name: "12: another device in the place of /dev/net/tun", spoil: func(h *host) { h.device(1, 3) },
+		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"is another file", "10:200", "device 1:3"},
+	},
+	{
+		name: "12: a file in the place of /dev/net/tun", spoil: func(h *host) { h.tun(0); h.put("dev/net/tun", "", 0o666) },
+		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"character device 10:200"},
+	},
+	{
+		name: "12: a list says who may open /dev/net/tun", spoil: func(h *host) { h.tun(0o660); h.acl("dev/net/tun") },
+		other: []string{"not-known"}, says: []string{"whether pasta can run"},
+	},
+	{
+		name: "5: a list says who may read the file", spoil: func(h *host) {
+			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.acl("etc/resolv.conf")
+		},
+		other: []string{"not-known"}, says: []string{"an access control list", "whether build users"},
+	},
+	{
+		name: "5: a list says who may pass a directory", spoil: func(h *host) {
+			h.put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.must(os.Chmod(filepath.Join(h.root, "var/private"), 0o700))
+			h.acl("var/private")
+			h.link("/var/private/resolv.conf")
+		},
+		other: []string{"not-known"}, says: []string{"whether build users"},
+	},
+	{
 		name: "12: pasta is off", spoil: func(h *host) { h.tun(0o600); h.nix(lix, "") }, other: []string{"works"},
 	},
 	{

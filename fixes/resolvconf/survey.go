@@ -427,18 +427,22 @@ func (s *survey) readTun(ctx context.Context) {
 		s.tunState = TunMissing
 	case err != nil:
 		s.tunErr = err
-	case info.Mode&fs.ModeCharDevice == 0:
+	case !isTun(info):
 		// Lix only looks whether there is something of that name.
 		s.tunState = TunClosed
 	case !s.user.Known:
-		if info.Mode.Perm()&0o006 == 0o006 {
+		if info.Mode.Perm()&0o006 == 0o006 && !info.ACL {
 			s.tunState = TunOpen
 		}
-	case !s.user.may(info, 6):
-		s.tunState = TunClosed
 	default:
-		s.tunState = TunOpen
+		s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[s.user.may(info, 6)]
 	}
+}
+
+// isTun reports whether a file is the device that makes network interfaces (devices.txt of Linux).
+func isTun(info platform.FileInfo) bool {
+	const major, minor = 10, 200
+	return info.Mode&fs.ModeCharDevice != 0 && info.Major == major && info.Minor == minor
 }
 
 var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
@@ -466,11 +470,10 @@ func (s *survey) readPasta(ctx context.Context) {
 	if s.user.Known {
 		s.runs = Yes
 		for _, d := range s.pasta.dirs {
-			if !s.user.may(d.info, 1) {
-				s.runs = No
-			}
+			s.runs = both(s.runs, s.user.may(d.info, 1))
 		}
-		if !s.user.may(s.pasta.info, 1) || s.pasta.info.Mode.Perm()&0o111 == 0 {
+		s.runs = both(s.runs, s.user.may(s.pasta.info, 1))
+		if s.pasta.info.Mode.Perm()&0o111 == 0 {
 			s.runs = No
 		}
 	}
@@ -677,12 +680,12 @@ func (s *survey) fileOpen() Truth {
 	switch {
 	case s.way.shape != Regular:
 		return Unclear
-	case s.user.Known && s.user.may(s.way.info, 4), s.way.info.Mode.Perm()&0o004 != 0:
+	case s.user.Known:
+		return s.user.may(s.way.info, 4)
+	case s.way.info.Mode.Perm()&0o004 != 0 && !s.way.info.ACL:
 		return Yes
-	case !s.user.Known:
-		return Unclear
 	}
-	return No
+	return Unclear
 }
 
 // predict follows a world through what builds on this host.
