@@ -36,6 +36,13 @@ func copyAttributes(old string, f *os.File) error {
 	return nil
 }
 
+// hasACL reports whether a file has an access control list (acl(5)), or may have: one that says no more than the mode is
+// not kept by the kernel.
+func hasACL(file string) bool {
+	_, err := unix.Lgetxattr(file, "system.posix_acl_access", nil)
+	return !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOSYS)
+}
+
 // none takes away the errors that say that there is no attribute to carry over.
 func none(err error) error {
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODATA) {

@@ -33,6 +33,9 @@ type Build struct {
 	Limit  time.Duration // how long it may take
 	// Started is called with the number of the process as soon as there is one; nil for nobody.
 	Started func(pid int)
+	// Enough is called with all of standard error whenever there is more of it; where it returns true, the tool is ended
+	// as by Ctrl-C. nil lets it end by itself.
+	Enough func(stderr []byte) bool
 }
 
 // Built is how a tool of Nix ended.
@@ -56,6 +59,21 @@ var (
 	ErrUntrusted = errors.New("its file belongs to another user than root, so that running it would be to trust that user")
 )
 
+// errEnough ends a tool that has said what was to be known.
+var errEnough = errors.New("it has said enough")
+
+// heard is a stream that somebody listens to.
+type heard struct {
+	to   *bounded
+	then func()
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	n, err := h.to.Write(p)
+	h.then()
+	return n, err
+}
+
 // buildTools are the names of what Build runs.
 var buildTools = []string{"nix", "nix-instantiate", "nix-store"}
 
@@ -73,6 +91,8 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.Limit)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 
 	stdout, stderr := &bounded{limit: buildOutput}, &bounded{limit: buildOutput}
 	cmd := exec.CommandContext(ctx, file, b.Args...)
@@ -84,6 +104,13 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	}
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if b.Enough != nil {
+		cmd.Stderr = &heard{stderr, func() {
+			if b.Enough(stderr.kept.Bytes()) {
+				end(errEnough)
+			}
+		}}
+	}
 	// Of its own group, so that a Ctrl-C reaches it once, and from here.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -108,6 +135,8 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 		"ms", time.Since(began).Milliseconds(), "stdout", excerpt(out.Stdout), "stderr", excerpt(out.Stderr))
 	var exit *exec.ExitError
 	switch {
+	case errors.Is(context.Cause(ctx), errEnough):
+		return out, nil
 	case ctx.Err() != nil:
 		return out, fmt.Errorf("run %s: %w", b.Tool, context.Cause(ctx))
 	case err == nil, errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay):

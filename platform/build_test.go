@@ -74,6 +74,14 @@ func TestBuildEnds(t *testing.T) {
 	if !errors.Is(err, enough) || string(out.Stderr) != "interrupted\n" {
 		t.Errorf("given up: %+v %v", out, err)
 	}
+	// It says all that is to be known, and would go on.
+	b, _ = builder(t, `trap 'exit 1' INT; echo told >&2; while :; do sleep 0.05; done`)
+	out, err = b.Build(t.Context(), platform.Build{Tool: "/usr/bin/nix-store", Limit: time.Hour, Enough: func(stderr []byte) bool {
+		return strings.Contains(string(stderr), "told\n")
+	}})
+	if err != nil || out.Exit != 1 || string(out.Stderr) != "told\n" {
+		t.Errorf("it said enough: %+v %v", out, err)
+	}
 }
 
 func TestBuildKeepsWhatCameFirst(t *testing.T) {

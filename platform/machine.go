@@ -189,6 +189,12 @@ func lstat(file, name string) (FileInfo, error) {
 	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
+		if info.Mode()&fs.ModeDevice != 0 {
+			out.Major, out.Minor = unix.Major(uint64(sys.Rdev)), unix.Minor(uint64(sys.Rdev))
+		}
+	}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		out.ACL = hasACL(file)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		if out.Target, err = os.Readlink(file); err != nil {

@@ -57,6 +57,10 @@ type FileInfo struct {
 	Size   int64
 	Target string // of a symbolic link, as it is written there
 	Inode  uint64
+	// ACL says that an access control list says more than Mode of who may do what, or may; Linux alone is asked.
+	ACL bool
+	// Major and Minor are the numbers of a device.
+	Major, Minor uint32
 	// Modified is when its content was last written to.
 	Modified time.Time
 }

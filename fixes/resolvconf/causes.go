@@ -48,6 +48,7 @@ const (
 	idAppArmor     = "apparmor"
 	idSandboxOff   = "sandbox-off"
 	idRace         = "start-race"
+	idFetcher      = "daemon-fetcher"
 
 	idWorks        = "works"
 	idNotKnown     = "not-known"
@@ -120,8 +121,8 @@ func (c *collector) whose() fix.Evidence {
 	return fix.Evidence{Source: "who writes " + conf.File, Expected: "-", Observed: seen}
 }
 
-func (c *collector) wayEvidence() fix.Evidence {
-	return fix.Evidence{Source: conf.File, Expected: "a file that build users can read", Observed: c.way.String()}
+func (s *survey) wayEvidence() fix.Evidence {
+	return fix.Evidence{Source: conf.File, Expected: "a file that build users can read", Observed: s.way.String()}
 }
 
 // rewrite is the step that brings /etc/resolv.conf where some remedies want it; nil where that is nowhere else.
@@ -294,7 +295,12 @@ func (c *collector) network() {
 				Observed: fmt.Sprintf("%s, owner %d:%d", c.tun.info.Mode, c.tun.info.UID, c.tun.info.GID),
 			}},
 		}
-		if c.tun.info.Mode&fs.ModeCharDevice == 0 {
+		if !isTun(c.tun.info) {
+			x.summary = "what is called /dev/net/tun is another file, so that Lix waits two minutes for a network that never comes"
+			x.evidence[0].Expected = "the character device 10:200, with mode 0666"
+			if c.tun.info.Mode&fs.ModeDevice != 0 {
+				x.evidence[0].Observed += fmt.Sprintf(", device %d:%d", c.tun.info.Major, c.tun.info.Minor)
+			}
 			x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "put the device in its place: character device 10:200; in a " +
 				"container, " + outside}
 		} else {

@@ -2,6 +2,7 @@ package resolvconf_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -121,6 +122,31 @@ func (h *host) link(target string) {
 // conf writes /etc/resolv.conf.
 func (h *host) conf(data string) { h.put("etc/resolv.conf", data, 0o644) }
 
+// device puts another device than that of tun in its place.
+func (h *host) device(major, minor uint32) {
+	h.t.Helper()
+	file := filepath.Join(h.root, "dev/net/tun")
+	h.must(os.Remove(file))
+	h.must(unix.Mknod(file, unix.S_IFCHR|0o666, int(unix.Mkdev(major, minor))))
+	h.must(os.Chmod(file, 0o666))
+}
+
+// acl gives a file a list that lets nixbld1 do all (linux/posix_acl_xattr.h). Its mask becomes that of the group.
+func (h *host) acl(name string) {
+	h.t.Helper()
+	const nobody = 0xffffffff
+	list := binary.LittleEndian.AppendUint32(nil, 2)
+	for _, e := range []struct {
+		tag, perm uint16
+		id        uint32
+	}{{0x01, 6, nobody}, {0x02, 7, 30001}, {0x04, 0, nobody}, {0x10, 7, nobody}, {0x20, 0, nobody}} {
+		list = binary.LittleEndian.AppendUint16(list, e.tag)
+		list = binary.LittleEndian.AppendUint16(list, e.perm)
+		list = binary.LittleEndian.AppendUint32(list, e.id)
+	}
+	h.must(unix.Lsetxattr(filepath.Join(h.root, name), "system.posix_acl_access", list, 0))
+}
+
 func (h *host) tun(mode os.FileMode) {
 	h.t.Helper()
 	file := filepath.Join(h.root, "dev/net/tun")
@@ -165,7 +191,7 @@ case $verb in
 is-active) if [ -e "$state" ]; then echo active; else echo inactive; exit 3; fi ;;
 start) : >"$state" ;;
 stop) rm -f "$state" ;;
-try-restart) ;;
+try-restart) echo "$unit" >>'%[1]s/var/lib/restarts' ;;
 *) exit 1 ;;
 esac
 `, h.root), 0o755)
@@ -202,4 +228,13 @@ func (h *host) snapshot() map[string]string {
 		return nil
 	}))
 	return all
+}
+
+// age makes the files of a host older.
+func (h *host) age(by time.Duration) {
+	h.t.Helper()
+	then := time.Now().Add(-by)
+	for _, name := range []string{"etc/resolv.conf", "etc/nsswitch.conf"} {
+		h.must(os.Chtimes(filepath.Join(h.root, name), then, then))
+	}
 }

@@ -147,7 +147,7 @@ func (f *found) outcome() string {
 	case probe.PastaNotRun:
 		return by + " could not run pasta: " + word(r)
 	case probe.NoNix:
-		return "there is no nix to build with"
+		return "there is no nix to build with: " + word(r)
 	case probe.NoDaemon:
 		return "the daemon is not there: " + word(r)
 	case probe.BadConfig:
@@ -348,7 +348,11 @@ func (f *found) findings() []fix.Finding {
 	if r := f.result; r != nil {
 		switch r.Outcome {
 		case probe.NoNix:
-			add(idNoNix, f.absent(), "there is no nix on this host, so that no build could look", f.noNix(), nil)
+			summary := "there is no nix on this host, so that no build could look"
+			if s.nix.program != "" {
+				summary = "the nix of this host can build nothing, so that no build could look"
+			}
+			add(idNoNix, f.absent(), summary, f.noNix(), nil)
 			return list
 		case probe.NoDaemon:
 			add(idNoDaemon, fix.Broken, "the daemon does not run, so that nothing can be built: "+word(r), "", &fix.Remedy{
@@ -389,6 +393,9 @@ func (f *found) findings() []fix.Finding {
 			&fix.Remedy{
 				Class: fix.Advice, Changes: "have a build look", Command: command,
 			})
+		if s.way.info.ACL {
+			list[len(list)-1].Evidence = append(slices.Clone(side), s.wayEvidence())
+		}
 		list[len(list)-1].NeedsRoot = errors.Is(s.dataErr, fs.ErrPermission) && !s.v.Facts().Root()
 	case works == Yes && f.result != nil && s.predicts.Works == No:
 		add(idContradicted, fix.AtRisk, "names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)
@@ -409,9 +416,13 @@ func (f *found) absent() fix.Status {
 	return fix.NotApplicable
 }
 
+// noNix says what is there, where it is not simply nothing.
 func (f *found) noNix() string {
-	if f.survey.nix.present {
+	switch {
+	case f.survey.nix.present && f.survey.nix.program == "":
 		return "there is a store or a nix.conf, and no nix to ask"
+	case f.survey.nix.present && f.result != nil:
+		return f.result.Reason
 	}
 	return ""
 }

@@ -251,6 +251,8 @@ func (w *World) throughPasta(p Prediction) Prediction {
 	})
 	switch {
 	case p.Works == Yes:
+	case p.Works == Unclear && w.Shape == Regular && w.PathOpen == Unclear:
+		p.Why = "it is not known whether build users, as pasta is, may read /etc/resolv.conf"
 	case p.Works == Unclear:
 		p.Why = "the server that pasta forwards to could not be asked"
 	case p.V4.Server == nil && p.V6.Server == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,6 +76,7 @@ func TestProbe(t *testing.T) {
 		risk    []string
 		other   []string
 		says    []string // anywhere
+		not     []string // said nowhere
 		trials  int      // further builds
 	}{
 		{name: "works, as predicted", results: []probe.Result{inside("ok")}, other: []string{"works"}, says: []string{"Lix 2.95.3, 0.3 s", "through pasta"}},
@@ -128,7 +130,24 @@ func TestProbe(t *testing.T) {
 			says: []string{"cannot connect to socket"},
 		},
 		{name: "a broken nix.conf", results: []probe.Result{failed(probe.BadConfig, "line 3")}, broken: []string{"bad-nix-conf"}, says: []string{"line 3"}},
-		{name: "no nix", results: []probe.Result{failed(probe.NoNix, "")}, other: []string{"no-nix"}},
+		{
+			name: "no nix", spoil: func(h *host) {
+				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
+				h.must(os.Remove(filepath.Join(h.root, "nix/store")))
+			},
+			results: []probe.Result{failed(probe.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
+			says: []string{"there is no nix on this host"},
+		},
+		{
+			name: "a nix and no store", results: []probe.Result{failed(probe.NoNix, "there is /usr/bin/nix-store, and no store yet")},
+			other: []string{"no-nix"}, says: []string{"the nix of this host can build nothing", "Reason:there is /usr/bin/nix-store, and no store yet"},
+			not: []string{"there is no nix on this host"},
+		},
+		{
+			name: "a store and no nix", spoil: func(h *host) { h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix"))) },
+			results: []probe.Result{failed(probe.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
+			says: []string{"there is no nix on this host", "Reason:there is a store or a nix.conf, and no nix to ask"},
+		},
 		{name: "a dynamic lixfix", results: []probe.Result{failed(probe.DynamicBinary, "")}, other: []string{"not-known"}, says: []string{"CGO_ENABLED=0"}},
 		{name: "nobody has its words", results: []probe.Result{failed(probe.NoLog, "")}, other: []string{"not-known"}},
 	} {
@@ -138,7 +157,7 @@ func TestProbe(t *testing.T) {
 				c.spoil(h)
 			}
 			s := &scripted{results: c.results}
-			got, err := resolvconf.With(s.run).Probe(t.Context(), fix.Experiment{Host: h, Program: "/opt/lixfix"}, fix.Settings{"name": {Value: "cache.nixos.org"}})
+			got, err := resolvconf.With(s.run, nil).Probe(t.Context(), fix.Experiment{Host: h, Program: "/opt/lixfix"}, fix.Settings{"name": {Value: "cache.nixos.org"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,6 +178,11 @@ func TestProbe(t *testing.T) {
 					t.Errorf("%q is not said: %s", want, text)
 				}
 			}
+			for _, never := range c.not {
+				if strings.Contains(text, never) {
+					t.Errorf("%q is said: %s", never, text)
+				}
+			}
 			if len(s.asked) != 1+c.trials || s.asked[0].Builder != "/opt/lixfix" || len(s.asked[0].Extra) > 0 {
 				t.Errorf("asked %+v, want one build and %d trials", s.asked, c.trials)
 			}
@@ -171,7 +195,7 @@ func TestJudge(t *testing.T) {
 		t.Helper()
 		h := newHost(t)
 		spoil(h)
-		got, err := resolvconf.With((&scripted{results: []probe.Result{r}}).run).Probe(t.Context(), fix.Experiment{Host: h}, nil)
+		got, err := resolvconf.With((&scripted{results: []probe.Result{r}}).run, nil).Probe(t.Context(), fix.Experiment{Host: h}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +222,7 @@ func TestJudge(t *testing.T) {
 		{"not known before, and works", fix.Probed{}, works, true},
 		{"no experiment", fails, fix.Probed{}, false},
 	} {
-		if err := resolvconf.With(nil).Judge(c.before, c.after); (err == nil) != c.kept {
+		if err := resolvconf.With(nil, nil).Judge(c.before, c.after); (err == nil) != c.kept {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -208,7 +232,7 @@ func TestJudge(t *testing.T) {
 func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 	h := newHost(t)
 	h.conf("nameserver\t" + live + "\n")
-	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run)
+	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run, nil)
 	probed, err := f.Probe(t.Context(), fix.Experiment{Host: h}, nil)
 	h.must(err)
 	h.conf("# mine\n")

@@ -33,15 +33,18 @@ const (
 // Runner makes a build that looks around in its sandbox.
 type Runner func(context.Context, platform.Builder, probe.Options) (probe.Result, error)
 
-type resolvConf struct{ run Runner }
+type resolvConf struct {
+	run   Runner
+	fetch Fetcher
+}
 
 var _ fix.Prober = resolvConf{}
 
 // New returns the fix.
-func New() fix.Fix { return With(probe.Run) }
+func New() fix.Fix { return With(probe.Run, probe.Fetch) }
 
-// With returns the fix with another way to probe; it exists for tests.
-func With(run Runner) fix.Prober { return resolvConf{run} }
+// With returns the fix with other ways to probe, where nil for the second is none; it exists for tests.
+func With(run Runner, fetch Fetcher) fix.Prober { return resolvConf{run, fetch} }
 
 func (resolvConf) Name() string { return Name }
 
@@ -157,7 +160,8 @@ type found struct {
 	causes   []cause
 	result   *probe.Result // nil where nothing was built
 	trials   []trial
-	observed Truth // whether lookups work inside, as the build saw it
+	fetched  probe.Fetched // by the daemon itself; the zero value where it was not asked
+	observed Truth         // whether lookups work inside, as the build saw it
 }
 
 func (resolvConf) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]fix.Finding, error) {
@@ -208,10 +212,14 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 	f.result = &result
 	f.observe()
 	f.isolate(ctx, ask)
+	f.fetch(ctx, r.fetch, e.Host, probe.Options{Name: o.name, Store: o.store})
 	if ctx.Err() != nil {
 		return fix.Probed{}, fmt.Errorf("probe the sandbox: %w", context.Cause(ctx))
 	}
 	f.combine()
+	if f.fetcherFails() {
+		f.causes = append(f.causes, f.fetcher(ctx))
+	}
 	return fix.Probed{Findings: f.findings(), State: f}, nil
 }
 
@@ -224,6 +232,8 @@ func (resolvConf) Judge(before, after fix.Probed) error {
 		return errors.New("no build told what became of it")
 	}
 	switch {
+	case a.fetcherFails() && b != nil && b.fetcherFails():
+		return fmt.Errorf("names still do not resolve for the daemon's own fetcher: %s", a.fetched.Text)
 	case a.observed == Yes:
 		return nil
 	case b != nil && b.observed == Yes:

@@ -235,6 +235,34 @@ var rows = []row{
 		after: func(h *host) string { return h.mode("dev/net/tun") }, want: "Dcrw-rw-rw-",
 	},
 	{
+		name: "12: another device in the place of /dev/net/tun", spoil: func(h *host) { h.device(1, 3) },
+		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"is another file", "10:200", "device 1:3"},
+	},
+	{
+		name: "12: a file in the place of /dev/net/tun", spoil: func(h *host) { h.tun(0); h.put("dev/net/tun", "", 0o666) },
+		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"character device 10:200"},
+	},
+	{
+		name: "12: a list says who may open /dev/net/tun", spoil: func(h *host) { h.tun(0o660); h.acl("dev/net/tun") },
+		other: []string{"not-known"}, says: []string{"whether pasta can run"},
+	},
+	{
+		name: "5: a list says who may read the file", spoil: func(h *host) {
+			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.acl("etc/resolv.conf")
+		},
+		other: []string{"not-known"}, says: []string{"an access control list", "whether build users"},
+	},
+	{
+		name: "5: a list says who may pass a directory", spoil: func(h *host) {
+			h.put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.must(os.Chmod(filepath.Join(h.root, "var/private"), 0o700))
+			h.acl("var/private")
+			h.link("/var/private/resolv.conf")
+		},
+		other: []string{"not-known"}, says: []string{"whether build users"},
+	},
+	{
 		name: "12: pasta is off", spoil: func(h *host) { h.tun(0o600); h.nix(lix, "") }, other: []string{"works"},
 	},
 	{
@@ -256,6 +284,19 @@ var rows = []row{
 		},
 		broken: []string{"pasta-not-usable"}, class: fix.Risky, says: []string{"pasta-path in /etc/nix/nix.conf", "not there", "CVE-2025-46416"},
 		after: func(h *host) string { h.nix(lix, "/usr/bin/pasta"); return h.read("etc/nix/nix.conf") }, want: "# mine\nsandbox = true\n",
+	},
+	{
+		name: "14: pasta is gone, and the daemon runs", spoil: func(h *host) {
+			h.nix(lix, "/nix/store/gone/bin/pasta")
+			h.put("etc/nix/nix.conf", "pasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n", 0o644)
+			h.unit("nix-daemon.service")
+			h.put("run/active-nix-daemon.service", "", 0o644)
+		},
+		broken: []string{"pasta-not-usable"}, class: fix.Risky,
+		after: func(h *host) string {
+			h.nix(lix, "/usr/bin/pasta")
+			return fmt.Sprint(h.read("etc/nix/nix.conf"), h.restarts())
+		}, want: "sandbox = true\n1",
 	},
 	{
 		name: "14: pasta is not executable", spoil: func(h *host) { h.put("usr/bin/pasta", newPasta, 0o644) },
@@ -479,12 +520,18 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func (r row) repair(t *testing.T, h *host, f fix.Fix) {
-	before := h.snapshot()
+func (r row) plan(t *testing.T, h *host, f fix.Fix) plan.Plan {
+	t.Helper()
 	p, err := f.Plan(t.Context(), h, fix.Request{Settings: r.settings, Allowed: everything})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+func (r row) repair(t *testing.T, h *host, f fix.Fix) {
+	before := h.snapshot()
+	p := r.plan(t, h, f)
 	if r.after == nil {
 		if r.class == fix.Advice && !p.Empty() {
 			t.Errorf("advice, and a plan: %v", p.Entries)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
@@ -81,12 +82,13 @@ type survey struct {
 	era      Era
 	routes   [2]Routes // IPv4, IPv6
 	iface    string
-	rules    []string // of the firewall that look at users
-	drops    bool     // one of them drops what the build user sends
-	rulesErr string   // why they could not be read
-	denied   []string // by AppArmor
-	nss      string   // the hosts line of the host
-	domains  string   // what resolvectl tells of routed domains
+	rules    []string  // of the firewall that look at users
+	drops    bool      // one of them drops what the build user sends
+	rulesErr string    // why they could not be read
+	denied   []string  // by AppArmor
+	nss      string    // the hosts line of the host
+	changed  time.Time // when /etc/resolv.conf, what it leads to, or nsswitch.conf was last written to
+	domains  string    // what resolvectl tells of routed domains
 	world    World
 	predicts Prediction
 }
@@ -145,12 +147,20 @@ func (s *survey) readFile(ctx context.Context) {
 		}
 	}
 	s.owner = ownerOf(&s.way, s.header, s.nixos, s.mounted, s.stuck, container)
-	if data, err := s.v.ReadFile(ctx, "/etc/nsswitch.conf"); err == nil {
+	if data, err := s.v.ReadFile(ctx, nsswitch); err == nil {
 		for line := range strings.Lines(string(data)) {
 			line, _, _ = strings.Cut(line, "#")
 			if words := strings.Fields(line); len(words) > 1 && words[0] == "hosts:" {
 				s.nss = strings.Join(words[1:], " ")
 			}
+		}
+	}
+	if info, err := s.v.Stat(ctx, nsswitch); err == nil {
+		s.changed = info.Modified
+	}
+	for _, n := range slices.Concat(s.way.links, []node{{info: s.way.info}}) {
+		if n.info.Modified.After(s.changed) {
+			s.changed = n.info.Modified
 		}
 	}
 	if s.way.end == "/run/systemd/resolve/resolv.conf" {
@@ -417,18 +427,22 @@ func (s *survey) readTun(ctx context.Context) {
 		s.tunState = TunMissing
 	case err != nil:
 		s.tunErr = err
-	case info.Mode&fs.ModeCharDevice == 0:
+	case !isTun(info):
 		// Lix only looks whether there is something of that name.
 		s.tunState = TunClosed
 	case !s.user.Known:
-		if info.Mode.Perm()&0o006 == 0o006 {
+		if info.Mode.Perm()&0o006 == 0o006 && !info.ACL {
 			s.tunState = TunOpen
 		}
-	case !s.user.may(info, 6):
-		s.tunState = TunClosed
 	default:
-		s.tunState = TunOpen
+		s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[s.user.may(info, 6)]
 	}
+}
+
+// isTun reports whether a file is the device that makes network interfaces (devices.txt of Linux).
+func isTun(info platform.FileInfo) bool {
+	const major, minor = 10, 200
+	return info.Mode&fs.ModeCharDevice != 0 && info.Major == major && info.Minor == minor
 }
 
 var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
@@ -456,11 +470,10 @@ func (s *survey) readPasta(ctx context.Context) {
 	if s.user.Known {
 		s.runs = Yes
 		for _, d := range s.pasta.dirs {
-			if !s.user.may(d.info, 1) {
-				s.runs = No
-			}
+			s.runs = both(s.runs, s.user.may(d.info, 1))
 		}
-		if !s.user.may(s.pasta.info, 1) || s.pasta.info.Mode.Perm()&0o111 == 0 {
+		s.runs = both(s.runs, s.user.may(s.pasta.info, 1))
+		if s.pasta.info.Mode.Perm()&0o111 == 0 {
 			s.runs = No
 		}
 	}
@@ -667,12 +680,12 @@ func (s *survey) fileOpen() Truth {
 	switch {
 	case s.way.shape != Regular:
 		return Unclear
-	case s.user.Known && s.user.may(s.way.info, 4), s.way.info.Mode.Perm()&0o004 != 0:
+	case s.user.Known:
+		return s.user.may(s.way.info, 4)
+	case s.way.info.Mode.Perm()&0o004 != 0 && !s.way.info.ACL:
 		return Yes
-	case !s.user.Known:
-		return Unclear
 	}
-	return No
+	return Unclear
 }
 
 // predict follows a world through what builds on this host.

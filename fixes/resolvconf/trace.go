@@ -100,19 +100,35 @@ type who struct {
 	Known    bool
 }
 
-// may reports whether a user has one of the rights on a file, which are bits of the class of others: 4 to read, 2 to
-// write, 1 to pass. Access control lists are not looked at.
-func (u who) may(info platform.FileInfo, right fs.FileMode) bool {
+// may reports whether a user has some rights on a file, which are bits of the class of others: 4 to read, 2 to write, 1
+// to pass. What an access control list says is not read, so that it is unclear for all whom it can be about.
+func (u who) may(info platform.FileInfo, right fs.FileMode) Truth {
 	mode := info.Mode.Perm()
 	switch {
 	case u.UID == 0:
-		return true
+		return Yes
 	case u.UID == info.UID:
 		mode >>= 6
+	case info.ACL:
+		return Unclear
 	case u.GID == info.GID:
 		mode >>= 3
 	}
-	return mode&right == right
+	if mode&right == right {
+		return Yes
+	}
+	return No
+}
+
+// both is whether two things hold.
+func both(a, b Truth) Truth {
+	switch {
+	case a == No || b == No:
+		return No
+	case a == Unclear || b == Unclear:
+		return Unclear
+	}
+	return Yes
 }
 
 // open reports whether a user may read the file at the end, and whether it may get there. closed is what is in the way.
@@ -133,14 +149,18 @@ func (t *trace) open(u who) (file, way Truth, closed []node) {
 	}
 	file, way = Yes, Yes
 	for _, d := range t.dirs {
-		if !u.may(d.info, 1) {
-			way = No
+		passes := u.may(d.info, 1)
+		way = both(way, passes)
+		if passes == No {
 			closed = append(closed, d)
 		}
 	}
-	if t.shape == Regular && !u.may(t.info, 4) {
-		file, way = No, No
-		closed = append(closed, node{t.end, t.info})
+	if t.shape == Regular {
+		file = u.may(t.info, 4)
+		way = both(way, file)
+		if file == No {
+			closed = append(closed, node{t.end, t.info})
+		}
 	}
 	return file, way, closed
 }
@@ -154,7 +174,11 @@ func (t *trace) String() string {
 	}
 	switch t.shape {
 	case Regular:
-		fmt.Fprintf(&b, " (file, mode %04o, owner %d:%d)", t.info.Mode.Perm(), t.info.UID, t.info.GID)
+		list := ""
+		if t.info.ACL {
+			list = " and an access control list"
+		}
+		fmt.Fprintf(&b, " (file, mode %04o%s, owner %d:%d)", t.info.Mode.Perm(), list, t.info.UID, t.info.GID)
 	case Missing, Dangling:
 		b.WriteString(" (not there)")
 	case Directory:

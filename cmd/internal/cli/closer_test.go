@@ -101,7 +101,7 @@ func (s *sandboxed) run(args ...string) result {
 	s.t.Helper()
 	var out, stderr bytes.Buffer
 	code := Run(s.t.Context(), Config{
-		Host: s, Fixes: []fix.Fix{resolvconf.With(s.probe)}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &stderr, Args: args,
+		Host: s, Fixes: []fix.Fix{resolvconf.With(s.probe, nil)}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &stderr, Args: args,
 		Getenv:  func(string) string { return "" },
 		OpenTTY: func() (io.ReadWriteCloser, error) { return nil, errors.New("no such device") },
 		Program: func() (string, error) { return "/opt/lixfix", nil },

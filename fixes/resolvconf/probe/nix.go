@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,13 +118,18 @@ func ParseVersion(line string) (implementation, version string, ok bool) {
 	return plain(m[1]), m[2], true
 }
 
+// in adds the store to the arguments of a tool, where one was named.
+func (n *nix) in(args []string) []string {
+	if n.store == "" {
+		return args
+	}
+	return append(args, "--store", n.store)
+}
+
 // run runs one of the tools for at most limit.
 func (n *nix) run(ctx context.Context, limit time.Duration, tool string, started func(int), args ...string) (platform.Built, error) {
-	if n.store != "" {
-		args = append(args, "--store", n.store)
-	}
 	return n.b.Build(ctx, platform.Build{
-		Tool: n.dir + "/" + tool, Args: args, Remote: n.remote, Limit: limit, Started: started,
+		Tool: n.dir + "/" + tool, Args: n.in(args), Remote: n.remote, Limit: limit, Started: started,
 	})
 }
 
@@ -157,9 +163,15 @@ func (n *nix) owns(ctx context.Context) bool {
 // named is the name and version in a store path; Lix calls its package lix, and Nix nix or, since 2.29, nix-cli.
 var named = regexp.MustCompile(`^/nix/store/[a-z0-9]{32}-(lix|nix)(?:-cli)?-(\d+\.\d+[^/]*)/`)
 
-// daemon tells what the process is that listens on the socket of the daemon.
-func (n *nix) daemon(ctx context.Context) (implementation, version string) {
-	exe := listener(ctx, n.b)
+// daemon tells what the process is that listens on the socket of the daemon, and since when it has been running.
+func (n *nix) daemon(ctx context.Context) (implementation, version string, since time.Time) {
+	exe, since := listener(ctx, n.b)
+	implementation, version = n.made(ctx, exe)
+	return implementation, version, since
+}
+
+// made tells what a program is that serves as the daemon.
+func (n *nix) made(ctx context.Context, exe string) (implementation, version string) {
 	if exe == "" {
 		return "", ""
 	}
@@ -178,12 +190,12 @@ func (n *nix) daemon(ctx context.Context) (implementation, version string) {
 	return implementation, version
 }
 
-// listener is the program of the process that listens on the socket, "" where that cannot be told: only root sees what
-// others have open.
-func listener(ctx context.Context, v platform.View) string {
+// listener is the program of the process that listens on the socket, and when that was started; "" and no time where
+// that cannot be told: only root sees what others have open.
+func listener(ctx context.Context, v platform.View) (exe string, since time.Time) {
 	sockets, err := v.Sockets(ctx)
 	if err != nil {
-		return ""
+		return "", since
 	}
 	inodes := map[string]bool{}
 	for _, s := range sockets {
@@ -191,7 +203,10 @@ func listener(ctx context.Context, v platform.View) string {
 			inodes[fmt.Sprintf("socket:[%d]", s.Inode)] = true
 		}
 	}
-	found := ""
+	var found struct {
+		exe   string
+		since time.Time
+	}
 	// After an error, which is a time limit, the function may still be running: nothing of it is used then.
 	err = v.Burst(ctx, "the listener on "+Socket, func(f platform.Files) error {
 		pids, err := procfs.PIDs(f)
@@ -211,7 +226,7 @@ func listener(ctx context.Context, v platform.View) string {
 			}
 			for _, fd := range fds {
 				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
-					found = exe
+					found.exe, found.since = exe, started(f, pid)
 					return nil
 				}
 			}
@@ -219,9 +234,32 @@ func listener(ctx context.Context, v platform.View) string {
 		return nil
 	})
 	if err != nil {
-		return ""
+		return "", since
 	}
-	return found
+	return found.exe, found.since
+}
+
+// started is when a process was started, to some hundredths of a second; no time where that cannot be told.
+func started(f platform.Files, pid int) time.Time {
+	data, err := f.Read("/proc/uptime")
+	if err != nil {
+		return time.Time{}
+	}
+	now := time.Now()
+	first, _, _ := strings.Cut(string(data), " ")
+	up, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	if data, err = f.Read(procfs.Dir(pid) + "/stat"); err != nil {
+		return time.Time{}
+	}
+	s, err := procfs.ParseStat(data)
+	if err != nil {
+		return time.Time{}
+	}
+	age := up - float64(s.Start)/procfs.TicksPerSecond
+	return now.Add(-time.Duration(age * float64(time.Second)))
 }
 
 // ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell.

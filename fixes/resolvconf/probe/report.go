@@ -1,6 +1,8 @@
 // Package probe builds a derivation that looks at the build sandbox from inside and tells what it saw.
 package probe
 
+import "time"
+
 const (
 	// Mode is the first argument of lixfix where it is the builder of the probe. The derivation gives it, so that no
 	// environment can choose it. Behind it come the nonce, the name to look up, and the output to write the nonce to.
@@ -91,8 +93,11 @@ type Result struct {
 	Implementation string `json:"implementation,omitempty"`
 	Version        string `json:"version,omitempty"`
 	// Client names what was asked: "nix (Nix) 2.8.0".
-	Client  string   `json:"client,omitempty"`
-	Daemon  bool     `json:"daemon"`  // built by a daemon
+	Client string `json:"client,omitempty"`
+	Daemon bool   `json:"daemon"` // built by a daemon
+	// DaemonSince is when that daemon was started; zero where that could not be told.
+	DaemonSince time.Time `json:"-"`
+
 	Trusted *bool    `json:"trusted"` // by the daemon; nil where it could not be told
 	Sandbox bool     `json:"sandbox"` // judged by what was seen inside
 	Network Network  `json:"network,omitempty"`

@@ -179,10 +179,15 @@ func (p *prober) settings() []string {
 func (p *prober) instantiate(ctx context.Context) bool {
 	// Nobody can guess it, so nobody can have built it, or print a report that is taken for this one's.
 	p.nonce = "n" + strings.ToLower(rand.Text())
-	args := append([]string{
-		"--expr", expression, "--argstr", "nonce", p.nonce, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
-		"--option", "restrict-eval", "false",
-	}, p.settings()...)
+	return p.evaluate(ctx, expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name)
+}
+
+// evaluate makes a derivation of an expression. With false, the result says why there is none.
+func (p *prober) evaluate(ctx context.Context, expression string, arguments ...string) bool {
+	args := slices.Concat(
+		[]string{"--expr", expression, "--argstr", "nonce", p.nonce}, arguments,
+		[]string{"--option", "restrict-eval", "false"}, p.settings(),
+	)
 	// The copy of the builder has some megabytes; a loaded machine takes its time for them.
 	built, err := p.nix.run(ctx, otherLimit, "nix-instantiate", nil, args...)
 	drv := strings.TrimSpace(string(built.Stdout))
@@ -325,7 +330,7 @@ func (p *prober) judge(ctx context.Context) {
 	}
 	var version string
 	r.Trusted, version = p.nix.ping(ctx)
-	r.Implementation, r.Version = p.nix.daemon(ctx)
+	r.Implementation, r.Version, r.DaemonSince = p.nix.daemon(ctx)
 	if r.Version == "" {
 		r.Version = version
 		// One installation has one version; two that differ in more have two.
