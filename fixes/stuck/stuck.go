@@ -85,8 +85,8 @@ func (stuck) Options() []fix.Option {
 	return []fix.Option{
 		{Name: optEnd, Usage: "end this process, one that \"lixfix check stuck\" shows and allows to be ended", Check: number},
 		{Name: optPID, Usage: "look only at the command that this process is part of", Look: true, Check: number},
-		{Name: optStore, Env: "NIX_STORE_DIR", Usage: "where the store is (default: /nix/store)", Look: true, Check: directory},
-		{Name: optState, Env: "NIX_STATE_DIR", Usage: "where the state of Nix is (default: /nix/var/nix)", Look: true, Check: directory},
+		{Name: optStore, Usage: "where the store is (default: /nix/store)", Look: true, Check: directory},
+		{Name: optState, Usage: "where the state of Nix is (default: /nix/var/nix)", Look: true, Check: directory},
 		{Name: optGroup, Usage: "group of the build users (default: nixbld)", Look: true},
 	}
 }
