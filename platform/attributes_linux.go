@@ -36,8 +36,8 @@ func copyAttributes(old string, f *os.File) error {
 	return nil
 }
 
-// hasACL reports whether a file has an access control list (acl(5)), or may have: one that says no more than the mode is
-// not kept by the kernel.
+// hasACL reports whether a file has an access control list (acl(5)), or may have: one that says no more than the mode
+// is not kept by the kernel.
 func hasACL(file string) bool {
 	_, err := unix.Lgetxattr(file, "system.posix_acl_access", nil)
 	return !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOSYS)

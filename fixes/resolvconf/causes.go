@@ -253,7 +253,8 @@ func (c *collector) network() {
 	case c.nix.quoted():
 		x := cause{
 			id: idPastaQuoted, cure: running, evidence: []fix.Evidence{setting},
-			summary: fmt.Sprintf("pasta-path is %s: Lix takes the quotes for the name of a program, and no build gets a network", c.nix.pasta),
+			summary: fmt.Sprintf("pasta-path is %s: Lix takes the quotes for the name of a program, and no build gets a network",
+				c.nix.pasta),
 		}
 		c.editConf(&x)
 		c.add(x)
@@ -296,7 +297,8 @@ func (c *collector) network() {
 			}},
 		}
 		if !isTun(c.tun.info) {
-			x.summary = "what is called /dev/net/tun is another file, so that Lix waits two minutes for a network that never comes"
+			x.summary = "what is called /dev/net/tun is another file, so that Lix waits two minutes for a network that " +
+				"never comes"
 			x.evidence[0].Expected = "the character device 10:200, with mode 0666"
 			if c.tun.info.Mode&fs.ModeDevice != 0 {
 				x.evidence[0].Observed += fmt.Sprintf(", device %d:%d", c.tun.info.Major, c.tun.info.Minor)
@@ -371,11 +373,14 @@ func (c *collector) editConf(x *cause) {
 	}
 	state, err := plan.ReadFileState(c.ctx, c.v, set.File)
 	if err != nil || state == nil || !strings.HasPrefix(set.File, "/etc/") {
-		x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "remove the line pasta-path from " + set.File + restart + "; " + off}
+		x.remedy = &fix.Remedy{
+			Class: fix.Advice, Changes: "remove the line pasta-path from " + set.File + restart + "; " + off,
+		}
 		return
 	}
 	after := nixconf.Without(state.Data(), "pasta-path")
-	why, changes := "let the pasta count that Lix was built with", "remove the line pasta-path from "+set.File+", so that the pasta counts that Lix was built with"
+	why := "let the pasta count that Lix was built with"
+	changes := "remove the line pasta-path from " + set.File + ", so that the pasta counts that Lix was built with"
 	if c.pastaOff {
 		if after, err = nixconf.With(state.Data(), "pasta-path", ""); err != nil {
 			x.remedy = &fix.Remedy{Class: fix.Advice, Changes: err.Error()}
@@ -502,7 +507,9 @@ func (c *collector) closedFile(evidence []fix.Evidence) {
 	case home:
 		x.steps = nil
 		x.remedy = &fix.Remedy{
-			Class: fix.Advice, Changes: "move the file out of the home directory, which is to stay closed, and let the link lead there",
+			Class: fix.Advice,
+			Changes: "move the file out of the home directory, which is to stay closed, and let the link lead " +
+				"there",
 		}
 	case c.editable() && !directories:
 		x.steps, x.open = nil, true
@@ -766,7 +773,8 @@ func (c *collector) families() {
 		other  Routes
 		name   string
 	}{{v4, c.routes[0], c.routes[1], "IPv4"}, {v6, c.routes[1], c.routes[0], "IPv6"}} {
-		if f.server == nil || c.world.family(f.own, f.other) || c.era == Era2023 && f.own != DefaultRoute && f.other != DefaultRoute {
+		if f.server == nil || c.world.family(f.own, f.other) ||
+			c.era == Era2023 && f.own != DefaultRoute && f.other != DefaultRoute {
 			continue
 		}
 		c.add(cause{

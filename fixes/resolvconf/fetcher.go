@@ -60,8 +60,11 @@ func (f *found) fetcher(ctx context.Context) cause {
 	s, since := f.survey, f.result.DaemonSince
 	clock := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 	x := cause{
-		id: idFetcher, broken: true, summary: "names resolve in the sandbox, but not for the daemon's own fetcher (builtin:fetchurl)",
-		evidence: []fix.Evidence{{Source: "builtin:fetchurl, " + s.name, Expected: "the name resolves", Observed: f.fetched.Text}},
+		id: idFetcher, broken: true,
+		summary: "names resolve in the sandbox, but not for the daemon's own fetcher (builtin:fetchurl)",
+		evidence: []fix.Evidence{{
+			Source: "builtin:fetchurl, " + s.name, Expected: "the name resolves", Observed: f.fetched.Text,
+		}},
 	}
 	if !since.IsZero() {
 		seen := "started at " + clock(since)
@@ -69,7 +72,8 @@ func (f *found) fetcher(ctx context.Context) cause {
 			seen += ", before the file was changed"
 		}
 		x.evidence = append(x.evidence, fix.Evidence{
-			Source: "nix-daemon", Expected: "started after the last change of " + conf.File + ", at " + clock(s.changed), Observed: seen,
+			Source:   "nix-daemon",
+			Expected: "started after the last change of " + conf.File + ", at " + clock(s.changed), Observed: seen,
 		})
 	}
 	const why = "let the daemon see how names are resolved now"
@@ -78,6 +82,8 @@ func (f *found) fetcher(ctx context.Context) cause {
 			plan.RestartUnit{Unit: daemonUnit, Why: why})
 		return x
 	}
-	x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "restart the daemon, to " + why + "; the builds that it runs end with it"}
+	x.remedy = &fix.Remedy{
+		Class: fix.Advice, Changes: "restart the daemon, to " + why + "; the builds that it runs end with it",
+	}
 	return x
 }

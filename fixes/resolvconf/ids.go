@@ -4,8 +4,8 @@ package resolvconf
 func IDs() []string {
 	return []string{
 		idFirstDead, idFirstRefuses, idNoneAnswers, idDangling, idMissing, idDirectory, idClosed, idPastaSkips, idGlibcSkips,
-		idNoServer, idOnlyIPv6, idNoRoute, idScoped, idTunClosed, idTunMissing, idPastaGone, idPastaQuoted, idWSL, idContainer,
-		idNotInDNS, idSplit, idTailscale, idFirewall, idTCP, idSlow, idAppArmor, idFetcher, idSandboxOff, idRace,
+		idNoServer, idOnlyIPv6, idNoRoute, idScoped, idTunClosed, idTunMissing, idPastaGone, idPastaQuoted, idWSL,
+		idContainer, idNotInDNS, idSplit, idTailscale, idFirewall, idTCP, idSlow, idAppArmor, idFetcher, idSandboxOff, idRace,
 		idWorks, idNotProbed, idUnexplained, idContradicted, idNotKnown, idNoNix, idNoDaemon, idBadConf,
 	}
 }

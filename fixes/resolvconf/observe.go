@@ -398,9 +398,11 @@ func (f *found) findings() []fix.Finding {
 		}
 		list[len(list)-1].NeedsRoot = errors.Is(s.dataErr, fs.ErrPermission) && !s.v.Facts().Root()
 	case works == Yes && f.result != nil && s.predicts.Works == No:
-		add(idContradicted, fix.AtRisk, "names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)
+		add(idContradicted, fix.AtRisk,
+			"names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)
 	case works == Yes && f.result == nil:
-		add(idWorks, fix.OK, "names should resolve in the sandbox, by what the host shows; \""+command+"\" has a build look", "", nil)
+		add(idWorks, fix.OK,
+			"names should resolve in the sandbox, by what the host shows; \""+command+"\" has a build look", "", nil)
 	case works == Yes:
 		add(idWorks, fix.OK, fmt.Sprintf("names resolve in the sandbox (%s, %.1f s)",
 			strings.TrimSpace(f.result.Implementation+" "+f.result.Version), f.result.Millis/1000), "", nil)

@@ -120,7 +120,10 @@ func addresses(v string) ([]netip.Addr, error) {
 func (resolvConf) Options() []fix.Option {
 	return []fix.Option{
 		{Name: optName, Usage: "name to look up (default: " + probe.DefaultName + ")", Look: true, Check: hostName},
-		{Name: optStore, Usage: "build in this store: a directory, daemon or local (default: the daemon where there is one)", Look: true, Check: store},
+		{
+			Name: optStore, Look: true, Check: store,
+			Usage: "build in this store: a directory, daemon or local (default: the daemon where there is one)",
+		},
 		{
 			Name: optServer, Usage: "address of a name server that you want to be asked first; several with commas",
 			Check: func(v string) error {

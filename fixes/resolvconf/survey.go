@@ -659,7 +659,8 @@ func (s *survey) makeWorld() World {
 		shape = Hidden
 	}
 	return World{
-		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor, Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
+		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor,
+		Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
 		Tun: s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
 		V4: s.routes[0], V6: s.routes[1], Template: s.iface,
 		Ask: func(a netip.Addr, tcp bool) Reach {

@@ -239,7 +239,8 @@ func class(ctx context.Context, err error) string {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return Cancelled
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, syscall.ETIMEDOUT):
 		return Timeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused
@@ -248,7 +249,8 @@ func class(ctx context.Context, err error) string {
 		return Unreachable
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return Denied
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Closed
 	case errors.Is(err, errMalformed):
 		return Malformed

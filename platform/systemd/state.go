@@ -36,7 +36,9 @@ func Active(ctx context.Context, v platform.View, unit string) (bool, error) {
 
 // Installed reports whether there is a file of a unit.
 func Installed(ctx context.Context, v platform.View, unit string) bool {
-	for _, dir := range []string{Units, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
+	for _, dir := range []string{
+		Units, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+	} {
 		if info, err := v.Stat(ctx, path.Join(dir, unit)); err == nil && info.Target != "/dev/null" {
 			return true
 		}

@@ -35,7 +35,8 @@ func (a *app) probeCommand() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&o.Name, "name", probe.DefaultName, "`NAME` to look up")
-	cmd.Flags().StringVar(&o.Store, "store", "", "build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
+	cmd.Flags().StringVar(&o.Store, "store", "",
+		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
 	a.verbosely(cmd)
 	cmd.Args = a.noArgs
@@ -54,7 +55,8 @@ func (a *app) probeCommand() *cobra.Command {
 func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, error) {
 	b, ok := a.Host.(platform.Builder)
 	if !ok || a.Host.Facts().OS != platform.Linux {
-		return Failed, fmt.Errorf("probe: builds on %s have no sandbox with a network of its own", render.System(a.Host.Facts().OS))
+		return Failed, fmt.Errorf("probe: builds on %s have no sandbox with a network of its own",
+			render.System(a.Host.Facts().OS))
 	}
 	program, err := a.Program()
 	if err != nil {
@@ -85,7 +87,8 @@ func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, err
 		code = Problems
 	}
 	if paste {
-		r.Paste = append([]string{fmt.Sprintf("`%s probe --text`, version %s", Program, a.Version), ""}, probe.Paste(ctx, b, o, res)...)
+		heading := fmt.Sprintf("`%s probe --text`, version %s", Program, a.Version)
+		r.Paste = append([]string{heading, ""}, probe.Paste(ctx, b, o, res)...)
 		return a.emit(r, code, func(t *render.Text) { t.Verbatim(r.Paste) })
 	}
 	return a.emit(r, code, func(t *render.Text) { t.Probe(*r) })

@@ -23,13 +23,15 @@ var (
 	// badConfig are the messages of Nix and Lix for a nix.conf that they do not read.
 	badConfig = regexp.MustCompile(`syntax error in configuration line|illegal configuration line|` +
 		`file '[^']*' included from '[^']*' not found|(?:option|setting) '[^']*' has (?:an )?invalid value|` +
-		`configuration setting '[^']*' should (?:have|be)|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|opening file '[^']*nix\.conf'`)
+		`configuration setting '[^']*' should (?:have|be)|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|` +
+		`opening file '[^']*nix\.conf'`)
 	noPasta = regexp.MustCompile(`could not exec pasta: .*`)
 	// notExecuted: Lix 2.93 says this of pasta, and Nix of a builder.
 	// The name may itself be quotes, as people write them into nix.conf.
-	notExecuted  = regexp.MustCompile(`(?:executing '(.*)'|running (/\S+)): .*`)
-	timedOut     = regexp.MustCompile(`sandbox network setup timed out`)
-	setUp        = regexp.MustCompile(`while (?:setting up|waiting for) the build environment|getting attributes of path '|opening file '|reading from file`)
+	notExecuted = regexp.MustCompile(`(?:executing '(.*)'|running (/\S+)): .*`)
+	timedOut    = regexp.MustCompile(`sandbox network setup timed out`)
+	setUp       = regexp.MustCompile(`while (?:setting up|waiting for) the build environment|` +
+		`getting attributes of path '|opening file '|reading from file`)
 	ourBuilder   = regexp.MustCompile(`/[a-z0-9]{32}-` + BuilderName + `$`)
 	firstError   = regexp.MustCompile(`error: *(\S.*)`)
 	interruption = regexp.MustCompile(`interrupted by the user`)

@@ -59,7 +59,8 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 	case !ValidName(o.Name):
 		return Fetched{}, fmt.Errorf("fetch in the sandbox: %q is no name that can be looked up", o.Name)
 	case !ValidStore(o.Store):
-		return Fetched{}, fmt.Errorf("fetch in the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)
+		return Fetched{}, fmt.Errorf(
+			"fetch in the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)
 	}
 	n, reason := find(ctx, b)
 	if n == nil {

@@ -127,7 +127,9 @@ func (n *nix) in(args []string) []string {
 }
 
 // run runs one of the tools for at most limit.
-func (n *nix) run(ctx context.Context, limit time.Duration, tool string, started func(int), args ...string) (platform.Built, error) {
+func (n *nix) run(
+	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
+) (platform.Built, error) {
 	return n.b.Build(ctx, platform.Build{
 		Tool: n.dir + "/" + tool, Args: n.in(args), Remote: n.remote, Limit: limit, Started: started,
 	})

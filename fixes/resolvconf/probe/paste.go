@@ -14,7 +14,8 @@ import (
 
 // telling are the settings that decide what a build has for a network.
 var telling = []string{
-	"allowed-users", "auto-allocate-uids", "build-users-group", "builders", "extra-sandbox-paths", "keep-build-log", "max-jobs",
+	"allowed-users", "auto-allocate-uids", "build-users-group", "builders", "extra-sandbox-paths", "keep-build-log",
+	"max-jobs",
 	"pasta-path", "sandbox", "sandbox-fallback", "sandbox-paths", "store", "substitute", "trusted-users",
 }
 
@@ -77,7 +78,8 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 	block(ResolvConf+" of the host", h.resolvConf(hostFile(ctx, v)))
 	if r.Report != nil {
 		block(ResolvConf+" of the sandbox", h.resolvConf(r.Report.Files[ResolvConf]))
-		block(NSSwitch+" of the sandbox", fileLines(r.Report.Files[NSSwitch], func(l string) bool { return strings.HasPrefix(l, "hosts") }))
+		hosts := func(l string) bool { return strings.HasPrefix(l, "hosts") }
+		block(NSSwitch+" of the sandbox", fileLines(r.Report.Files[NSSwitch], hosts))
 		var list []string
 		for _, q := range r.Report.Queries {
 			list = append(list, fmt.Sprintf("%s %s %s: %s, %.0f ms", q.Server, q.Protocol, q.Type, q.Says(), q.Millis))
@@ -96,7 +98,8 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 		}
 		// Outside of a private network these are the host's own, which are nobody's business.
 		if r.Network == HostNetwork || r.Network == OtherNetwork {
-			list = []string{fmt.Sprintf("%d interfaces and %d routes, of the host or another network", len(r.Report.Interfaces), len(r.Report.Routes))}
+			list = []string{fmt.Sprintf("%d interfaces and %d routes, of the host or another network",
+				len(r.Report.Interfaces), len(r.Report.Routes))}
 		}
 		block("Network of the sandbox", list)
 	}
@@ -194,7 +197,8 @@ func newHider(ctx context.Context, v platform.View, o Options) hider {
 	var h hider
 	add := func(name, with string) {
 		if len(name) > 1 {
-			h.rules = append(h.rules, rule{regexp.MustCompile(`(^|[^A-Za-z0-9_])` + regexp.QuoteMeta(name) + `($|[^A-Za-z0-9_])`), "${1}" + with + "${2}"})
+			word := regexp.MustCompile(`(^|[^A-Za-z0-9_])` + regexp.QuoteMeta(name) + `($|[^A-Za-z0-9_])`)
+			h.rules = append(h.rules, rule{word, "${1}" + with + "${2}"})
 		}
 	}
 	if data, err := v.ReadFile(ctx, "/etc/passwd"); err == nil {

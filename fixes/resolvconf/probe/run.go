@@ -73,7 +73,8 @@ func Run(ctx context.Context, b platform.Builder, o Options) (Result, error) {
 	case !ValidName(o.Name):
 		return Result{}, fmt.Errorf("probe the sandbox: %q is no name that can be looked up", o.Name)
 	case !ValidStore(o.Store):
-		return Result{}, fmt.Errorf("probe the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)
+		return Result{}, fmt.Errorf(
+			"probe the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)
 	case !path.IsAbs(o.Builder):
 		return Result{}, fmt.Errorf("probe the sandbox: the builder %q has no absolute name", o.Builder)
 	}
@@ -246,7 +247,9 @@ func (p *prober) realise(ctx context.Context) {
 		return
 	}
 	p.result.Report = p.report(context.WithoutCancel(ctx), built)
-	outcome, reason := classify(ended{exit: built.Exit, stderr: built.Stderr, report: p.result.Report != nil, pastaDead: dead})
+	outcome, reason := classify(ended{
+		exit: built.Exit, stderr: built.Stderr, report: p.result.Report != nil, pastaDead: dead,
+	})
 	if p.result.Report == nil && err != nil && !dead {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && outcome != PastaNotRun:

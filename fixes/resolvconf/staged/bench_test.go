@@ -19,7 +19,8 @@ const manual = `derivation {
   outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "0000000000000000000000000000000000000000000000000000";
 }`
 
-// BenchmarkLooks compares what a user can do on one host: lixfix in both ways, the build by hand, and nix doctor.
+// BenchmarkLooks compares what a user can do on one host: lixfix in both ways, the build by hand, and nix doctor. What
+// entering the host costs is in all of them, and alone in "nothing".
 func BenchmarkLooks(b *testing.B) {
 	h := linuxnet.New(b, linuxnet.Options{Nix: true})
 	h.Run(b, "/usr/bin/nix-store", "--init")
@@ -44,6 +45,12 @@ func BenchmarkLooks(b *testing.B) {
 		{"lixfix check resolv-conf --passive", func() []string {
 			return []string{lixfix, "check", "resolv-conf", "--passive", "--name", linuxnet.Name}
 		}, 0},
+		// What the passive look waits for: it runs both at once, while it asks the servers.
+		{"nix --version", func() []string { return []string{"/usr/bin/nix", "--version"} }, 0},
+		{"nix show-config", func() []string {
+			return []string{"/usr/bin/nix", "--extra-experimental-features", "nix-command", "show-config", "--json"}
+		}, 0},
+		{"nothing", func() []string { return []string{"/bin/true"} }, 0},
 		{"nix-build by hand", func() []string {
 			return []string{"/usr/bin/nix-build", "--no-out-link", "-E", fmt.Sprintf(manual, time.Now().UnixNano(), "/busybox")}
 		}, -1},

@@ -302,14 +302,17 @@ func ask(ctx context.Context, servers []string, name string) []probe.Query {
 			protocol dnsquery.Protocol
 			kind     dnsquery.Type
 		}{{dnsquery.UDP, dnsquery.A}, {dnsquery.TCP, dnsquery.A}, {dnsquery.UDP, dnsquery.AAAA}} {
-			out = append(out, probe.Query{Server: s, Protocol: string(q.protocol), Name: name, Type: string(q.kind), Fallback: none})
+			out = append(out, probe.Query{
+				Server: s, Protocol: string(q.protocol), Name: name, Type: string(q.kind), Fallback: none,
+			})
 		}
 	}
 	var all sync.WaitGroup
 	for i := range out {
 		all.Go(func() {
 			q := &out[i]
-			a := dnsquery.Ask(ctx, dnsquery.Server(netip.MustParseAddr(q.Server)), dnsquery.Protocol(q.Protocol), name, dnsquery.Type(q.Type))
+			server := dnsquery.Server(netip.MustParseAddr(q.Server))
+			a := dnsquery.Ask(ctx, server, dnsquery.Protocol(q.Protocol), name, dnsquery.Type(q.Type))
 			q.Error, q.RCode, q.Millis = a.Error, a.RCode, millis(a.Took)
 			for _, addr := range a.Addresses {
 				q.Answers = append(q.Answers, addr.String())
