@@ -190,7 +190,8 @@ func lstat(file, name string) (FileInfo, error) {
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
 		if info.Mode()&fs.ModeDevice != 0 {
-			out.Major, out.Minor = unix.Major(uint64(sys.Rdev)), unix.Minor(uint64(sys.Rdev)) //nolint:unconvert // an int32 on macOS
+			device := uint64(sys.Rdev) //nolint:unconvert // it is an int32 on macOS
+			out.Major, out.Minor = unix.Major(device), unix.Minor(device)
 		}
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {

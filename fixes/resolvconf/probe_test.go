@@ -302,9 +302,32 @@ func TestREADME(t *testing.T) {
 			}
 		}
 	}
+	remedies := documentedRemedies(t)
+	for _, r := range rows {
+		// A row of broken things has the class of the first finding, and the README that of the whole ID.
+		id := slices.Concat(r.broken, r.risk, []string{""})[0]
+		if r.class != "" && r.class != fix.Advice && !strings.Contains(remedies[id], string(r.class)) {
+			t.Errorf("%s: the remedy of resolv-conf/%s is %s, and the README says %q", r.name, id, r.class, remedies[id])
+		}
+	}
 	if diff := cmp.Diff(resolvconf.IDs(), documented); diff != "" {
 		t.Errorf("the README (-known +documented):\n%s", diff)
 	}
+}
+
+// documentedRemedies returns the last column of the table of the README, by ID.
+func documentedRemedies(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	row := regexp.MustCompile("(?m)^\\| `resolv-conf/([a-z0-9-]+)` \\|.*\\| ?(.*) \\|$")
+	for _, m := range row.FindAllStringSubmatch(string(data), -1) {
+		all[m[1]] = m[2]
+	}
+	return all
 }
 
 // readme returns the IDs in the table of the README, in its order.
