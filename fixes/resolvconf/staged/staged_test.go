@@ -297,6 +297,9 @@ func (s situation) play(t *testing.T) line {
 		if r.Exit != 0 || having(r, fix.OK) != "works" {
 			t.Errorf("exit %d, ok %q", r.Exit, having(r, fix.OK))
 		}
+		if s.by != nix && !strings.Contains(fmt.Sprint(r.Fixes), "Lix "+s.by) {
+			t.Error("something else has built it")
+		}
 		return l
 	}
 	if r.Exit != 1 {
