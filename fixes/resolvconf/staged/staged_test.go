@@ -43,8 +43,9 @@ case "$*" in
 	printf '{"sandbox":{"value":true},"build-users-group":{"value":"nixbld"},"pasta-path":{"value":"%%s"}}\n' "$quoted"
 	exit ;;
 esac
-printf '{"version":"%%s","pasta":"%%s"}\n' "$version" "$quoted" >/nix/lixtool.json
-exec -a "$1" /nix/store/lixtool "${@:2}"
+printf '{"version":"%%s","pasta":"%%s"}\n' "$version" "$quoted" >/nix/lixtool.json.$$
+/bin/mv /nix/lixtool.json.$$ /nix/lixtool.json
+exec -a "$1" "/nix/store/00000000000000000000000000000000-lix-$version/bin/nix" "${@:2}"
 `
 
 // lix makes Lix the Nix of a host.
@@ -55,6 +56,10 @@ func lix(t *testing.T, h *linuxnet.Host, version string) {
 		h.WriteFile(t, "/nix/var/nix/profiles/default/bin/"+name, fmt.Sprintf(lixWays, version), 0o755)
 	}
 	h.WriteFile(t, "/nix/lixtool.json", "{}", 0o644)
+	// Where it does not run, lixfix would take the Nix in /usr/bin, on which much looks the same.
+	if out := h.Run(t, "/nix/var/nix/profiles/default/bin/nix-store", "--version"); !strings.Contains(out, "Lix, like Nix) "+version) {
+		t.Fatalf("the stand-in for Lix says it is %q", out)
+	}
 }
 
 const (
