@@ -27,7 +27,7 @@ type shape struct {
 	host    string   // its addresses: v4, v6, dual, none, v4nodef
 	text    string   // of resolv.conf, quoted, or a word for another shape of it
 	servers []string // that answer
-	host4   outcome  // of a lookup on the host
+	onHost  outcome  // of a lookup on the host, which Nix's builds have the network of
 	pasta   outcome
 }
 
@@ -110,7 +110,7 @@ func recordings(t *testing.T) (file string, all []shape) {
 		if m == nil {
 			t.Fatalf("%s: %q is not the head of a recording", files[0], lines[0])
 		}
-		s := shape{name: m[1], host: m[2], text: m[3], host4: outcome{lookup: fails}, pasta: outcome{lookup: fails}}
+		s := shape{name: m[1], host: m[2], text: m[3], onHost: outcome{lookup: fails}, pasta: outcome{lookup: fails}}
 		for _, a := range quoted.FindAllStringSubmatch(m[4], -1) {
 			s.servers = append(s.servers, a[1])
 		}
@@ -120,7 +120,7 @@ func recordings(t *testing.T) (file string, all []shape) {
 			case strings.HasPrefix(l, "pasta up=false"):
 				s.pasta.lookup = noBuild
 			case strings.HasPrefix(l, "HOST curl") && resolved.MatchString(l):
-				s.host4.lookup = works
+				s.onHost.lookup = works
 			case strings.HasPrefix(l, "IN ") && resolved.MatchString(l):
 				s.pasta.lookup = works
 			}
@@ -294,11 +294,17 @@ type exception struct {
 	maybe bool // it is at times
 }
 
-// otherwise are the exceptions, by who builds and shape; by what it differs from.
+// The exceptions, by who builds and shape. Debian's pasta of 2023 has none but what comes too early.
 var (
-	notAsRecorded  = map[string]exception{}
-	notAsPredicted = map[string]exception{}
+	notAsRecorded = map[string]exception{
+		newLix + " missing": {early, true}, newLix + " dangling": {early, true},
+	}
+	notAsPredicted = map[string]exception{
+		newLix + " missing": {early, true}, newLix + " dangling": {early, true},
+	}
 )
+
+const early = "asked before pasta forwarded the loopback"
 
 // shapeLine is what became of a shape, from the results of its test.
 type shapeLine struct{ name, by, seen, recorded, predicted, note string }
@@ -307,7 +313,7 @@ type shapeLine struct{ name, by, seen, recorded, predicted, note string }
 func (s shape) play(t *testing.T, by string) shapeLine {
 	want := s.pasta
 	if by == nix {
-		want = s.host4
+		want = s.onHost
 		if other, ok := nixSees[s.name]; ok {
 			want.lookup = other
 		}
@@ -335,6 +341,9 @@ func (s shape) play(t *testing.T, by string) shapeLine {
 	if err := json.Unmarshal(out, &d); err != nil || d.Probe == nil {
 		t.Fatalf("lixfix probe: %v\n%s", err, out)
 	}
+	if lix := d.Probe.Implementation == "Lix"; lix != (by == newLix) {
+		t.Fatalf("%q %s has built", d.Probe.Implementation, d.Probe.Version)
+	}
 	seen := saw(t, d.Probe)
 	if by == nix && seen.lookup != noBuild {
 		seen.queries = "" // of the host's own servers
@@ -358,7 +367,8 @@ func (s shape) play(t *testing.T, by string) shapeLine {
 		}
 	}
 	differs("recorded", l.seen != l.recorded, notAsRecorded)
-	differs("predicted", (seen.lookup == works) != (l.predicted == works) || l.predicted != works && l.predicted != fails, notAsPredicted)
+	known := l.predicted == works || l.predicted == fails
+	differs("predicted", !known || (seen.lookup == works) != (l.predicted == works), notAsPredicted)
 	return l
 }
 
@@ -391,7 +401,8 @@ func TestShapesOfResolvConf(t *testing.T) {
 		}
 	})
 	row := func(l shapeLine) string {
-		return strings.TrimRight(fmt.Sprintf("%-22s %-13s %-17s %-17s %-10s %s", l.name, l.by, l.seen, l.recorded, l.predicted, l.note), " ") + "\n"
+		line := fmt.Sprintf("%-22s %-13s %-17s %-17s %-10s %s", l.name, l.by, l.seen, l.recorded, l.predicted, l.note)
+		return strings.TrimRight(line, " ") + "\n"
 	}
 	table := row(shapeLine{"shape", "built by", "seen", "recorded", "predicted", ""})
 	for _, l := range lines {
@@ -403,5 +414,5 @@ func TestShapesOfResolvConf(t *testing.T) {
 		}
 		table += row(l)
 	}
-	t.Logf("recorded: %s\n%s", file, table)
+	t.Logf("recorded: %s, and the host's own lookups for Nix\n%s", file, table)
 }
