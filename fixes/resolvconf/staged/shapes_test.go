@@ -73,8 +73,8 @@ var (
 	shapeHead  = regexp.MustCompile(`^(\S+) host=(\S+) resolv='(.*)' servers=\[(.*)\]$`)
 	shapeQuery = regexp.MustCompile(`^q (\S+)/(udp|tcp) rcode=(-?\d+) ans=\[(.*?)\] err="(.*)" `)
 	quoted     = regexp.MustCompile(`'([^']*)'`)
-	// curl finds nobody at the address that it was given for the name. It was asked and not getent, which leaves an address
-	// out whose family the host has none of.
+	// curl finds nobody at the address that it was given for the name. It was asked and not getent, which leaves an
+	// address out whose family the host has none of.
 	resolved = regexp.MustCompile(`Failed to connect to probe\.test`)
 	version  = regexp.MustCompile(`\b(20\d\d)_\d\d_\d\d\.[0-9a-f]{7}`)
 )
