@@ -26,7 +26,11 @@ chmod 755 "$dir"
 # shellcheck disable=SC2016 # apt fills it in
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' |
 	grep -v security | sort -u | sed -n 1p)
-echo "newer-nix.sh: $suite from ${mirror:=http://deb.debian.org/debian}"
+if [ -z "$mirror" ]; then
+	echo "newer-nix.sh: the apt sources of this machine name no Debian; add one and run it again" >&2
+	exit 1
+fi
+echo "newer-nix.sh: make a $suite from where this machine has its packages"
 mmdebstrap --quiet --variant=minbase --include=nix-bin,passt,dnsmasq-base,iproute2,procps,busybox-static,ca-certificates \
 	"$suite" "$dir/root" "$mirror"
 chroot "$dir/root" dpkg-query -W nix-bin passt
