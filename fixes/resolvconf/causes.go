@@ -876,23 +876,16 @@ func (c *collector) surroundings() {
 		}
 		c.add(x)
 	}
-	answered, unknown := 0, 0
-	for _, a := range c.servers {
-		if a.udpR == Answers && len(a.lines) > 0 {
-			answered++
-			if a.udp.RCode == dnsquery.NXDomain {
-				unknown++
-			}
-		}
-	}
-	if answered > 0 && unknown == answered {
-		seen := c.nss
-		if seen == "" {
+	if c.nameless() {
+		seen, summary := c.nss, fmt.Sprintf("the servers say that there is no %s", c.name)
+		switch {
+		case seen == "":
 			seen = "unknown"
+		case strings.Trim(strings.ReplaceAll(strings.ReplaceAll(seen, "files", ""), "dns", ""), " \t") != "":
+			summary += "; what else may resolve it on the host is not in the sandbox"
 		}
 		c.add(cause{
-			id: idNotInDNS, summary: fmt.Sprintf("the servers say that there is no %s; what resolves it on the host is not "+
-				"in the sandbox", c.name),
+			id: idNotInDNS, summary: summary,
 			evidence: []fix.Evidence{
 				{Source: "DNS, " + c.name, Expected: "an address", Observed: "no such name, from every server that answers"},
 				{Source: "/etc/nsswitch.conf hosts", Expected: "files dns, as in the sandbox", Observed: seen},
@@ -937,4 +930,18 @@ func (s *survey) judge(list []cause) {
 	for i := range list {
 		list[i].broken = list[i].cure != nil
 	}
+}
+
+// nameless reports whether every server of the file that answers says that there is no such name.
+func (s *survey) nameless() bool {
+	answered, unknown := 0, 0
+	for _, a := range s.servers {
+		if a.udpR == Answers && len(a.lines) > 0 {
+			answered++
+			if a.udp.RCode == dnsquery.NXDomain {
+				unknown++
+			}
+		}
+	}
+	return answered > 0 && unknown == answered
 }

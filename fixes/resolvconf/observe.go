@@ -295,6 +295,9 @@ func (f *found) works() Truth {
 func (f *found) sandboxSide() []fix.Evidence {
 	p := f.survey.predicts
 	words := map[Truth]string{Yes: "lookups should work", No: "lookups should fail", Unclear: "not known"}[p.Works]
+	if p.Works == Yes && f.survey.nameless() {
+		words = "servers should answer, that there is no such name"
+	}
 	if p.Why != "" {
 		words += ": " + p.Why
 	}
@@ -397,6 +400,8 @@ func (f *found) findings() []fix.Finding {
 			list[len(list)-1].Evidence = append(slices.Clone(side), s.wayEvidence())
 		}
 		list[len(list)-1].NeedsRoot = errors.Is(s.dataErr, fs.ErrPermission) && !s.v.Facts().Root()
+	case works == Yes && s.nameless():
+		// The servers are reached, and the name that was asked for has a finding of its own.
 	case works == Yes && f.result != nil && s.predicts.Works == No:
 		add(idContradicted, fix.AtRisk,
 			"names resolve in the sandbox, though the host does not let expect it; that may be luck", "", nil)

@@ -25,6 +25,7 @@ type row struct {
 	risk   []string
 	other  []string // neither: ok, unknown
 	says   []string // in the evidence and the remedies of the first finding
+	not    []string // that is not said there, nor in its summary
 
 	class    fix.Class    // of the remedy of the first finding
 	settings fix.Settings // of the repair
@@ -323,7 +324,14 @@ var rows = []row{
 			h.servers[live] = unknown
 			h.put("etc/nsswitch.conf", "hosts: files mdns4 [NOTFOUND=return] dns\n", 0o644)
 		},
-		risk: []string{"name-not-in-dns"}, other: []string{"works"}, class: fix.Advice, says: []string{"mdns4"},
+		risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"mdns4"},
+	},
+	{
+		name: "17: not in DNS, and nothing else resolves it", spoil: func(h *host) {
+			h.servers[live] = unknown
+			h.put("etc/nsswitch.conf", "hosts: files dns\n", 0o644)
+		},
+		risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"that there is no such name"}, not: []string{"what else", "lookups should work"},
 	},
 	{
 		name: "18: split DNS", spoil: func(h *host) {
@@ -507,6 +515,11 @@ func TestRows(t *testing.T) {
 			for _, want := range r.says {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q is not said: %s", want, text)
+				}
+			}
+			for _, word := range r.not {
+				if strings.Contains(text+found[0].Summary, word) {
+					t.Errorf("%q is said: %s %s", word, found[0].Summary, text)
 				}
 			}
 			if r.class != "" && (found[0].Remedy == nil || found[0].Remedy.Class != r.class) {
