@@ -10,12 +10,12 @@ import (
 // systemBins are where systems keep the tools that root trusts; NixOS has the first alone.
 var systemBins = []string{"/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// NixPrograms is where nix is looked for, in this order: the profile of NixOS, that of the multi-user installers, that
-// of a distribution, that of root in a single-user installation.
-func NixPrograms() []string {
+// NixDirs are where the programs of Nix are looked for, in this order: the profile of NixOS, that of the multi-user
+// installers, those of root in a single-user installation, those of a distribution. The environment has no say.
+func NixDirs() []string {
 	return []string{
-		"/run/current-system/sw/bin/nix", "/nix/var/nix/profiles/default/bin/nix", "/usr/bin/nix", "/usr/local/bin/nix",
-		"/root/.nix-profile/bin/nix",
+		"/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin", "/root/.nix-profile/bin",
+		"/nix/var/nix/profiles/per-user/root/profile/bin", "/usr/local/bin", "/usr/bin",
 	}
 }
 
@@ -72,7 +72,7 @@ func readOnly(tool string, args []string) bool {
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}
 	name := path.Base(tool)
-	if !slices.Contains(systemBins, path.Dir(tool)) && !slices.Contains(NixPrograms(), tool) {
+	if !slices.Contains(systemBins, path.Dir(tool)) && (name != "nix" || !slices.Contains(NixDirs(), path.Dir(tool))) {
 		return false
 	}
 	switch name {

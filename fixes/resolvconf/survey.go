@@ -283,8 +283,8 @@ var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+)\.(\d+)\S*$`)
 // readNix finds out what nix it is and what its settings are.
 func (s *survey) readNix(ctx context.Context) {
 	n := &s.nix
-	for _, program := range platform.NixPrograms() {
-		if exists(ctx, s.v, program) {
+	for _, dir := range platform.NixDirs() {
+		if program := dir + "/nix"; exists(ctx, s.v, program) {
 			n.program = program
 			break
 		}

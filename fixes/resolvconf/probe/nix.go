@@ -22,16 +22,6 @@ const Socket = "/nix/var/nix/daemon-socket/socket"
 // database is what every store has.
 const database = "/nix/var/nix/db"
 
-// binDirs are where the tools of Nix are, in the order of what the daemon most likely is. The environment has no say.
-var binDirs = []string{
-	"/run/current-system/sw/bin",
-	"/nix/var/nix/profiles/default/bin",
-	"/root/.nix-profile/bin",
-	"/nix/var/nix/profiles/per-user/root/profile/bin",
-	"/usr/local/bin",
-	"/usr/bin",
-}
-
 // toolTime is for what answers at once, unless the machine is very busy or the daemon hangs.
 const toolTime = 20 * time.Second
 
@@ -46,40 +36,42 @@ type nix struct {
 	client                  string
 }
 
-// find looks for the tools. It returns nil with a reason where there are none that can be used.
+// find looks for the tools. It returns nil with a reason where there are none that can be used. The first that are there
+// count: were they passed over because they do not run, another Nix would be asked about, that the user may not know of.
 func find(ctx context.Context, b platform.Builder) (*nix, string) {
-	dirs := binDirs
+	dirs := platform.NixDirs()
 	if home := homeOf(ctx, b); home != "" {
-		dirs = append(append([]string{}, dirs...), home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
+		dirs = append(dirs, home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
 	}
 	reason := "there is no nix-store in " + strings.Join(dirs, ", ")
 	for _, dir := range dirs {
-		// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
-		n := &nix{b: b, dir: dir, remote: "daemon"}
 		if _, err := b.Stat(ctx, dir+"/nix-store"); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				reason = err.Error()
 			}
 			continue
 		}
+		// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
+		n := &nix{b: b, dir: dir, remote: "daemon"}
 		out, err := n.run(ctx, toolTime, "nix", nil, "--version")
 		if err != nil {
-			reason = err.Error()
-			continue
+			return nil, err.Error()
 		}
 		first, _, _ := strings.Cut(string(out.Stdout), "\n")
 		implementation, version, ok := ParseVersion(first)
-		if !ok {
-			if o, why := classify(ended{exit: out.Exit, stderr: out.Stderr}); o == BadConfig {
-				// It is there; what is wrong with it comes out when it is to build.
-				return n, ""
-			} else if why != "" {
-				reason = dir + "/nix --version: " + why
-			}
-			continue
+		if ok {
+			n.implementation, n.version, n.client = implementation, version, plain(first)
+			return n, ""
 		}
-		n.implementation, n.version, n.client = implementation, version, plain(first)
-		return n, ""
+		o, why := classify(ended{exit: out.Exit, stderr: out.Stderr})
+		if o == BadConfig {
+			// It is there; what is wrong with it comes out when it is to build.
+			return n, ""
+		}
+		if why == "" {
+			why = fmt.Sprintf("exit %d, and no version", out.Exit)
+		}
+		return nil, dir + "/nix --version: " + why
 	}
 	return nil, reason
 }
