@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/lixfix/lixfix/platform/accounts"
@@ -138,7 +139,7 @@ func (m *Machine) only(name string, f *trust.Found) (int, error) {
 	owner := 0
 	weak := f.Weak
 	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
-		weak = append(weak[:len(weak):len(weak)], *u)
+		weak = append(slices.Clip(weak), *u)
 	}
 	for i := range weak {
 		switch uid := weak[i].UID; {
@@ -155,7 +156,7 @@ func (m *Machine) only(name string, f *trust.Found) (int, error) {
 // root: /nix/store is one, for build users.
 func sticky(f *trust.Found) bool {
 	const bit = 0o1000
-	return uint32(f.Stat.Mode)&bit != 0 && f.Stat.Uid == 0
+	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
 }
 
 // Installer is whom root runs a program of Nix as: the one user beside root who could have put it there, or else who

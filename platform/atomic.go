@@ -145,7 +145,7 @@ func modeAt(p *trust.Place, base string) (uint32, error) {
 	if err := unix.Fstatat(p.FD, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return 0, err
 	}
-	return uint32(st.Mode), nil
+	return trust.Mode(&st), nil
 }
 
 // unlink removes an entry that is no directory; one that is not there is no error.

@@ -61,10 +61,8 @@ const (
 	interruptWait = 10 * time.Second // for Nix to end its builders after SIGINT
 )
 
-var (
-	// ErrNotBuilder is returned by Build for a program that is no tool of Nix.
-	ErrNotBuilder = errors.New("not a tool of Nix")
-)
+// ErrNotBuilder is returned by Build for a program that is no tool of Nix.
+var ErrNotBuilder = errors.New("not a tool of Nix")
 
 // errEnough ends a tool that has said what was to be known.
 var errEnough = errors.New("it has said enough")

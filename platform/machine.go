@@ -62,6 +62,9 @@ func (m *Machine) SetAsk(f func(context.Context, netip.AddrPort, dnsquery.Protoc
 	m.ask = f
 }
 
+// SetEnvironment makes the machine take from f who has called lixfix. It exists for tests: a machine of At has nobody.
+func (m *Machine) SetEnvironment(f func(string) string) { m.getenv = f }
+
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
 	m := &Machine{

@@ -97,7 +97,7 @@ func (m *Machine) openPlain(file, name string, flags int, kind uint32) (int, err
 		if err := retry(func() error { return describe(file, &stat) }); err != nil {
 			return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
-		if is := uint32(stat.Mode) & unix.S_IFMT; is != kind {
+		if is := trust.Mode(&stat) & unix.S_IFMT; is != kind {
 			return -1, wrong(name, is, kind)
 		}
 	}
@@ -112,10 +112,10 @@ func (m *Machine) openPlain(file, name string, flags int, kind uint32) (int, err
 	if own {
 		return fd, nil
 	}
-	if err := unix.Fstat(fd, &stat); err != nil || uint32(stat.Mode)&unix.S_IFMT != kind {
+	if err := unix.Fstat(fd, &stat); err != nil || trust.Mode(&stat)&unix.S_IFMT != kind {
 		unix.Close(fd)
 		if err == nil {
-			return -1, wrong(name, uint32(stat.Mode)&unix.S_IFMT, kind)
+			return -1, wrong(name, trust.Mode(&stat)&unix.S_IFMT, kind)
 		}
 		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 	}

@@ -53,3 +53,6 @@ func (f *Found) Special() (bool, error) {
 	}
 	return false, nil
 }
+
+// Mode is the mode of a file, with its format bits.
+func Mode(stat *unix.Stat_t) uint32 { return stat.Mode }

@@ -15,7 +15,7 @@ func openEntry(dir int, base string) (int, unix.Stat_t, error) {
 	if err := unix.Fstatat(dir, base, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return -1, stat, err
 	}
-	if uint32(stat.Mode)&unix.S_IFMT != unix.S_IFDIR {
+	if Mode(&stat)&unix.S_IFMT != unix.S_IFDIR {
 		return -1, stat, nil
 	}
 	fd, err := openDir(dir, base)
@@ -40,3 +40,6 @@ func (f *Found) Open() (int, error) {
 
 // Special reports whether the file is one of the kernel's own making; there are none such.
 func (f *Found) Special() (bool, error) { return false, nil }
+
+// Mode is the mode of a file, with its format bits.
+func Mode(stat *unix.Stat_t) uint32 { return uint32(stat.Mode) }

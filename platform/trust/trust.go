@@ -87,7 +87,7 @@ func (f *Found) Close() {
 }
 
 // Type is the format bits of the file's mode, S_IFREG and the like.
-func (f *Found) Type() uint32 { return uint32(f.Stat.Mode) & unix.S_IFMT }
+func (f *Found) Type() uint32 { return Mode(&f.Stat) & unix.S_IFMT }
 
 // Trusted returns an *Untrusted for the first of the weak places, nil where there are none.
 func (f *Found) Trusted() error {
@@ -101,12 +101,12 @@ func (f *Found) Trusted() error {
 func (f *Found) Own(owners []int) error {
 	uid := int(f.Stat.Uid)
 	if slices.Contains(owners, uid) {
-		if uint32(f.Stat.Mode)&0o022 == 0 {
+		if Mode(&f.Stat)&0o022 == 0 {
 			return nil
 		}
 		uid = Anybody
 	}
-	return &Untrusted{Name: f.Path, Dir: f.Path, UID: uid, GID: int(f.Stat.Gid), Mode: fs.FileMode(f.Stat.Mode & 0o7777)}
+	return &Untrusted{Name: f.Path, Dir: f.Path, UID: uid, GID: int(f.Stat.Gid), Mode: fs.FileMode(Mode(&f.Stat) & 0o7777)}
 }
 
 // Follow says whether Walk follows a link in the place of the last component.
@@ -152,7 +152,7 @@ func (w *walker) close() {
 func (w *walker) enter(fd int, stat unix.Stat_t, at string) {
 	w.close()
 	w.dir, w.stat, w.at = fd, stat, at
-	if len(w.weak) > 0 && uint32(stat.Mode)&0o001 == 0 && int(stat.Uid) != w.weak[0].UID {
+	if len(w.weak) > 0 && Mode(&stat)&0o001 == 0 && int(stat.Uid) != w.weak[0].UID {
 		w.hidden = true
 	}
 }
@@ -193,7 +193,7 @@ func (w *walker) walk(name string, follow Follow) (*Found, error) {
 			return nil, err
 		}
 		w.judge(stat, base)
-		switch kind := uint32(stat.Mode) & unix.S_IFMT; {
+		switch kind := Mode(&stat) & unix.S_IFMT; {
 		case kind == unix.S_IFDIR && (len(rest) > 0 || base == ".."):
 			at := path.Join(w.at, base)
 			w.enter(fd, stat, at)
@@ -244,7 +244,7 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	if base == ".." {
 		return
 	}
-	mode := uint32(w.stat.Mode)
+	mode := Mode(&w.stat)
 	owner := int(w.stat.Uid)
 	others := mode&0o022 != 0
 	sticky := mode&unix.S_ISVTX != 0
@@ -376,7 +376,7 @@ func (f *Found) Readable() error {
 	if f.Type() == unix.S_IFDIR {
 		need = 0o005
 	}
-	if uint32(f.Stat.Mode)&need == need {
+	if Mode(&f.Stat)&need == need {
 		return nil
 	}
 	for i := range f.Weak {

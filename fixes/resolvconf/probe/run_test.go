@@ -42,7 +42,9 @@ func (f *fake) ReadFile(_ context.Context, name string) ([]byte, error) {
 
 func (f *fake) Invoker(context.Context) platform.Account { return platform.Account{} }
 
-func (f *fake) Owner(context.Context, string) (platform.Account, error) { return platform.Account{}, nil }
+func (f *fake) Owner(context.Context, string) (platform.Account, error) {
+	return platform.Account{}, nil
+}
 
 func (f *fake) Lend(_ context.Context, name string, _ platform.Account) (string, func(), error) {
 	return name, func() {}, nil
