@@ -375,7 +375,7 @@ func TestText(t *testing.T) {
 	}
 	settings, _, _ = strings.Cut(settings, "###")
 	for _, want := range []string{
-		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=HOME/x?", "\nkeep-build-log = true\n",
+		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=/home/user1/x?", "\nkeep-build-log = true\n",
 	} {
 		if !strings.Contains(settings, want) {
 			t.Errorf("no %q in %s", want, settings)
