@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,14 +20,24 @@ import (
 
 const smallLimit = 4 << 20 // bytes of one file in a burst; 6,539 lines of /proc/locks were 500 KiB
 
+// nameLimit bounds how many names of a directory are read: stores of half a million paths are known.
+const nameLimit = 1 << 20
+
 // Files reads many small files. A call costs no more than its system calls, so that thousands of processes can be
-// read in milliseconds. It is used by one goroutine.
+// read in milliseconds. It is used by one goroutine. No call follows a link of a process, whatever leads there:
+// ErrThroughProcess.
 type Files interface {
-	// Read returns the content of a file. It is overwritten by the next Read. It fails with ErrTooLarge above 4 MiB.
+	// Read returns the content of a file below /proc, or of a regular file. It is overwritten by the next Read. It fails
+	// with ErrTooLarge above 4 MiB.
 	Read(name string) ([]byte, error)
-	// Names returns the names in a directory, in no order.
+	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there: the file and
+	// each directory on the way belong to one of the two, no other can write to them, and no link is followed.
+	Owned(name string) ([]byte, FileInfo, error)
+	// Names returns the names in a directory, in no order. It fails with ErrTooLarge above a million.
 	Names(dir string) ([]string, error)
-	// Link returns where a symbolic link points.
+	// Some returns up to so many names in a directory, in no order, and whether there are more.
+	Some(dir string, most int) (names []string, more bool, err error)
+	// Link returns where a symbolic link points. The links of processes may be read with it.
 	Link(name string) (string, error)
 	// Stat describes name without following a link at its end; Target is left empty.
 	Stat(name string) (FileInfo, error)
@@ -57,20 +70,33 @@ func (f *files) Read(name string) ([]byte, error) {
 	if err := f.ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, err := f.m.resolve(name)
+	file, err := f.m.followed("open", name)
 	if err != nil {
 		return nil, err
 	}
 	// System calls and not package os, whose files are registered with the poller: that doubles the cost of /proc.
 	fd := -1
-	err = retry(func() error {
-		fd, err = unix.Open(file, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-		return err
-	})
+	if below(name) {
+		err = retry(func() error {
+			fd, err = unix.Open(file, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+			return err
+		})
+	} else {
+		fd, err = regular(file, 0)
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
+	return f.all(fd, name)
+}
+
+// below reports whether a file is one of the kernel's own, where no user makes links: those of processes aside, which
+// show in the name.
+func below(name string) bool { return strings.HasPrefix(path.Clean(name), "/proc/") }
+
+// all reads an open file to its end.
+func (f *files) all(fd int, name string) ([]byte, error) {
 	f.buf = f.buf[:0]
 	for {
 		if len(f.buf) == cap(f.buf) {
@@ -95,23 +121,44 @@ func (f *files) Read(name string) ([]byte, error) {
 }
 
 func (f *files) Names(dir string) ([]string, error) {
+	names, more, err := f.Some(dir, nameLimit)
+	if more {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: ErrTooLarge}
+	}
+	return names, err
+}
+
+func (f *files) Some(dir string, most int) (names []string, more bool, err error) {
 	if err := f.ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	name, err := f.m.resolve(dir)
+	name, err := f.m.followed("list", dir)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	d, err := os.Open(name)
+	// Nothing but a directory is opened: not a FIFO, which would wait, and no device.
+	fd := -1
+	if below(dir) {
+		err = retry(func() (err error) {
+			fd, err = unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			return err
+		})
+	} else {
+		fd, err = open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	}
 	if err != nil {
-		return nil, renamed(err, dir)
+		return nil, false, &fs.PathError{Op: "list", Path: dir, Err: err}
 	}
+	d := os.NewFile(uintptr(fd), dir)
 	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, renamed(err, dir)
+	names, err = d.Readdirnames(most + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, renamed(err, dir)
 	}
-	return names, nil
+	if len(names) > most {
+		return names[:most], true, nil
+	}
+	return names, false, nil
 }
 
 func (f *files) Link(name string) (string, error) {
@@ -124,14 +171,27 @@ func (f *files) Link(name string) (string, error) {
 }
 
 func (f *files) Stat(name string) (FileInfo, error) {
+	if err := f.ctx.Err(); err != nil {
+		return FileInfo{}, err
+	}
 	file, err := f.m.parent(name)
 	if err != nil {
 		return FileInfo{}, err
 	}
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Lstat(file, &st) }); err != nil {
+	if below(name) {
+		err = retry(func() error { return unix.Lstat(file, &st) })
+	} else {
+		err = statPath(file, &st)
+	}
+	if err != nil {
 		return FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
+	return described(&st), nil
+}
+
+// described is what a burst tells of a file.
+func described(st *unix.Stat_t) FileInfo {
 	mode := fs.FileMode(st.Mode & 0o777)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
@@ -142,18 +202,18 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}, nil
+	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}
 }
 
 // Free implements View.
 func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
 	return bound(ctx, "ask for the free space of", name, func() (uint64, error) {
-		file, err := m.resolve(name)
+		file, err := m.followed("ask", name)
 		if err != nil {
 			return 0, err
 		}
 		var st unix.Statfs_t
-		if err := retry(func() error { return unix.Statfs(file, &st) }); err != nil {
+		if err := statFS(file, &st); err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", filepath.Clean(name), err)
 		}
 		return st.Bavail * uint64(st.Bsize), nil

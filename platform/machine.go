@@ -163,6 +163,9 @@ func bound[T any](ctx context.Context, what, name string, f func() (T, error)) (
 
 // parent resolves the directory of name and leaves its last component alone, for calls that must not follow a link.
 func (m *Machine) parent(name string) (string, error) {
+	if err := throughProcess("look at", name, false); err != nil {
+		return "", err
+	}
 	dir, err := m.resolve(filepath.Dir(name))
 	if err != nil {
 		return "", err
@@ -216,7 +219,7 @@ func renamed(err error, name string) error {
 // ReadFile implements View.
 func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return bound(ctx, "read", name, func() ([]byte, error) {
-		file, err := m.resolve(name)
+		file, err := m.followed("read", name)
 		if err != nil {
 			return nil, err
 		}
@@ -247,7 +250,7 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 // ReadDir implements View.
 func (m *Machine) ReadDir(ctx context.Context, name string) ([]string, error) {
 	return bound(ctx, "list", name, func() ([]string, error) {
-		dir, err := m.resolve(name)
+		dir, err := m.followed("list", name)
 		if err != nil {
 			return nil, err
 		}
@@ -270,9 +273,9 @@ func (m *Machine) Locked(ctx context.Context, name string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		f, err := openRegular(file, name)
 		if err != nil {
-			return false, renamed(err, name)
+			return false, err
 		}
 		defer f.Close()
 		switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
