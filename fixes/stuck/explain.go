@@ -413,7 +413,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 		}
 		return s.slotless(n, sure), true
 	}
-	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && !proven {
+	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && (!proven || p.untold) {
 		r := reason{id: idWaitsOutput, sure: Likely, text: "probably waits for a lock"}
 		if len(all) > 1 {
 			r.sure = Guess
