@@ -33,6 +33,9 @@ type Files interface {
 	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there: the file and
 	// each directory on the way belong to one of the two, no other can write to them, and no link is followed.
 	Owned(name string) ([]byte, FileInfo, error)
+	// OwnedNames is Names for a directory of one of the two in directories as with Owned. Others may be able to write to
+	// it, as to the store. The errors of both wrap ErrOthers.
+	OwnedNames(dir string) ([]string, error)
 	// Names returns the names in a directory, in no order. It fails with ErrTooLarge above a million.
 	Names(dir string) ([]string, error)
 	// Some returns up to so many names in a directory, in no order, and whether there are more.
@@ -151,11 +154,17 @@ func (f *files) Some(dir string, most int) (names []string, more bool, err error
 	}
 	d := os.NewFile(uintptr(fd), dir)
 	defer d.Close()
+	names, more, err = some(d, most)
+	return names, more, renamed(err, dir)
+}
+
+// some returns up to so many names in an open directory, and whether there are more.
+func some(d *os.File, most int) (names []string, more bool, err error) {
 	names, err = d.Readdirnames(most + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, renamed(err, dir)
-	}
-	if len(names) > most {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, false, err
+	case len(names) > most:
 		return names[:most], true, nil
 	}
 	return names, false, nil

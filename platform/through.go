@@ -16,6 +16,9 @@ import (
 // Stat and Files.Link, and they are never followed.
 var ErrThroughProcess = errors.New("the name leads through a link of a process, and lixfix follows none")
 
+// ErrOthers is returned for a file that others than root and the user who runs lixfix can change, or exchange.
+var ErrOthers = errors.New("others than root and the user who runs lixfix can change it")
+
 // processLinks are the links in the directory of a process, and how many parts their names have.
 // https://man7.org/linux/man-pages/man5/proc.5.html
 var processLinks = map[string]int{"root": 1, "cwd": 1, "exe": 1, "fd": 2, "map_files": 2, "ns": 2}
@@ -61,67 +64,112 @@ func openRegular(file, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// errOthers is why a file is not believed.
-var errOthers = errors.New("others than root and the user who runs lixfix can change it")
+// mine reports whether a file belongs to root, or to the user who runs lixfix.
+func mine(st *unix.Stat_t) bool { return st.Uid == 0 || int(st.Uid) == os.Geteuid() }
 
-// mine refuses what others than root and the user who runs lixfix can change.
-func mine(st *unix.Stat_t) error {
-	if st.Uid != 0 && int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return errOthers
-	}
-	return nil
-}
+// writable reports whether others than the owner can write to a file. A sticky directory counts as well: what is in it
+// belongs to anybody.
+func writable(st *unix.Stat_t) bool { return st.Mode&0o022 != 0 }
 
 // Owned implements Files.
 func (f *files) Owned(name string) ([]byte, FileInfo, error) {
-	if err := f.ctx.Err(); err != nil {
+	dir, base, err := f.own(name)
+	if err != nil {
 		return nil, FileInfo{}, err
 	}
-	fail := func(what string, err error) ([]byte, FileInfo, error) {
-		return nil, FileInfo{}, &fs.PathError{Op: "open", Path: what, Err: err}
+	defer unix.Close(dir)
+	fail := func(err error) ([]byte, FileInfo, error) {
+		return nil, FileInfo{}, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
+	fd := -1
+	if err := retry(func() (err error) { fd, err = openatRegular(dir, base); return err }); err != nil {
+		return fail(err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fail(err)
+	}
+	if !mine(&st) || writable(&st) {
+		return fail(ErrOthers)
+	}
+	data, err := f.all(fd, name)
+	return data, described(&st), err
+}
+
+// OwnedNames implements Files.
+func (f *files) OwnedNames(name string) ([]string, error) {
+	dir, base, err := f.own(name)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(dir)
+	fail := func(err error) ([]string, error) { return nil, &fs.PathError{Op: "list", Path: name, Err: err} }
+	fd := -1
+	err = retry(func() (err error) {
+		fd, err = unix.Openat(dir, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	d := os.NewFile(uintptr(fd), name)
+	defer d.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fail(err)
+	}
+	if !mine(&st) {
+		return fail(ErrOthers)
+	}
+	names, more, err := some(d, nameLimit)
+	switch {
+	case err != nil:
+		return nil, renamed(err, name)
+	case more:
+		return fail(ErrTooLarge)
+	}
+	return names, nil
+}
+
+// own opens the directory of a name, by a way that nobody but root and the user who runs lixfix can change.
+func (f *files) own(name string) (dir int, base string, err error) {
+	if err := f.ctx.Err(); err != nil {
+		return -1, "", err
+	}
+	fail := func(what string, err error) (int, string, error) {
+		unix.Close(dir)
+		return -1, "", &fs.PathError{Op: "open", Path: what, Err: err}
+	}
+	const look = lookOnly | unix.O_NOFOLLOW | unix.O_DIRECTORY | unix.O_CLOEXEC
+	dir = -1
 	root, err := f.m.resolve("/")
 	if err != nil {
 		return fail("/", err)
 	}
-	const look = lookOnly | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	dir := -1
-	if err = retry(func() error { dir, err = unix.Open(root, look|unix.O_DIRECTORY, 0); return err }); err != nil {
+	if err = retry(func() (err error) { dir, err = unix.Open(root, look, 0); return err }); err != nil {
 		return fail("/", err)
 	}
-	defer func() { unix.Close(dir) }()
 	parts := strings.Split(strings.TrimPrefix(path.Clean(name), "/"), "/")
-	var st unix.Stat_t
-	for i := range parts {
+	for i, part := range parts {
 		// The directory first: while nobody else can change it, neither can its entry be exchanged.
+		var st unix.Stat_t
+		at := "/" + path.Join(parts[:i]...)
 		if err := unix.Fstat(dir, &st); err != nil {
-			return fail("/"+path.Join(parts[:i]...), err)
+			return fail(at, err)
 		}
-		if err := mine(&st); err != nil {
-			return fail("/"+path.Join(parts[:i]...), err)
+		if !mine(&st) || writable(&st) {
+			return fail(at, ErrOthers)
 		}
 		if i == len(parts)-1 {
-			break
+			return dir, part, nil
 		}
 		next := -1
-		err := retry(func() (err error) { next, err = unix.Openat(dir, parts[i], look|unix.O_DIRECTORY, 0); return err })
-		if err != nil {
-			return fail("/"+path.Join(parts[:i+1]...), err)
+		if err := retry(func() (err error) { next, err = unix.Openat(dir, part, look, 0); return err }); err != nil {
+			return fail(path.Join(at, part), err)
 		}
 		unix.Close(dir)
 		dir = next
 	}
-	fd := -1
-	if err := retry(func() (err error) { fd, err = openatRegular(dir, parts[len(parts)-1]); return err }); err != nil {
-		return fail(name, err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fail(name, err)
-	}
-	if err := mine(&st); err != nil {
-		return fail(name, err)
-	}
-	data, err := f.all(fd, name)
-	return data, described(&st), err
+	return fail(name, fs.ErrInvalid)
 }

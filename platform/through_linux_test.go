@@ -90,8 +90,8 @@ func TestNoWayLeadsThroughAProcess(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()         //nolint:errcheck // it is killed
-	defer cmd.Process.Kill() //nolint:errcheck // likewise
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
 	own := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
 	m := platform.Local()
 	for _, w := range ways {
@@ -238,7 +238,7 @@ func TestOwned(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
-	make := func(name string, dir, file os.FileMode, dirOwner, fileOwner int) {
+	made := func(name string, dir, file os.FileMode, dirOwner, fileOwner int) {
 		d := filepath.Join(base, name)
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -250,13 +250,13 @@ func TestOwned(t *testing.T) {
 			}
 		}
 	}
-	make("good", 0o755, 0o600, 0, 0)
-	make("dir of a user", 0o755, 0o600, user, 0)
-	make("dir for all", 0o777, 0o600, 0, 0)
-	make("sticky dir", os.ModeSticky|0o777, 0o600, 0, 0)
-	make("dir for a group", 0o775, 0o600, 0, 0)
-	make("file of a user", 0o755, 0o600, 0, user)
-	make("file for all", 0o755, 0o666, 0, 0)
+	made("good", 0o755, 0o600, 0, 0)
+	made("dir of a user", 0o755, 0o600, user, 0)
+	made("dir for all", 0o777, 0o600, 0, 0)
+	made("sticky dir", os.ModeSticky|0o777, 0o600, 0, 0)
+	made("dir for a group", 0o775, 0o600, 0, 0)
+	made("file of a user", 0o755, 0o600, 0, user)
+	made("file for all", 0o755, 0o666, 0, 0)
 	for name, to := range map[string]string{"link": "good", "good/link": "file"} {
 		if err := os.Symlink(to, filepath.Join(base, name)); err != nil {
 			t.Fatal(err)
@@ -276,6 +276,21 @@ func TestOwned(t *testing.T) {
 			if ok != (err == nil) || ok && (string(data) != "text" || info.UID != 0 || info.Inode == 0 || !info.Mode.IsRegular()) {
 				t.Errorf("%s: %q %+v %v", name, data, info, err)
 			}
+		}
+		// What others may write to can be listed, but nobody may have exchanged it.
+		for name, ok := range map[string]bool{
+			"good": true, "dir for all": true, "sticky dir": true, "dir of a user": false, "link": false, "good/file": false, "none": false,
+		} {
+			names, err := f.OwnedNames(filepath.Join(base, name))
+			if ok != (err == nil) || ok && !slices.Contains(names, "file") {
+				t.Errorf("list %s: %q %v", name, names, err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(base, "dir for all/below"), 0o755); err != nil {
+			t.Error(err)
+		}
+		if _, err := f.OwnedNames(filepath.Join(base, "dir for all/below")); !errors.Is(err, platform.ErrOthers) {
+			t.Errorf("a directory that others can exchange: %v", err)
 		}
 		if _, _, err := f.Owned(filepath.Join("/proc/self/root", base, "good/file")); err == nil {
 			t.Error("a link of a process was followed")
@@ -303,8 +318,8 @@ func TestLookingDoesNotOpen(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()         //nolint:errcheck // it is killed
-	defer cmd.Process.Kill() //nolint:errcheck // likewise
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() {
 		t.Fatal("the writer did not start")

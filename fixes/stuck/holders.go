@@ -2,6 +2,7 @@ package stuck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -56,6 +57,8 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		pool  []string
 		load  []string
 		dot   string
+		// others are directories that others can change. What they have put there is looked at, but not opened.
+		others []string
 	}
 	got := found{paths: map[proclocks.File]string{}, made: map[proclocks.File]time.Time{}}
 	wanted := map[uint64]bool{}
@@ -88,7 +91,10 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 			return info.Mode.IsDir()
 		}
 		within := func(dir string, each func(name string)) {
-			names, err := f.Names(dir)
+			names, err := f.OwnedNames(dir)
+			if errors.Is(err, platform.ErrOthers) {
+				got.others = add(got.others, dir)
+			}
 			if err != nil {
 				return
 			}
@@ -128,7 +134,10 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 			return nil
 		}
 		for _, store := range c.stores {
-			names, err := f.Names(store)
+			names, err := f.OwnedNames(store)
+			if errors.Is(err, platform.ErrOthers) {
+				got.others = add(got.others, store)
+			}
 			if err != nil {
 				continue
 			}
@@ -147,6 +156,10 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 	})
 	if err != nil {
 		return
+	}
+	if len(got.others) > 0 && len(locks) > 0 {
+		c.limit("directories", "which lock files there are in "+plain(got.others[0])+": another user can change that directory, "+
+			"so lixfix does not list it; that user can run lixfix", false)
 	}
 	c.paths, c.made, c.pool, c.load, c.dotfile = got.paths, got.made, got.pool, got.load, got.dot
 }

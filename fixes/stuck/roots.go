@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -112,7 +111,7 @@ func (c *collector) readRoots(ctx context.Context, p *proc) ([]string, error) {
 
 // believed reports whether a process is root's, or of the user who runs lixfix, and of the host that lixfix sees.
 func (c *collector) believed(p *proc) bool {
-	return (p.status.Runs(0) || p.status.Runs(os.Geteuid())) && c.self != "" && p.ns == c.self && c.userNS != "" && p.userNS == c.userNS
+	return (p.status.Runs(0) || p.status.Runs(c.facts.UID)) && c.self != "" && p.ns == c.self && c.userNS != "" && p.userNS == c.userNS
 }
 
 // is reports whether an open file is the one that was found under its name. The lock table and mountinfo have the same

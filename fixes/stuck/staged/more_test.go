@@ -293,6 +293,8 @@ func standIn(does string) int {
 	case "idle":
 	case "hold":
 		err = hold(words[1], words[2])
+	case "list", "fifo":
+		err = list(words[1], words[0] == "fifo")
 	case "defunct":
 		cmd := exec.Command("/bin/true")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: 30001, Gid: 30000}}
