@@ -64,6 +64,26 @@ func openRegular(file, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// OpenOwned opens a regular file of root, or of the user who runs lixfix, to which nobody else can write. It does not
+// follow a link at the end of the name, and opens nothing else even for an instant. The error wraps ErrNotRegular,
+// ErrOthers, or is ELOOP for a link. Flags say whether it is read or also written. The directory is the caller's to judge.
+func OpenOwned(name string, flags int) (*os.File, error) {
+	fd, err := regular(name, flags|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && (!mine(&st) || writable(&st)) {
+		err = ErrOthers
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f, nil
+}
+
 // mine reports whether a file belongs to root, or to the user who runs lixfix.
 func mine(st *unix.Stat_t) bool { return st.Uid == 0 || int(st.Uid) == os.Geteuid() }
 

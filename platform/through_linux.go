@@ -127,14 +127,14 @@ func statFS(file string, st *unix.Statfs_t) error {
 	return retry(func() error { return unix.Fstatfs(fd, st) })
 }
 
-// regular opens a file for reading if it is a regular one. Flags may hold O_NOFOLLOW.
+// regular opens a file if it is a regular one. Flags may hold O_NOFOLLOW and O_RDWR.
 func regular(file string, flags int) (int, error) {
-	look, err := open(file, unix.O_PATH|flags)
+	look, err := open(file, unix.O_PATH|flags&unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(look)
-	return reopen(look)
+	return reopen(look, flags&unix.O_ACCMODE)
 }
 
 // openatRegular opens an entry of a directory for reading if it is a regular file.
@@ -144,12 +144,12 @@ func openatRegular(dir int, name string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(look)
-	return reopen(look)
+	return reopen(look, unix.O_RDONLY)
 }
 
-// reopen opens for reading the regular file that a descriptor of this process was only looking at. It is the one link
+// reopen opens the regular file that a descriptor of this process was only looking at. It is the one link
 // below /proc that lixfix follows: its own, to what it has just looked at.
-func reopen(look int) (int, error) {
+func reopen(look, access int) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(look, &st); err != nil {
 		return -1, err
@@ -161,5 +161,5 @@ func reopen(look int) (int, error) {
 	default:
 		return -1, ErrNotRegular
 	}
-	return unix.Open(fmt.Sprintf("/proc/self/fd/%d", look), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	return unix.Open(fmt.Sprintf("/proc/self/fd/%d", look), access|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 }

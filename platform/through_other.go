@@ -27,7 +27,7 @@ func statFS(file string, st *unix.Statfs_t) error {
 	return retry(func() error { return unix.Statfs(file, st) })
 }
 
-// regular opens a file for reading if it is a regular one. Flags may hold O_NOFOLLOW.
+// regular opens a file if it is a regular one. Flags may hold O_NOFOLLOW and O_RDWR.
 func regular(file string, flags int) (int, error) {
 	var st unix.Stat_t
 	stat := unix.Stat
@@ -40,7 +40,7 @@ func regular(file string, flags int) (int, error) {
 	if err := kind(&st); err != nil {
 		return -1, err
 	}
-	fd, err := open(file, flags|unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := open(file, flags|unix.O_NONBLOCK|unix.O_NOCTTY)
 	return checked(fd, err)
 }
 

@@ -65,6 +65,9 @@ func besieged(t *testing.T) *linuxnet.Host {
 	h.WriteFile(t, "/var/lib/secret", "secret\n", 0o600)
 	h.Run(t, "mknod", "-m", "600", "/run/watchdog", "c", "10", "130")
 	h.Run(t, "mkfifo", "-m", "600", "/run/fifo")
+	h.Run(t, "install", "-d", "/var/lib/lixfix")
+	h.Run(t, "mkfifo", "-m", "600", "/var/lib/lixfix/20240101-000000-x.jsonl")
+	h.Run(t, "mknod", "-m", "600", "/var/lib/lixfix/20240101-000000-y.unfinished.jsonl", "c", "10", "130")
 	h.WriteFile(t, "/home/alice/a.nix", `derivation { name = "a"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "/bin/sleep 600" ]; }`, 0o644)
 	for range 2 {
 		build := h.UserCommand("env", "NIX_REMOTE=daemon", "HOME=/home/alice", "nix-build", "--no-out-link", "/home/alice/a.nix")
