@@ -72,7 +72,7 @@ func Local() *Machine {
 		if f.OS == Darwin || factsFrom == "sw_vers" {
 			return m.SwVers(context.Background(), f)
 		}
-		if data, err := m.ReadFile(context.Background(), "/etc/os-release"); err == nil {
+		if data, err := ReadSmall(context.Background(), m, "/etc/os-release"); err == nil {
 			osRelease(&f, data)
 		}
 		return f
@@ -236,11 +236,12 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		if !info.Mode().IsRegular() {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
 		}
-		data, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+		limit := limitOf(ctx)
+		data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 		if err != nil {
 			return nil, renamed(err, name)
 		}
-		if len(data) > fileLimit {
+		if len(data) > limit {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 		}
 		return data, nil

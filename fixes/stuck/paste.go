@@ -82,7 +82,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		root = "root"
 	}
 	lines = append(lines, "### Host", "", fmt.Sprintf("- %s, %s, looked at as %s", system, f.Arch, root))
-	if data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease"); err == nil {
+	if data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease"); err == nil {
 		lines = append(lines, "- kernel "+a.text(plain(strings.TrimSpace(string(data)))))
 	}
 	for _, n := range append(r.versions(ctx, v), r.surroundings...) {
@@ -315,7 +315,7 @@ func (r *Report) anonymizer(ctx context.Context, v platform.View) *anonymizer {
 		quoted = append(quoted, regexp.QuoteMeta(p.User))
 	}
 	for _, name := range []string{"/proc/sys/kernel/hostname", "/etc/hostname"} {
-		data, err := v.ReadFile(ctx, name)
+		data, err := platform.ReadSmall(ctx, v, name)
 		if h := strings.TrimSpace(string(data)); err == nil && h != "" && h != "localhost" && a.users[h] == "" {
 			a.users[h] = "this-host"
 			quoted = append(quoted, regexp.QuoteMeta(h))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 // telling are the settings that decide what a build has for a network.
@@ -150,7 +151,7 @@ func (q Query) Says() string {
 }
 
 func kernel(ctx context.Context, v platform.View) string {
-	data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease")
+	data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease")
 	if err != nil {
 		return "not known"
 	}
@@ -163,7 +164,7 @@ func hostFile(ctx context.Context, v platform.View) File {
 	if info, err := v.Stat(ctx, ResolvConf); err == nil {
 		f.Link = info.Target
 	}
-	data, err := v.ReadFile(ctx, ResolvConf)
+	data, err := platform.ReadUpTo(ctx, v, ResolvConf, resolvconf.Limit)
 	if err != nil {
 		f.Error = err.Error()
 	}
@@ -217,7 +218,7 @@ func newHider(ctx context.Context, v platform.View, o Options) hider {
 		}
 	}
 	for _, name := range []string{"/etc/hostname", "/proc/sys/kernel/hostname"} {
-		if data, err := v.ReadFile(ctx, name); err == nil {
+		if data, err := platform.ReadSmall(ctx, v, name); err == nil {
 			full := strings.TrimSpace(string(data))
 			if full != "localhost" {
 				add(full, "HOST")
