@@ -27,14 +27,14 @@ const nameLimit = 1 << 20
 // read in milliseconds. It is used by one goroutine. No call follows a link of a process, whatever leads there:
 // ErrThroughProcess.
 type Files interface {
-	// Read returns the content of a file below /proc, or of a regular file. It is overwritten by the next Read. It fails
-	// with ErrTooLarge above 4 MiB.
+	// Read returns the content of a file below /proc, or of a regular file. It is overwritten by the next Read. It
+	// fails with ErrTooLarge above 4 MiB.
 	Read(name string) ([]byte, error)
-	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there: the file and
-	// each directory on the way belong to one of the two, no other can write to them, and no link is followed.
+	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there: the file
+	// and each directory on the way belong to one of the two, no other can write to them, and no link is followed.
 	Owned(name string) ([]byte, FileInfo, error)
-	// OwnedNames is Names for a directory of one of the two in directories as with Owned. Others may be able to write to
-	// it, as to the store. The errors of both wrap ErrOthers.
+	// OwnedNames is Names for a directory of one of the two in directories as with Owned. Others may be able to write
+	// to it, as to the store. The errors of both wrap ErrOthers.
 	OwnedNames(dir string) ([]string, error)
 	// Names returns the names in a directory, in no order. It fails with ErrTooLarge above a million.
 	Names(dir string) ([]string, error)
@@ -211,7 +211,10 @@ func described(st *unix.Stat_t) FileInfo {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}
+	return FileInfo{
+		Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino,
+		Modified: time.Unix(st.Mtim.Unix()),
+	}
 }
 
 // Free implements View.

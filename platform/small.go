@@ -10,8 +10,8 @@ const SmallLimit = 64 << 10
 
 type limitKey struct{}
 
-// ReadUpTo returns the content of a regular file of at most so many bytes, as View.ReadFile does of larger ones. It fails
-// with ErrTooLarge without reading more than that. 16 MiB is the most.
+// ReadUpTo returns the content of a regular file of at most so many bytes, as View.ReadFile does of larger ones. It
+// fails with ErrTooLarge without reading more than that. 16 MiB is the most.
 func ReadUpTo(ctx context.Context, v View, name string, limit int) ([]byte, error) {
 	data, err := v.ReadFile(context.WithValue(ctx, limitKey{}, limit), name)
 	if len(data) > limit {
@@ -20,8 +20,8 @@ func ReadUpTo(ctx context.Context, v View, name string, limit int) ([]byte, erro
 	return data, err
 }
 
-// ReadSmall is ReadUpTo for files such as /etc/hostname and /etc/os-release, of which whatever is larger than SmallLimit
-// is none.
+// ReadSmall is ReadUpTo for files such as /etc/hostname and /etc/os-release, of which whatever is larger than
+// SmallLimit is none.
 func ReadSmall(ctx context.Context, v View, name string) ([]byte, error) {
 	return ReadUpTo(ctx, v, name, SmallLimit)
 }

@@ -23,7 +23,8 @@ func TestReadSmall(t *testing.T) {
 	}
 	m := platform.Local()
 	for size, want := range map[int64]error{
-		0: nil, 1: nil, platform.SmallLimit: nil, platform.SmallLimit + 1: platform.ErrTooLarge, 15 << 20: platform.ErrTooLarge, 1 << 40: platform.ErrTooLarge,
+		0: nil, 1: nil, platform.SmallLimit: nil, platform.SmallLimit + 1: platform.ErrTooLarge,
+		15 << 20: platform.ErrTooLarge, 1 << 40: platform.ErrTooLarge,
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -36,13 +37,15 @@ func TestReadSmall(t *testing.T) {
 			t.Errorf("%d bytes: it took %d bytes of memory", size, taken)
 		}
 	}
-	if data, err := platform.ReadUpTo(t.Context(), m, file(100), 99); !errors.Is(err, platform.ErrTooLarge) || data != nil {
+	if data, err := platform.ReadUpTo(t.Context(), m, file(100), 99); !errors.Is(err, platform.ErrTooLarge) ||
+		data != nil {
 		t.Errorf("%q %v", data, err)
 	}
 	if _, err := platform.ReadUpTo(t.Context(), m, file(17<<20), 1<<30); !errors.Is(err, platform.ErrTooLarge) {
 		t.Errorf("more than a file may have: %v", err)
 	}
-	if data, err := platform.ReadSmall(t.Context(), m, "/proc/self/status"); err == nil && !strings.Contains(string(data), "Name:") {
+	if data, err := platform.ReadSmall(t.Context(), m, "/proc/self/status"); err == nil &&
+		!strings.Contains(string(data), "Name:") {
 		t.Errorf("%q", data)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrThroughProcess is returned for a name that leads through a link below /proc that is a process's: root, cwd, exe, or
-// one in fd, map_files or ns. Such a link opens what the process has, whatever its text says, and any user can start a
-// process: opening a device can arm it, reading /proc/kmsg takes its messages away. So their text may be read, with
-// Stat and Files.Link, and they are never followed.
+// ErrThroughProcess is returned for a name that leads through a link below /proc that is a process's: root, cwd, exe,
+// or one in fd, map_files or ns. Such a link opens what the process has, whatever its text says, and any user can
+// start a process: opening a device can arm it, reading /proc/kmsg takes its messages away. So their text may be
+// read, with Stat and Files.Link, and they are never followed.
 var ErrThroughProcess = errors.New("the name leads through a link of a process, and lixfix follows none")
 
 // ErrOthers is returned for a file that others than root and the user who runs lixfix can change, or exchange.
@@ -66,7 +66,8 @@ func openRegular(file, name string) (*os.File, error) {
 
 // OpenOwned opens a regular file of root, or of the user who runs lixfix, to which nobody else can write. It does not
 // follow a link at the end of the name, and opens nothing else even for an instant. The error wraps ErrNotRegular,
-// ErrOthers, or is ELOOP for a link. Flags say whether it is read or also written. The directory is the caller's to judge.
+// ErrOthers, or is ELOOP for a link. Flags say whether it is read or also written. The directory is the caller's to
+// judge.
 func OpenOwned(name string, flags int) (*os.File, error) {
 	fd, err := regular(name, flags|unix.O_NOFOLLOW)
 	if err != nil {

@@ -71,8 +71,16 @@ var ways = []struct {
 		return m.WriteFile(ctx, name, platform.Content{})
 	}},
 	{"Remove", false, func(ctx context.Context, m *platform.Machine, name string) error { return m.Remove(ctx, name) }},
-	{"SetMode", false, func(ctx context.Context, m *platform.Machine, name string) error { return m.SetMode(ctx, name, 0o600) }},
-	{"SetLink", false, func(ctx context.Context, m *platform.Machine, name string) error { return m.SetLink(ctx, name, "x") }},
+	{"SetMode", false, func(ctx context.Context, m *platform.Machine,
+		name string,
+	) error {
+		return m.SetMode(ctx, name, 0o600)
+	}},
+	{"SetLink", false, func(ctx context.Context, m *platform.Machine,
+		name string,
+	) error {
+		return m.SetLink(ctx, name, "x")
+	}},
 }
 
 // TestNoWayLeadsThroughAProcess names files through a process that has them open, and directories through its root.
@@ -95,7 +103,8 @@ func TestNoWayLeadsThroughAProcess(t *testing.T) {
 	own := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
 	m := platform.Local()
 	for _, w := range ways {
-		through := []string{own + "/root" + secret, own + "/cwd/secret", fmt.Sprintf("%s/task/%d/root%s", own, cmd.Process.Pid, secret)}
+		through := []string{own + "/root" + secret, own + "/cwd/secret", fmt.Sprintf("%s/task/%d/root%s", own,
+			cmd.Process.Pid, secret)}
 		if w.follows {
 			through = append(through, own+"/fd/3", own+"/root", own+"/cwd", own+"/exe", own+"/ns/mnt")
 		}
@@ -164,7 +173,8 @@ func TestLinksThatLeadThroughAProcess(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if _, err := platform.Local().Free(t.Context(), filepath.Join(dir, "dir")); !errors.Is(err, platform.ErrThroughProcess) {
+	if _, err := platform.Local().Free(t.Context(), filepath.Join(dir, "dir")); !errors.Is(err,
+		platform.ErrThroughProcess) {
 		t.Errorf("free space: %v", err)
 	}
 }
@@ -244,7 +254,10 @@ func TestOwned(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := put(t, filepath.Join(d, "file"), "text")
-		for _, err := range []error{os.Chmod(f, file), os.Chown(f, fileOwner, -1), os.Chmod(d, dir), os.Chown(d, dirOwner, -1)} {
+		for _, err := range []error{
+			os.Chmod(f, file), os.Chown(f, fileOwner, -1), os.Chmod(d, dir),
+			os.Chown(d, dirOwner, -1),
+		} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,13 +286,15 @@ func TestOwned(t *testing.T) {
 	err = burst(t, platform.Local(), func(f platform.Files) error {
 		for name, ok := range tests {
 			data, info, err := f.Owned(filepath.Join(base, name))
-			if ok != (err == nil) || ok && (string(data) != "text" || info.UID != 0 || info.Inode == 0 || !info.Mode.IsRegular()) {
+			if ok != (err == nil) || ok && (string(data) != "text" || info.UID != 0 || info.Inode == 0 ||
+				!info.Mode.IsRegular()) {
 				t.Errorf("%s: %q %+v %v", name, data, info, err)
 			}
 		}
 		// What others may write to can be listed, but nobody may have exchanged it.
 		for name, ok := range map[string]bool{
-			"good": true, "dir for all": true, "sticky dir": true, "dir of a user": false, "link": false, "good/file": false, "none": false,
+			"good": true, "dir for all": true, "sticky dir": true, "dir of a user": false, "link": false,
+			"good/file": false, "none": false,
 		} {
 			names, err := f.OwnedNames(filepath.Join(base, name))
 			if ok != (err == nil) || ok && !slices.Contains(names, "file") {

@@ -19,8 +19,10 @@ func TestOpenWalking(t *testing.T) {
 		t.Fatal(err)
 	}
 	links := map[string]string{
-		"absolute": filepath.Join(dir, "a"), "relative": "a/b", "up": "a/../a/b/..", "loop": "loop", "dangling": "nowhere",
-		"end": "a/b/file", "slash": "a/b/", "root": "/proc/self/root" + dir, "fd": "/proc/self/fd/0", "mounts": "/proc/mounts", "exe": "/proc/self/exe",
+		"absolute": filepath.Join(dir, "a"), "relative": "a/b", "up": "a/../a/b/..", "loop": "loop",
+		"dangling": "nowhere",
+		"end":      "a/b/file", "slash": "a/b/", "root": "/proc/self/root" + dir, "fd": "/proc/self/fd/0",
+		"mounts": "/proc/mounts", "exe": "/proc/self/exe",
 	}
 	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {

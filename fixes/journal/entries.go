@@ -18,7 +18,8 @@ import (
 var ErrStrange = errors.New("it was not looked at")
 
 // IDs returns the IDs of all repairs, from the names of their journals. It needs no root. Strange are the entries that
-// are no files; what else may be wrong with a journal shows when it is opened. A directory that does not exist has none.
+// are no files; what else may be wrong with a journal shows when it is opened. A directory that does not exist has
+// none.
 func IDs(dir string) (ids []string, strange []error, err error) {
 	names, strange, err := list(dir)
 	for _, n := range names {
@@ -89,8 +90,8 @@ func what(mode fs.FileMode) string {
 	return "no regular file"
 }
 
-// open opens a journal: a regular file, of root or of the user who runs lixfix, which nobody else can write to and which
-// is no larger than a journal can be. The error wraps ErrStrange, or ErrFormat where it is too large.
+// open opens a journal: a regular file, of root or of the user who runs lixfix, which nobody else can write to and
+// which is no larger than a journal can be. The error wraps ErrStrange, or ErrFormat where it is too large.
 func open(name string, flags int) (*os.File, error) {
 	f, err := platform.OpenOwned(name, flags)
 	switch {
@@ -101,7 +102,8 @@ func open(name string, flags int) (*os.File, error) {
 		}
 		return nil, stranger(name, kind)
 	case errors.Is(err, platform.ErrOthers):
-		return nil, fmt.Errorf("%w: %w; find out who has written it before you make it root's, or remove it", err, ErrStrange)
+		return nil, fmt.Errorf("%w: %w; find out who has written it before you make it root's, or remove it",
+			err, ErrStrange)
 	case err != nil:
 		return nil, err
 	}

@@ -67,12 +67,17 @@ func TestStrangeEntries(t *testing.T) {
 		t.Errorf("%d repairs instead of one", len(all))
 	}
 	want := map[string]error{
-		"fifo": journal.ErrStrange, "directory": journal.ErrStrange, "link": journal.ErrStrange, "dangling": journal.ErrStrange,
-		"device": journal.ErrStrange, "socket": journal.ErrStrange, "others": journal.ErrStrange, "writable": journal.ErrStrange,
-		"huge": platform.ErrTooLarge, "empty": journal.ErrFormat,
+		"fifo": journal.ErrStrange, "directory": journal.ErrStrange, "link": journal.ErrStrange,
+		"dangling": journal.ErrStrange,
+		"device":   journal.ErrStrange, "socket": journal.ErrStrange, "others": journal.ErrStrange,
+		"writable": journal.ErrStrange,
+		"huge":     platform.ErrTooLarge, "empty": journal.ErrFormat,
 	}
 	for kind, want := range want {
-		i := slices.IndexFunc(errs, func(err error) bool { return strings.Contains(err.Error(), "20240101-000000-"+kind) })
+		i := slices.IndexFunc(errs, func(err error) bool {
+			return strings.Contains(err.Error(),
+				"20240101-000000-"+kind)
+		})
 		if i < 0 || !errors.Is(errs[i], want) {
 			t.Errorf("%s: %v among %v", kind, want, errs)
 		}

@@ -379,7 +379,8 @@ func TestDamagedJournalsAreRefused(t *testing.T) {
 		if j, err := d.Open(); err != nil || j != nil {
 			t.Errorf("got %v, %v", j, err)
 		}
-		if _, strange, err := journal.IDs(dir); len(strange) != 1 || !errors.Is(strange[0], journal.ErrStrange) || err != nil {
+		if _, strange, err := journal.IDs(dir); len(strange) != 1 || !errors.Is(strange[0],
+			journal.ErrStrange) || err != nil {
 			t.Errorf("got %v, %v", strange, err)
 		}
 	})

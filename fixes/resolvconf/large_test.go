@@ -18,9 +18,16 @@ func TestLargeFiles(t *testing.T) {
 		status     fix.Status
 		id, says   string
 	}{
-		{"3 MB of comments", strings.Repeat("# nobody's\n", 3_000_000/11) + "nameserver " + live + "\n", fix.OK, "works", ""},
-		{"40,000 lines for some", strings.Repeat("nameserver 192.0.2.10 192.0.2.10\nnameserver\t192.0.2.10\n", 20_000), fix.OK, "works", ""},
-		{"5 MB", strings.Repeat("# nobody's\n", 5_000_000/11) + "nameserver " + live + "\n", fix.Unknown, "not-known", "more than 4 MiB"},
+		{
+			"3 MB of comments", strings.Repeat("# nobody's\n", 3_000_000/11) + "nameserver " + live + "\n",
+			fix.OK, "works", "",
+		},
+		{"40,000 lines for some", strings.Repeat("nameserver 192.0.2.10 192.0.2.10\nnameserver\t192.0.2.10\n",
+			20_000), fix.OK, "works", ""},
+		{
+			"5 MB", strings.Repeat("# nobody's\n", 5_000_000/11) + "nameserver " + live + "\n", fix.Unknown,
+			"not-known", "more than 4 MiB",
+		},
 		{"a sparse gigabyte", "", fix.Unknown, "not-known", "more than 4 MiB"},
 	}
 	for _, tt := range tests {

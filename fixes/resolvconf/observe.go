@@ -376,7 +376,8 @@ func (f *found) findings() []fix.Finding {
 		add(idNoNix, fix.NotApplicable, "there is no nix on this host, so that there is no sandbox", "", nil)
 	case f.result == nil && errors.Is(s.dataErr, platform.ErrTooLarge):
 		add(idNotKnown, fix.Unknown, "whether names resolve in the sandbox cannot be told from the host",
-			fmt.Sprintf("%s has more than %d MiB, which is more than lixfix reads", conf.File, conf.Limit>>20), &fix.Remedy{
+			fmt.Sprintf("%s has more than %d MiB, which is more than lixfix reads", conf.File, conf.Limit>>20),
+			&fix.Remedy{
 				Class: fix.Advice, Changes: "have a build look, and the file made smaller", Command: command,
 			})
 	case f.result == nil && s.nix.program == "":

@@ -13,10 +13,10 @@ import (
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
-// readFiles reads what the process has open, and the locks that it holds through it.
-func readFiles(f platform.Files, p *proc) {
+// readFiles reads what the process has open, up to so many files, and the locks that it holds through them.
+func readFiles(f platform.Files, p *proc, most int) {
 	dir := procfs.Dir(p.PID)
-	names, err := f.Names(dir + "/fd")
+	names, more, err := f.Some(dir+"/fd", most)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
 			p.hidden["fd"] = true
@@ -24,12 +24,15 @@ func readFiles(f platform.Files, p *proc) {
 		return
 	}
 	p.opened = len(names)
-	p.fds, p.sockets, p.paths = map[int]string{}, map[uint64]int{}, map[proclocks.File]string{}
-	for i, name := range names {
-		if i == maxFiles {
-			p.hidden["some files"] = true
-			break
+	if more {
+		p.hidden["some files"], p.cut = true, true
+		// Since Linux 6.2 the directory has their number for its size.
+		if info, err := f.Stat(dir + "/fd"); err == nil {
+			p.opened = max(p.opened, int(info.Size))
 		}
+	}
+	p.fds, p.sockets, p.paths = map[int]string{}, map[uint64]int{}, map[proclocks.File]string{}
+	for _, name := range names {
 		fd, err := strconv.Atoi(name)
 		if err != nil {
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -166,10 +167,14 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 
 // pathOf returns the name of a locked file, exact where it was read from an open one.
 func (c *collector) pathOf(file proclocks.File) (name string, exact bool) {
-	for _, pid := range c.order {
-		if name, ok := c.procs[pid].paths[file]; ok {
-			return name, true
+	if c.opened == nil {
+		c.opened = map[proclocks.File]string{}
+		for _, pid := range slices.Backward(c.order) {
+			maps.Copy(c.opened, c.procs[pid].paths)
 		}
+	}
+	if name, ok := c.opened[file]; ok {
+		return name, true
 	}
 	return c.paths[file], false
 }
@@ -220,6 +225,7 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 			lf.locks = append(lf.locks, l)
 		}
 	}
+	c.openers = c.find(ctx, c.sought())
 	for _, lf := range c.locks {
 		c.inherited(ctx, lf)
 		if lf.path == "" {
@@ -235,14 +241,11 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 func (c *collector) unlisted(ctx context.Context) {
 	for _, pid := range c.order {
 		p := c.procs[pid]
-		if !p.deep || p.gone || !c.callsOK || len(c.waitsAt(pid)) > 0 {
+		name := c.queuesFor(p)
+		if name == "" {
 			continue
 		}
-		t, ok := inCall(p, c.calls.Flock)
-		name := p.fds[int(t.call.Args[0])]
-		if !ok || name == "" {
-			continue
-		}
+		t, _ := inCall(p, c.calls.Flock)
 		waits := proclocks.Lock{Kind: proclocks.Flock, Waiting: true, Write: t.call.Args[1]&1 == 0, PID: pid, End: -1}
 		if i := slices.IndexFunc(c.locks, func(lf *lockFile) bool { return lf.path == name && lf.exact && len(lf.locks) > 0 }); i >= 0 {
 			c.locks[i].waiting = append(c.locks[i].waiting, waits)
@@ -259,44 +262,6 @@ func (c *collector) unlisted(ctx context.Context) {
 			h.second = h.first
 		}
 	}
-}
-
-// keeper returns a process that holds a flock on a file through what it has open, 0 for none that may be looked into.
-func (c *collector) keeper(ctx context.Context, name string) (int, proclocks.Lock) {
-	type found struct {
-		pid  int
-		lock proclocks.Lock
-	}
-	got, order := new(found), c.order
-	err := c.v.Burst(ctx, "who has "+name+" open", func(f platform.Files) error {
-		for _, pid := range order {
-			dir := procfs.Dir(pid)
-			names, err := f.Names(dir + "/fd")
-			if err != nil {
-				continue
-			}
-			for _, fd := range names {
-				if target, err := f.Link(dir + "/fd/" + fd); err != nil || target != name {
-					continue
-				}
-				data, err := f.Read(dir + "/fdinfo/" + fd)
-				if err != nil {
-					continue
-				}
-				for _, l := range proclocks.ParseInfo(data) {
-					if l.Kind == proclocks.Flock {
-						got.pid, got.lock = pid, l
-						return nil
-					}
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, proclocks.Lock{} // got may still be written to
-	}
-	return got.pid, got.lock
 }
 
 // fromWaiter names the file of a lock by what a process that waits for it is waiting with.
@@ -330,46 +295,34 @@ func (c *collector) inherited(ctx context.Context, lf *lockFile) {
 		if c.procs[l.PID] != nil && lf.path == "" {
 			continue
 		}
-		for _, pid := range c.order {
-			p := c.procs[pid]
-			if slices.ContainsFunc(p.held, func(h proclocks.Lock) bool { return h.File == l.File && h.Kind == l.Kind }) {
-				lf.locks[i].PID = pid
-				break
-			}
+		if pid := c.keepers()[keptLock{l.File, l.Kind}]; pid > 0 {
+			lf.locks[i].PID = pid
 		}
-		if c.procs[lf.locks[i].PID] == nil && lf.path != "" && c.facts.Root() {
-			if pid := c.opener(ctx, lf.path); pid > 0 {
-				lf.locks[i].PID = pid
-				c.deepen(ctx, []*proc{c.procs[pid]})
-				p := c.procs[pid]
-				p.second = p.first
-			}
+		list := c.openers[lf.path]
+		if c.procs[lf.locks[i].PID] == nil && lf.path != "" && c.facts.Root() && len(list) > 0 {
+			lf.locks[i].PID = list[0].pid
+			p := c.procs[list[0].pid]
+			c.deepen(ctx, []*proc{p})
+			p.second = p.first
 		}
 	}
 }
 
-// opener returns a process that has a file open.
-func (c *collector) opener(ctx context.Context, name string) int {
-	found := 0
-	order := c.order
-	err := c.v.Burst(ctx, "/proc", func(f platform.Files) error {
-		for _, pid := range order {
-			dir := procfs.Dir(pid) + "/fd"
-			names, err := f.Names(dir)
-			if err != nil {
-				continue
-			}
-			for _, fd := range names {
-				if target, err := f.Link(dir + "/" + fd); err == nil && target == name {
-					found = pid
-					return nil
-				}
+// keptLock is a lock as those who keep it have it.
+type keptLock struct {
+	file proclocks.File
+	kind string
+}
+
+// keepers are the processes that keep locks, by what they have open.
+func (c *collector) keepers() map[keptLock]int {
+	if c.kept == nil {
+		c.kept = map[keptLock]int{}
+		for _, pid := range slices.Backward(c.order) {
+			for _, h := range c.procs[pid].held {
+				c.kept[keptLock{h.File, h.Kind}] = pid
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return 0
 	}
-	return found
+	return c.kept
 }

@@ -15,7 +15,8 @@ import (
 // TestLargeHostName writes a paste on a host whose name has 15 MB. A pattern was made of it, which took gigabytes.
 func TestLargeHostName(t *testing.T) {
 	v := stucktest.Load(t, "testdata/captures/lix-2.93.4/s14-daemon-without-arguments", nil, nil)
-	if err := os.WriteFile(filepath.Join(v.Root, "etc/hostname"), []byte(strings.Repeat("a.b-", 15_000_000/4)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(v.Root, "etc/hostname"), []byte(strings.Repeat("a.b-", 15_000_000/4)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	reporter, ok := stuck.New().(fix.Reporter)

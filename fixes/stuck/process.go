@@ -14,7 +14,7 @@ import (
 )
 
 // readDeep reads what does not change, and the first sample.
-func readDeep(f platform.Files, p *proc) {
+func readDeep(f platform.Files, p *proc, threads *budget) {
 	dir := procfs.Dir(p.PID)
 	data, err := f.Read(dir + "/cmdline")
 	if procfs.Gone(err) {
@@ -33,8 +33,8 @@ func readDeep(f platform.Files, p *proc) {
 			p.peer = unitPeer(data)
 		}
 	}
-	p.first = readSample(f, p)
-	readFiles(f, p)
+	p.first = readSample(f, p, threads.left(p))
+	threads.spend(p, len(p.first.threads))
 	if data, err = f.Read(dir + "/limits"); err == nil {
 		p.files = fileLimit(data)
 	}
@@ -68,7 +68,7 @@ func fileLimit(limits []byte) int {
 }
 
 // readSample reads what changes.
-func readSample(f platform.Files, p *proc) sample {
+func readSample(f platform.Files, p *proc, most int) sample {
 	dir := procfs.Dir(p.PID)
 	var s sample
 	data, err := f.Read(dir + "/stat")
@@ -94,10 +94,13 @@ func readSample(f platform.Files, p *proc) sample {
 	} else if errors.Is(err, fs.ErrPermission) {
 		p.hidden["io"] = true
 	}
-	tasks, err := f.Names(dir + "/task")
+	tasks, more, err := f.Some(dir+"/task", most) // the first is the one that the process began with
 	if err != nil {
 		p.gone = p.gone || procfs.Gone(err)
 		return s
+	}
+	if more {
+		p.hidden["some threads"], p.cut = true, true
 	}
 	for _, name := range tasks {
 		task := dir + "/task/" + name

@@ -21,17 +21,18 @@ type openFile struct {
 	locks []proclocks.Lock // that are held through it
 }
 
-// temproots reads which store paths the processes of Nix want. Each writes them to STATE/temproots/PID, and keeps a lock
-// on that file.
+// temproots reads which store paths the processes of Nix want. Each writes them to STATE/temproots/PID, and keeps a
+// lock on that file.
 //
 // That file is read under this name and not through the link of the process. Any user can have a link whose text looks
-// so, to any file. The name is safe: only root can have put the file there, which is looked at on the way to it. That the
-// process has this very file open is then told by the device and the inode in its fdinfo, which the kernel writes. The
-// process has to be wholly root's, on this host: its number is part of the name. Its mount namespace may be another one,
-// because nothing is looked for through it, and NixOS, where the store is mounted read-only, gives every worker its own.
+// so, to any file. The name is safe: only root can have put the file there, which is looked at on the way to it. That
+// the process has this very file open is then told by the device and the inode in its fdinfo, which the kernel
+// writes. The process has to be wholly root's, on this host: its number is part of the name. Its mount namespace may
+// be another one, because nothing is looked for through it, and NixOS, where the store is mounted read-only, gives
+// every worker its own.
 //
-// Of what else processes keep such lists, it is not told what they want. A user's own installation is one of these, unless
-// that user runs lixfix.
+// Of what else processes keep such lists, it is not told what they want. A user's own installation is one of these,
+// unless that user runs lixfix.
 func (c *collector) temproots(ctx context.Context) {
 	var untold []int
 	for _, pid := range c.order {
@@ -48,7 +49,8 @@ func (c *collector) temproots(ctx context.Context) {
 		p.roots = roots
 	}
 	if len(untold) > 0 && c.facts.Root() {
-		c.limit("temproots", fmt.Sprintf("which store paths %s: lixfix reads no list of these but root's own, of processes of this host",
+		c.limit("temproots", fmt.Sprintf("which store paths %s: "+
+			"lixfix reads no list of these but root's own, of processes of this host",
 			wanting(untold)), false)
 	}
 }
@@ -111,7 +113,8 @@ func (c *collector) readRoots(ctx context.Context, p *proc) ([]string, error) {
 
 // believed reports whether a process is root's, or of the user who runs lixfix, and of the host that lixfix sees.
 func (c *collector) believed(p *proc) bool {
-	return (p.status.Runs(0) || p.status.Runs(c.facts.UID)) && c.self != "" && p.ns == c.self && c.userNS != "" && p.userNS == c.userNS
+	return (p.status.Runs(0) || p.status.Runs(c.facts.UID)) && c.self != "" && p.ns == c.self &&
+		c.userNS != "" && p.userNS == c.userNS
 }
 
 // is reports whether an open file is the one that was found under its name. The lock table and mountinfo have the same
@@ -140,7 +143,8 @@ func (c *collector) logs(ctx context.Context) {
 	}
 	var list []asked
 	for _, pid := range c.order {
-		if p := c.procs[pid]; p.deep && !p.gone && len(p.logs) > 0 && (p.role == Worker || p.role == Client || p.role == Remote) {
+		if p := c.procs[pid]; p.deep && !p.gone && len(p.logs) > 0 && (p.role == Worker || p.role == Client ||
+			p.role == Remote) {
 			list = append(list, asked{p, p.logs, c.mountNS != "" && p.mountNS == c.mountNS})
 		}
 	}
@@ -183,6 +187,7 @@ func (c *collector) logs(ctx context.Context) {
 		}
 	}
 	if len(unseen) > 0 {
-		c.limit("logs", fmt.Sprintf("when the builds of %s last wrote to their logs: the files cannot be seen from here", enumerate(unseen)), !c.facts.Root())
+		c.limit("logs", fmt.Sprintf("when the builds of %s lastwrote to their logs: "+
+			"the files cannot be seen from here", enumerate(unseen)), !c.facts.Root())
 	}
 }

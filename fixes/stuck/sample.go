@@ -21,7 +21,7 @@ const (
 	settleTime   = 6 * time.Second // until one that retries every five has done so
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
-	maxFiles     = 4096            // open files of one process
+	threadSlack  = 16              // threads that a process may have started between the looks
 	maxLogs      = 64              // logs of builds of one process
 	pageSize     = 4 << 10         // bytes, at least; ARM has larger ones as well
 	maxLockStats = 20000           // lock files in the store that are looked at, without root
@@ -78,6 +78,7 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
+	cut      bool      // not all of it was looked at
 	reaped   bool      // a builder of it ended while it was watched
 	logged   time.Time // when it last wrote to the log of its build
 	opened   int       // files that it has open, also those that were not looked at
@@ -129,6 +130,9 @@ type snapshot struct {
 	paths    map[proclocks.File]string
 	made     map[proclocks.File]time.Time // when lock files were made
 	earlier  []proclocks.Lock             // those of the first look
+	openers  map[string][]opener          // of locked files, by name
+	kept     map[keptLock]int             // who keeps locks
+	opened   map[proclocks.File]string    // names of locked files, by who has them open
 	states   []string                     // directories such as /nix/var/nix
 	stores   []string
 	users    map[int]string
@@ -138,7 +142,11 @@ type snapshot struct {
 	dotfile  string         // lock directory of a database without WAL
 	free     map[string]uint64
 	limits   []Limit
-	skipped  int // processes beyond maxDeep
+	skipped  int         // processes beyond maxDeep, or of users whose processes cannot be read
+	late     map[int]int // processes of a user that could not be read in time
+	files    budget      // of open files that are looked at
+	names    budget      // of open files whose names are looked at
+	threads  budget
 	// unsettled says that nothing explains some process.
 	unsettled bool
 }
@@ -163,7 +171,10 @@ type collector struct {
 func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, error) {
 	c := &collector{v: v, opts: opts, snapshot: &snapshot{
 		facts: v.Facts(), procs: map[int]*proc{}, paths: map[proclocks.File]string{},
-		users: map[int]string{}, builders: map[int]string{}, free: map[string]uint64{},
+		users: map[int]string{}, builders: map[int]string{}, free: map[string]uint64{}, late: map[int]int{},
+		files:   budget{each: filesEach, user: filesUser, all: filesAll, users: map[int]int{}},
+		names:   budget{each: filesEach, user: namesUser, all: namesAll, users: map[int]int{}},
+		threads: budget{each: threadsEach, user: threadsUser, all: threadsAll, users: map[int]int{}},
 	}}
 	c.calls, c.callsOK = procfs.CallsOf(c.facts.Arch)
 	if err := c.shallow(ctx); err != nil {
@@ -341,43 +352,6 @@ func nixName(name string) bool {
 	return strings.HasPrefix(name, "nix") || name == "build-remote" || name == "lix"
 }
 
-// deepen reads everything about some processes.
-func (c *collector) deepen(ctx context.Context, list []*proc) {
-	n := 0
-	for _, p := range c.procs {
-		if p.deep {
-			n++
-		}
-	}
-	for _, p := range list {
-		if p.deep || p.gone {
-			continue
-		}
-		if n >= maxDeep {
-			c.skipped++
-			continue
-		}
-		n++
-		dctx, cancel := context.WithTimeout(ctx, deepTime)
-		q := *p
-		q.hidden = map[string]bool{}
-		err := c.v.Burst(dctx, procfs.Dir(p.PID), func(f platform.Files) error {
-			readDeep(f, &q)
-			return nil
-		})
-		cancel()
-		p.deep = true
-		if err != nil {
-			// q may still be written to.
-			p.hidden = map[string]bool{"everything": true}
-			c.limit("unreadable", fmt.Sprintf("process %d could not be read within %s: something holds the lock of its memory", p.PID, deepTime), false)
-			continue
-		}
-		q.deep, q.children = true, p.children
-		*p = q
-	}
-}
-
 // again takes the second sample.
 func (c *collector) again(ctx context.Context) error {
 	began := time.Now()
@@ -395,21 +369,10 @@ func (c *collector) again(ctx context.Context) error {
 		if !p.deep || p.gone || p.hidden["everything"] {
 			continue
 		}
-		dctx, cancel := context.WithTimeout(ctx, deepTime)
-		q := *p
-		q.hidden = map[string]bool{}
-		err := c.v.Burst(dctx, procfs.Dir(pid), func(f platform.Files) error {
-			q.second = readSample(f, &q)
-			return nil
+		c.within(ctx, procfs.Dir(pid), p, func(f platform.Files, q *proc) {
+			q.second = readSample(f, q,
+				len(q.first.threads)+threadSlack)
 		})
-		cancel()
-		if err != nil {
-			continue
-		}
-		for key := range p.hidden {
-			q.hidden[key] = true
-		}
-		*p = q
 	}
 	c.gap = time.Since(began)
 	return nil
@@ -513,6 +476,8 @@ func (c *collector) surroundings(ctx context.Context) {
 		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known to lixfix", false)
 	}
 	if c.skipped > 0 {
-		c.limit("many", fmt.Sprintf("%d more processes of Nix: only %d are read", c.skipped, maxDeep), false)
+		c.limit("many", fmt.Sprintf("%d more processes thatmay be of Nix: "+
+			"%d are read, and none of who makes that slow", c.skipped, maxDeep), false)
 	}
+	c.unlooked()
 }

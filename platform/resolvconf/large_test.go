@@ -47,8 +47,10 @@ func TestLarge(t *testing.T) {
 			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if len(glibc) > 3 || len(goes) > 3 || len(pasta) > resolvconf.Kept || len(differ) > resolvconf.Kept || len(words) > 2 || len(header) > 4<<10 {
-				t.Errorf("kept: %d, %d, %d servers, %d differences, %d options, %d bytes of a header", len(glibc), len(goes), len(pasta),
+			if len(glibc) > 3 || len(goes) > 3 || len(pasta) > resolvconf.Kept ||
+				len(differ) > resolvconf.Kept || len(words) > 2 || len(header) > 4<<10 {
+				t.Errorf("kept: %d, %d, %d servers, %d differences, %d options, %d bytes of a header",
+					len(glibc), len(goes), len(pasta),
 					len(differ), len(words), len(header))
 			}
 			if len(moved) != len(data) {

@@ -101,9 +101,9 @@ func Go(data []byte) []Server {
 	return found
 }
 
-// Pasta returns the lines that pasta can read a server from, up to Kept of them: "nameserver" and one blank at the start
-// of the line, the address after the last blank of the line and up to a percent sign. It uses the first of each family;
-// see Choice. (get_dns in conf.c of passt).
+// Pasta returns the lines that pasta can read a server from, up to Kept of them: "nameserver" and one blank at the
+// start of the line, the address after the last blank of the line and up to a percent sign. It uses the first of each
+// family; see Choice. (get_dns in conf.c of passt).
 func Pasta(data []byte) []Server {
 	var found []Server
 	for s := range pasta(data) {

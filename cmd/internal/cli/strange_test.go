@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestStrangeJournals puts FIFOs into the state directory, on which whoever opens them waits for ever. Every command that
-// lists journals names them and goes on.
+// TestStrangeJournals puts FIFOs into the state directory, on which whoever opens them waits for ever. Every command
+// that lists journals names them and goes on.
 func TestStrangeJournals(t *testing.T) {
 	w := newWorld(t, "red", "pink")
 	w.run("repair", "paint", "--yes").ends(Healthy)

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package staged runs lixfix, as it is released, as root beside hostile processes of a real user, and watches with strace
-// what it opens.
+// Package staged runs lixfix, as it is released, as root beside hostile processes of a real user, and watches with
+// strace what it opens.
 package staged
 
 import (
@@ -68,9 +68,12 @@ func besieged(t *testing.T) *linuxnet.Host {
 	h.Run(t, "install", "-d", "/var/lib/lixfix")
 	h.Run(t, "mkfifo", "-m", "600", "/var/lib/lixfix/20240101-000000-x.jsonl")
 	h.Run(t, "mknod", "-m", "600", "/var/lib/lixfix/20240101-000000-y.unfinished.jsonl", "c", "10", "130")
-	h.WriteFile(t, "/home/alice/a.nix", `derivation { name = "a"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "/bin/sleep 600" ]; }`, 0o644)
+	h.WriteFile(t, "/home/alice/a.nix",
+		`derivation { name = "a"; system = "x86_64-linux";
+	builder = "/bin/sh"; args = [ "-c" "/bin/sleep 600" ]; }`, 0o644)
 	for range 2 {
-		build := h.UserCommand("env", "NIX_REMOTE=daemon", "HOME=/home/alice", "nix-build", "--no-out-link", "/home/alice/a.nix")
+		build := h.UserCommand("env", "NIX_REMOTE=daemon", "HOME=/home/alice", "nix-build", "--no-out-link",
+			"/home/alice/a.nix")
 		h.Start(t, build)
 	}
 	await(t, "two builds, of which one waits", func() bool {
@@ -182,7 +185,8 @@ func traced(t *testing.T, h *linuxnet.Host, argv []string) (trace, out []byte) {
 	}
 	cmd := h.CommandContext(ctx, "strace", append(strace, argv...)...)
 	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil || cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 || bytes.Contains(out, []byte("panic:")) {
+	if ctx.Err() != nil || cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 || bytes.Contains(out,
+		[]byte("panic:")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	trace, err = os.ReadFile(filepath.Clean(h.Path(file)))

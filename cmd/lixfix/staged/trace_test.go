@@ -101,7 +101,8 @@ func how(args string) string {
 	switch {
 	case strings.Contains(flags, "O_PATH"):
 		return "look"
-	case strings.Contains(flags, "O_WRONLY"), strings.Contains(flags, "O_RDWR"), strings.Contains(flags, "O_CREAT"), strings.Contains(flags, "O_TRUNC"):
+	case strings.Contains(flags, "O_WRONLY"), strings.Contains(flags, "O_RDWR"), strings.Contains(flags,
+		"O_CREAT"), strings.Contains(flags, "O_TRUNC"):
 		return "write"
 	case strings.Contains(flags, "O_DIRECTORY"):
 		return "list"
@@ -116,8 +117,8 @@ type rule struct {
 	used               int
 }
 
-// parseRules reads a list of what may be opened: on each line a program, a way, and a name, as regular expressions of the
-// whole word. "N" is a number.
+// parseRules reads a list of what may be opened: on each line a program, a way, and a name, as regular expressions of
+// the whole word. "N" is a number.
 func parseRules(text string) ([]*rule, error) {
 	var list []*rule
 	for line := range strings.Lines(text) {

@@ -229,7 +229,8 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 					r.t.Fatal(err)
 				}
 				if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-					r.inject(dir+"/fdinfo/"+fd, fmt.Sprintf("mnt_id:\t1\nino:\t%d\n%s\n", sys.Ino, strings.Join(p.locks[fd], "\n")))
+					r.inject(dir+"/fdinfo/"+fd, fmt.Sprintf("mnt_id:\t1\nino:\t%d\n%s\n", sys.Ino,
+						strings.Join(p.locks[fd], "\n")))
 				}
 			}
 		}

@@ -1,8 +1,8 @@
 //go:build linux
 
 // Hostile is what a user with a shell can leave running for root's tools to find: processes whose names, arguments,
-// open files, sockets, roots and working directories read like those of Nix, and lead elsewhere. It is run by that user,
-// without any privilege; where it needs namespaces it makes its own.
+// open files, sockets, roots and working directories read like those of Nix, and lead elsewhere. It is run by that
+// user, without any privilege; where it needs namespaces it makes its own.
 //
 //	hostile DIR TARGET...
 //
@@ -29,8 +29,8 @@ import (
 
 const variable = "HOSTILE" // what a child does
 
-// A trick is what one process does before it sleeps. Own tricks have a user and a mount namespace of their own, in which
-// the user is root.
+// A trick is what one process does before it sleeps. Own tricks have a user and a mount namespace of their own, in
+// which the user is root.
 type trick struct {
 	name string
 	own  bool
@@ -53,7 +53,10 @@ var tricks = []trick{
 		return look(bind(target, name))
 	}},
 	{"locks", true, []string{"nix-build", "x.nix"}, func(dir, target string) error {
-		for _, name := range []string{"/state2/db/big-lock", "/state2/gc.lock", "/store2/" + hash + "-x.lock", "/state2/db/db.sqlite"} {
+		for _, name := range []string{
+			"/state2/db/big-lock", "/state2/gc.lock", "/store2/" + hash + "-x.lock",
+			"/state2/db/db.sqlite",
+		} {
 			if err := look(bind(target, dir+name)); err != nil {
 				return err
 			}
@@ -65,7 +68,10 @@ var tricks = []trick{
 	}},
 	{"root", true, []string{"nix-daemon", "--daemon"}, func(dir, target string) error {
 		root := filepath.Join(dir, "root")
-		for _, name := range []string{"/nix/var/nix/daemon-socket/socket", "/etc/resolv.conf", "/etc/nix/nix.conf", "/nix/var/log/nix/drvs/01/x"} {
+		for _, name := range []string{
+			"/nix/var/nix/daemon-socket/socket", "/etc/resolv.conf",
+			"/etc/nix/nix.conf", "/nix/var/log/nix/drvs/01/x",
+		} {
 			if err := bind(target, root+name)(nil); err != nil {
 				return err
 			}
@@ -84,7 +90,11 @@ var tricks = []trick{
 		}
 		return listen("/nix/var/nix/daemon-socket/socket")
 	}},
-	{"abstract socket", false, []string{"nix-daemon"}, func(string, string) error { return listen("@/nix/var/nix/daemon-socket/socket") }},
+	{"abstract socket", false, []string{"nix-daemon"}, func(string,
+		string,
+	) error {
+		return listen("@/nix/var/nix/daemon-socket/socket")
+	}},
 	{"state", false, []string{"nix-store", "--gc"}, func(dir, target string) error {
 		// A state whose directories lead elsewhere, and which a lock tells of.
 		state := dir + "/state3"
@@ -92,8 +102,9 @@ var tricks = []trick{
 			return err
 		}
 		for name, to := range map[string]string{
-			"userpool": "/root", "userpool2": "/proc/1/fd", "temproots": "/proc/1/root/root", "current-load": filepath.Dir(target),
-			"profiles": "/dev", "gc.lock": target, "db/db.sqlite": target,
+			"userpool": "/root", "userpool2": "/proc/1/fd", "temproots": "/proc/1/root/root",
+			"current-load": filepath.Dir(target),
+			"profiles":     "/dev", "gc.lock": target, "db/db.sqlite": target,
 		} {
 			if err := os.Symlink(to, state+"/"+name); err != nil {
 				return err
