@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -18,14 +19,27 @@ import (
 
 const smallLimit = 4 << 20 // bytes of one file in a burst; 6,539 lines of /proc/locks were 500 KiB
 
+// nameLimit bounds how many names of a directory are read: stores of half a million paths are known.
+const nameLimit = 1 << 20
+
 // Files reads many small files. A call costs no more than its system calls, so that thousands of processes can be
-// read in milliseconds. It is used by one goroutine.
+// read in milliseconds. It is used by one goroutine. No call follows a link of a process, whatever leads there:
+// ErrThroughProcess.
 type Files interface {
-	// Read returns the content of a file. It is overwritten by the next Read. It fails with ErrTooLarge above 4 MiB.
+	// Read returns the content of a file below /proc, or of a regular file. It is overwritten by the next Read. It
+	// fails with ErrTooLarge above 4 MiB.
 	Read(name string) ([]byte, error)
-	// Names returns the names in a directory, in no order.
+	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there, or can
+	// change; see package trust. A link at its end is not followed.
+	Owned(name string) ([]byte, FileInfo, error)
+	// OwnedNames is Names for a directory of one of the two in directories as with Owned. Others may be able to write
+	// to it, as to the store. The errors of both wrap ErrUntrusted.
+	OwnedNames(dir string) ([]string, error)
+	// Names returns the names in a directory, in no order. It fails with ErrTooLarge above a million.
 	Names(dir string) ([]string, error)
-	// Link returns where a symbolic link points.
+	// Some returns up to so many names in a directory, in no order, and whether there are more.
+	Some(dir string, most int) (names []string, more bool, err error)
+	// Link returns where a symbolic link points. The links of processes may be read with it.
 	Link(name string) (string, error)
 	// Stat describes name without following a link at its end; Target is left empty.
 	Stat(name string) (FileInfo, error)
@@ -64,6 +78,11 @@ func (f *files) Read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return f.all(fd, name)
+}
+
+// all reads an open file to its end.
+func (f *files) all(fd int, name string) ([]byte, error) {
 	f.buf = f.buf[:0]
 	for {
 		if len(f.buf) == cap(f.buf) {
@@ -88,10 +107,33 @@ func (f *files) Read(name string) ([]byte, error) {
 }
 
 func (f *files) Names(dir string) ([]string, error) {
-	if err := f.ctx.Err(); err != nil {
-		return nil, err
+	names, more, err := f.Some(dir, nameLimit)
+	if more {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: ErrTooLarge}
 	}
-	return f.m.names(dir)
+	return names, err
+}
+
+func (f *files) Some(dir string, most int) (names []string, more bool, err error) {
+	if err := f.ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	return f.m.some(dir, most)
+}
+
+// some returns up to so many names in an open directory, -1 for all, and whether there are more.
+func some(d *os.File, most int) (names []string, more bool, err error) {
+	if most >= 0 {
+		most++
+	}
+	names, err = d.Readdirnames(most)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, false, err
+	case most >= 0 && len(names) == most:
+		return names[:most-1], true, nil
+	}
+	return names, false, nil
 }
 
 func (f *files) Link(name string) (string, error) {
@@ -104,14 +146,27 @@ func (f *files) Link(name string) (string, error) {
 }
 
 func (f *files) Stat(name string) (FileInfo, error) {
+	if err := f.ctx.Err(); err != nil {
+		return FileInfo{}, err
+	}
 	file, err := f.m.parent(name)
 	if err != nil {
 		return FileInfo{}, err
 	}
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Lstat(file, &st) }); err != nil {
+	if kernels(name) {
+		err = retry(func() error { return unix.Lstat(file, &st) })
+	} else {
+		err = statPath(file, &st)
+	}
+	if err != nil {
 		return FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
+	return described(&st), nil
+}
+
+// described is what a burst tells of a file.
+func described(st *unix.Stat_t) FileInfo {
 	mode := fs.FileMode(st.Mode & 0o777)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
@@ -122,18 +177,21 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	return FileInfo{Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino, Modified: time.Unix(st.Mtim.Unix())}, nil
+	return FileInfo{
+		Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino,
+		Modified: time.Unix(st.Mtim.Unix()),
+	}
 }
 
 // Free implements View.
 func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
 	return bound(ctx, "ask for the free space of", name, func() (uint64, error) {
-		file, err := m.resolve(name)
+		file, err := m.find("ask", name, trust.End)
 		if err != nil {
 			return 0, err
 		}
 		var st unix.Statfs_t
-		if err := retry(func() error { return unix.Statfs(file, &st) }); err != nil {
+		if err := statFS(file, &st); err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", filepath.Clean(name), err)
 		}
 		return st.Bavail * uint64(st.Bsize), nil

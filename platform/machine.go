@@ -80,7 +80,7 @@ func Local() *Machine {
 		if f.OS == Darwin || factsFrom == "sw_vers" {
 			return m.SwVers(context.Background(), f)
 		}
-		if data, err := m.ReadFile(context.Background(), "/etc/os-release"); err == nil {
+		if data, err := ReadSmall(context.Background(), m, "/etc/os-release"); err == nil {
 			osRelease(&f, data)
 		}
 		return f
@@ -171,6 +171,9 @@ func bound[T any](ctx context.Context, what, name string, f func() (T, error)) (
 
 // parent resolves the directory of name and leaves its last component alone, for calls that must not follow a link.
 func (m *Machine) parent(name string) (string, error) {
+	if err := throughProcess("look at", name, false); err != nil {
+		return "", err
+	}
 	dir, err := m.resolve(filepath.Dir(name))
 	if err != nil {
 		return "", err
@@ -232,11 +235,12 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		}
 		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+		limit := limitOf(ctx)
+		data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 		if err != nil {
 			return nil, renamed(err, name)
 		}
-		if len(data) > fileLimit {
+		if len(data) > limit {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 		}
 		return data, nil
@@ -246,25 +250,22 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 // ReadDir implements View.
 func (m *Machine) ReadDir(ctx context.Context, name string) ([]string, error) {
 	return bound(ctx, "list", name, func() ([]string, error) {
-		names, err := m.names(name)
+		names, _, err := m.some(name, -1)
 		slices.Sort(names)
 		return names, err
 	})
 }
 
-// names lists a directory, in no order.
-func (m *Machine) names(name string) ([]string, error) {
+// some lists a directory, in no order: at most so many names, -1 for all of them, and whether there are more.
+func (m *Machine) some(name string, most int) (names []string, more bool, err error) {
 	fd, err := m.open(name, trust.End, unix.S_IFDIR)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	d := os.NewFile(uintptr(fd), name)
 	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, renamed(err, name)
-	}
-	return names, nil
+	names, more, err = some(d, most)
+	return names, more, renamed(err, name)
 }
 
 // Locked implements View.

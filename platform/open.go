@@ -43,21 +43,22 @@ func kernels(name string) bool {
 }
 
 // open opens a regular file, or a directory, for reading. Root walks to it, and reads through a name that somebody else
-// could have made only what they may read as well. The caller closes the descriptor.
+// could have made only what they may read as well. Nobody goes through a link of a process. The caller closes the
+// descriptor.
 func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, error) {
-	file, err := m.find(name, follow)
+	file, err := m.find("open", name, follow)
 	if err != nil {
 		return -1, err
 	}
-	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	if kind == unix.S_IFDIR {
-		flags |= unix.O_DIRECTORY
-	}
-	if believed() == nil || kernels(name) {
-		if follow == trust.Link {
-			flags |= unix.O_NOFOLLOW
+	if kernels(name) || believed() == nil {
+		fd, err := openPlain(file, kernels(name), follow, kind)
+		switch {
+		case err == nil:
+			return fd, nil
+		case errors.Is(err, ErrNotRegular), kind == unix.S_IFDIR:
+			return -1, &fs.PathError{Op: opOf(kind), Path: name, Err: err}
 		}
-		return m.openPlain(file, name, flags, kind)
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	f, err := trust.Walk(file, believed(), follow)
 	if err != nil {
@@ -78,48 +79,42 @@ func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, erro
 }
 
 // find resolves a name, with or without what a link at its end leads to.
-func (m *Machine) find(name string, follow trust.Follow) (string, error) {
+func (m *Machine) find(op, name string, follow trust.Follow) (string, error) {
+	if err := throughProcess(op, name, bool(follow)); err != nil {
+		return "", err
+	}
 	if follow == trust.Link {
 		return m.parent(name)
 	}
 	return m.resolve(name)
 }
 
-// openPlain opens a file by its name. What it is, is looked at before: to open a device can be to do something to it.
-func (m *Machine) openPlain(file, name string, flags int, kind uint32) (int, error) {
-	var stat unix.Stat_t
-	describe := unix.Stat
-	if flags&unix.O_NOFOLLOW != 0 {
-		describe = unix.Lstat
+// openPlain opens a file by its name. Of the kernel's own files there are thousands, and nothing but what their names
+// say; what others are is looked at first, for to open a device can be to do something to it.
+func openPlain(file string, kernels bool, follow trust.Follow, kind uint32) (int, error) {
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	if follow == trust.Link {
+		flags |= unix.O_NOFOLLOW
 	}
-	own := kernels(name) // which spares thousands of files of /proc two calls each
-	if !own {
-		if err := retry(func() error { return describe(file, &stat) }); err != nil {
-			return -1, &fs.PathError{Op: "open", Path: name, Err: err}
-		}
-		if is := trust.Mode(&stat) & unix.S_IFMT; is != kind {
-			return -1, wrong(name, is, kind)
-		}
+	switch {
+	case kind == unix.S_IFDIR:
+		return open(file, flags|unix.O_DIRECTORY)
+	case kernels:
+		fd := -1
+		err := retry(func() (err error) {
+			fd, err = unix.Open(file, flags, 0)
+			return err
+		})
+		return fd, err
 	}
-	fd := -1
-	err := retry(func() (err error) {
-		fd, err = unix.Open(file, flags, 0)
-		return err
-	})
-	if err != nil {
-		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	return regular(file, flags&unix.O_NOFOLLOW)
+}
+
+func opOf(kind uint32) string {
+	if kind == unix.S_IFDIR {
+		return "list"
 	}
-	if own {
-		return fd, nil
-	}
-	if err := unix.Fstat(fd, &stat); err != nil || trust.Mode(&stat)&unix.S_IFMT != kind {
-		unix.Close(fd)
-		if err == nil {
-			return -1, wrong(name, trust.Mode(&stat)&unix.S_IFMT, kind)
-		}
-		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return fd, nil
+	return "read"
 }
 
 // wrong is the error for a file that is something else than was asked for.
@@ -128,9 +123,9 @@ func wrong(name string, is, want uint32) error {
 	case is == unix.S_IFLNK:
 		return &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
 	case want == unix.S_IFDIR:
-		return &fs.PathError{Op: "list", Path: name, Err: unix.ENOTDIR}
+		return &fs.PathError{Op: opOf(want), Path: name, Err: unix.ENOTDIR}
 	}
-	return &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	return &fs.PathError{Op: opOf(want), Path: name, Err: ErrNotRegular}
 }
 
 // named gives an error the name that the caller knows, and an *Untrusted the name of its user.

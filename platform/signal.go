@@ -35,7 +35,7 @@ func Identity(ctx context.Context, v View, pid int) (ProcessID, byte, error) {
 		p.Start = strings.Join(strings.Fields(start), " ")
 		return p, state[0], nil
 	}
-	boot, err := v.ReadFile(ctx, "/proc/sys/kernel/random/boot_id")
+	boot, err := ReadSmall(ctx, v, "/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return p, 0, fmt.Errorf("look for process %d: %w", pid, err)
 	}

@@ -32,7 +32,8 @@ need ps procps
 need dnsmasq dnsmasq-base
 need pasta passt
 need pkill procps
-need nft nftables # one of them drops what build users ask
+need strace strace # what lixfix opens beside hostile processes
+need nft nftables  # one of them drops what build users ask
 if [ "${1-}" = long ]; then
 	# It makes the root directory of a newer Debian, for its Nix.
 	need mmdebstrap mmdebstrap

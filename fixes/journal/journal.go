@@ -275,7 +275,7 @@ func (d *Dir) Open() (*Journal, error) {
 		return nil, fmt.Errorf("%w: several repairs are unfinished: %s", ErrFormat, strings.Join(ids, ", "))
 	}
 	name := filepath.Join(d.path, ids[0]+unfinishedSuffix)
-	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	f, err := open(name, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
@@ -394,47 +394,14 @@ func (r Repair) Left() map[int]string {
 	return left
 }
 
-// Unfinished returns the IDs of unfinished repairs from the names of their journals. It needs no root. A directory
-// that does not exist has none.
-func Unfinished(dir string) ([]string, error) {
-	names, err := list(dir)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, n := range names {
-		if id, ok := strings.CutSuffix(n, unfinishedSuffix); ok {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
-
-func list(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look for unfinished repairs: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), finishedSuffix) {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
-}
-
 // History returns the repairs that a state directory holds, oldest first, and an error for each that cannot be read.
+// The error of what is no journal wraps ErrStrange.
 func History(dir string) ([]Repair, []error) {
-	names, err := list(dir)
+	names, errs, err := list(dir)
 	if err != nil {
 		return nil, []error{err}
 	}
 	var all []Repair
-	var errs []error
 	for _, n := range names {
 		r, err := load(dir, n)
 		if err != nil {
@@ -460,7 +427,7 @@ func Find(dir, id string) (Repair, error) {
 }
 
 func load(dir, name string) (Repair, error) {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	f, err := open(filepath.Join(dir, name), os.O_RDONLY)
 	if err != nil {
 		return Repair{}, err
 	}
@@ -471,7 +438,7 @@ func load(dir, name string) (Repair, error) {
 
 // Prune removes finished journals that began before the given time and returns their IDs.
 func (d *Dir) Prune(before time.Time) ([]string, error) {
-	names, err := list(d.path)
+	names, _, err := list(d.path)
 	if err != nil {
 		return nil, err
 	}

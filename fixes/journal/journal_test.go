@@ -375,8 +375,13 @@ func TestDamagedJournalsAreRefused(t *testing.T) {
 		if err := os.Symlink(elsewhere, unfinished(dir)); err != nil {
 			t.Fatal(err)
 		}
-		if j, err := d.Open(); !errors.Is(err, unix.ELOOP) || j != nil {
+		// It is no journal, and named as what it is.
+		if j, err := d.Open(); err != nil || j != nil {
 			t.Errorf("got %v, %v", j, err)
+		}
+		if _, strange, err := journal.IDs(dir); len(strange) != 1 || !errors.Is(strange[0],
+			journal.ErrStrange) || err != nil {
+			t.Errorf("got %v, %v", strange, err)
 		}
 	})
 }

@@ -229,11 +229,12 @@ func (c *collector) resolverAt(a netip.Addr) string {
 func (c *collector) stub() (file string, owner Owner) {
 	for _, o := range []Owner{Resolved, NetworkManager, ConnMan} {
 		name := byOwner[o].stub
-		data, err := c.v.ReadFile(c.ctx, name)
+		data, err := platform.ReadUpTo(c.ctx, c.v, name, conf.Limit)
 		if err != nil {
 			continue
 		}
-		for _, server := range conf.Pasta(data) {
+		servers := conf.Pasta(data)
+		for _, server := range servers[:min(len(servers), askedMost)] {
 			answer, err := c.v.Ask(c.ctx, dnsquery.Server(server.Address), dnsquery.UDP, c.name, dnsquery.A)
 			if err == nil && answer.Good() {
 				return name, o
@@ -561,6 +562,12 @@ func (c *collector) lines() {
 		if first == nil {
 			continue
 		}
+		if len(all) == conf.Kept {
+			x.evidence = append(x.evidence, fix.Evidence{
+				Source: conf.File, Expected: "few lines that readers take differently",
+				Observed: fmt.Sprintf("%d, and perhaps more, which are not shown", len(all)),
+			})
+		}
 		x.summary = fmt.Sprintf("line %d of /etc/resolv.conf has %s, so that pasta ignores the server %s", first.Line,
 			first.Trouble, first.Address)
 		if id == idGlibcSkips {
@@ -842,13 +849,13 @@ func (c *collector) families() {
 			remedy: c.advise("have a server with an IPv4 address, or a local one, named first"),
 		})
 	}
-	if slices.Contains(conf.Options(c.data), "use-vc") && c.era == Era2023 {
+	if words := conf.Options(c.data); slices.Contains(words, "use-vc") && c.era == Era2023 {
 		c.add(cause{
 			id: idTCP, cure: func(w World) World { w.Era = Era2025; return w },
 			summary: "\"options use-vc\" sends all lookups over TCP, which this pasta does not forward",
 			evidence: []fix.Evidence{{
 				Source: conf.File + " options", Expected: "no use-vc with a pasta of 2023",
-				Observed: strings.Join(conf.Options(c.data), " "),
+				Observed: strings.Join(words[:min(len(words), optionsMost)], " "),
 			}},
 			remedy: &fix.Remedy{Class: fix.Advice, Changes: "install a newer passt and name it in pasta-path, or have " +
 				"the option removed; " + byOwner[c.owner].advice},

@@ -129,6 +129,12 @@ func (h *host) link(target string) {
 // conf writes /etc/resolv.conf.
 func (h *host) conf(data string) { h.put("etc/resolv.conf", data, 0o644) }
 
+// sparse makes a file seem large.
+func (h *host) sparse(name string, size int64) {
+	h.t.Helper()
+	h.must(os.Truncate(filepath.Join(h.root, name), size))
+}
+
 // device puts another device than that of tun in its place.
 func (h *host) device(major, minor uint32) {
 	h.t.Helper()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
@@ -87,7 +88,7 @@ func (s *survey) override(ctx context.Context) string {
 		if err != nil || !info.Mode.IsRegular() || info.Mode.Perm()&0o004 == 0 || file == s.way.end {
 			continue
 		}
-		data, err := s.v.ReadFile(ctx, file)
+		data, err := platform.ReadUpTo(ctx, s.v, file, conf.Limit)
 		servers := conf.Glibc(data)
 		if err != nil || len(servers) == 0 || servers[0].Address.IsLoopback() {
 			continue
@@ -374,6 +375,12 @@ func (f *found) findings() []fix.Finding {
 	switch {
 	case f.result == nil && !s.nix.present:
 		add(idNoNix, fix.NotApplicable, "there is no nix on this host, so that there is no sandbox", "", nil)
+	case f.result == nil && errors.Is(s.dataErr, platform.ErrTooLarge):
+		add(idNotKnown, fix.Unknown, "whether names resolve in the sandbox cannot be told from the host",
+			fmt.Sprintf("%s has more than %d MiB, which is more than lixfix reads", conf.File, conf.Limit>>20),
+			&fix.Remedy{
+				Class: fix.Advice, Changes: "have a build look, and the file made smaller", Command: command,
+			})
 	case f.result == nil && s.nix.program == "":
 		add(idNoNix, fix.Unknown, "there is no nix where it is usually installed", f.noNix(), nil)
 	case f.result == nil && s.nix.broken != "":

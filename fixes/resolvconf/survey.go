@@ -24,10 +24,11 @@ import (
 )
 
 const (
-	tunDevice  = "/dev/net/tun"
-	askedMost  = 8               // servers that are asked; who lists more has other worries
-	stubServer = "127.0.0.53"    // of systemd-resolved
-	tcpLimit   = 2 * time.Second // where nobody reads over TCP
+	tunDevice   = "/dev/net/tun"
+	optionsMost = 32              // that are shown
+	askedMost   = 8               // servers that are asked; who lists more has other worries
+	stubServer  = "127.0.0.53"    // of systemd-resolved
+	tcpLimit    = 2 * time.Second // where nobody reads over TCP
 )
 
 // nixFacts are what is known of the Nix or Lix of the host.
@@ -129,7 +130,7 @@ func exists(ctx context.Context, v platform.View, name string) bool {
 func (s *survey) readFile(ctx context.Context) {
 	s.way = follow(ctx, s.v, conf.File)
 	if s.way.shape == Regular {
-		s.data, s.dataErr = s.v.ReadFile(ctx, conf.File)
+		s.data, s.dataErr = platform.ReadUpTo(ctx, s.v, conf.File, conf.Limit)
 	}
 	s.header = conf.Header(s.data)
 	s.nixos = exists(ctx, s.v, "/etc/NIXOS")
@@ -150,7 +151,7 @@ func (s *survey) readFile(ctx context.Context) {
 		}
 	}
 	s.owner = ownerOf(&s.way, s.header, s.nixos, s.mounted, s.stuck, container)
-	if data, err := s.v.ReadFile(ctx, nsswitch); err == nil {
+	if data, err := platform.ReadSmall(ctx, s.v, nsswitch); err == nil {
 		for line := range strings.Lines(string(data)) {
 			line, _, _ = strings.Cut(line, "#")
 			if words := strings.Fields(line); len(words) > 1 && words[0] == "hosts:" {

@@ -309,7 +309,7 @@ func (s *snapshot) pairOne(w *proc, owner map[uint64]*proc, procs []*proc) {
 		return
 	}
 	outside := w.ns != "" && s.self != "" && w.ns != s.self || len(w.status.NSPID) > 1
-	w.orphan = closed || w.client > 0 && !connected && !outside && !s.hides("other-users")
+	w.orphan = closed || w.client > 0 && !connected && !outside && !w.cut && !s.hides("other-users")
 	if connected && !closed {
 		w.orphan = false
 	}

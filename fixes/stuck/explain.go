@@ -413,7 +413,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 		}
 		return s.slotless(n, sure), true
 	}
-	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && !proven {
+	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && (!proven || p.untold) {
 		r := reason{id: idWaitsOutput, sure: Likely, text: "probably waits for a lock"}
 		if len(all) > 1 {
 			r.sure = Guess
@@ -514,7 +514,11 @@ func (s *snapshot) idleWork(p *proc) (reason, bool) {
 // unexplained is the reason of a process that nothing explains. That may be so for a moment only: what it wants has
 // become free and it has not tried again yet, or it is between two things. Look then looks again.
 func (s *snapshot) unexplained(p *proc, text string) reason {
-	s.unsettled = s.unsettled || !p.hidden["syscall"]
+	// Of what was not looked at nothing more shows by waiting.
+	s.unsettled = s.unsettled || !p.hidden["syscall"] && !p.cut
+	if p.cut {
+		text = "not looked at closely, it has too much open"
+	}
 	return reason{id: idUnknown, sure: Guess, text: text}
 }
 

@@ -99,7 +99,7 @@ func (r *Report) host(ctx context.Context, v platform.View, page *redact.Page) {
 	} else {
 		page.Item("%s, %s, looked at as an ordinary user", system, f.Arch)
 	}
-	if data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease"); err == nil {
+	if data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease"); err == nil {
 		page.Item("kernel %s", plain(strings.TrimSpace(string(data))))
 	}
 	for _, n := range append(r.versions(ctx, v), r.surroundings...) {

@@ -381,7 +381,8 @@ func (s *snapshot) deserted() []*outcome {
 	var list []*outcome
 	for _, pid := range s.order {
 		p := s.procs[pid]
-		if p.role != Worker || p.orphan || p.gone || p.pair == nil || p.client == 0 {
+		// Of what was not looked at, nothing is said to be well.
+		if p.role != Worker || p.orphan || p.gone || p.cut || p.pair == nil || p.client == 0 {
 			continue
 		}
 		// A worker of a socket unit is a child of systemd from the start; its number is padded with spaces.

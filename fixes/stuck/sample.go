@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +21,8 @@ const (
 	settleTime   = 6 * time.Second // until one that retries every five has done so
 	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
 	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
-	maxFiles     = 4096            // open files of one process
+	threadSlack  = 16              // threads that a process may have started between the looks
+	maxLogs      = 64              // logs of builds of one process
 	pageSize     = 4 << 10         // bytes, at least; ARM has larger ones as well
 	maxLockStats = 20000           // lock files in the store that are looked at, without root
 )
@@ -59,11 +57,16 @@ type proc struct {
 	status   procfs.Status
 	ns       string // of process IDs, as its link reads
 	net      string // network namespace, likewise
+	mountNS  string
+	userNS   string
 	fds      map[int]string
 	sockets  map[uint64]int // inode → file descriptor
 	held     []proclocks.Lock
 	paths    map[proclocks.File]string
-	roots    []string // names of the store paths that it has protected from the garbage collector
+	wants    *openFile // its list of the store paths that it wants
+	untold   bool      // that list was not read
+	roots    []string  // names of the store paths in it: they are protected from the garbage collector
+	logs     []openFile
 	first    sample
 	second   sample
 	gone     bool            // ended while it was read
@@ -75,6 +78,7 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
+	cut      bool      // not all of it was looked at
 	reaped   bool      // a builder of it ended while it was watched
 	logged   time.Time // when it last wrote to the log of its build
 	opened   int       // files that it has open, also those that were not looked at
@@ -113,6 +117,8 @@ type snapshot struct {
 	gap      time.Duration // that really passed between the samples
 	self     string        // PID namespace of lixfix
 	net      string        // network namespace of lixfix
+	mountNS  string
+	userNS   string
 	selfPID  int
 	procs    map[int]*proc
 	order    []int // of procs
@@ -124,6 +130,9 @@ type snapshot struct {
 	paths    map[proclocks.File]string
 	made     map[proclocks.File]time.Time // when lock files were made
 	earlier  []proclocks.Lock             // those of the first look
+	openers  map[string][]opener          // of locked files, by name
+	kept     map[keptLock]int             // who keeps locks
+	opened   map[proclocks.File]string    // names of locked files, by who has them open
 	states   []string                     // directories such as /nix/var/nix
 	stores   []string
 	users    map[int]string
@@ -133,7 +142,11 @@ type snapshot struct {
 	dotfile  string         // lock directory of a database without WAL
 	free     map[string]uint64
 	limits   []Limit
-	skipped  int // processes beyond maxDeep
+	skipped  int         // processes beyond maxDeep, or of users whose processes cannot be read
+	late     map[int]int // processes of a user that could not be read in time
+	files    budget      // of open files that are looked at
+	names    budget      // of open files whose names are looked at
+	threads  budget
 	// unsettled says that nothing explains some process.
 	unsettled bool
 }
@@ -158,7 +171,10 @@ type collector struct {
 func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, error) {
 	c := &collector{v: v, opts: opts, snapshot: &snapshot{
 		facts: v.Facts(), procs: map[int]*proc{}, paths: map[proclocks.File]string{},
-		users: map[int]string{}, builders: map[int]string{}, free: map[string]uint64{},
+		users: map[int]string{}, builders: map[int]string{}, free: map[string]uint64{}, late: map[int]int{},
+		files:   budget{each: filesEach, user: filesUser, all: filesAll, users: map[int]int{}},
+		names:   budget{each: filesEach, user: namesUser, all: namesAll, users: map[int]int{}},
+		threads: budget{each: threadsEach, user: threadsUser, all: threadsAll, users: map[int]int{}},
 	}}
 	c.calls, c.callsOK = procfs.CallsOf(c.facts.Arch)
 	if err := c.shallow(ctx); err != nil {
@@ -194,6 +210,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 		return nil, err
 	}
 	c.temproots(ctx)
+	c.logs(ctx)
 	c.surroundings(ctx)
 	return c.snapshot, nil
 }
@@ -216,6 +233,8 @@ func (c *collector) shallow(ctx context.Context) error {
 		boot   string
 		self   string
 		net    string
+		mount  string
+		user   string
 		uptime float64
 		mounts []procfs.Mount
 		pid    int
@@ -235,6 +254,8 @@ func (c *collector) shallow(ctx context.Context) error {
 		}
 		s.self, _ = f.Link("/proc/self/ns/pid")
 		s.net, _ = f.Link("/proc/self/ns/net")
+		s.mount, _ = f.Link("/proc/self/ns/mnt")
+		s.user, _ = f.Link("/proc/self/ns/user")
 		if own, err := f.Link("/proc/self"); err == nil {
 			s.pid, _ = strconv.Atoi(own)
 		}
@@ -265,7 +286,8 @@ func (c *collector) shallow(ctx context.Context) error {
 		return fmt.Errorf("look at the processes: %w", err)
 	}
 	slices.Sort(s.order)
-	c.procs, c.order, c.boot, c.self, c.net, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.self, s.net, s.uptime, s.mounts, s.pid
+	c.procs, c.order, c.boot, c.uptime, c.mounts, c.selfPID = s.procs, s.order, s.boot, s.uptime, s.mounts, s.pid
+	c.self, c.net, c.mountNS, c.userNS = s.self, s.net, s.mount, s.user
 	if len(s.mounts) > 0 && c.procs[1] == nil {
 		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)
 	}
@@ -330,212 +352,6 @@ func nixName(name string) bool {
 	return strings.HasPrefix(name, "nix") || name == "build-remote" || name == "lix"
 }
 
-// deepen reads everything about some processes.
-func (c *collector) deepen(ctx context.Context, list []*proc) {
-	n := 0
-	for _, p := range c.procs {
-		if p.deep {
-			n++
-		}
-	}
-	for _, p := range list {
-		if p.deep || p.gone {
-			continue
-		}
-		if n >= maxDeep {
-			c.skipped++
-			continue
-		}
-		n++
-		dctx, cancel := context.WithTimeout(ctx, deepTime)
-		q := *p
-		q.hidden = map[string]bool{}
-		err := c.v.Burst(dctx, procfs.Dir(p.PID), func(f platform.Files) error {
-			readDeep(f, &q)
-			return nil
-		})
-		cancel()
-		p.deep = true
-		if err != nil {
-			// q may still be written to.
-			p.hidden = map[string]bool{"everything": true}
-			c.limit("unreadable", fmt.Sprintf("process %d could not be read within %s: something holds the lock of its memory", p.PID, deepTime), false)
-			continue
-		}
-		q.deep, q.children = true, p.children
-		*p = q
-	}
-}
-
-// readDeep reads what does not change, and the first sample.
-func readDeep(f platform.Files, p *proc) {
-	dir := procfs.Dir(p.PID)
-	data, err := f.Read(dir + "/cmdline")
-	if procfs.Gone(err) {
-		p.gone = true
-		return
-	}
-	p.argv = procfs.ParseArguments(data)
-	if p.ns, err = f.Link(dir + "/ns/pid"); errors.Is(err, fs.ErrPermission) {
-		p.hidden["ns"] = true
-	}
-	p.net, _ = f.Link(dir + "/ns/net")
-	if nixName(p.Name) {
-		if data, err = f.Read(dir + "/cgroup"); err == nil {
-			p.peer = unitPeer(data)
-		}
-	}
-	p.first = readSample(f, p)
-	readFiles(f, p)
-	if data, err = f.Read(dir + "/limits"); err == nil {
-		p.files = fileLimit(data)
-	}
-}
-
-// unit is what systemd calls the service of one connection: its number, and the process and user ID of who connected.
-// Newer versions add to the process the ID of its pidfd. https://www.freedesktop.org/software/systemd/man/systemd.socket.html
-var unit = regexp.MustCompile(`(?m)/nix-daemon@\d+-(\d+)(?:_\d+)?-\d+\.service$`)
-
-// unitPeer returns the process that a unit was started for, 0 where the control group names none.
-func unitPeer(cgroup []byte) int {
-	m := unit.FindSubmatch(cgroup)
-	if m == nil {
-		return 0
-	}
-	n, _ := digits(string(m[1]))
-	return n
-}
-
-// fileLimit returns how many files a process may have open, 0 where limits does not tell.
-func fileLimit(limits []byte) int {
-	for line := range strings.Lines(string(limits)) {
-		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
-			if f := strings.Fields(rest); len(f) > 0 {
-				n, _ := strconv.Atoi(f[0]) // "unlimited" is no number
-				return n
-			}
-		}
-	}
-	return 0
-}
-
-// readSample reads what changes.
-func readSample(f platform.Files, p *proc) sample {
-	dir := procfs.Dir(p.PID)
-	var s sample
-	data, err := f.Read(dir + "/stat")
-	if err != nil {
-		p.gone = p.gone || procfs.Gone(err)
-		return s
-	}
-	st, err := procfs.ParseStat(data)
-	if err != nil || st.Start != p.Start {
-		p.gone = true
-		return s
-	}
-	s.state, s.cpu, s.rss = st.State, st.CPU, st.RSS
-	p.Parent, p.Name = st.Parent, st.Name
-	if data, err = f.Read(dir + "/status"); err == nil {
-		p.status = procfs.ParseStatus(data)
-		if p.status.UID >= 0 {
-			p.uid = p.status.UID
-		}
-	}
-	if data, err = f.Read(dir + "/io"); err == nil {
-		s.io = procfs.ParseIO(data)
-	} else if errors.Is(err, fs.ErrPermission) {
-		p.hidden["io"] = true
-	}
-	tasks, err := f.Names(dir + "/task")
-	if err != nil {
-		p.gone = p.gone || procfs.Gone(err)
-		return s
-	}
-	for _, name := range tasks {
-		task := dir + "/task/" + name
-		t := thread{}
-		if t.id, err = strconv.Atoi(name); err != nil {
-			continue
-		}
-		if data, err = f.Read(task + "/stat"); err != nil {
-			continue
-		}
-		if st, err := procfs.ParseStat(data); err == nil {
-			t.name, t.state = st.Name, st.State
-		}
-		if data, err = f.Read(task + "/status"); err == nil {
-			s.switches += procfs.ParseStatus(data).Switches
-		}
-		if data, err = f.Read(task + "/syscall"); err == nil {
-			t.call = procfs.ParseCall(data)
-		} else if errors.Is(err, fs.ErrPermission) {
-			// What wchan says to strangers is "0", so it is not asked.
-			p.hidden["syscall"] = true
-		}
-		if !p.hidden["syscall"] {
-			if data, err = f.Read(task + "/wchan"); err == nil && string(data) != "0" {
-				t.wchan = string(bytes.TrimSpace(data))
-			}
-		}
-		s.threads = append(s.threads, t)
-	}
-	slices.SortFunc(s.threads, func(a, b thread) int { return a.id - b.id })
-	s.ok = true
-	return s
-}
-
-// readFiles reads what the process has open, and the locks that it holds through it.
-func readFiles(f platform.Files, p *proc) {
-	dir := procfs.Dir(p.PID)
-	names, err := f.Names(dir + "/fd")
-	if err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			p.hidden["fd"] = true
-		}
-		return
-	}
-	p.opened = len(names)
-	p.fds, p.sockets, p.paths = map[int]string{}, map[uint64]int{}, map[proclocks.File]string{}
-	for i, name := range names {
-		if i == maxFiles {
-			p.hidden["some files"] = true
-			break
-		}
-		fd, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		target, err := f.Link(dir + "/fd/" + name)
-		if err != nil {
-			continue
-		}
-		p.fds[fd] = target
-		if rest, ok := strings.CutPrefix(target, "socket:["); ok {
-			if inode, err := strconv.ParseUint(strings.TrimSuffix(rest, "]"), 10, 64); err == nil {
-				p.sockets[inode] = fd
-			}
-			continue
-		}
-		if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "/dev/") {
-			continue
-		}
-		if strings.Contains(target, "/log/nix/drvs/") {
-			// Through the process, which can see another tree of files. A link is not followed by Stat.
-			if info, err := f.Stat("/proc/" + strconv.Itoa(p.PID) + "/root" + target); err == nil && info.Modified.After(p.logged) {
-				p.logged = info.Modified
-			}
-		}
-		data, err := f.Read(dir + "/fdinfo/" + name)
-		if err != nil {
-			continue
-		}
-		for _, l := range proclocks.ParseInfo(data) {
-			p.held = append(p.held, l)
-			p.paths[l.File] = strings.TrimSuffix(target, " (deleted)")
-		}
-	}
-}
-
 // again takes the second sample.
 func (c *collector) again(ctx context.Context) error {
 	began := time.Now()
@@ -553,278 +369,13 @@ func (c *collector) again(ctx context.Context) error {
 		if !p.deep || p.gone || p.hidden["everything"] {
 			continue
 		}
-		dctx, cancel := context.WithTimeout(ctx, deepTime)
-		q := *p
-		q.hidden = map[string]bool{}
-		err := c.v.Burst(dctx, procfs.Dir(pid), func(f platform.Files) error {
-			q.second = readSample(f, &q)
-			return nil
+		c.within(ctx, procfs.Dir(pid), p, func(f platform.Files, q *proc) {
+			q.second = readSample(f, q,
+				len(q.first.threads)+threadSlack)
 		})
-		cancel()
-		if err != nil {
-			continue
-		}
-		for key := range p.hidden {
-			q.hidden[key] = true
-		}
-		*p = q
 	}
 	c.gap = time.Since(began)
 	return nil
-}
-
-// directories learns from open files where the store and its state are, for stores that are not in /nix.
-func (c *collector) directories() {
-	for _, pid := range c.order {
-		for _, target := range c.procs[pid].fds {
-			dir, file := path.Split(target)
-			switch {
-			case file == "big-lock" && strings.HasSuffix(dir, "/db/"):
-				c.states = add(c.states, strings.TrimSuffix(dir, "/db/"))
-			case strings.HasSuffix(target, ".lock") && isStoreLock(target):
-				c.stores = add(c.stores, path.Clean(dir))
-			}
-		}
-	}
-}
-
-func add(list []string, item string) []string {
-	if slices.Contains(list, item) {
-		return list
-	}
-	return append(list, item)
-}
-
-// isStoreLock tells from its name whether a file is the lock of a store path: 32 characters of a hash and a name.
-func isStoreLock(name string) bool {
-	base, ok := strings.CutSuffix(path.Base(name), ".lock")
-	return ok && len(base) > 33 && base[32] == '-' && !strings.ContainsFunc(base[:32], func(r rune) bool {
-		return !strings.ContainsRune("0123456789abcdfghijklmnpqrsvwxyz", r)
-	})
-}
-
-func (c *collector) readLocks(ctx context.Context) ([]proclocks.Lock, error) {
-	var locks []proclocks.Lock
-	err := c.v.Burst(ctx, "/proc/locks", func(f platform.Files) error {
-		data, err := f.Read("/proc/locks")
-		if err != nil {
-			return err
-		}
-		locks, _ = proclocks.Parse(data)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look at the locks: %w", err)
-	}
-	return locks, nil
-}
-
-func (c *collector) readSockets(ctx context.Context) (map[uint64]platform.Socket, error) {
-	list, err := c.v.Sockets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[uint64]platform.Socket, len(list))
-	for _, s := range list {
-		if s.Inode != 0 {
-			all[s.Inode] = s
-		}
-	}
-	return all, nil
-}
-
-// elsewhere adds the connections in other network namespaces: a fixed-output build has one of its own, in which pasta
-// gives it the network.
-func (c *collector) elsewhere(ctx context.Context) {
-	var where []int // a process in each of them
-	seen := map[string]bool{"": true, c.net: true}
-	for _, pid := range c.order {
-		if p := c.procs[pid]; p.deep && !p.gone && len(p.sockets) > 0 && !seen[p.net] {
-			seen[p.net] = true
-			where = append(where, pid)
-		}
-	}
-	if len(where) == 0 || c.sockets == nil {
-		return
-	}
-	var found []procfs.Connection
-	err := c.v.Burst(ctx, "the connections of builds", func(f platform.Files) error {
-		for _, pid := range where {
-			for _, table := range []string{"/net/tcp", "/net/tcp6"} {
-				if data, err := f.Read(procfs.Dir(pid) + table); err == nil {
-					found = append(found, procfs.ParseConnections(data)...)
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return
-	}
-	for _, l := range found {
-		if _, known := c.sockets[l.Inode]; !known && l.Inode != 0 && l.State != platform.SocketListening {
-			// How long it is idle is not told there.
-			c.sockets[l.Inode] = platform.Socket{
-				Inode: l.Inode, TCP: true, State: l.State, Remote: l.Remote, Retransmits: l.Retransmits, Unacked: int(min(l.Unsent, 1)),
-			}
-		}
-	}
-}
-
-// device returns the device that the lock table shows for a file: that of its mount, which some file systems do not
-// show in stat(2).
-func (s *snapshot) device(name string) (major, minor uint64, ok bool) {
-	m, ok := s.mount(name)
-	return m.Major, m.Minor, ok
-}
-
-// mount returns what a file is on.
-func (s *snapshot) mount(name string) (procfs.Mount, bool) {
-	best, found := -1, procfs.Mount{}
-	for _, m := range s.mounts {
-		if len(m.Point) >= best && (m.Point == "/" || name == m.Point || strings.HasPrefix(name, m.Point+"/")) {
-			best, found = len(m.Point), m
-		}
-	}
-	return found, best >= 0
-}
-
-// knownFiles finds the inodes of the lock files whose names are known. Their directories may be searched by everybody,
-// although the files themselves are root's.
-func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
-	type found struct {
-		paths map[proclocks.File]string
-		made  map[proclocks.File]time.Time
-		pool  []string
-		load  []string
-		dot   string
-	}
-	got := found{paths: map[proclocks.File]string{}, made: map[proclocks.File]time.Time{}}
-	wanted := map[uint64]bool{}
-	for _, l := range locks {
-		wanted[l.File.Inode] = true
-	}
-	known := map[proclocks.File]bool{}
-	var open []string
-	for _, pid := range c.order {
-		for file := range c.procs[pid].paths {
-			known[file] = true
-		}
-		for _, target := range c.procs[pid].fds {
-			if c.procs[pid].deep && (strings.HasSuffix(target, ".lock") || strings.Contains(path.Base(target), ".sqlite")) {
-				open = add(open, target)
-			}
-		}
-	}
-	err := c.v.Burst(ctx, c.states[0], func(f platform.Files) error {
-		look := func(name string) bool {
-			info, err := f.Stat(name)
-			if err != nil {
-				return false
-			}
-			major, minor, ok := c.device(name)
-			if ok && wanted[info.Inode] {
-				file := proclocks.File{Major: major, Minor: minor, Inode: info.Inode}
-				got.paths[file], got.made[file] = name, info.Modified
-			}
-			return info.Mode.IsDir()
-		}
-		within := func(dir string, each func(name string)) {
-			names, err := f.Names(dir)
-			if err != nil {
-				return
-			}
-			slices.Sort(names)
-			for _, name := range names {
-				look(dir + "/" + name)
-				each(dir + "/" + name)
-			}
-		}
-		for _, state := range c.states {
-			for _, name := range []string{"/gc.lock", "/db/big-lock", "/db/db.sqlite", "/db/db.sqlite-shm"} {
-				look(state + name)
-			}
-			if look(state + "/db/db.sqlite.lock") {
-				got.dot = state + "/db/db.sqlite.lock"
-			}
-			for _, dir := range []string{"/userpool", "/userpool2"} {
-				within(state+dir, func(name string) { got.pool = append(got.pool, name) })
-			}
-			within(state+"/temproots", func(string) {})
-			within(state+"/current-load", func(name string) {
-				if base := path.Base(name); base != "main-lock" && !strings.HasSuffix(base, ".upload-lock") {
-					got.load = append(got.load, name)
-				}
-			})
-			within(state+"/profiles", func(string) {})
-		}
-		for _, name := range open {
-			look(name)
-		}
-		// The store can have hundreds of thousands of entries, so it is listed only for locks that are still nameless.
-		nameless := slices.ContainsFunc(locks, func(l proclocks.Lock) bool {
-			_, ok := got.paths[l.File]
-			return !ok && !known[l.File] && l.Kind == proclocks.Flock && l.Write
-		})
-		if !nameless {
-			return nil
-		}
-		for _, store := range c.stores {
-			names, err := f.Names(store)
-			if err != nil {
-				continue
-			}
-			n := 0
-			for _, name := range names {
-				if !isStoreLock(name) {
-					continue
-				}
-				if n++; n > maxLockStats {
-					break
-				}
-				look(store + "/" + name)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return
-	}
-	c.paths, c.made, c.pool, c.load, c.dotfile = got.paths, got.made, got.pool, got.load, got.dot
-}
-
-// pathOf returns the name of a locked file, exact where it was read from an open one.
-func (c *collector) pathOf(file proclocks.File) (name string, exact bool) {
-	for _, pid := range c.order {
-		if name, ok := c.procs[pid].paths[file]; ok {
-			return name, true
-		}
-	}
-	return c.paths[file], false
-}
-
-// owners are the processes that hold locks on files of Nix, whatever they are, and those in front of whom a process of
-// Nix queues.
-func (c *collector) owners(locks []proclocks.Lock) []*proc {
-	queues := map[proclocks.File]bool{}
-	for _, l := range locks {
-		if p := c.procs[l.PID]; l.Waiting && p != nil && p.deep {
-			queues[l.File] = true
-		}
-	}
-	var list []*proc
-	for _, l := range locks {
-		p := c.procs[l.PID]
-		if p == nil || p.deep {
-			continue
-		}
-		name, _ := c.pathOf(l.File)
-		if name != "" || queues[l.File] {
-			list = append(list, p)
-			list = append(list, p.children...)
-		}
-	}
-	return list
 }
 
 // confirm gives workers the time that they take to notice by themselves that their client is gone, for which up to two
@@ -857,218 +408,6 @@ func (c *collector) confirm(ctx context.Context) error {
 		case <-time.After(confirmTime / 20):
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		}
-	}
-}
-
-// tabulate arranges the locks by file.
-func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
-	// POSIX and flock locks on one file do not see each other, but both are shown at the file.
-	files := map[proclocks.File]*lockFile{}
-	for _, l := range locks {
-		lf := files[l.File]
-		if lf == nil {
-			lf = &lockFile{file: l.File}
-			lf.path, lf.exact = c.pathOf(l.File)
-			// The lock of an output is removed by who held it, so it is as old as the file.
-			if made := c.made[l.File]; !made.IsZero() && isStoreLock(lf.path) {
-				lf.held = max(0, time.Since(made))
-			}
-			files[l.File] = lf
-			c.locks = append(c.locks, lf)
-		}
-		if l.Waiting {
-			lf.waiting = append(lf.waiting, l)
-		} else {
-			lf.locks = append(lf.locks, l)
-		}
-	}
-	for _, lf := range c.locks {
-		c.inherited(ctx, lf)
-		if lf.path == "" {
-			c.fromWaiter(lf)
-		}
-	}
-	c.unlisted(ctx)
-}
-
-// unlisted finds who holds a lock that somebody waits for and that the table does not show: in a PID namespace the
-// kernel leaves out every lock whose taker has ended, although a child that inherited the open file keeps it. Its
-// fdinfo still has the lock.
-func (c *collector) unlisted(ctx context.Context) {
-	for _, pid := range c.order {
-		p := c.procs[pid]
-		if !p.deep || p.gone || !c.callsOK || len(c.waitsAt(pid)) > 0 {
-			continue
-		}
-		t, ok := inCall(p, c.calls.Flock)
-		name := p.fds[int(t.call.Args[0])]
-		if !ok || name == "" {
-			continue
-		}
-		waits := proclocks.Lock{Kind: proclocks.Flock, Waiting: true, Write: t.call.Args[1]&1 == 0, PID: pid, End: -1}
-		if i := slices.IndexFunc(c.locks, func(lf *lockFile) bool { return lf.path == name && lf.exact && len(lf.locks) > 0 }); i >= 0 {
-			c.locks[i].waiting = append(c.locks[i].waiting, waits)
-			continue
-		}
-		keeper, held := c.keeper(ctx, name)
-		if keeper == 0 {
-			continue
-		}
-		held.PID, waits.File = keeper, held.File
-		c.locks = append(c.locks, &lockFile{file: held.File, path: name, exact: true, locks: []proclocks.Lock{held}, waiting: []proclocks.Lock{waits}})
-		if h := c.procs[keeper]; !h.deep {
-			c.deepen(ctx, []*proc{h})
-			h.second = h.first
-		}
-	}
-}
-
-// keeper returns a process that holds a flock on a file through what it has open, 0 for none that may be looked into.
-func (c *collector) keeper(ctx context.Context, name string) (int, proclocks.Lock) {
-	type found struct {
-		pid  int
-		lock proclocks.Lock
-	}
-	got, order := new(found), c.order
-	err := c.v.Burst(ctx, "who has "+name+" open", func(f platform.Files) error {
-		for _, pid := range order {
-			dir := procfs.Dir(pid)
-			names, err := f.Names(dir + "/fd")
-			if err != nil {
-				continue
-			}
-			for _, fd := range names {
-				if target, err := f.Link(dir + "/fd/" + fd); err != nil || target != name {
-					continue
-				}
-				data, err := f.Read(dir + "/fdinfo/" + fd)
-				if err != nil {
-					continue
-				}
-				for _, l := range proclocks.ParseInfo(data) {
-					if l.Kind == proclocks.Flock {
-						got.pid, got.lock = pid, l
-						return nil
-					}
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, proclocks.Lock{} // got may still be written to
-	}
-	return got.pid, got.lock
-}
-
-// fromWaiter names the file of a lock by what a process that waits for it is waiting with.
-func (c *collector) fromWaiter(lf *lockFile) {
-	for _, w := range lf.waiting {
-		p := c.procs[w.PID]
-		if p == nil {
-			continue
-		}
-		for _, t := range p.second.threads {
-			if c.callsOK && t.call.Known && t.call.N == c.calls.Flock {
-				if name, ok := p.fds[int(t.call.Args[0])]; ok {
-					lf.path, lf.exact = name, true
-					return
-				}
-			}
-		}
-	}
-}
-
-// inherited finds who keeps a lock that was taken by a process that does not have the file open any more: an open file,
-// and the flock on it, passes to children.
-func (c *collector) inherited(ctx context.Context, lf *lockFile) {
-	for i, l := range lf.locks {
-		if l.Kind == proclocks.Posix {
-			continue
-		}
-		if p := c.procs[l.PID]; p != nil && (p.fds == nil || slices.ContainsFunc(p.held, func(h proclocks.Lock) bool { return h.File == l.File })) {
-			continue
-		}
-		if c.procs[l.PID] != nil && lf.path == "" {
-			continue
-		}
-		for _, pid := range c.order {
-			p := c.procs[pid]
-			if slices.ContainsFunc(p.held, func(h proclocks.Lock) bool { return h.File == l.File && h.Kind == l.Kind }) {
-				lf.locks[i].PID = pid
-				break
-			}
-		}
-		if c.procs[lf.locks[i].PID] == nil && lf.path != "" && c.facts.Root() {
-			if pid := c.opener(ctx, lf.path); pid > 0 {
-				lf.locks[i].PID = pid
-				c.deepen(ctx, []*proc{c.procs[pid]})
-				p := c.procs[pid]
-				p.second = p.first
-			}
-		}
-	}
-}
-
-// opener returns a process that has a file open.
-func (c *collector) opener(ctx context.Context, name string) int {
-	found := 0
-	order := c.order
-	err := c.v.Burst(ctx, "/proc", func(f platform.Files) error {
-		for _, pid := range order {
-			dir := procfs.Dir(pid) + "/fd"
-			names, err := f.Names(dir)
-			if err != nil {
-				continue
-			}
-			for _, fd := range names {
-				if target, err := f.Link(dir + "/" + fd); err == nil && target == name {
-					found = pid
-					return nil
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0
-	}
-	return found
-}
-
-// temproots reads which store paths the workers want. Root alone may.
-func (c *collector) temproots(ctx context.Context) {
-	for _, pid := range c.order {
-		p := c.procs[pid]
-		if !p.deep || p.gone {
-			continue
-		}
-		name := ""
-		for fd, target := range p.fds {
-			if strings.Contains(target, "/temproots/") {
-				// Through the process, because the daemon can see another tree of files than lixfix.
-				name = procfs.Dir(pid) + "/fd/" + strconv.Itoa(fd)
-			}
-		}
-		if name == "" {
-			continue
-		}
-		var roots []string
-		err := c.v.Burst(ctx, name, func(f platform.Files) error {
-			data, err := f.Read(name)
-			if err != nil {
-				return err
-			}
-			for root := range strings.SplitSeq(string(data), "\x00") {
-				if root != "" {
-					roots = append(roots, path.Base(root))
-				}
-			}
-			return nil
-		})
-		if err == nil {
-			p.roots = roots
 		}
 	}
 }
@@ -1137,6 +476,8 @@ func (c *collector) surroundings(ctx context.Context) {
 		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known to lixfix", false)
 	}
 	if c.skipped > 0 {
-		c.limit("many", fmt.Sprintf("%d more processes of Nix: only %d are read", c.skipped, maxDeep), false)
+		c.limit("many", fmt.Sprintf("%d more processes thatmay be of Nix: "+
+			"%d are read, and none of who makes that slow", c.skipped, maxDeep), false)
 	}
+	c.unlooked()
 }

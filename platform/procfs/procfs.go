@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,6 +83,8 @@ func ParseStat(data []byte) (Stat, error) {
 // Status is what is taken from a status file.
 type Status struct {
 	UID      int   // effective
+	UIDs     []int // real, effective, saved, of the file system; nil where they could not be read
+	FDSize   int   // places in the table of open files: no fewer than are open
 	Tracer   int   // who traces it
 	NSPID    []int // its number in each PID namespace, from the reader's inwards
 	Blocked  uint64
@@ -107,6 +110,11 @@ func ParseStatus(data []byte) Status {
 			if len(f) > 1 {
 				s.UID = number(f[1], -1)
 			}
+			for _, word := range f {
+				s.UIDs = append(s.UIDs, number(word, -1))
+			}
+		case "FDSize":
+			s.FDSize = number(f[0], 0)
 		case "TracerPid":
 			s.Tracer = number(f[0], 0)
 		case "NSpid":
@@ -124,6 +132,33 @@ func ParseStatus(data []byte) Status {
 		}
 	}
 	return s
+}
+
+// Runs reports whether a process is wholly a user's: a program with the set-user-ID bit has the real ID of who started
+// it, so that an effective ID of 0 alone says nothing.
+func (s Status) Runs(uid int) bool {
+	return len(s.UIDs) == 4 && !slices.ContainsFunc(s.UIDs, func(id int) bool { return id != uid })
+}
+
+// Opened is what an fdinfo file says of the file itself.
+type Opened struct {
+	Mount int    // its ID in mountinfo
+	Inode uint64 // 0 before Linux 5.14, which does not tell it
+}
+
+// ParseOpened reads an fdinfo file; lines that are missing leave zeros.
+func ParseOpened(data []byte) Opened {
+	var o Opened
+	for line := range bytes.Lines(data) {
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		switch string(key) {
+		case "mnt_id":
+			o.Mount = number(string(bytes.TrimSpace(value)), 0)
+		case "ino":
+			o.Inode, _ = strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 64)
+		}
+	}
+	return o
 }
 
 func number(word string, otherwise int) int {
@@ -205,6 +240,7 @@ func ParseIO(data []byte) IO {
 
 // Mount is what is needed of a line of mountinfo.
 type Mount struct {
+	ID           int
 	Major, Minor uint64
 	Point        string
 	Type         string
@@ -223,7 +259,7 @@ func ParseMounts(data []byte) []Mount {
 		if !ok {
 			continue
 		}
-		var m Mount
+		m := Mount{ID: number(f[0], 0)}
 		var err1, err2 error
 		m.Major, err1 = strconv.ParseUint(major, 10, 32)
 		m.Minor, err2 = strconv.ParseUint(minor, 10, 32)

@@ -35,11 +35,42 @@ func TestParseStat(t *testing.T) {
 }
 
 func TestParseStatus(t *testing.T) {
-	got := procfs.ParseStatus([]byte("Name:\tnix\nUid:\t0\t30001\t0\t0\nTracerPid:\t7\nNSpid:\t3510\t12\nSigBlk:\t0000000008005003\nShdPnd:\t0000000000004000\n" +
+	got := procfs.ParseStatus([]byte("Name:\tnix\nUid:\t0\t30001\t0\t0\nFDSize:\t64\n" +
+		"TracerPid:\t7\nNSpid:\t3510\t12\nSigBlk:\t0000000008005003\nShdPnd:\t0000000000004000\n" +
 		"VmRSS:\t   36540 kB\nvoluntary_ctxt_switches:\t56\nnonsense\n"))
-	want := procfs.Status{UID: 30001, Tracer: 7, NSPID: []int{3510, 12}, Blocked: 0x8005003, Pending: 0x4000, Switches: 56, RSSKiB: 36540}
+	want := procfs.Status{
+		UID: 30001, UIDs: []int{0, 30001, 0, 0}, FDSize: 64, Tracer: 7, NSPID: []int{3510, 12},
+		Blocked: 0x8005003, Pending: 0x4000, Switches: 56, RSSKiB: 36540,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestStatusRuns tells programs of a user that run with root's rights from root's own.
+func TestStatusRuns(t *testing.T) {
+	for line, want := range map[string]bool{
+		"Uid:\t0\t0\t0\t0": true, "Uid:\t1000\t0\t0\t0": false, "Uid:\t0\t1000\t0\t1000": false,
+		"Uid:\t0\t0\t0\t1000": false,
+		"Uid:\t0":             false, "Uid:": false, "": false,
+	} {
+		if got := procfs.ParseStatus([]byte(line)).Runs(0); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+func TestParseOpened(t *testing.T) {
+	// Printed by Linux 6.18; kernels before 5.14 have no line for the inode.
+	for in, want := range map[string]procfs.Opened{
+		"pos:\t0\nflags:\t02100000\nmnt_id:\t29\nino:\t1058\n" +
+			"lock:\t1: FLOCK  ADVISORY  WRITE 7 fe:00:1058 0 EOF\n": {Mount: 29, Inode: 1058},
+		"pos:\t0\nflags:\t02100000\nmnt_id:\t29\n": {Mount: 29},
+		"": {}, "ino:\tx\nmnt_id:": {},
+	} {
+		if got := procfs.ParseOpened([]byte(in)); got != want {
+			t.Errorf("%q: %+v", in, got)
+		}
 	}
 }
 
@@ -100,7 +131,10 @@ func TestParseConnections(t *testing.T) {
 
 func TestParseMounts(t *testing.T) {
 	got := procfs.ParseMounts([]byte("24 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 24 0:27 / /a\\040b rw shared:1 - btrfs /dev/vdb rw\nnonsense\n"))
-	want := []procfs.Mount{{Major: 254, Point: "/", Type: "ext4"}, {Minor: 27, Point: "/a b", Type: "btrfs"}}
+	want := []procfs.Mount{{ID: 24, Major: 254, Point: "/", Type: "ext4"}, {
+		ID: 30, Minor: 27, Point: "/a b",
+		Type: "btrfs",
+	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

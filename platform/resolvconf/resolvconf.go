@@ -4,6 +4,7 @@ package resolvconf
 
 import (
 	"bytes"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,15 +17,32 @@ const File = "/etc/resolv.conf"
 // glibcServers is how many servers glibc and Go use; what follows is ignored (MAXNS in resolv.h).
 const glibcServers = 3
 
+const (
+	// Limit bounds the file in bytes. Its readers have none, and a file with megabytes of comments is good to them.
+	Limit = 4 << 20
+	// Kept bounds the servers, and the differing lines, that are kept of a file; readers use no more than three.
+	Kept = 64
+
+	headerLimit = 4 << 10 // bytes of the comments at the top
+)
+
 // Addresses that Lix gives the sandbox where pasta serves it: linux.hh of Lix, pasta_addrs.
 const (
 	PastaV4 = "169.254.1.1"
 	PastaV6 = "64:ff9b:1:4b8e:472e:a5c8:a9fe:0101"
 )
 
-// lines cuts data at line feeds and keeps them, so that the lines joined are the data again.
-func lines(data []byte) []string {
-	return slices.Collect(strings.Lines(string(data)))
+// lines numbers the lines of data from 0. They keep their line feeds, so that joined they are the data again.
+func lines(data []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for line := range strings.Lines(string(data)) {
+			if !yield(n, line) {
+				return
+			}
+			n++
+		}
+	}
 }
 
 // Server is an address as a reader takes it, and the line it stands on.
@@ -53,8 +71,10 @@ func Glibc(data []byte) []Server {
 		if i := strings.IndexAny(rest, " \t\n"); i >= 0 {
 			rest = rest[:i]
 		}
-		if a, ok := usable(rest); ok && len(found) < glibcServers {
-			found = append(found, Server{n + 1, a})
+		if a, ok := usable(rest); ok {
+			if found = append(found, Server{n + 1, a}); len(found) == glibcServers {
+				break
+			}
 		}
 	}
 	return found
@@ -69,48 +89,67 @@ func Go(data []byte) []Server {
 			continue
 		}
 		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \r\t\n", r) })
-		if len(words) < 2 || words[0] != "nameserver" || len(found) >= glibcServers {
+		if len(words) < 2 || words[0] != "nameserver" {
 			continue
 		}
 		if a, ok := usable(words[1]); ok {
-			found = append(found, Server{n + 1, a})
+			if found = append(found, Server{n + 1, a}); len(found) == glibcServers {
+				break
+			}
 		}
 	}
 	return found
 }
 
-// Pasta returns every line that pasta can read a server from: "nameserver" and one blank at the start of the line, the
-// address after the last blank of the line and up to a percent sign. It uses the first of each family; see Choice.
-// (get_dns in conf.c of passt).
+// Pasta returns the lines that pasta can read a server from, up to Kept of them: "nameserver" and one blank at the
+// start of the line, the address after the last blank of the line and up to a percent sign. It uses the first of each
+// family; see Choice. (get_dns in conf.c of passt).
 func Pasta(data []byte) []Server {
 	var found []Server
-	for n, line := range lines(data) {
-		line = strings.TrimSuffix(line, "\n")
-		if !strings.HasPrefix(line, "nameserver ") {
-			continue
-		}
-		word := line[strings.LastIndexByte(line, ' ')+1:]
-		address, zone, _ := strings.Cut(word, "%")
-		if a, ok := usable(address); ok {
-			if a.Is6() && zone != "" {
-				a = a.WithZone(zone)
-			}
-			found = append(found, Server{n + 1, a})
+	for s := range pasta(data) {
+		if found = append(found, s); len(found) == Kept {
+			break
 		}
 	}
 	return found
+}
+
+func pasta(data []byte) iter.Seq[Server] {
+	return func(yield func(Server) bool) {
+		for n, line := range lines(data) {
+			line = strings.TrimSuffix(line, "\n")
+			if !strings.HasPrefix(line, "nameserver ") {
+				continue
+			}
+			word := line[strings.LastIndexByte(line, ' ')+1:]
+			address, zone, _ := strings.Cut(word, "%")
+			a, ok := usable(address)
+			if !ok {
+				continue
+			}
+			if a.Is6() && zone != "" {
+				a = a.WithZone(zone)
+			}
+			if !yield(Server{n + 1, a}) {
+				return
+			}
+		}
+	}
 }
 
 // Choice returns the server that pasta forwards the queries of each family to; nil where it has none. 0.0.0.0 and ::
 // count as none. pasta never turns to another one.
 func Choice(data []byte) (v4, v6 *Server) {
-	for _, s := range Pasta(data) {
+	for s := range pasta(data) {
 		switch {
 		case s.Address.IsUnspecified():
 		case s.Address.Is4() && v4 == nil:
 			v4 = &Server{s.Line, s.Address}
 		case s.Address.Is6() && v6 == nil:
 			v6 = &Server{s.Line, s.Address}
+		}
+		if v4 != nil && v6 != nil {
+			break
 		}
 	}
 	return v4, v6
@@ -128,7 +167,7 @@ func LixTakes(line string) bool {
 func Rewrite(data []byte, bothFamilies bool) []byte {
 	var b bytes.Buffer
 	v4, v6 := bothFamilies, bothFamilies
-	for _, line := range lines(data) {
+	for line := range strings.Lines(string(data)) {
 		if !LixTakes(line) {
 			b.WriteString(line)
 			continue
@@ -178,10 +217,6 @@ type Difference struct {
 	Pasta   bool
 }
 
-func has(list []Server, line int) bool {
-	return slices.ContainsFunc(list, func(s Server) bool { return s.Line == line })
-}
-
 // normal returns a line that names a server as every reader takes it, and what is the matter with it as it is. ok is
 // false where the line names no server to a person either.
 func normal(line string) (fixed string, a netip.Addr, trouble Trouble, ok bool) {
@@ -229,10 +264,9 @@ func normal(line string) (fixed string, a netip.Addr, trouble Trouble, ok bool) 
 	return "nameserver " + word + end, a, trouble, true
 }
 
-// Differences returns the lines that not all readers take for the server that they name.
+// Differences returns the lines that not all readers take for the server that they name, up to Kept of them.
 func Differences(data []byte) []Difference {
 	var all []Difference
-	pasta := Pasta(data)
 	for n, line := range lines(data) {
 		_, a, trouble, ok := normal(line)
 		if !ok || trouble == "" {
@@ -242,10 +276,13 @@ func Differences(data []byte) []Difference {
 		one := []byte(line)
 		d := Difference{
 			Line: n + 1, Text: strings.TrimSuffix(line, "\n"), Trouble: trouble, Address: a,
-			Glibc: len(Glibc(one)) > 0, Go: len(Go(one)) > 0, Pasta: has(pasta, n+1),
+			Glibc: len(Glibc(one)) > 0, Go: len(Go(one)) > 0, Pasta: len(Pasta(one)) > 0,
 		}
-		if !d.Glibc || !d.Go || !d.Pasta {
-			all = append(all, d)
+		if d.Glibc && d.Go && d.Pasta {
+			continue
+		}
+		if all = append(all, d); len(all) == Kept {
+			break
 		}
 	}
 	return all
@@ -272,7 +309,7 @@ func Normalise(data []byte) []byte {
 // First returns the file with the line of one server moved before all other servers; the rest keeps its order. It
 // returns data itself where the server is first already, or is not in it.
 func First(data []byte, server netip.Addr) []byte {
-	all := lines(data)
+	all := slices.Collect(strings.Lines(string(data)))
 	first, at := -1, -1
 	for n, line := range all {
 		_, a, _, ok := normal(line)
@@ -299,21 +336,28 @@ func First(data []byte, server netip.Addr) []byte {
 	return []byte(strings.Join(slices.Insert(all, first, moved), ""))
 }
 
-// Options returns the words of all lines that set options, as glibc reads them.
+// Options returns the words of all lines that set options, as glibc reads them, each word once.
 func Options(data []byte) []string {
 	var words []string
-	for _, line := range lines(data) {
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
 		if rest, ok := strings.CutPrefix(line, "options"); ok && rest != "" && unicode.IsSpace(rune(rest[0])) {
-			words = append(words, strings.Fields(rest)...)
+			for word := range strings.FieldsSeq(rest) {
+				if !seen[word] {
+					seen[word] = true
+					words = append(words, word)
+				}
+			}
 		}
 	}
 	return words
 }
 
-// Header returns the comments before the first setting, joined: whoever wrote the file names itself there.
+// Header returns the comments before the first setting, joined: whoever wrote the file names itself there, in the first
+// lines. Of comments without end the start is returned.
 func Header(data []byte) string {
-	var text []string
-	for _, line := range lines(data) {
+	var text strings.Builder
+	for line := range strings.Lines(string(data[:min(len(data), headerLimit)])) {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 		if line == "" {
 			continue
@@ -321,7 +365,10 @@ func Header(data []byte) string {
 		if line[0] != '#' && line[0] != ';' {
 			break
 		}
-		text = append(text, strings.TrimLeft(line, "#; "))
+		if text.Len() > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString(strings.TrimLeft(line, "#; "))
 	}
-	return strings.Join(text, "\n")
+	return text.String()
 }

@@ -3,6 +3,7 @@ package trust
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,16 @@ func openEntry(dir int, base string) (int, unix.Stat_t, error) {
 		return -1, stat, err
 	}
 	return fd, stat, nil
+}
+
+// ofProcess reports whether a link is one that a process has below /proc: their texts are absolute or of the form
+// "pipe:[4242]", those of the others there, such as /proc/self, relative.
+func ofProcess(link int, target string) bool {
+	if !strings.HasPrefix(target, "/") && !strings.Contains(target, ":") {
+		return false
+	}
+	var on unix.Statfs_t
+	return unix.Fstatfs(link, &on) != nil || on.Type == unix.PROC_SUPER_MAGIC
 }
 
 // Open opens the very file that was found for reading; it does not wait for a writer.

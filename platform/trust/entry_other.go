@@ -30,6 +30,9 @@ func openEntry(dir int, base string) (int, unix.Stat_t, error) {
 	return fd, now, nil
 }
 
+// ofProcess reports whether a link is one of a process; there is no /proc.
+func ofProcess(int, string) bool { return false }
+
 // Open opens the very file that was found for reading; it does not wait for a writer.
 func (f *Found) Open() (int, error) {
 	if f.Type() == unix.S_IFDIR {

@@ -16,6 +16,10 @@ import (
 // ErrUntrusted is what every *Untrusted wraps.
 var ErrUntrusted = errors.New("somebody else can change what the name leads to")
 
+// ErrProcess is returned for a name that leads through a link below /proc that is a process's: such a link opens what the
+// process has, whatever its text says.
+var ErrProcess = errors.New("the name leads through a link of a process, and lixfix follows none")
+
 // Anybody stands for a user ID where the mode lets everybody, or a group, change a directory.
 const Anybody = -1
 
@@ -239,7 +243,8 @@ func (w *walker) here() (*Found, error) {
 }
 
 // judge notes who could have made the entry base, which is entry, in the directory that the walk has come to. With the
-// sticky bit, only who owns an entry, or the directory, can put another one in its place.
+// sticky bit, only who owns an entry, or the directory, can put another one in its place; but who may write there can
+// have given the name to a file of root's in the first place, with a hard link.
 func (w *walker) judge(entry unix.Stat_t, base string) {
 	if base == ".." {
 		return
@@ -248,11 +253,11 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	owner := int(w.stat.Uid)
 	others := mode&0o022 != 0
 	sticky := mode&unix.S_ISVTX != 0
-	own := slices.Contains(w.owners, int(entry.Uid))
+	own := slices.Contains(w.owners, int(entry.Uid)) && (Mode(&entry)&unix.S_IFMT == unix.S_IFDIR || entry.Nlink == 1)
 	switch trusted := slices.Contains(w.owners, owner); {
 	case trusted && (!others || sticky && own):
 		return
-	case trusted && sticky:
+	case trusted && sticky && !slices.Contains(w.owners, int(entry.Uid)):
 		owner = int(entry.Uid)
 	case trusted:
 		owner = Anybody
@@ -275,6 +280,9 @@ func readLink(dir int, base string, fd int) (string, error) {
 	n, err := unix.Readlinkat(dir, base, buf)
 	if err != nil {
 		return "", err
+	}
+	if ofProcess(fd, string(buf[:n])) {
+		return "", ErrProcess
 	}
 	if n == len(buf) {
 		return "", unix.ENAMETOOLONG

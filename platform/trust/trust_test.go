@@ -122,6 +122,23 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// TestWalkDistrustsHardLinks: where protected_hardlinks is off, anybody can give a file of root's another name.
+func TestWalkDistrustsHardLinks(t *testing.T) {
+	base := plant(t, entry{name: "program"}, entry{name: "d/", mode: 0o1777})
+	if err := os.Link(base+"/program", base+"/d/f"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := trust.Walk(base+"/d/f", root, trust.End)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var u *trust.Untrusted
+	if !errors.As(f.Trusted(), &u) || u.Whose() != "everybody" {
+		t.Errorf("got %v", f.Trusted())
+	}
+}
+
 func TestWalkFails(t *testing.T) {
 	base := plant(t, entry{name: "f"}, entry{name: "loop", target: "loop"}, entry{name: "gone", target: "nowhere"})
 	for name, want := range map[string]error{
@@ -147,7 +164,7 @@ func TestWalkFails(t *testing.T) {
 }
 
 // TestWalkFollowsNoMagicLink: what a process has open is named by a link in /proc, which the kernel follows without
-// looking at the name in it. The walk reads the name, and finds nothing of it.
+// looking at the name in it. The walk refuses it.
 func TestWalkFollowsNoMagicLink(t *testing.T) {
 	base := plant(t, entry{name: "f"})
 	open, err := os.Open(base + "/f")
@@ -162,7 +179,7 @@ func TestWalkFollowsNoMagicLink(t *testing.T) {
 	if _, err := os.ReadFile(link); err != nil {
 		t.Fatalf("the kernel follows it: %v", err)
 	}
-	if f, err := trust.Walk(link, root, trust.End); !errors.Is(err, fs.ErrNotExist) {
+	if f, err := trust.Walk(link, root, trust.End); !errors.Is(err, trust.ErrProcess) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

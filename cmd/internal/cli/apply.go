@@ -33,7 +33,23 @@ type change struct {
 func (a *app) change(command string) *change {
 	r := a.hosted(command)
 	r.Outcome = &render.Outcome{Result: render.NotStarted}
+	for _, err := range a.strange() {
+		r.Problems = append(r.Problems, message(err))
+		a.notice(message(err))
+	}
 	return &change{app: a, memo: platform.NewMemo(a.Host), report: r}
+}
+
+// strange returns an error for each entry of the state directory that is called like a journal and is no file. An error
+// of the directory itself shows where the journals are read.
+func (a *app) strange() []error {
+	_, strange, _ := journal.IDs(a.Host.StateDir())
+	return strange
+}
+
+// isStrange tells what is no file at all from a file that may be a journal.
+func isStrange(err error) bool {
+	return errors.Is(err, journal.ErrStrange) && !errors.Is(err, platform.ErrUntrusted)
 }
 
 // stamp gives a plan what is the program's to say.

@@ -109,6 +109,10 @@ func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix,
 		r.Problems = append(r.Problems, message(err))
 		tally.Unknown++
 	}
+	for _, err := range a.strange() {
+		r.Problems = append(r.Problems, message(err))
+		tally.Unknown++
+	}
 	r.Summary = render.CheckVerdict(*r)
 	return verdict(len(ids) > 0, tally, strict), nil
 }

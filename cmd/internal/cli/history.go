@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,37 +80,22 @@ func (v *ageValue) Set(s string) error {
 // Type implements pflag.Value.
 func (v *ageValue) Type() string { return "age" }
 
-// visible returns the IDs that the names of the journals show to everybody.
-func (a *app) visible() ([]string, error) {
-	entries, err := os.ReadDir(a.Host.StateDir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !strings.HasPrefix(id, ".") {
-			ids = append(ids, strings.TrimSuffix(id, ".unfinished"))
-		}
-	}
-	return ids, nil
-}
-
 func (a *app) history(cmd *cobra.Command) (Code, error) {
 	r := a.hosted("history")
 	show := func(t *render.Text) { t.History(*r) }
-	ids, err := a.visible()
+	ids, strange, err := journal.IDs(a.Host.StateDir())
 	switch {
 	case err != nil:
 		return Failed, err
-	case len(ids) == 0:
+	case len(ids)+len(strange) == 0:
 		r.Summary = fmt.Sprintf("lixfix %s: no repair was made on this host", a.Version)
 		return a.emit(r, Healthy, show)
 	case !a.Host.Facts().Root():
 		for _, id := range ids {
 			r.History = append(r.History, render.Past{ID: id, Began: stamped(id)})
+		}
+		for _, err := range strange {
+			r.Problems = append(r.Problems, message(err))
 		}
 		r.Summary = fmt.Sprintf("lixfix %s: %s; more is for root to read", a.Version, repairs(len(ids)))
 		if _, err := a.emit(r, NoConsent, show); err != nil {

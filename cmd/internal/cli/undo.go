@@ -24,7 +24,7 @@ func (a *app) undoCommand() *cobra.Command {
 			"alone, one by one, with the reason; the rest is taken back.\n\n" + changing(),
 		Example: "  sudo lixfix undo --dry-run\n  sudo lixfix undo\n  sudo lixfix history",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			ids, _ := a.visible()
+			ids, _, _ := journal.IDs(a.Host.StateDir())
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
@@ -54,7 +54,7 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 		c.report.Unfinished = ids
 		return c.end(Waiting, a.waiting(ids), func(*render.Text) {})
 	}
-	if known, err := a.visible(); err == nil && len(known) == 0 && id == "" {
+	if known, _, err := journal.IDs(a.Host.StateDir()); err == nil && len(known) == 0 && id == "" {
 		return c.nothing("no repair was made on this host; nothing to take back")
 	}
 	if !a.Host.Facts().Root() {
@@ -104,6 +104,8 @@ func (a *app) target(id string) (*journal.Repair, error) {
 		return &past, nil
 	}
 	all, errs := journal.History(a.Host.StateDir())
+	// What is no file at all holds no repair; the command has named it.
+	errs = slices.DeleteFunc(errs, isStrange)
 	if len(errs) > 0 {
 		return nil, &failure{
 			code: Failed, err: fmt.Errorf("find the last repair: %w", errs[0]),

@@ -9,6 +9,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 // telling are the settings that decide what a build has for a network.
@@ -169,7 +170,7 @@ func (q Query) Says() string {
 }
 
 func kernel(ctx context.Context, v platform.View) any {
-	data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease")
+	data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease")
 	if err != nil {
 		return redact.Own("not known")
 	}
@@ -182,7 +183,7 @@ func hostFile(ctx context.Context, v platform.View) File {
 	if info, err := v.Stat(ctx, ResolvConf); err == nil {
 		f.Link = info.Target
 	}
-	data, err := v.ReadFile(ctx, ResolvConf)
+	data, err := platform.ReadUpTo(ctx, v, ResolvConf, resolvconf.Limit)
 	if err != nil {
 		f.Error = err.Error()
 	}

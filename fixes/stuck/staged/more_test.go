@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -293,6 +294,13 @@ func standIn(does string) int {
 	case "idle":
 	case "hold":
 		err = hold(words[1], words[2])
+	case "list", "fifo":
+		err = list(words[1], words[0] == "fifo")
+	case "noise":
+		var n int
+		if n, err = strconv.Atoi(words[1]); err == nil {
+			err = noise(n, words[2])
+		}
 	case "defunct":
 		cmd := exec.Command("/bin/true")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: 30001, Gid: 30000}}

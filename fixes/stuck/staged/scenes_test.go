@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,7 +31,7 @@ const (
 	asleep  = `^/bin/sleep 300`
 )
 
-var scenes = []scene{
+var scenes = slices.Concat(hostile, []scene{
 	{"nothing", "no Nix is running", func(s *site) {
 		s.expect(s.look("root"), want{who: "root", id: "nothing-running", status: "ok"})
 		s.daemon()
@@ -895,4 +896,4 @@ var scenes = []scene{
 			s.fail("no peer: %s", d.Sentence)
 		}
 	}},
-}
+})

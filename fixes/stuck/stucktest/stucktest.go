@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/lixfix/lixfix/platform"
@@ -119,6 +120,9 @@ func (p *captured) field(key string) string {
 	return "0"
 }
 
+// initialUserNS is not in the captures, which are of processes of the machine itself (PROC_USER_INIT_INO).
+const initialUserNS = "user:[4026531837]"
+
 // stat writes a stat file. Processor time and start are not in the capture; the order of the numbers is that of the
 // starts.
 func stat(pid, comm, state, parent, session, threads, rss, start string) string {
@@ -149,6 +153,7 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 		}
 	}
 	r.link("proc/self/ns/pid", r.procs[0].ns)
+	r.link("proc/self/ns/user", initialUserNS)
 	r.inject("proc/1/stat", stat("1", "init", "S", "0", "1", "1", "0", "1"))
 	r.inject("proc/1/status", "Uid:\t0\t0\t0\t0\n")
 	r.inject("proc/1/cmdline", "init\x00")
@@ -171,6 +176,7 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 		r.write(dir+"/cmdline", strings.ReplaceAll(p.cmdline, "|", "\x00"))
 		r.inject(dir+"/io", "rchar: 1\nwchar: 1\nread_bytes: 0\nwrite_bytes: 0\n")
 		r.link(dir+"/ns/pid", p.ns)
+		r.link(dir+"/ns/user", initialUserNS)
 		if err := os.MkdirAll(filepath.Join(r.root, dir, "task"), 0o755); err != nil {
 			r.t.Fatal(err)
 		}
@@ -217,6 +223,15 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 					wanted = outputs
 				}
 				r.inject(target, strings.Join(wanted, "\x00")+"\x00")
+				// The file has another inode here than where it was captured.
+				info, err := os.Stat(filepath.Join(r.root, target))
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+					r.inject(dir+"/fdinfo/"+fd, fmt.Sprintf("mnt_id:\t1\nino:\t%d\n%s\n", sys.Ino,
+						strings.Join(p.locks[fd], "\n")))
+				}
 			}
 		}
 	}

@@ -1,0 +1,35 @@
+package platform
+
+import (
+	"context"
+	"io/fs"
+)
+
+// SmallLimit bounds files that hold a name or a few settings, in bytes.
+const SmallLimit = 64 << 10
+
+type limitKey struct{}
+
+// ReadUpTo returns the content of a regular file of at most so many bytes, as View.ReadFile does of larger ones. It
+// fails with ErrTooLarge without reading more than that. 16 MiB is the most.
+func ReadUpTo(ctx context.Context, v View, name string, limit int) ([]byte, error) {
+	data, err := v.ReadFile(context.WithValue(ctx, limitKey{}, limit), name)
+	if len(data) > limit {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	}
+	return data, err
+}
+
+// ReadSmall is ReadUpTo for files such as /etc/hostname and /etc/os-release, of which whatever is larger than
+// SmallLimit is none.
+func ReadSmall(ctx context.Context, v View, name string) ([]byte, error) {
+	return ReadUpTo(ctx, v, name, SmallLimit)
+}
+
+// limitOf is how many bytes ReadFile may read.
+func limitOf(ctx context.Context) int {
+	if limit, ok := ctx.Value(limitKey{}).(int); ok {
+		return min(limit, fileLimit)
+	}
+	return fileLimit
+}
