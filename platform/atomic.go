@@ -6,56 +6,53 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // beside names the file that WriteFile fills before it renames it. The name is always the same, so that what a kill
 // leaves is found again.
-func beside(file string) string {
-	return filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".lixfix-new")
-}
+func beside(base string) string { return "." + base + ".lixfix-new" }
 
 // WriteFile implements Host. On Linux the extended attributes of a file that it replaces are carried over, among them
 // its ACL and its SELinux label; on macOS they are not.
 func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
-	file, err := m.parent(name)
-	if err != nil {
+	return m.within(name, "write", func(p *trust.Place) error {
+		if mode, err := modeAt(p, p.Base); err == nil && mode&unix.S_IFMT != unix.S_IFREG {
+			return &fs.PathError{Op: "replace", Path: name, Err: ErrNotRegular}
+		}
+		next := beside(p.Base)
+		if err := unlink(p, next); err != nil {
+			return err
+		}
+		err := fill(p, next, c)
+		if err == nil {
+			err = unix.Renameat(p.FD, next, p.FD, p.Base)
+		}
+		if err != nil {
+			_ = unlink(p, next)
+		}
 		return err
-	}
-	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "replace", Path: name, Err: ErrNotRegular}
-	}
-	next := beside(file)
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return renamed(err, name)
-	}
-	if err := fill(next, c, file); err != nil {
-		os.Remove(next)
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := os.Rename(next, file); err != nil {
-		os.Remove(next)
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return SyncDir(filepath.Dir(file))
+	})
 }
 
-// fill creates file with its content, owner and mode, and with the attributes of the file that it is to replace, and
-// makes all of it durable.
-func fill(file string, c Content, old string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+// fill creates the file next with its content, owner and mode, and with the attributes of the file that it is to
+// replace, and makes all of it durable.
+func fill(p *trust.Place, next string, c Content) error {
+	fd, err := unix.Openat(p.FD, next, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
+	f := os.NewFile(uintptr(fd), next)
 	defer f.Close()
 	if _, err := f.Write(c.Data); err != nil {
 		return err
 	}
 	// On macOS, and below a set-group-ID directory on Linux, a new file takes the group of its directory.
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
 	if c.UID != int(st.Uid) || c.GID != int(st.Gid) {
@@ -63,7 +60,7 @@ func fill(file string, c Content, old string) error {
 			return err
 		}
 	}
-	if err := copyAttributes(old, f); err != nil {
+	if err := copyAttributes(p, fd); err != nil {
 		return err
 	}
 	// After chown, which clears the set-user-ID bits; and explicit, because the umask has had its say at creation.
@@ -78,72 +75,85 @@ func fill(file string, c Content, old string) error {
 
 // SetMode implements Host.
 func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) error {
-	file, err := m.parent(name)
-	if err != nil {
-		return err
-	}
-	info, err := os.Lstat(file)
-	if err != nil {
-		return renamed(err, name)
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		return &fs.PathError{Op: "chmod", Path: name, Err: ErrNotRegular}
-	}
-	if err := os.Chmod(file, mode.Perm()); err != nil {
-		return renamed(err, name)
-	}
-	return SyncDir(filepath.Dir(file))
+	return m.within(name, "chmod", func(p *trust.Place) error {
+		now, err := modeAt(p, p.Base)
+		if err != nil {
+			return err
+		}
+		if now&unix.S_IFMT == unix.S_IFLNK {
+			return ErrNotRegular
+		}
+		// Nobody but root can have put a link there since, and the call that follows none is younger than many kernels.
+		return unix.Fchmodat(p.FD, p.Base, uint32(mode.Perm()), 0)
+	})
 }
 
 // SetLink implements Host.
 func (m *Machine) SetLink(_ context.Context, name, target string) error {
-	file, err := m.parent(name)
-	if err != nil {
+	return m.within(name, "link", func(p *trust.Place) error {
+		switch mode, err := modeAt(p, p.Base); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case mode&unix.S_IFMT != unix.S_IFLNK:
+			return ErrNotLink
+		}
+		next := beside(p.Base)
+		if err := unlink(p, next); err != nil {
+			return err
+		}
+		if err := unix.Symlinkat(target, p.FD, next); err != nil {
+			return err
+		}
+		err := unix.Renameat(p.FD, next, p.FD, p.Base)
+		if err != nil {
+			_ = unlink(p, next)
+		}
 		return err
-	}
-	switch info, err := os.Lstat(file); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return renamed(err, name)
-	case info.Mode()&fs.ModeSymlink == 0:
-		return &fs.PathError{Op: "link", Path: name, Err: ErrNotLink}
-	}
-	next := beside(file)
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return renamed(err, name)
-	}
-	if err := os.Symlink(target, next); err != nil {
-		return fmt.Errorf("link %s: %w", name, err)
-	}
-	if err := os.Rename(next, file); err != nil {
-		os.Remove(next)
-		return fmt.Errorf("link %s: %w", name, err)
-	}
-	return SyncDir(filepath.Dir(file))
+	})
 }
 
 // Tidy implements Host.
-func (m *Machine) Tidy(ctx context.Context, name string) error {
-	file, err := m.parent(name)
-	if err != nil {
-		return err
-	}
-	return m.Remove(ctx, filepath.Join(filepath.Dir(name), filepath.Base(beside(file))))
+func (m *Machine) Tidy(_ context.Context, name string) error {
+	return m.within(name, "tidy up beside", func(p *trust.Place) error { return unlink(p, beside(p.Base)) })
 }
 
 // Remove implements Host.
 func (m *Machine) Remove(_ context.Context, name string) error {
-	file, err := m.parent(name)
+	return m.within(name, "remove", func(p *trust.Place) error { return unlink(p, p.Base) })
+}
+
+// within does something to name by a descriptor of its directory, and makes that durable.
+func (m *Machine) within(name, what string, do func(*trust.Place) error) error {
+	p, err := m.place(name, believed())
 	if err != nil {
 		return err
 	}
-	switch err := os.Remove(file); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return renamed(err, name)
+	defer p.Close()
+	if err := do(p); err != nil {
+		if _, ok := errors.AsType[*fs.PathError](err); ok {
+			return renamed(err, name)
+		}
+		return &fs.PathError{Op: what, Path: name, Err: err}
 	}
-	return SyncDir(filepath.Dir(file))
+	return syncFD(p.FD)
+}
+
+// modeAt is the mode of an entry, of a link itself.
+func modeAt(p *trust.Place, base string) (uint32, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(p.FD, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return 0, err
+	}
+	return trust.Mode(&st), nil
+}
+
+// unlink removes an entry that is no directory; one that is not there is no error.
+func unlink(p *trust.Place, base string) error {
+	if err := unix.Unlinkat(p.FD, base, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // SyncDir makes the names in a directory durable: fsync(2) of a file does not promise that its name survives.
@@ -153,9 +163,14 @@ func SyncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
+	return syncFD(int(d.Fd()))
+}
+
+func syncFD(fd int) error {
+	err := retry(func() error { return unix.Fsync(fd) })
 	// Some file systems refuse to sync a directory; they give no way to do better.
-	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
-		return err
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		return fmt.Errorf("sync the directory: %w", err)
 	}
 	return nil
 }

@@ -3,34 +3,51 @@ package platform
 import (
 	"errors"
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/trust"
 )
 
-// copyAttributes gives f the extended attributes of the file old, if there is one. /etc/resolv.conf has a label of its
-// own where SELinux is in force, and a file without it is one that nobody can read.
-func copyAttributes(old string, f *os.File) error {
-	size, err := unix.Llistxattr(old, nil)
+// copyAttributes gives the file to the extended attributes of the one in place that it is to replace, if there is one.
+// /etc/resolv.conf has a label of its own where SELinux is in force, and a file without it is one that nobody can read.
+func copyAttributes(p *trust.Place, to int) error {
+	from, err := unix.Openat(p.FD, p.Base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return none(err)
+	}
+	defer unix.Close(from)
+	// The calls that take a descriptor refuse one of O_PATH; without /proc, the name has to do, in a directory that is
+	// root's alone.
+	old, list, get := "/proc/self/fd/"+strconv.Itoa(from), unix.Listxattr, unix.Getxattr
+	if !throughDescriptors() {
+		old, list, get = p.Dir+"/"+p.Base, unix.Llistxattr, unix.Lgetxattr
+	}
+	size, err := list(old, nil)
 	if err != nil || size == 0 {
 		return none(err)
 	}
-	list := make([]byte, size)
-	if size, err = unix.Llistxattr(old, list); err != nil {
-		return fmt.Errorf("list the attributes of %s: %w", old, err)
+	names := make([]byte, size)
+	if size, err = list(old, names); err != nil {
+		return fmt.Errorf("list the attributes of %s: %w", p.Base, err)
 	}
-	for name := range strings.SplitSeq(strings.TrimRight(string(list[:size]), "\x00"), "\x00") {
-		size, err := unix.Lgetxattr(old, name, nil)
+	for name := range strings.SplitSeq(string(names[:size]), "\x00") {
+		// overlayfs keeps the attributes of its own from the list, and counts them in the first size: the rest is empty.
+		if name == "" {
+			continue
+		}
+		size, err := get(old, name, nil)
 		value := make([]byte, max(size, 0))
 		if err == nil && size > 0 {
-			size, err = unix.Lgetxattr(old, name, value)
+			size, err = get(old, name, value)
 		}
 		if err == nil {
-			err = unix.Fsetxattr(int(f.Fd()), name, value[:size], 0)
+			err = unix.Fsetxattr(to, name, value[:size], 0)
 		}
 		if err := none(err); err != nil {
-			return fmt.Errorf("carry over the attribute %s of %s: %w", name, old, err)
+			return fmt.Errorf("carry over the attribute %s of %s: %w", name, p.Base, err)
 		}
 	}
 	return nil

@@ -7,17 +7,25 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // Builder is a View that can also run the tools of Nix, which write to its store. Only the probe of the build sandbox
 // is given one: what it builds is new, its own, and removed again.
 type Builder interface {
 	View
+	// Invoker is who has called lixfix, never root where somebody else has: who asks the daemon of Nix for something.
+	Invoker(ctx context.Context) Account
+	// Owner is whom Nix runs as where it writes to a store itself, in root, the directory that holds nix/store. The error
+	// is an *Untrusted where the store is not one user's.
+	Owner(ctx context.Context, root string) (Account, error)
+	// Lend makes a file that as can read of one of lixfix's own; done removes it. Where as can read it where it is,
+	// nothing is copied.
+	Lend(ctx context.Context, name string, as Account) (lent string, done func(), err error)
 	// Build runs a tool of Nix, named by its absolute path, to its end. The end of ctx sends it SIGINT, as Ctrl-C
 	// does, and later SIGKILL. A tool that fails is no error of Build: Built tells.
 	Build(ctx context.Context, b Build) (Built, error)
@@ -29,6 +37,7 @@ var _ Builder = (*Machine)(nil)
 type Build struct {
 	Tool   string
 	Args   []string
+	As     Account       // whom it runs as: of root, no more than lixfix itself is
 	Remote string        // the value of NIX_REMOTE; not set where it is empty
 	Limit  time.Duration // how long it may take
 	// Started is called with the number of the process as soon as there is one; nil for nobody.
@@ -52,12 +61,8 @@ const (
 	interruptWait = 10 * time.Second // for Nix to end its builders after SIGINT
 )
 
-var (
-	// ErrNotBuilder is returned by Build for a program that is no tool of Nix.
-	ErrNotBuilder = errors.New("not a tool of Nix")
-	// ErrUntrusted is returned by Build for a program that somebody else could replace.
-	ErrUntrusted = errors.New("its file belongs to another user than root, so that running it would be to trust that user")
-)
+// ErrNotBuilder is returned by Build for a program that is no tool of Nix.
+var ErrNotBuilder = errors.New("not a tool of Nix")
 
 // errEnough ends a tool that has said what was to be known.
 var errEnough = errors.New("it has said enough")
@@ -82,27 +87,29 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	if !path.IsAbs(b.Tool) || !slices.Contains(buildTools, path.Base(b.Tool)) {
 		return Built{}, fmt.Errorf("run %s: %w", b.Tool, ErrNotBuilder)
 	}
-	file, err := m.resolve(b.Tool)
+	as, err := m.become(b.As)
 	if err != nil {
 		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
 	}
-	if err := m.trusted(file); err != nil {
+	if err := m.trusted(b.Tool); err != nil {
 		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
 	}
+	p, err := m.program(b.Tool, b.As.UID)
+	if err != nil {
+		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
+	}
+	defer p.close()
 	ctx, cancel := context.WithTimeout(ctx, b.Limit)
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 
 	stdout, stderr := &bounded{limit: buildOutput}, &bounded{limit: buildOutput}
-	cmd := exec.CommandContext(ctx, file, b.Args...)
-	// The name decides which tool a program is that is all of them.
-	cmd.Args[0] = b.Tool
-	cmd.Env = environment()
+	// Of its own group, so that a Ctrl-C reaches it once, and from here.
+	cmd := p.command(ctx, b.Args)
 	if b.Remote != "" {
 		cmd.Env = append(cmd.Env, "NIX_REMOTE="+b.Remote)
 	}
-	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if b.Enough != nil {
 		cmd.Stderr = &heard{stderr, func() {
@@ -111,13 +118,11 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 			}
 		}}
 	}
-	// Of its own group, so that a Ctrl-C reaches it once, and from here.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = interruptWait
 
 	began := time.Now()
-	if err = cmd.Start(); err == nil {
+	if err = start(cmd, as); err == nil {
 		if b.Started != nil {
 			b.Started(cmd.Process.Pid)
 		}
@@ -131,7 +136,7 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	if cmd.ProcessState != nil {
 		out.Exit = cmd.ProcessState.ExitCode()
 	}
-	m.log.Debug("build", "tool", b.Tool, "args", b.Args, "remote", b.Remote, "exit", out.Exit, "error", err,
+	m.log.Debug("build", "tool", b.Tool, "args", b.Args, "remote", b.Remote, "as", b.As.UID, "exit", out.Exit, "error", err,
 		"ms", time.Since(began).Milliseconds(), "stdout", excerpt(out.Stdout), "stderr", excerpt(out.Stderr))
 	var exit *exec.ExitError
 	switch {
@@ -145,22 +150,34 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	return out, fmt.Errorf("run %s: %w", b.Tool, err)
 }
 
-// trusted refuses a program that is another user's: root would do for that user whatever is in it.
-func (m *Machine) trusted(file string) error {
-	target, err := filepath.EvalSymlinks(file)
-	if err != nil {
-		return renamed(err, file)
+// become is whom a tool is started as: nil where that is who lixfix is already.
+func (m *Machine) become(as Account) (*Account, error) {
+	switch euid := os.Geteuid(); {
+	case as.UID == euid:
+		return nil, nil //nolint:nilnil // nobody else
+	case euid != 0:
+		return nil, fmt.Errorf("as user %d: only root can", as.UID)
 	}
-	info, err := os.Stat(target)
+	return &as, nil
+}
+
+// trusted refuses, for a user who is not root, a program that a third one owns or that everybody can write to.
+func (m *Machine) trusted(tool string) error {
+	if os.Geteuid() == 0 {
+		return nil // program looks closer
+	}
+	file, err := m.resolve(tool)
 	if err != nil {
 		return err
 	}
-	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || strings.HasPrefix(target, "/proc/") {
-		return ErrUntrusted
+	f, err := trust.Walk(file, nil, trust.End)
+	if err != nil {
+		return renamed(err, tool)
 	}
-	if info.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("%s can be written to by everybody: %w", target, ErrUntrusted)
+	defer f.Close()
+	err = f.Own([]int{0, os.Geteuid()})
+	if u, ok := errors.AsType[*Untrusted](err); ok && (u.UID != trust.Anybody || u.Mode&0o002 != 0) {
+		return m.named(tool, err)
 	}
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
-	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -65,6 +65,20 @@ func environment() []string {
 	return []string{"LANG=C", "LC_ALL=C", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/var/empty"}
 }
 
+// command prepares a tool to be run in a process group of its own, with nothing of lixfix's surroundings.
+func (p *program) command(ctx context.Context, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	// By its name some programs know which of many tools they are to be.
+	cmd.Args[0] = p.name
+	if p.file != nil {
+		cmd.ExtraFiles = []*os.File{p.file}
+	}
+	cmd.Env = environment()
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
 // bounded keeps the first limit bytes and remembers whether there were more. It must not embed the buffer: io.Copy
 // would find its ReadFrom and go around Write.
 type bounded struct {
@@ -82,22 +96,21 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.kept.Write(p)
 }
 
-// execute runs file as tool. The tool leads a process group of its own; when ctx ends, the whole group is killed.
-func execute(ctx context.Context, log *slog.Logger, file, tool string, args []string) ([]byte, error) {
-	if !path.IsAbs(tool) {
-		return nil, fmt.Errorf("run %s: a tool is named by its absolute path", tool)
-	}
+// execute runs p as tool. The tool leads a process group of its own; when ctx ends, the whole group is killed.
+func execute(
+	ctx context.Context, log *slog.Logger, p *program, as *Account, tool string, args []string,
+) ([]byte, error) {
 	stdout, stderr := &bounded{limit: outputLimit}, &bounded{limit: stderrLimit}
-	cmd := exec.CommandContext(ctx, file, args...)
-	cmd.Env = environment()
-	cmd.Dir = "/"
+	cmd := p.command(ctx, args)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = killGrace
 
 	began := time.Now()
-	err := cmd.Run()
+	err := start(cmd, as)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	e := &ToolError{Tool: tool, Args: args, Stdout: excerpt(stdout.kept.Bytes()), Stderr: stderr.kept.String()}
 	var exit *exec.ExitError
 	switch {

@@ -10,8 +10,10 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/trust"
 )
 
 const (
@@ -39,6 +42,7 @@ type Machine struct {
 	sockets func(context.Context) ([]Socket, error)
 	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
 	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
+	getenv  func(string) string // for who has called lixfix
 }
 
 var _ Host = (*Machine)(nil)
@@ -46,7 +50,7 @@ var _ Host = (*Machine)(nil)
 // At returns the machine whose absolute file and tool names resolve maps to where they really are. It exists for
 // tests; the product calls Local.
 func At(resolve func(name string) (string, error), facts func() Facts) *Machine {
-	return &Machine{resolve: resolve, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler)}
+	return &Machine{resolve: resolve, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler), getenv: func(string) string { return "" }}
 }
 
 // SetSockets makes the machine answer Sockets with f. It exists for tests: a machine of At has no sockets of its own,
@@ -58,6 +62,9 @@ func (m *Machine) SetAsk(f func(context.Context, netip.AddrPort, dnsquery.Protoc
 	m.ask = f
 }
 
+// SetEnvironment makes the machine take from f who has called lixfix. It exists for tests: a machine of At has nobody.
+func (m *Machine) SetEnvironment(f func(string) string) { m.getenv = f }
+
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
 	m := &Machine{
@@ -66,6 +73,7 @@ func Local() *Machine {
 		sockets: kernelSockets,
 		signal:  signalProcess,
 		ask:     dnsquery.Ask,
+		getenv:  os.Getenv,
 	}
 	m.facts = sync.OnceValue(func() Facts {
 		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}
@@ -189,6 +197,8 @@ func lstat(file, name string) (FileInfo, error) {
 	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
+		on := uint64(sys.Dev) //nolint:unconvert // it is an int32 on macOS
+		out.File = FileID{unix.Major(on), unix.Minor(on), sys.Ino}
 		if info.Mode()&fs.ModeDevice != 0 {
 			device := uint64(sys.Rdev) //nolint:unconvert // it is an int32 on macOS
 			out.Major, out.Minor = unix.Major(device), unix.Minor(device)
@@ -216,23 +226,12 @@ func renamed(err error, name string) error {
 // ReadFile implements View.
 func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return bound(ctx, "read", name, func() ([]byte, error) {
-		file, err := m.resolve(name)
+		fd, err := m.open(name, trust.End, unix.S_IFREG)
 		if err != nil {
 			return nil, err
 		}
-		// Without O_NONBLOCK, opening a FIFO waits for a writer.
-		f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, renamed(err, name)
-		}
+		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return nil, renamed(err, name)
-		}
-		if !info.Mode().IsRegular() {
-			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
-		}
 		data, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
 		if err != nil {
 			return nil, renamed(err, name)
@@ -247,35 +246,36 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 // ReadDir implements View.
 func (m *Machine) ReadDir(ctx context.Context, name string) ([]string, error) {
 	return bound(ctx, "list", name, func() ([]string, error) {
-		dir, err := m.resolve(name)
-		if err != nil {
-			return nil, err
-		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return nil, renamed(err, name)
-		}
-		names := make([]string, len(entries))
-		for i, e := range entries {
-			names[i] = e.Name()
-		}
-		return names, nil
+		names, err := m.names(name)
+		slices.Sort(names)
+		return names, err
 	})
+}
+
+// names lists a directory, in no order.
+func (m *Machine) names(name string) ([]string, error) {
+	fd, err := m.open(name, trust.End, unix.S_IFDIR)
+	if err != nil {
+		return nil, err
+	}
+	d := os.NewFile(uintptr(fd), name)
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, renamed(err, name)
+	}
+	return names, nil
 }
 
 // Locked implements View.
 func (m *Machine) Locked(ctx context.Context, name string) (bool, error) {
 	return bound(ctx, "test the lock on", name, func() (bool, error) {
-		file, err := m.parent(name)
+		fd, err := m.open(name, trust.Link, unix.S_IFREG)
 		if err != nil {
 			return false, err
 		}
-		f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return false, renamed(err, name)
-		}
-		defer f.Close()
-		switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+		defer unix.Close(fd)
+		switch err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return true, nil
 		case err != nil:
@@ -304,11 +304,32 @@ func (m *Machine) Run(ctx context.Context, tool string, args ...string) error {
 }
 
 func (m *Machine) execute(ctx context.Context, tool string, args []string) ([]byte, error) {
-	file, err := m.resolve(tool)
+	if !path.IsAbs(tool) {
+		return nil, fmt.Errorf("run %s: a tool is named by its absolute path", tool)
+	}
+	var as *Account
+	if path.Base(tool) == "nix" && believed() != nil {
+		id, err := m.Installer(ctx, tool)
+		if err != nil {
+			return nil, &ToolError{Tool: tool, Args: args, Err: err}
+		}
+		as = &id
+	}
+	return m.spawn(ctx, tool, args, as)
+}
+
+// spawn runs a tool to its end, as somebody else where that is not nil.
+func (m *Machine) spawn(ctx context.Context, tool string, args []string, as *Account) ([]byte, error) {
+	uid := 0
+	if as != nil {
+		uid = as.UID
+	}
+	p, err := m.program(tool, uid)
 	if err != nil {
 		return nil, &ToolError{Tool: tool, Args: args, Err: err}
 	}
-	return execute(ctx, m.log, file, tool, args)
+	defer p.close()
+	return execute(ctx, m.log, p, as, tool, args)
 }
 
 // Memo is a Host that remembers the answers to queries, so that a detector and a planner that ask the same spawn a

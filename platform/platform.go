@@ -57,6 +57,8 @@ type FileInfo struct {
 	Size   int64
 	Target string // of a symbolic link, as it is written there
 	Inode  uint64
+	// File is the inode with its device; zero in a Burst.
+	File FileID
 	// ACL says that an access control list says more than Mode of who may do what, or may; Linux alone is asked.
 	ACL bool
 	// Major and Minor are the numbers of a device.
@@ -81,14 +83,22 @@ type View interface {
 	StateDir() string
 	// Stat describes name without following a link at its end. The error of a missing file wraps fs.ErrNotExist.
 	Stat(ctx context.Context, name string) (FileInfo, error)
-	// ReadFile returns the content of a regular file, following links. It fails with ErrTooLarge above 16 MiB, and
-	// with ErrNotRegular.
+	// ReadFile returns the content of a regular file, following links. It fails with ErrTooLarge above 16 MiB, with
+	// ErrNotRegular, and with an *Untrusted where somebody could have made the name lead to what they may not read: root
+	// does not read for them.
 	ReadFile(ctx context.Context, name string) ([]byte, error)
 	// ReadDir returns the names in a directory, sorted.
 	ReadDir(ctx context.Context, name string) ([]string, error)
 	// Locked reports whether somebody holds an exclusive flock(2) on name. It tries a shared lock for an instant, so
 	// it belongs into a repair and not into a check.
 	Locked(ctx context.Context, name string) (bool, error)
+	// Guarded returns nil where only root can change what stands in the directory of name, or on the way to it. The
+	// error is an *Untrusted that names the directory and whose it is, or tells why that could not be looked at. What it
+	// refuses, the writing verbs of Host refuse as well.
+	Guarded(ctx context.Context, name string) error
+	// Trusted returns where name leads, without a link on the way, if nobody but root can make it lead elsewhere. The
+	// error is an *Untrusted where somebody can.
+	Trusted(ctx context.Context, name string) (string, error)
 	// Burst runs f with a reader of many small files, such as those below /proc, within one time limit for all of
 	// them. After an error f may still be running, so nothing that it writes to may be used.
 	Burst(ctx context.Context, what string, f func(Files) error) error

@@ -25,7 +25,9 @@ type Socket struct {
 	// what the peer has not taken: bytes of TCP, and of a Unix socket the size of its receive buffer where it listens.
 	Received, Sent uint32
 
-	Path string // of a Unix socket
+	Path string // of a Unix socket, as its owner has bound it: in another mount namespace it names another file
+	// File is the file that a Unix socket is bound to; zero where there is none. Of its inode the kernel tells 32 bits.
+	File FileID
 	Peer uint64 // inode; 0 while the connection is not accepted, and where there is none
 
 	Local, Remote netip.AddrPort
@@ -33,6 +35,17 @@ type Socket struct {
 	Retransmits   int           // of what is on its way now
 	Unacked       int
 	BytesReceived uint64
+}
+
+// FileID tells one file from another while the machine runs.
+type FileID struct {
+	Major, Minor uint32 // of the device that its file system is on
+	Inode        uint64
+}
+
+// Is reports whether both are the same file, as far as the 32 bits of inode tell that sock_diag(7) has.
+func (f FileID) Is(o FileID) bool {
+	return f.Major == o.Major && f.Minor == o.Minor && uint32(f.Inode) == uint32(o.Inode) && f.Inode != 0
 }
 
 var errShort = errors.New("the kernel's answer ends too early")
@@ -63,6 +76,9 @@ func parseUnix(data []byte) (Socket, error) {
 			if v[0] == 0 {
 				s.Path = "@" + string(v[1:])
 			}
+		case kind == 1 && len(v) >= 8: // UNIX_DIAG_VFS; the device as the kernel has it, with 20 bits for the minor number
+			device := binary.NativeEndian.Uint32(v[4:])
+			s.File = FileID{device >> 20, device & (1<<20 - 1), uint64(binary.NativeEndian.Uint32(v))}
 		case kind == 2 && len(v) >= 4: // UNIX_DIAG_PEER
 			s.Peer = uint64(binary.NativeEndian.Uint32(v))
 		case kind == 4 && len(v) >= 8: // UNIX_DIAG_RQLEN

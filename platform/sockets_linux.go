@@ -15,7 +15,7 @@ func kernelSockets(ctx context.Context) ([]Socket, error) {
 	unixReq := make([]byte, 24) // struct unix_diag_req
 	unixReq[0] = unix.AF_UNIX
 	binary.NativeEndian.PutUint32(unixReq[4:], ^uint32(0))
-	binary.NativeEndian.PutUint32(unixReq[12:], 1|4|16) // UDIAG_SHOW_NAME, _PEER, _RQLEN
+	binary.NativeEndian.PutUint32(unixReq[12:], 1|2|4|16) // UDIAG_SHOW_NAME, _VFS, _PEER, _RQLEN
 	if err := diagnose(ctx, unixReq, parseUnix, &all); err != nil {
 		return nil, fmt.Errorf("list the Unix sockets: %w", err)
 	}

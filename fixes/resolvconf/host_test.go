@@ -57,8 +57,15 @@ func newHost(t testing.TB) *host {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(h.root, 0o755); err != nil {
-		t.Fatal(err)
+	// Root runs nix as nobody, who has to get there.
+	for dir := h.root; len(dir) >= len(os.TempDir()); dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil && info.Mode().Perm()&0o005 != 0o005 {
+			err = os.Chmod(dir, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o644)
 	h.put("etc/nsswitch.conf", "passwd: files\nhosts: files dns # all\n", 0o644)

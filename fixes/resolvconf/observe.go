@@ -68,9 +68,14 @@ func resolves(r probe.Result) Truth {
 
 func (f *found) observe() { f.observed = resolves(*f.result) }
 
-// isolate builds again where the first build does not resolve names and nothing on the host explains that.
+// isolate builds again where the first build does not resolve names and nothing on the host explains that. A daemon
+// ignores such settings of users whom it does not trust, so that their trials would tell nothing.
 func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Result, error)) {
-	if f.observed != No || f.survey.predicts.Works == No || f.result.Trusted != nil && !*f.result.Trusted {
+	trusted := !f.result.Daemon
+	if f.result.Trusted != nil {
+		trusted = *f.result.Trusted
+	}
+	if f.observed != No || f.survey.predicts.Works == No || !trusted {
 		return
 	}
 	try := func(what string, extra ...[2]string) {

@@ -183,6 +183,7 @@ func detect(ctx context.Context, v platform.View, set fix.Settings) (*found, err
 	}
 	f := &found{survey: s, causes: s.causes(ctx, o.extra, o.pastaOff)}
 	s.judge(f.causes)
+	s.guard(ctx, f.causes)
 	return f, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
@@ -294,9 +295,7 @@ func (s *survey) readNix(ctx context.Context) {
 	var all sync.WaitGroup
 	var shown []byte
 	var showErr error
-	if n.program != "" && !s.trusted(ctx, n.program) {
-		n.broken = n.program + " belongs to another user, whom running it would be to trust"
-	} else if n.program != "" {
+	if n.program != "" {
 		all.Go(func() {
 			out, err := s.v.Query(ctx, n.program, "--version")
 			if err != nil {
@@ -324,8 +323,11 @@ func (s *survey) readNix(ctx context.Context) {
 		}
 		if showErr != nil {
 			n.broken = showErr.Error()
-			if e, ok := errors.AsType[*platform.ToolError](showErr); ok && e.Last() != "" {
+			switch e, ok := errors.AsType[*platform.ToolError](showErr); {
+			case ok && e.Last() != "":
 				n.broken = e.Last()
+			case ok && e.Err != nil:
+				n.broken = e.Err.Error()
 			}
 		}
 	}
@@ -343,13 +345,6 @@ func (s *survey) readNix(ctx context.Context) {
 	if n.group == "" {
 		n.group = "nixbld"
 	}
-}
-
-// trusted reports whether nobody but root, or whoever runs lixfix, can have put a program there.
-func (s *survey) trusted(ctx context.Context, program string) bool {
-	t := follow(ctx, s.v, program)
-	own := func(n platform.FileInfo) bool { return n.UID == 0 || n.UID == s.v.Facts().UID }
-	return t.shape == Regular && own(t.info) && t.info.Mode.Perm()&0o002 == 0
 }
 
 // parse reads the settings as nix prints them.
@@ -383,33 +378,24 @@ func (s *survey) findUser(ctx context.Context) {
 		}
 		return
 	}
-	groups, err := s.v.ReadFile(ctx, "/etc/group")
+	data, err := s.v.ReadFile(ctx, accounts.GroupFile)
 	if err != nil {
 		return
 	}
-	member := ""
-	for line := range strings.Lines(string(groups)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) == 4 && f[0] == s.nix.group {
-			gid, err := strconv.Atoi(f[2])
-			if err != nil {
-				return
-			}
-			member, _, _ = strings.Cut(f[3], ",")
-			s.user = who{GID: gid, Name: member}
-		}
-	}
-	users, err := s.v.ReadFile(ctx, "/etc/passwd")
-	if err != nil || member == "" {
+	group, ok := accounts.GroupByName(accounts.Groups(data), s.nix.group)
+	if !ok {
 		return
 	}
-	for line := range strings.Lines(string(users)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) == 7 && f[0] == member {
-			if uid, err := strconv.Atoi(f[2]); err == nil {
-				s.user.UID, s.user.Known = uid, true
-			}
-		}
+	s.user = who{GID: group.GID}
+	if len(group.Members) == 0 {
+		return
+	}
+	s.user.Name = group.Members[0]
+	if data, err = s.v.ReadFile(ctx, accounts.PasswdFile); err != nil {
+		return
+	}
+	if u, ok := accounts.ByName(accounts.Users(data), s.user.Name); ok {
+		s.user.UID, s.user.Known = u.UID, true
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
 )
 
 // ask says how a command that changes the host is confirmed.
@@ -222,6 +224,9 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 		return c.end(Failed, fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
 	}
 	p.Fix = c.fix.Name()
+	if err := guardedPlan(ctx, a.Host, p); err != nil {
+		return c.end(Failed, err, show)
+	}
 	if err := c.stamp(&p); err != nil {
 		return c.end(Failed, err, show)
 	}
@@ -245,6 +250,19 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 	}
 	a.page(show)
 	return Healthy, nil
+}
+
+// guardedPlan refuses a plan that would write where somebody else than root can turn the names.
+func guardedPlan(ctx context.Context, v platform.View, p plan.Plan) error {
+	err := plan.Guarded(ctx, v, p.Steps()...)
+	if u, ok := errors.AsType[*platform.Untrusted](err); ok {
+		return &fix.Refusal{
+			ID: p.Fix, Reason: u.Error() + ", so that root's write could land elsewhere",
+			Next: fmt.Sprintf("Let only root change it: \"sudo chown root %[1]s && sudo chmod go-w %[1]s\"; then run the command "+
+				"again.", quote(u.Dir)),
+		}
+	}
+	return err
 }
 
 // undecided are the risky remedies that --yes does not decide for.

@@ -62,11 +62,10 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 		return Fetched{}, fmt.Errorf(
 			"fetch in the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)
 	}
-	n, reason := find(ctx, b)
+	n, reason := find(ctx, b, o.Store)
 	if n == nil {
 		return Fetched{LookupUnknown, reason}, nil
 	}
-	n.choose(ctx, o.Store)
 	p := &prober{b: b, o: o, nix: n, nonce: "f" + strings.ToLower(rand.Text())}
 	p.o.Extra = [][2]string{{"connect-timeout", "2"}, {"download-attempts", "1"}}
 	defer p.tidy(context.WithoutCancel(ctx))
@@ -74,7 +73,7 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 		return Fetched{LookupUnknown, p.result.Reason}, nil
 	}
 	built, err := b.Build(ctx, platform.Build{
-		Tool: n.dir + "/nix-store", Remote: n.remote, Limit: fetchLimit,
+		Tool: n.dir + "/nix-store", As: n.as, Remote: n.remote, Limit: fetchLimit,
 		Args: n.in(append([]string{"--realise", p.drv, "-j1"}, p.settings()...)),
 		// A daemon of Nix 2.8 tries five times, whatever it is told.
 		Enough: func(stderr []byte) bool { return fetched(platform.Built{Stderr: stderr}).Lookup != LookupUnknown },

@@ -25,10 +25,11 @@ const database = "/nix/var/nix/db"
 // toolTime is for what answers at once, unless the machine is very busy or the daemon hangs.
 const toolTime = 20 * time.Second
 
-// nix are the tools of one installation.
+// nix are the tools of one installation, and whom they run as.
 type nix struct {
 	b      platform.Builder
 	dir    string
+	as     platform.Account
 	remote string
 	store  string // of --store
 
@@ -36,12 +37,17 @@ type nix struct {
 	client                  string
 }
 
-// find looks for the tools. It returns nil with a reason where there are none that can be used. The first that are there
-// count: were they passed over because they do not run, another Nix would be asked about, that the user may not know of.
-func find(ctx context.Context, b platform.Builder) (*nix, string) {
+// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none that can be
+// used. The first that are there count: were they passed over because they do not run, another Nix would be asked
+// about, that the user may not know of.
+func find(ctx context.Context, b platform.Builder, store string) (*nix, string) {
+	n := &nix{b: b}
+	if err := n.choose(ctx, store); err != nil {
+		return nil, err.Error()
+	}
 	dirs := platform.NixDirs()
-	if home := homeOf(ctx, b); home != "" {
-		dirs = append(dirs, home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
+	if n.as.Home != "" {
+		dirs = append(dirs, n.as.Home+"/.nix-profile/bin", n.as.Home+"/.local/state/nix/profile/bin")
 	}
 	reason := "there is no nix-store in " + strings.Join(dirs, ", ")
 	for _, dir := range dirs {
@@ -51,46 +57,39 @@ func find(ctx context.Context, b platform.Builder) (*nix, string) {
 			}
 			continue
 		}
-		// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
-		n := &nix{b: b, dir: dir, remote: "daemon"}
-		out, err := n.run(ctx, toolTime, "nix", nil, "--version")
-		if err != nil {
-			return nil, err.Error()
+		n.dir = dir
+		reason = n.ask(ctx)
+		if reason != "" {
+			return nil, reason
 		}
-		first, _, _ := strings.Cut(string(out.Stdout), "\n")
-		implementation, version, ok := ParseVersion(first)
-		if ok {
-			n.implementation, n.version, n.client = implementation, version, plain(first)
-			return n, ""
-		}
-		o, why := classify(ended{exit: out.Exit, stderr: out.Stderr})
-		if o == BadConfig {
-			// It is there; what is wrong with it comes out when it is to build.
-			return n, ""
-		}
-		if why == "" {
-			why = fmt.Sprintf("exit %d, and no version", out.Exit)
-		}
-		return nil, dir + "/nix --version: " + why
+		return n, ""
 	}
 	return nil, reason
 }
 
-// homeOf is the home of the user that lixfix runs as, by passwd(5); "" for root, whose is known, and where there is
-// none.
-func homeOf(ctx context.Context, v platform.View) string {
-	uid := fmt.Sprint(v.Facts().UID)
-	data, err := v.ReadFile(ctx, "/etc/passwd")
-	if err != nil || uid == "0" {
+// ask has the tools tell what they are; it returns why they cannot be used.
+func (n *nix) ask(ctx context.Context) (reason string) {
+	// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
+	asking := *n
+	asking.remote, asking.store = "daemon", ""
+	out, err := asking.run(ctx, toolTime, "nix", nil, "--version")
+	if err != nil {
+		return err.Error()
+	}
+	first, _, _ := strings.Cut(string(out.Stdout), "\n")
+	implementation, version, ok := ParseVersion(first)
+	if ok {
+		n.implementation, n.version, n.client = implementation, version, plain(first)
 		return ""
 	}
-	for line := range strings.Lines(string(data)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) == 7 && f[2] == uid && path.IsAbs(f[5]) {
-			return path.Clean(f[5])
-		}
+	o, why := classify(ended{exit: out.Exit, stderr: out.Stderr})
+	switch {
+	case o == BadConfig: // it is there; what is wrong with it comes out when it is to build
+		return ""
+	case why == "":
+		why = fmt.Sprintf("exit %d, and no version", out.Exit)
 	}
-	return ""
+	return n.dir + "/nix --version: " + why
 }
 
 var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+\.\d+\S*)\s*$`)
@@ -123,25 +122,32 @@ func (n *nix) run(
 	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
 ) (platform.Built, error) {
 	return n.b.Build(ctx, platform.Build{
-		Tool: n.dir + "/" + tool, Args: n.in(args), Remote: n.remote, Limit: limit, Started: started,
+		Tool: n.dir + "/" + tool, Args: n.in(args), As: n.as, Remote: n.remote, Limit: limit, Started: started,
 	})
 }
 
-// choose decides who is to build: the daemon where there is a socket of one, because that is who builds for everybody.
-func (n *nix) choose(ctx context.Context, store string) {
+// choose decides who is to build: the daemon where there is a socket of one, because that is who builds for everybody,
+// and else who owns the store.
+func (n *nix) choose(ctx context.Context, store string) (err error) {
+	n.as = n.b.Invoker(ctx)
 	switch store {
-	case "daemon", "local":
+	case "daemon":
 		n.remote = store
-		return
+		return nil
+	case "local":
 	case "":
+		n.remote = "daemon"
+		if _, err := n.b.Stat(ctx, Socket); !errors.Is(err, fs.ErrNotExist) || !n.owns(ctx) {
+			return nil
+		}
 	default:
-		n.remote, n.store = "", store
-		return
+		n.store = store
+		n.as, err = n.b.Owner(ctx, store)
+		return err
 	}
-	n.remote = "daemon"
-	if _, err := n.b.Stat(ctx, Socket); err != nil && errors.Is(err, fs.ErrNotExist) && n.owns(ctx) {
-		n.remote = "local"
-	}
+	n.remote = "local"
+	n.as, err = n.b.Owner(ctx, "/")
+	return err
 }
 
 // owns reports whether this user can write to the store: root can, and the user of a single-user installation.
@@ -164,38 +170,49 @@ func (n *nix) daemon(ctx context.Context) (implementation, version string, since
 	return implementation, version, since
 }
 
-// made tells what a program is that serves as the daemon.
+// made tells what a program is that serves as the daemon: it is one of those that the system has, and has not been
+// replaced since. It is not run to be asked.
 func (n *nix) made(ctx context.Context, exe string) (implementation, version string) {
 	if exe == "" {
 		return "", ""
 	}
-	if m := named.FindStringSubmatch(exe); m != nil {
-		return map[string]string{"lix": "Lix", "nix": "Nix"}[m[1]], m[2]
+	for _, dir := range append([]string{n.dir}, platform.NixDirs()...) {
+		for _, tool := range []string{"/nix-daemon", "/nix"} {
+			if to, err := n.b.Trusted(ctx, dir+tool); err != nil || to != exe {
+				continue
+			}
+			if m := named.FindStringSubmatch(exe); m != nil {
+				return map[string]string{"lix": "Lix", "nix": "Nix"}[m[1]], m[2]
+			}
+			if dir == n.dir { // the same program as the one that was asked
+				return n.implementation, n.version
+			}
+		}
 	}
-	if strings.HasSuffix(exe, " (deleted)") {
-		return "", ""
-	}
-	out, err := n.b.Build(ctx, platform.Build{Tool: exe, Args: []string{"--version"}, Limit: toolTime})
-	if err != nil {
-		return "", ""
-	}
-	first, _, _ := strings.Cut(string(out.Stdout), "\n")
-	implementation, version, _ = ParseVersion(first)
-	return implementation, version
+	return "", ""
 }
 
-// listener is the program of the process that listens on the socket, and when that was started; "" and no time where
-// that cannot be told: only root sees what others have open.
+// listener is the program of the process that listens on the daemon's socket, and when that was started; "" and no time
+// where that cannot be told: only root sees what others have open. A name is no proof, for anybody can bind a socket of
+// that name in a mount namespace of their own: it is a process of root's, in lixfix's mount namespace, and its socket is
+// bound to the file that is there.
 func listener(ctx context.Context, v platform.View) (exe string, since time.Time) {
+	file, err := v.Stat(ctx, Socket)
+	if err != nil {
+		return "", since
+	}
 	sockets, err := v.Sockets(ctx)
 	if err != nil {
 		return "", since
 	}
 	inodes := map[string]bool{}
 	for _, s := range sockets {
-		if !s.TCP && s.State == platform.SocketListening && s.Path == Socket {
+		if !s.TCP && s.State == platform.SocketListening && s.Path == Socket && s.File.Is(file.File) {
 			inodes[fmt.Sprintf("socket:[%d]", s.Inode)] = true
 		}
+	}
+	if len(inodes) == 0 {
+		return "", since
 	}
 	var found struct {
 		exe   string
@@ -207,11 +224,14 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		if err != nil {
 			return err
 		}
+		own, err := f.Link("/proc/self/ns/mnt")
+		if err != nil {
+			return err
+		}
 		for _, pid := range pids {
 			dir := procfs.Dir(pid)
-			exe, err := f.Link(dir + "/exe")
 			// Under systemd, the manager listens as well.
-			if err != nil || !strings.Contains(exe, "nix") && !strings.Contains(exe, "lix") {
+			if ns, err := f.Link(dir + "/ns/mnt"); err != nil || ns != own || pid == 1 || !rootRuns(f, dir) {
 				continue
 			}
 			fds, err := f.Names(dir + "/fd")
@@ -220,8 +240,10 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 			}
 			for _, fd := range fds {
 				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
-					found.exe, found.since = exe, started(f, pid)
-					return nil
+					if found.exe, err = f.Link(dir + "/exe"); err == nil {
+						found.since = started(f, pid)
+						return nil
+					}
 				}
 			}
 		}
@@ -231,6 +253,20 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		return "", since
 	}
 	return found.exe, found.since
+}
+
+// rootRuns reports whether all user IDs of a process are root's.
+func rootRuns(f platform.Files, dir string) bool {
+	data, err := f.Read(dir + "/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			return strings.Join(strings.Fields(ids), " ") == "0 0 0 0"
+		}
+	}
+	return false
 }
 
 // started is when a process was started, to some hundredths of a second; no time where that cannot be told.

@@ -114,15 +114,21 @@ func (p *prober) probe(ctx context.Context) {
 			"build lixfix with CGO_ENABLED=0, or take a released one")
 		return
 	}
-	n, reason := find(ctx, p.b)
+	n, reason := find(ctx, p.b, p.o.Store)
 	if n == nil {
 		p.end(NoNix, reason)
 		p.interrupted(ctx)
 		return
 	}
 	p.nix = n
+	lent, done, err := p.b.Lend(ctx, p.o.Builder, n.as)
+	if err != nil {
+		p.end(Other, err.Error())
+		return
+	}
+	defer done()
+	p.o.Builder = lent
 	p.result.Client = n.client
-	n.choose(ctx, p.o.Store)
 	p.result.Daemon = n.remote == "daemon"
 	// Nix would make a store where there is none: the host is not to be given one by a look at it.
 	if _, err := p.b.Stat(ctx, database); n.remote == "local" && errors.Is(err, fs.ErrNotExist) {

@@ -40,6 +40,16 @@ func (f *fake) ReadFile(_ context.Context, name string) ([]byte, error) {
 	return header, nil
 }
 
+func (f *fake) Invoker(context.Context) platform.Account { return platform.Account{} }
+
+func (f *fake) Owner(context.Context, string) (platform.Account, error) {
+	return platform.Account{}, nil
+}
+
+func (f *fake) Lend(_ context.Context, name string, _ platform.Account) (string, func(), error) {
+	return name, func() {}, nil
+}
+
 func (f *fake) Build(_ context.Context, b platform.Build) (platform.Built, error) {
 	f.calls = append(f.calls, b)
 	switch {

@@ -1,0 +1,186 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+
+	"github.com/lixfix/lixfix/platform/accounts"
+	"github.com/lixfix/lixfix/platform/trust"
+)
+
+// Account is whom a tool of Nix runs as. Of root, nothing is taken away; anybody else has their own groups, no
+// capabilities, and no way to gain any.
+type Account struct {
+	Name     string // for people; may be empty
+	UID, GID int
+	Groups   []int // beside GID
+	Home     string
+}
+
+// NixStore is the directory that Nix has for its store, its database and its profiles.
+const NixStore = "/nix"
+
+// Invoker is who has called lixfix: the user it runs as or, for root, who became root with sudo(8) or doas(1). Where
+// that cannot be told, or the environment lies, it is nobody. It is never root but where root itself is all there is.
+func (m *Machine) Invoker(ctx context.Context) Account {
+	passwd, err := m.ReadFile(ctx, accounts.PasswdFile)
+	if err != nil {
+		passwd = nil
+	}
+	users := accounts.Users(passwd)
+	if uid := os.Geteuid(); uid != 0 {
+		if u, ok := accounts.ByUID(users, uid); ok {
+			return m.identity(ctx, u)
+		}
+		return Account{UID: uid, GID: uid}
+	}
+	if u, ok := m.sudoer(users); ok {
+		return m.identity(ctx, u)
+	}
+	if u, ok := accounts.ByName(users, "nobody"); ok && u.UID != 0 {
+		return Account{Name: u.Name, UID: u.UID, GID: u.GID}
+	}
+	return Account{Name: "nobody", UID: accounts.Overflow, GID: accounts.Overflow}
+}
+
+// sudoer is the user that the environment names, where /etc/passwd agrees with all that it says.
+func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
+	if v := m.getenv("SUDO_UID"); v != "" {
+		uid, err := strconv.ParseUint(v, 10, 31)
+		if err != nil || uid == 0 {
+			return accounts.User{}, false
+		}
+		u, ok := accounts.ByUID(users, int(uid))
+		name := m.getenv("SUDO_USER")
+		return u, ok && (name == "" || name == u.Name)
+	}
+	u, ok := accounts.ByName(users, m.getenv("DOAS_USER"))
+	return u, ok && u.UID != 0
+}
+
+// identity is a user with their groups.
+func (m *Machine) identity(ctx context.Context, u accounts.User) Account {
+	id := Account{Name: u.Name, UID: u.UID, GID: u.GID}
+	if path.IsAbs(u.Home) {
+		id.Home = path.Clean(u.Home)
+	}
+	if data, err := m.ReadFile(ctx, accounts.GroupFile); err == nil {
+		id.Groups = accounts.Of(accounts.Groups(data), u)
+	}
+	return id
+}
+
+// Owner is whom Nix runs as where it writes to a store itself, in root, the directory that holds nix/store: whoever
+// can change that directory, and the names on the way to it. Where that is not one user beside root, the error is an
+// *Untrusted. A store that does not exist is its parent's.
+func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
+	if believed() == nil {
+		return m.Invoker(ctx), nil
+	}
+	return bound(ctx, "look whose store is in", root, func() (Account, error) {
+		owner := 0
+		for _, name := range []string{"nix/var/nix/db", "nix/var/nix", "nix/store", "nix"} {
+			uid, err := m.ownerOf(path.Join(root, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return Account{}, err
+			}
+			if uid != 0 && owner != 0 && uid != owner {
+				return Account{}, &Untrusted{Name: path.Join(root, name), Dir: path.Join(root, name), UID: uid}
+			}
+			owner = max(owner, uid)
+		}
+		if uid, err := m.ownerOf(nearest(ctx, m, root)); err != nil || owner == 0 {
+			if err != nil {
+				return Account{}, err
+			}
+			owner = uid
+		}
+		return m.byUID(ctx, owner), nil
+	})
+}
+
+// nearest is name, or the nearest directory above it that exists.
+func nearest(ctx context.Context, m *Machine, name string) string {
+	for name != "/" {
+		if _, err := m.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		name = path.Dir(name)
+	}
+	return name
+}
+
+// ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
+// nobody can.
+func (m *Machine) ownerOf(name string) (int, error) {
+	file, err := m.resolve(name)
+	if err != nil {
+		return 0, err
+	}
+	f, err := trust.Walk(file, believed(), trust.End)
+	if err != nil {
+		return 0, renamed(err, name)
+	}
+	defer f.Close()
+	return m.only(name, f)
+}
+
+// only is the one user beside root that a file depends on, 0 where it is none.
+func (m *Machine) only(name string, f *trust.Found) (int, error) {
+	owner := 0
+	weak := f.Weak
+	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
+		weak = append(slices.Clip(weak), *u)
+	}
+	for i := range weak {
+		switch uid := weak[i].UID; {
+		case uid == trust.Anybody, owner != 0 && uid != owner:
+			return 0, m.named(name, &weak[i])
+		default:
+			owner = uid
+		}
+	}
+	return owner, nil
+}
+
+// sticky reports whether a file is a directory of root's in which others can make names, but not change those of
+// root: /nix/store is one, for build users.
+func sticky(f *trust.Found) bool {
+	const bit = 0o1000
+	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
+}
+
+// Installer is whom root runs a program of Nix as: the one user beside root who could have put it there, or else who
+// has called lixfix, never root. The error is an *Untrusted where it could have been anybody.
+func (m *Machine) Installer(ctx context.Context, program string) (Account, error) {
+	if believed() == nil {
+		return m.Invoker(ctx), nil
+	}
+	uid, err := m.ownerOf(program)
+	if err != nil {
+		return Account{}, fmt.Errorf("root does not run it: %w", err)
+	}
+	if uid == 0 {
+		return m.Invoker(ctx), nil
+	}
+	return m.byUID(ctx, uid), nil
+}
+
+func (m *Machine) byUID(ctx context.Context, uid int) Account {
+	if uid == 0 {
+		return Account{Name: "root"}
+	}
+	if u, ok := accounts.ByUID(m.users(), uid); ok {
+		return m.identity(ctx, u)
+	}
+	return Account{UID: uid, GID: accounts.Overflow}
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package platform
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// start starts a process as somebody else, or as lixfix itself where as is nil or root.
+func start(cmd *exec.Cmd, as *Account) error {
+	if as != nil && as.UID != 0 {
+		c := &syscall.Credential{Uid: uint32(as.UID), Gid: uint32(as.GID)}
+		for _, g := range as.Groups {
+			c.Groups = append(c.Groups, uint32(g))
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c}
+	}
+	return cmd.Start()
+}

@@ -1,0 +1,264 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/accounts"
+	"github.com/lixfix/lixfix/platform/trust"
+)
+
+// Untrusted is the error for a name that somebody else than root can make lead elsewhere; see package trust.
+type Untrusted = trust.Untrusted
+
+// ErrUntrusted is what every *Untrusted wraps.
+var ErrUntrusted = trust.ErrUntrusted
+
+// believed are the users whose directories lixfix goes through without a second look: root where lixfix is root. For
+// anybody else the kernel draws the line, and nil stands for all.
+func believed(also ...int) []int {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owners := []int{0}
+	for _, uid := range also {
+		if uid != accounts.Overflow && !slices.Contains(owners, uid) {
+			owners = append(owners, uid)
+		}
+	}
+	return owners
+}
+
+// kernels reports whether a name is in a tree of the kernel's own, where nobody makes names but the kernel.
+func kernels(name string) bool {
+	return (strings.HasPrefix(name, "/proc/") || strings.HasPrefix(name, "/sys/")) && !strings.Contains(name, "/../")
+}
+
+// open opens a regular file, or a directory, for reading. Root walks to it, and reads through a name that somebody else
+// could have made only what they may read as well. The caller closes the descriptor.
+func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, error) {
+	file, err := m.find(name, follow)
+	if err != nil {
+		return -1, err
+	}
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	if kind == unix.S_IFDIR {
+		flags |= unix.O_DIRECTORY
+	}
+	if believed() == nil || kernels(name) {
+		if follow == trust.Link {
+			flags |= unix.O_NOFOLLOW
+		}
+		return m.openPlain(file, name, flags, kind)
+	}
+	f, err := trust.Walk(file, believed(), follow)
+	if err != nil {
+		return -1, renamed(err, name)
+	}
+	defer f.Close()
+	if f.Type() != kind {
+		return -1, wrong(name, f.Type(), kind)
+	}
+	if err := f.Readable(); err != nil {
+		return -1, m.named(name, err)
+	}
+	fd, err := f.Open()
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// find resolves a name, with or without what a link at its end leads to.
+func (m *Machine) find(name string, follow trust.Follow) (string, error) {
+	if follow == trust.Link {
+		return m.parent(name)
+	}
+	return m.resolve(name)
+}
+
+// openPlain opens a file by its name. What it is, is looked at before: to open a device can be to do something to it.
+func (m *Machine) openPlain(file, name string, flags int, kind uint32) (int, error) {
+	var stat unix.Stat_t
+	describe := unix.Stat
+	if flags&unix.O_NOFOLLOW != 0 {
+		describe = unix.Lstat
+	}
+	own := kernels(name) // which spares thousands of files of /proc two calls each
+	if !own {
+		if err := retry(func() error { return describe(file, &stat) }); err != nil {
+			return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		if is := trust.Mode(&stat) & unix.S_IFMT; is != kind {
+			return -1, wrong(name, is, kind)
+		}
+	}
+	fd := -1
+	err := retry(func() (err error) {
+		fd, err = unix.Open(file, flags, 0)
+		return err
+	})
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if own {
+		return fd, nil
+	}
+	if err := unix.Fstat(fd, &stat); err != nil || trust.Mode(&stat)&unix.S_IFMT != kind {
+		unix.Close(fd)
+		if err == nil {
+			return -1, wrong(name, trust.Mode(&stat)&unix.S_IFMT, kind)
+		}
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// wrong is the error for a file that is something else than was asked for.
+func wrong(name string, is, want uint32) error {
+	switch {
+	case is == unix.S_IFLNK:
+		return &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
+	case want == unix.S_IFDIR:
+		return &fs.PathError{Op: "list", Path: name, Err: unix.ENOTDIR}
+	}
+	return &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+}
+
+// named gives an error the name that the caller knows, and an *Untrusted the name of its user.
+func (m *Machine) named(name string, err error) error {
+	u, ok := errors.AsType[*Untrusted](err)
+	if !ok {
+		return renamed(err, name)
+	}
+	e := *u
+	// The file itself, in whatever place, is called by the name that was asked for.
+	if e.Dir == e.Name {
+		e.Dir = name
+	}
+	e.Name = name
+	if user, ok := accounts.ByUID(m.users(), e.UID); ok {
+		e.User = user.Name
+	}
+	return &e
+}
+
+// users are those of /etc/passwd; none where it cannot be read.
+func (m *Machine) users() []accounts.User {
+	data, err := m.ReadFile(context.Background(), accounts.PasswdFile)
+	if err != nil {
+		return nil
+	}
+	return accounts.Users(data)
+}
+
+// place opens the directory of name to write there, with an *Untrusted where others than the owners can change it.
+func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
+	file, err := m.parent(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := trust.Parent(file, owners)
+	if err != nil {
+		return nil, m.named(name, err)
+	}
+	return p, nil
+}
+
+// roots are the users that root believes, whoever lixfix runs as: the questions of Guarded and Trusted are about root.
+// lixfix's own user is among them for hosts that tests make.
+func roots() []int { return []int{0, os.Geteuid()} }
+
+// Guarded implements View.
+func (m *Machine) Guarded(ctx context.Context, name string) error {
+	_, err := bound(ctx, "look at the directory of", name, func() (struct{}, error) {
+		p, err := m.place(name, roots())
+		if err == nil {
+			p.Close()
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// Trusted implements View.
+func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
+	return bound(ctx, "follow", name, func() (string, error) {
+		file, err := m.resolve(name)
+		if err != nil {
+			return "", err
+		}
+		f, err := trust.Walk(file, roots(), trust.End)
+		if err != nil {
+			return "", renamed(err, name)
+		}
+		defer f.Close()
+		return f.Path, m.named(name, f.Trusted())
+	})
+}
+
+// program is a tool, opened to be run.
+type program struct {
+	name  string // where the tool is, links not followed
+	found *trust.Found
+	file  *os.File // nil where it is run by its name
+	path  string   // what to execute, in a process that has file as its first extra file
+}
+
+// close closes the program; it can be closed once the process has been started.
+func (p *program) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+	if p.found != nil {
+		p.found.Close()
+	}
+}
+
+// descriptor is what a process finds its first extra file under.
+const descriptor = "/proc/self/fd/3"
+
+// program opens a tool for root to run it, in the name of user as: nobody but root and that user can have put it where
+// it is, or can write to it. On Linux it is run by its descriptor.
+func (m *Machine) program(tool string, as int) (*program, error) {
+	file, err := m.resolve(tool)
+	if err != nil {
+		return nil, err
+	}
+	owners := believed(as)
+	if owners == nil {
+		return &program{name: file, path: file}, nil
+	}
+	f, err := trust.Walk(file, owners, trust.End)
+	if err != nil {
+		return nil, renamed(err, tool)
+	}
+	p := &program{name: file, found: f, path: f.Path}
+	switch err := errors.Join(f.Trusted(), f.Own(owners)); {
+	case f.Type() != unix.S_IFREG:
+		p.close()
+		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}
+	case err != nil:
+		p.close()
+		return nil, m.named(tool, fmt.Errorf("root does not run it: %w", err))
+	}
+	if f.FD >= 0 && throughDescriptors() {
+		p.file, p.path = os.NewFile(uintptr(f.FD), f.Path), descriptor
+		f.FD = -1 // p.file's
+	}
+	return p, nil
+}
+
+// throughDescriptors reports whether /proc shows the descriptors of a process, as it does wherever it is mounted.
+func throughDescriptors() bool {
+	var stat unix.Stat_t
+	return unix.Stat(path.Dir(descriptor), &stat) == nil
+}

@@ -1,0 +1,45 @@
+//go:build !linux
+
+package trust
+
+import "golang.org/x/sys/unix"
+
+func openDir(dir int, name string) (int, error) {
+	return openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+}
+
+// openEntry describes an entry of a directory as it is, and opens it where it is a directory: there is no O_PATH, and
+// to open anything else can wait for somebody or wake a device.
+func openEntry(dir int, base string) (int, unix.Stat_t, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstatat(dir, base, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return -1, stat, err
+	}
+	if Mode(&stat)&unix.S_IFMT != unix.S_IFDIR {
+		return -1, stat, nil
+	}
+	fd, err := openDir(dir, base)
+	if err != nil {
+		return -1, stat, err
+	}
+	var now unix.Stat_t
+	if err := unix.Fstat(fd, &now); err != nil {
+		unix.Close(fd)
+		return -1, stat, err
+	}
+	return fd, now, nil
+}
+
+// Open opens the very file that was found for reading; it does not wait for a writer.
+func (f *Found) Open() (int, error) {
+	if f.Type() == unix.S_IFDIR {
+		return reopenDir(f)
+	}
+	return f.again(unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY)
+}
+
+// Special reports whether the file is one of the kernel's own making; there are none such.
+func (f *Found) Special() (bool, error) { return false, nil }
+
+// Mode is the mode of a file, with its format bits.
+func Mode(stat *unix.Stat_t) uint32 { return uint32(stat.Mode) }
