@@ -172,6 +172,7 @@ type record struct {
 	Args   []string
 	Env    []string
 	Status map[string]string
+	Open   []string
 	Store  string
 }
 
@@ -197,6 +198,11 @@ func (r record) unprivileged() string {
 	for _, key := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
 		if strings.Trim(r.Status[key], "0") != "" {
 			left = append(left, key+" "+r.Status[key])
+		}
+	}
+	for _, fd := range r.Open {
+		if strings.Contains(fd, secrets) {
+			left = append(left, "descriptor "+fd)
 		}
 	}
 	if r.Status["NoNewPrivs"] != "1" {

@@ -34,6 +34,7 @@ func launch(args []string) error {
 	argv0 := fs.String("argv0", "", "name of the program, where it is not that of its file")
 	none := fs.Bool("noargs", false, "no arguments at all, not even a name")
 	limit := fs.String("limit", "", "resource limits, NAME=N, with commas")
+	inherit := fs.String("inherit", "", "file that is left open, as a script with a lock does")
 	stdin := fs.String("stdin", "", "file for standard input")
 	stdout := fs.String("stdout", "", "file for standard output and error")
 	if err := fs.Parse(args); err != nil {
@@ -69,6 +70,15 @@ func launch(args []string) error {
 			if err := unix.Dup3(1, 2, 0); err != nil {
 				return err
 			}
+		}
+	}
+	if *inherit != "" {
+		fd, err := unix.Open(*inherit, unix.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", *inherit, err)
+		}
+		if err := unix.Dup3(fd, 9, 0); err != nil {
+			return err
 		}
 	}
 	if *umask >= 0 {

@@ -30,7 +30,8 @@ type Run struct {
 	Args   []string `json:",omitempty"`
 	Env    []string `json:",omitempty"`
 	Status map[string]string
-	Store  string `json:",omitempty"` // whose the store is, where there is one
+	Open   []string `json:",omitempty"` // what its descriptors above 2 lead to
+	Store  string   `json:",omitempty"` // whose the store is, where there is one
 }
 
 // modes are what it does when it is started by the attacker.
@@ -68,7 +69,7 @@ func main() {
 	} else if strings.Contains(file, "/honest/") {
 		kind = "honest"
 	}
-	if err := note(Run{Kind: kind, File: file, Args: os.Args, Env: os.Environ(), Status: status()}); err != nil {
+	if err := note(Run{Kind: kind, File: file, Args: os.Args, Env: os.Environ(), Status: status(), Open: descriptors()}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	then()
@@ -105,6 +106,23 @@ func status() map[string]string {
 		case "Uid", "Gid", "Groups", "NoNewPrivs", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb":
 			all[key] = strings.Join(strings.Fields(value), " ")
 		}
+	}
+	return all
+}
+
+// descriptors are what this process has open beside its standard streams, and beside what Go has.
+func descriptors() []string {
+	var all []string
+	names, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, name := range names {
+		to, err := os.Readlink(name)
+		if err != nil || len(filepath.Base(name)) == 1 && filepath.Base(name) < "3" || strings.HasPrefix(to, "anon_inode:") {
+			continue
+		}
+		all = append(all, filepath.Base(name)+" "+to)
 	}
 	return all
 }
