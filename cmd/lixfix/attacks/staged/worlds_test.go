@@ -52,6 +52,14 @@ func (s *site) cut() {
 	s.t.Helper()
 	s.sh("chmod 0600 /etc/resolv.conf")
 	s.run(call{}, "repair", "resolv-conf", "--yes", "--passive")
+	s.unfinish()
+	s.sh("chmod 0600 /etc/resolv.conf")
+	s.records()
+}
+
+// unfinish takes the end from the last journal, as if it had never been written.
+func (s *site) unfinish() {
+	s.t.Helper()
 	names, err := filepath.Glob(s.Path(journals + "/*-resolv-conf-*.jsonl"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -77,8 +85,6 @@ func (s *site) cut() {
 	if err := os.Rename(last, strings.TrimSuffix(last, ".jsonl")+".unfinished.jsonl"); err != nil {
 		s.t.Fatal(err)
 	}
-	s.sh("chmod 0600 /etc/resolv.conf")
-	s.records()
 }
 
 // world is a hostile host, and the ways in which root calls lixfix on it.
