@@ -210,7 +210,7 @@ type program struct {
 	name  string // where the tool is, links not followed
 	found *trust.Found
 	file  *os.File // nil where it is run by its name
-	path  string   // what to execute, in a process that has file as its first extra file
+	path  string   // what to execute, in a process that has file as its first extra file: the tool's directory
 }
 
 // close closes the program; it can be closed once the process has been started.
@@ -223,7 +223,8 @@ func (p *program) close() {
 	}
 }
 
-// descriptor is what a process finds its first extra file under.
+// descriptor is what a process finds its first extra file under: of a tool, the directory that it stands in. Through a
+// descriptor of the tool itself the kernel would call the process "3", and ps(1) would show that.
 const descriptor = "/proc/self/fd/3"
 
 // program opens a tool for root to run it, in the name of user as: nobody but root and that user can have put it where
@@ -248,11 +249,11 @@ func (m *Machine) program(tool string, as int) (*program, error) {
 		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}
 	case err != nil:
 		p.close()
-		return nil, m.named(tool, fmt.Errorf("root does not run it: %w", err))
+		return nil, fmt.Errorf("root does not run it: %w", m.named(tool, err))
 	}
-	if f.FD >= 0 && throughDescriptors() {
-		p.file, p.path = os.NewFile(uintptr(f.FD), f.Path), descriptor
-		f.FD = -1 // p.file's
+	if throughDescriptors() {
+		p.file, p.path = os.NewFile(uintptr(f.Dir), path.Dir(f.Path)), path.Join(descriptor, f.Base)
+		f.Dir = -1 // p.file's
 	}
 	return p, nil
 }

@@ -74,7 +74,10 @@ type Answer struct {
 	Addresses []netip.Addr
 	// Truncated says that the answer did not fit and is to be asked for over TCP.
 	Truncated bool
-	Took      time.Duration
+	// Lame says that the server knows nothing and refers to nobody: no answer, not its own zone, no recursion. Resolvers
+	// turn to the next server then.
+	Lame bool
+	Took time.Duration
 }
 
 // Answered reports whether the server said anything.
@@ -203,9 +206,11 @@ func parse(data, query []byte, question dnsmessage.Question) (Answer, bool) {
 		!strings.EqualFold(asked[0].Name.String(), question.Name.String()) {
 		return Answer{}, false
 	}
-	for {
+	answers := 0
+	for ; ; answers++ {
 		r, err := p.AnswerHeader()
 		if errors.Is(err, dnsmessage.ErrSectionDone) {
+			a.Lame = answers == 0 && !h.Truncated && h.RCode == dnsmessage.RCodeSuccess && !h.Authoritative && !h.RecursionAvailable
 			return a, true
 		}
 		if err != nil {

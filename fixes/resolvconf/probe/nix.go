@@ -194,8 +194,8 @@ func (n *nix) made(ctx context.Context, exe string) (implementation, version str
 
 // listener is the program of the process that listens on the daemon's socket, and when that was started; "" and no time
 // where that cannot be told: only root sees what others have open. A name is no proof, for anybody can bind a socket of
-// that name in a mount namespace of their own: it is a process of root's, in lixfix's mount namespace, and its socket is
-// bound to the file that is there.
+// that name in a mount namespace of their own: it is a process of root's, in lixfix's user namespace, and its socket is
+// bound to the very file that is there. Its mount namespace tells nothing, for Nix gives its daemon one of its own.
 func listener(ctx context.Context, v platform.View) (exe string, since time.Time) {
 	file, err := v.Stat(ctx, Socket)
 	if err != nil {
@@ -224,14 +224,14 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		if err != nil {
 			return err
 		}
-		own, err := f.Link("/proc/self/ns/mnt")
+		own, err := f.Link("/proc/self/ns/user")
 		if err != nil {
 			return err
 		}
 		for _, pid := range pids {
 			dir := procfs.Dir(pid)
 			// Under systemd, the manager listens as well.
-			if ns, err := f.Link(dir + "/ns/mnt"); err != nil || ns != own || pid == 1 || !rootRuns(f, dir) {
+			if ns, err := f.Link(dir + "/ns/user"); err != nil || ns != own || pid == 1 || !rootRuns(f, dir) {
 				continue
 			}
 			fds, err := f.Names(dir + "/fd")

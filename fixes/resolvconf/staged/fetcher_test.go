@@ -5,6 +5,7 @@ package staged
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,14 +13,13 @@ import (
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
-// cutting is a nix-store that takes the name server away before the daemon's own fetcher is asked: what a builder sees
-// and what the daemon sees then differs, as after a change that the daemon has missed.
+// cutting is a nix-store that has the name server taken away before the daemon's own fetcher is asked: what a builder
+// sees and what the daemon sees then differs, as after a change that the daemon has missed. It runs as nobody.
 const cutting = `#!/bin/sh
 case "$*" in
 --realise*-lixfix-dns-probe-f*)
-	for dir in /proc/[0-9]*; do
-		read -r name <"$dir/comm" && [ "$name" = dnsmasq ] && kill -9 "${dir#/proc/}"
-	done
+	: >/run/cut/now
+	until [ -e /run/cut/done ]; do sleep 0.05; done
 	;;
 esac
 exec /usr/bin/nix-store "$@"
@@ -88,6 +88,18 @@ func TestFetcher(t *testing.T) {
 	for _, name := range []string{"nix", "nix-instantiate"} {
 		h.Symlink(t, "/usr/bin/"+name, tools+name)
 	}
+	h.Run(t, "/bin/mkdir", "-m", "777", "/run/cut")
+	var cut sync.WaitGroup
+	cut.Go(func() {
+		for t.Context().Err() == nil {
+			if _, err := os.Stat(h.Path("/run/cut/now")); err == nil {
+				stop()
+				_ = os.WriteFile(h.Path("/run/cut/done"), nil, 0o644)
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
 	check("a fetcher that does not", "daemon-fetcher", 1, 2)
-	stop()
+	cut.Wait()
 }

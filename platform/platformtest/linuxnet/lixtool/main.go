@@ -27,6 +27,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,6 +73,7 @@ func main() {
 		exit(err)
 	}
 	tool := filepath.Base(os.Args[0])
+	called(tool)
 	switch {
 	case tool == daemon && len(os.Args) > 1 && os.Args[1] != "--version":
 		exit(c.serve())
@@ -82,6 +84,12 @@ func main() {
 	default:
 		exit(c.do(tool, os.Args[1:]))
 	}
+}
+
+// called gives the process the name of the tool that it stands in for, as ps(1) shows it.
+func called(tool string) {
+	name := append([]byte(tool), 0)
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
 }
 
 // do does what is asked of a tool.
