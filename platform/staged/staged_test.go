@@ -65,10 +65,14 @@ var calls = map[string]func(context.Context, platform.Host, string) error{
 	"WriteFile": func(ctx context.Context, h platform.Host, dir string) error {
 		return h.WriteFile(ctx, dir+"/file", platform.Content{Data: []byte("written\n"), Mode: 0o644})
 	},
-	"SetMode": func(ctx context.Context, h platform.Host, dir string) error { return h.SetMode(ctx, dir+"/file", 0o777) },
-	"SetLink": func(ctx context.Context, h platform.Host, dir string) error { return h.SetLink(ctx, dir+"/link", "/etc/passwd") },
-	"Remove":  func(ctx context.Context, h platform.Host, dir string) error { return h.Remove(ctx, dir+"/file") },
-	"Tidy":    func(ctx context.Context, h platform.Host, dir string) error { return h.Tidy(ctx, dir+"/file") },
+	"SetMode": func(ctx context.Context, h platform.Host, dir string) error {
+		return h.SetMode(ctx, dir+"/file", 0o777)
+	},
+	"SetLink": func(ctx context.Context, h platform.Host, dir string) error {
+		return h.SetLink(ctx, dir+"/link", "/etc/passwd")
+	},
+	"Remove": func(ctx context.Context, h platform.Host, dir string) error { return h.Remove(ctx, dir+"/file") },
+	"Tidy":   func(ctx context.Context, h platform.Host, dir string) error { return h.Tidy(ctx, dir+"/file") },
 }
 
 // outcome is what became of the turns of one call.
@@ -134,7 +138,8 @@ func inventory() string {
 	return all.String()
 }
 
-// TestTurnedDirectories: somebody else owns a directory on the way to what root writes to, and exchanges it with a link
+// TestTurnedDirectories: somebody else owns a directory on the way to what root writes to, and exchanges it with a
+// link
 // to a directory of root's all the time. Nothing lands there, in a thousand turns, and the refusal says whose it is.
 func TestTurnedDirectories(t *testing.T) {
 	t.Parallel()
@@ -145,13 +150,29 @@ func TestTurnedDirectories(t *testing.T) {
 		dir         string // in which root writes
 		says        []string
 	}{
-		{"her directory", "mkdir /home/alice/d; chown alice /home/alice/d", "/home/alice/d", "/home/alice/d", []string{"/home/alice", "alice"}},
 		{
-			"root's directory in hers", "mkdir -p /home/alice/d/sub; chown alice /home/alice/d; mkdir -p " + secrets + "/sub; cp " + secrets + "/file " + secrets + "/sub",
-			"/home/alice/d", "/home/alice/d/sub", []string{"/home/alice", "alice"},
+			"her directory", "mkdir /home/alice/d; chown alice /home/alice/d", "/home/alice/d", "/home/alice/d",
+			[]string{"/home/alice", "alice"},
 		},
-		{"a directory of her group", "mkdir -m 2775 /opt/group; chgrp alice /opt/group; mkdir /opt/group/d; chown alice /opt/group/d", "/opt/group/d", "/opt/group/d", []string{"/opt/group"}},
-		{"her directory in a sticky one", "mkdir -m 1777 /opt/all; chmod 1777 /opt/all; mkdir /opt/all/d; chown alice /opt/all/d", "/opt/all/d", "/opt/all/d", []string{"/opt/all"}},
+		{
+			"root's directory in hers",
+			"mkdir -p /home/alice/d/sub; chown alice /home/alice/d; mkdir -p " + secrets + "/sub; " +
+				"cp " + secrets + "/file " + secrets + "/sub",
+			"/home/alice/d", "/home/alice/d/sub",
+			[]string{"/home/alice", "alice"},
+		},
+		{
+			"a directory of her group",
+			"mkdir -m 2775 /opt/group; chgrp alice /opt/group; mkdir /opt/group/d; chown alice /opt/group/d",
+			"/opt/group/d", "/opt/group/d",
+			[]string{"/opt/group"},
+		},
+		{
+			"her directory in a sticky one",
+			"mkdir -m 1777 /opt/all; chmod 1777 /opt/all; mkdir /opt/all/d; chown alice /opt/all/d", "/opt/all/d",
+			"/opt/all/d",
+			[]string{"/opt/all"},
+		},
 	}
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
@@ -159,9 +180,12 @@ func TestTurnedDirectories(t *testing.T) {
 			h := host(t)
 			attacker := linuxnet.Program(t, "github.com/lixfix/lixfix/platform/platformtest/attacker")
 			h.Copy(t, attacker, "/opt/attack/attacker", 0o755)
-			h.Run(t, "/bin/bash", "-c", "set -e; mkdir -m 0700 "+secrets+"; echo secret >"+secrets+"/file; chmod 0600 "+secrets+"/file; "+
-				"ln -s nowhere "+secrets+"/link; echo kept >"+secrets+"/.file.lixfix-new\n"+p.stage)
-			h.Run(t, "/bin/bash", "-c", fmt.Sprintf("set -e; cp %[1]s/file %[2]s/file; ln -s %[1]s %[3]s.hers; chown -h alice %[3]s.hers", secrets, p.dir, p.first))
+			h.Run(t, "/bin/bash", "-c",
+				"set -e; mkdir -m 0700 "+secrets+"; echo secret >"+secrets+"/file; chmod 0600 "+secrets+"/file; "+
+					"ln -s nowhere "+secrets+"/link; echo kept >"+secrets+"/.file.lixfix-new\n"+p.stage)
+			h.Run(t, "/bin/bash", "-c",
+				fmt.Sprintf("set -e; cp %[1]s/file %[2]s/file; ln -s %[1]s %[3]s.hers; chown -h alice %[3]s.hers", secrets,
+					p.dir, p.first))
 			h.Start(t, h.UserCommand("/opt/attack/attacker", "attack", "swap", p.first, p.first+".hers"))
 			var all map[string]outcome
 			out := run(t, h, "race", fmt.Sprint(each), p.dir)
@@ -170,7 +194,8 @@ func TestTurnedDirectories(t *testing.T) {
 			}
 			for name, o := range all {
 				if o.Turns != each || o.Landed > 0 || o.Done > 0 {
-					t.Errorf("%s: of %d turns, %d landed in root's directory, and %d were done somewhere", name, o.Turns, o.Landed, o.Done)
+					t.Errorf("%s: of %d turns, %d landed in root's directory, and %d were done somewhere", name, o.Turns,
+						o.Landed, o.Done)
 				}
 				for refusal, times := range o.Refusals {
 					for _, word := range p.says {
@@ -191,7 +216,10 @@ func rewrite(args []string) error {
 	if err != nil {
 		return err
 	}
-	err = m.WriteFile(ctx, args[0], platform.Content{Data: []byte("new\n"), Mode: info.Mode.Perm(), UID: info.UID, GID: info.GID})
+	err = m.WriteFile(ctx, args[0], platform.Content{
+		Data: []byte("new\n"), Mode: info.Mode.Perm(), UID: info.UID,
+		GID: info.GID,
+	})
 	return errors.Join(err, m.Tidy(ctx, args[0]))
 }
 
@@ -199,8 +227,8 @@ func rewrite(args []string) error {
 // each file system, and first of all on an overlay, where a file of the lower layer is copied up.
 func TestFileSystems(t *testing.T) {
 	t.Parallel()
-	image := func(make string) string {
-		return "truncate -s 400M /srv/image && " + make + " /srv/image >/dev/null && mount -o loop /srv/image /srv/fs"
+	image := func(mkfs string) string {
+		return "truncate -s 400M /srv/image && " + mkfs + " /srv/image >/dev/null && mount -o loop /srv/image /srv/fs"
 	}
 	systems := []struct{ name, mount string }{
 		{"tmpfs", "mount -t tmpfs -o mode=755 tmpfs /srv/fs"},
@@ -218,7 +246,8 @@ func TestFileSystems(t *testing.T) {
 				mkdir -p /srv/fs /srv/under
 				LOWER=/srv/fs
 				`+s.mount+`
-				for name in plain attributes; do echo old >$LOWER/$name; chown 1234:30000 $LOWER/$name; chmod 0640 $LOWER/$name; done
+				for name in plain attributes; do echo old >$LOWER/$name; chown 1234:30000 $LOWER/$name;
+					chmod 0640 $LOWER/$name; done
 				setfacl -m u:30001:rw,g:1234:r $LOWER/attributes
 				if ! setfattr -n user.lixfix -v kept $LOWER/attributes; then
 					setfattr -n trusted.lixfix -v kept $LOWER/attributes
@@ -229,7 +258,8 @@ func TestFileSystems(t *testing.T) {
 			for _, name := range []string{"plain", "attributes"} {
 				file := "/srv/fs/" + name
 				describe := func() string {
-					return h.Run(t, "/bin/bash", "-c", "stat -c '%u:%g %a' "+file+"; getfacl -pn "+file+"; getfattr -d -m - "+file+"; ls -A /srv/fs")
+					return h.Run(t, "/bin/bash", "-c",
+						"stat -c '%u:%g %a' "+file+"; getfacl -pn "+file+"; getfattr -d -m - "+file+"; ls -A /srv/fs")
 				}
 				before := describe()
 				run(t, h, "rewrite", file)

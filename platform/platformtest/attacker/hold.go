@@ -47,13 +47,13 @@ func listen(name string) error {
 		}
 	}
 	go func() {
-		var held []net.Conn
+		held := map[net.Conn]bool{}
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			held = append(held, c)
+			held[c] = true // it would be closed where nothing refers to it
 		}
 	}()
 	return nil

@@ -65,11 +65,14 @@ func main() {
 	}
 	kind, then := "run", answer
 	if _, err := os.Lstat(file + ".real"); err == nil {
-		kind, then = "wrapper", func() { real(file + ".real") }
+		kind, then = "wrapper", func() { become(file + ".real") }
 	} else if strings.Contains(file, "/honest/") {
 		kind = "honest"
 	}
-	if err := note(Run{Kind: kind, File: file, Args: os.Args, Env: os.Environ(), Status: status(), Open: descriptors()}); err != nil {
+	if err := note(Run{
+		Kind: kind, File: file, Args: os.Args, Env: os.Environ(), Status: status(),
+		Open: descriptors(),
+	}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	then()
@@ -119,7 +122,8 @@ func descriptors() []string {
 	}
 	for _, name := range names {
 		to, err := os.Readlink(name)
-		if err != nil || len(filepath.Base(name)) == 1 && filepath.Base(name) < "3" || strings.HasPrefix(to, "anon_inode:") {
+		if err != nil || len(filepath.Base(name)) == 1 && filepath.Base(name) < "3" || strings.HasPrefix(to,
+			"anon_inode:") {
 			continue
 		}
 		all = append(all, filepath.Base(name)+" "+to)
@@ -137,8 +141,8 @@ func answer() {
 	}
 }
 
-// real becomes the program that this one was put in the place of.
-func real(file string) {
+// become turns into the program that this one was put in the place of.
+func become(file string) {
 	err := syscall.Exec(file, os.Args, os.Environ())
 	fmt.Fprintf(os.Stderr, "attacker: become %s: %v\n", file, err)
 	os.Exit(1)

@@ -42,7 +42,8 @@ func watch(args []string) error {
 			if mask&(unix.IN_OPEN|unix.IN_ACCESS) == 0 {
 				kind = "changed"
 			}
-			if err := note(Run{Kind: kind, File: names[wd] + " " + entry, Args: []string{fmt.Sprintf("%#x", mask)}}); err != nil {
+			if err := note(Run{Kind: kind, File: names[wd] + " " + entry, Args: []string{fmt.Sprintf("%#x",
+				mask)}}); err != nil {
 				return err
 			}
 		}

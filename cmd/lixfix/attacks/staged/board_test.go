@@ -1,9 +1,11 @@
 //go:build linux
 
-// Package staged attacks lixfix, as it is released and as root runs it, on real hosts of package linuxnet: with a real
+// Package staged attacks lixfix, as it is released and as root runs it, on real hosts of package linuxnet: with a
+// real
 // user who has a shell and the right to use the daemon, in namespaces of their own, and with the real Nix of Debian.
 //
-// What holds is counted, command by command and way by way, and printed with -v. A command that nothing attacks in one
+// What holds is counted, command by command and way by way, and printed with -v. A command that nothing attacks in
+// one
 // of the ways fails the tests.
 package staged
 
@@ -32,7 +34,8 @@ var ways = []string{environment, files, processes, sockets, network, terminal}
 
 // rows are the commands that root runs on a host, as the table names them.
 var rows = []string{
-	"check", "check FIX", "probe", "report", "repair --dry-run", "repair", "resume", "undo", "history", "list", "explain",
+	"check", "check FIX", "probe", "report", "repair --dry-run", "repair", "resume", "undo", "history", "list",
+	"explain",
 	"version", "schedule", "help", "completion", "schema",
 }
 
@@ -87,7 +90,7 @@ func (b *board) table() (text string, empty int) {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Hosts sleep most of the time, and each has some megabytes in memory.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "10"); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -111,7 +114,8 @@ func (s *site) assault(row, way string, attacks int, c call, args ...string) end
 	held := attacks
 	if len(broken) > 0 {
 		held = 0
-		s.t.Errorf("%s%s\nexit %d after %v\n%.1000s\n%.1000s", label(c.name), strings.Join(broken, "\n"), e.exit, e.took, e.stdout, e.stderr)
+		s.t.Errorf("%s%s\nexit %d after %v\n%.1000s\n%.1000s", label(c.name), strings.Join(broken, "\n"), e.exit,
+			e.took, e.stdout, e.stderr)
 	}
 	scores.add(row, way, attacks, held)
 	return e

@@ -16,9 +16,13 @@ func TestProcesses(t *testing.T) {
 	t.Parallel()
 	worlds := []world{
 		{name: "descriptors", attacks: []string{
-			"/etc/shadow", "/proc/kmsg", "a kernel log device", "a watchdog", "a FIFO", "root's file", "root's directory", "a root directory", "a working directory",
+			"/etc/shadow", "/proc/kmsg", "a kernel log device", "a watchdog", "a FIFO", "root's file",
+			"root's directory", "a root directory", "a working directory",
 		}, stage: (*site).descriptors},
-		{name: "names", attacks: []string{"title", "comm", "arguments", "a path", "bytes that are no UTF-8", "line ends"}, stage: (*site).titles},
+		{name: "names", attacks: []string{
+			"title", "comm", "arguments", "a path", "bytes that are no UTF-8",
+			"line ends",
+		}, stage: (*site).titles},
 	}
 	for _, w := range worlds {
 		w.way = processes
@@ -29,7 +33,8 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// descriptors lets processes of alice's hold what only root may open, under names like those of Nix's temporary roots.
+// descriptors lets processes of alice's hold what only root may open, under names like those of Nix's temporary
+// roots.
 // Opening it by whatever name is noticed.
 func (s *site) descriptors() {
 	s.t.Helper()
@@ -44,7 +49,10 @@ func (s *site) descriptors() {
 		mkfifo ~/jail/etc/passwd ~/jail/etc/nix.conf ~/jail/nix/var/nix/temproots/1
 		for name in nix nix-store nix-daemon; do mkdir -p ~/run; cp ` + hers + ` ~/run/$name; done`)
 	s.sh("chmod 0711 /root; echo " + secret + " >/root/watched; chmod 0600 /root/watched")
-	targets := []string{"/etc/shadow", "/proc/kmsg", "/srv/devices/kmsg", "/srv/devices/watchdog", "/home/alice/temproots/fifo", "/root/watched", "/root"}
+	targets := []string{
+		"/etc/shadow", "/proc/kmsg", "/srv/devices/kmsg", "/srv/devices/watchdog",
+		"/home/alice/temproots/fifo", "/root/watched", "/root",
+	}
 	for _, name := range []string{"nix", "nix-store", "nix-daemon"} {
 		run := "/home/alice/run/" + name
 		s.attack(s.UserCommand(run, append([]string{"attack", "enter", "named", "/home/alice/named"}, targets[:4]...)...))
@@ -52,14 +60,20 @@ func (s *site) descriptors() {
 		s.attack(s.UserCommand(run, append([]string{"attack", "hold"}, targets...)...))
 		s.attack(s.UserCommand(run, "attack", "enter", "root", "/home/alice/jail", "/nix/var/nix/temproots"))
 	}
-	s.attack(s.Command(launcher, append([]string{"attack", "watch", "/home/alice/jail/etc/passwd", "/home/alice/jail/etc/nix.conf", "/home/alice/jail/nix/var/nix/temproots/1"}, targets[:6]...)...))
+	s.watch(append([]string{
+		"/home/alice/jail/etc/passwd", "/home/alice/jail/etc/nix.conf",
+		"/home/alice/jail/nix/var/nix/temproots/1",
+	}, targets[:6]...)...)
 }
 
 // TestFiles: files that lixfix reads because of their place, and that lead elsewhere.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	worlds := []world{
-		{name: "included by nix.conf", attacks: []string{"itself", "a file of root's", "a directory", "a chain of links", "sequences", "a large file"}, stage: func(s *site) {
+		{name: "included by nix.conf", attacks: []string{
+			"itself", "a file of root's", "a directory",
+			"a chain of links", "sequences", "a large file",
+		}, stage: func(s *site) {
 			s.alice(`set -e
 				cd ~
 				echo '!include /home/alice/self' >self
@@ -67,10 +81,14 @@ func TestFiles(t *testing.T) {
 				mkdir directory
 				ln -s chain chain
 				printf 'pasta-path = \e]0;owned\a\e[2J\nsandbox = \e[31m\n\e]0;owned\a\n' >sequences
-				yes 'x = y' | head -c 30000000 >large`)
-			s.sh(`for f in self secret directory chain sequences large; do echo "!include /home/alice/$f"; done >>/etc/nix/nix.conf`)
+				yes '# x = y' | head -c 30000000 >large`)
+			s.sh(`for f in self secret directory chain sequences large; do echo "!include /home/alice/$f";
+				done >>/etc/nix/nix.conf`)
 		}},
-		{name: "in the state directory", attacks: []string{"a FIFO", "a link to a FIFO", "a device", "a directory", "a link to root's file", "an empty journal", "noise"}, stage: func(s *site) {
+		{name: "in the state directory", attacks: []string{
+			"a FIFO", "a link to a FIFO", "a device", "a directory",
+			"a link to root's file", "an empty journal", "noise",
+		}, stage: func(s *site) {
 			s.sh(`set -e
 				mkdir -p ` + journals + ` && cd ` + journals + `
 				mkfifo 20250101-000000-resolv-conf-0001.jsonl
@@ -81,7 +99,10 @@ func TestFiles(t *testing.T) {
 				: >20250101-000000-resolv-conf-0006.jsonl
 				printf '\e]0;owned\a\n{"journal":1}\n' >20250101-000000-resolv-conf-0007.jsonl`)
 		}},
-		{name: "of the system", attacks: []string{"a large /etc/hostname", "sequences in os-release", "sequences in passwd", "sequences in group", "a large resolv.conf"}, stage: func(s *site) {
+		{name: "of the system", attacks: []string{
+			"a large /etc/hostname", "sequences in os-release",
+			"sequences in passwd", "sequences in group", "a large resolv.conf",
+		}, stage: func(s *site) {
 			s.sh(`set -e
 				head -c 15000000 /dev/zero | tr '\0' a >/etc/hostname
 				rm -f /etc/os-release; printf 'PRETTY_NAME="\e]0;owned\a\e[2J"\nVERSION_ID="\e[31m"\n' >/etc/os-release
@@ -103,12 +124,16 @@ func TestFiles(t *testing.T) {
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	w := world{
-		way: sockets, attacks: []string{"a listener in a namespace", "a name with sequences", "an abstract name", "an abstract name with sequences", "a silent listener"},
+		way: sockets, attacks: []string{
+			"a listener in a namespace", "a name with sequences", "an abstract name",
+			"an abstract name with sequences", "a silent listener",
+		},
 		stage: func(s *site) {
 			s.alice("mkdir -p ~/nix/bin ~/socket ~/sockets && cp " + hers + " ~/nix/bin/nix-daemon")
 			added := s.alice("NIX_REMOTE=daemon nix-store --add ~/nix")
 			s.attack(s.UserCommand(added+"/bin/nix-daemon", "attack", "enter", "daemon", "/home/alice/socket"))
-			s.attack(s.byAlice("silent", "/home/alice/sockets/"+sequence, "@"+sequence, "@/nix/var/nix/daemon-socket/socket", "/home/alice/sockets/nix-daemon"))
+			s.attack(s.byAlice("silent", "/home/alice/sockets/"+sequence, "@"+sequence,
+				"@/nix/var/nix/daemon-socket/socket", "/home/alice/sockets/nix-daemon"))
 		},
 	}
 	w.play(t)
@@ -119,18 +144,21 @@ func TestNetwork(t *testing.T) {
 	t.Parallel()
 	w := world{
 		way: network, attacks: []string{
-			"sequences", "a pointer to itself", "aliases in a circle", "64 KiB", "more records than bytes", "noise", "lengths beyond the end", "others' answers",
+			"sequences", "a pointer to itself", "aliases in a circle", "64 KiB", "more records than bytes", "noise",
+			"lengths beyond the end", "others' answers",
 			"addresses of no length", "texts in a refusal", "a stream that stops",
 		},
 		stage: func(s *site) {
-			s.sh("printf 'nameserver 192.0.2.11\nnameserver 192.0.2.10\n' >/etc/resolv.conf; ip addr add 192.0.2.11/24 dev ext0")
+			s.sh("printf 'nameserver 192.0.2.11\nnameserver 192.0.2.10\n' >/etc/resolv.conf; " +
+				"ip addr add 192.0.2.11/24 dev ext0")
 			s.attack(s.Command(launcher, "attack", "dns", "192.0.2.11"))
 		},
 	}
 	w.play(t)
 }
 
-// TestSilentDaemon: whoever listens where the daemon should takes connections and never says a word. Every command ends,
+// TestSilentDaemon: whoever listens where the daemon should takes connections and never says a word. Every command
+// ends,
 // and says so.
 func TestSilentDaemon(t *testing.T) {
 	t.Parallel()
@@ -183,7 +211,8 @@ func TestManyDescriptors(t *testing.T) {
 	t.Parallel()
 	s := stage(t, linuxnet.Options{})
 	s.alice("mkdir -p ~/run && cp " + hers + " ~/run/nix-store")
-	s.attack(s.UserCommand("/bin/sh", "-c", "ulimit -n $(ulimit -Hn); exec /home/alice/run/nix-store attack many 60 4000 /home/alice"))
+	s.attack(s.UserCommand("/bin/sh", "-c",
+		"ulimit -n $(ulimit -Hn); exec /home/alice/run/nix-store attack many 60 4000 /home/alice"))
 	s.armed()
 	for _, c := range commands {
 		if !strings.Contains(strings.Join(c.args, " "), "stuck") {

@@ -25,11 +25,15 @@ var looks = []struct {
 	{"repair --dry-run", []string{"repair", "resolv-conf", "--dry-run", "--name", linuxnet.Name}},
 }
 
-// TestListener: a user may add a program to the store, where it belongs to root like everything there, and listen under
+// TestListener: a user may add a program to the store, where it belongs to root like everything there, and listen
+// under
 // the name of the daemon's socket in a mount namespace of their own. It is not run to ask for its version.
 func TestListener(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"nixos-tools/bin/nix", "nix-99.1/bin/nix-daemon", "lix-99.1/bin/nix-store", "nix/bin/nix-instantiate"} {
+	for _, name := range []string{
+		"nixos-tools/bin/nix", "nix-99.1/bin/nix-daemon", "lix-99.1/bin/nix-store",
+		"nix/bin/nix-instantiate",
+	} {
 		t.Run(strings.ReplaceAll(name, "/", " "), func(t *testing.T) {
 			t.Parallel()
 			s := stage(t, linuxnet.Options{})
@@ -63,7 +67,8 @@ func TestListener(t *testing.T) {
 func owned(t *testing.T) *site {
 	t.Helper()
 	s := stage(t, linuxnet.Options{})
-	s.sh("rm -rf /nix/var /nix/store; chown alice:alice /nix; sed -i '/build-users-group/d' /etc/nix/nix.conf; echo 'build-users-group =' >>/etc/nix/nix.conf")
+	s.sh("rm -rf /nix/var /nix/store; chown alice:alice /nix; sed -i '/build-users-group/d' /etc/nix/nix.conf; " +
+		"echo 'build-users-group =' >>/etc/nix/nix.conf")
 	s.alice(`set -e
 		mkdir -p /nix/store /nix/var/nix/profiles
 		NIX_REMOTE=local nix-store --init`)
@@ -73,7 +78,8 @@ func owned(t *testing.T) *site {
 // turns is how often each race is run; all of them together a thousand times.
 const turns = 250
 
-// TestSwap: where /nix belongs to a user, a program in it that is root's when lixfix looks is the user's when it runs.
+// TestSwap: where /nix belongs to a user, a program in it that is root's when lixfix looks is the user's when it
+// runs.
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	const profile = "/nix/var/nix/profiles/default"
@@ -160,7 +166,8 @@ func (s *site) raceOf(row, way string, n int, program []string, args ...string) 
 		}
 	}
 	if done != n || lost > 0 {
-		s.t.Errorf("%v: %d of %d turns, and %d ended as lixfix never ends: %v %.2000q", args, done, n, lost, all.Exits, all.Odd)
+		s.t.Errorf("%v: %d of %d turns, and %d ended as lixfix never ends: %v %.2000q", args, done, n, lost,
+			all.Exits, all.Odd)
 	}
 	ran, first := 0, ""
 	for _, r := range s.records() {
@@ -176,13 +183,16 @@ func (s *site) raceOf(row, way string, n int, program []string, args ...string) 
 	return all.Said
 }
 
-// TestUserStore: root's Nix would follow the links in the local store of a user, and make directories of root's readable.
+// TestUserStore: root's Nix would follow the links in the local store of a user, and make directories of root's
+// readable.
 func TestUserStore(t *testing.T) {
 	t.Parallel()
 	s := owned(t)
 	links := []string{
-		"/nix/var/nix/gcroots", "/nix/var/nix/profiles", "/nix/var/nix/temproots", "/nix/var/nix/userpool", "/nix/var/nix/userpool2",
-		"/nix/var/nix/daemon-socket", "/nix/var/nix/builds", "/nix/store/.links", "/nix/var/log/nix/drvs", "/nix/var/nix/db",
+		"/nix/var/nix/gcroots", "/nix/var/nix/profiles", "/nix/var/nix/temproots", "/nix/var/nix/userpool",
+		"/nix/var/nix/userpool2",
+		"/nix/var/nix/daemon-socket", "/nix/var/nix/builds", "/nix/store/.links", "/nix/var/log/nix/drvs",
+		"/nix/var/nix/db",
 	}
 	for i, link := range links {
 		at := fmt.Sprintf("%s/%d", secrets, i)
@@ -190,7 +200,8 @@ func TestUserStore(t *testing.T) {
 		// Whatever looks, the same Nix is run; each link has another look beside the probe.
 		for _, l := range []int{0, 1 + i%(len(looks)-1)} {
 			l := looks[l]
-			s.alice(fmt.Sprintf("mkdir -p $(dirname %[1]s); rm -rf %[1]s.kept; [ ! -e %[1]s ] || mv %[1]s %[1]s.kept; ln -s %[2]s %[1]s", link, at))
+			s.alice(fmt.Sprintf("mkdir -p $(dirname %[1]s); rm -rf %[1]s.kept; [ ! -e %[1]s ] || mv %[1]s %[1]s.kept; "+
+				"ln -s %[2]s %[1]s", link, at))
 			s.armed()
 			s.assault(l.row, files, 1, call{}, l.args...)
 			s.alice(fmt.Sprintf("rm -rf %[1]s; [ ! -e %[1]s.kept ] || mv %[1]s.kept %[1]s", link))
@@ -204,7 +215,8 @@ func (s *site) recorded() {
 	s.sh("mv /usr/bin/nix /usr/bin/nix.real && cp " + launcher + " /usr/bin/nix")
 }
 
-// TestRunsNixAs: what the probe runs of Nix, it runs as whoever owns the store, as who called sudo, or as nobody: with
+// TestRunsNixAs: what the probe runs of Nix, it runs as whoever owns the store, as who called sudo, or as nobody:
+// with
 // nothing left of root.
 func TestRunsNixAs(t *testing.T) {
 	t.Parallel()
@@ -235,7 +247,8 @@ func TestRunsNixAs(t *testing.T) {
 		s.recorded()
 		s.Daemon(t)
 		// With toor, root's number has another name as well; with 1000 groups, one of them is root's.
-		s.sh("echo 'carol:x:1236:0::/home/carol:/bin/sh' >>/etc/passwd; echo 'toor:x:0:0::/root:/bin/sh' >>/etc/passwd; sed -i 's/^root:x:0:$/root:x:0:bob/' /etc/group")
+		s.sh("echo 'carol:x:1236:0::/home/carol:/bin/sh' >>/etc/passwd; " +
+			"echo 'toor:x:0:0::/root:/bin/sh' >>/etc/passwd; sed -i 's/^root:x:0:$/root:x:0:bob/' /etc/group")
 		s.records()
 		s.armed()
 		for _, l := range lies {
@@ -269,7 +282,10 @@ func (s *site) asWhom(row, name string, env []string, want []int, args []string)
 		if r.Kind != "wrapper" || !strings.Contains(r.Args[0], "nix") {
 			continue
 		}
-		if slices.ContainsFunc(r.Args, func(a string) bool { return strings.Contains(a, "daemon") }) || strings.HasSuffix(r.Args[0], "nix-daemon") {
+		if slices.ContainsFunc(r.Args, func(a string) bool {
+			return strings.Contains(a,
+				"daemon")
+		}) || strings.HasSuffix(r.Args[0], "nix-daemon") {
 			continue // it is who was asked
 		}
 		ran++
@@ -291,30 +307,59 @@ func (s *site) asWhom(row, name string, env []string, want []int, args []string)
 	}
 	if ran == 0 {
 		lost++
-		s.t.Errorf("%s: %v ran no Nix at all, so that nothing is proven: exit %d\n%s\n%s", name, args, e.exit, e.stdout, e.stderr)
+		s.t.Errorf("%s: %v ran no Nix at all, so that nothing is proven: exit %d\n%s\n%s", name, args, e.exit,
+			e.stdout, e.stderr)
 	}
 	scores.add(row, environment, 1, 1-min(1, lost))
 }
 
 // writable are ways for alice to have a say in what a name of the system's leads to. TOOL is the tool.
 var writable = []struct{ name, stage string }{
-	{"a link to her home", `mkdir -p /home/alice/bin; cp ` + launcher + ` /home/alice/bin/TOOL; chown -R alice /home/alice/bin; ln -sfn /home/alice/bin/TOOL AT`},
-	{"a link to a sticky directory", `cp ` + launcher + ` /srv/sticky/TOOL; chown alice /srv/sticky/TOOL; ln -sfn /srv/sticky/TOOL AT`},
-	{"her link in a sticky directory of her group", `mkdir -p /srv/shared; chgrp staff /srv/shared; chmod 1775 /srv/shared; rm -f /srv/shared/TOOL; cp ` + launcher + ` /opt/TOOL.hers; ln -s /opt/TOOL.hers /srv/shared/TOOL; chown -h alice /srv/shared/TOOL; ln -sfn /srv/shared/TOOL AT`},
-	{"a directory of her group", `mkdir -p /opt/group; chgrp staff /opt/group; chmod 2775 /opt/group; cp ` + launcher + ` /opt/group/TOOL; ln -sfn /opt/group/TOOL AT`},
-	{"a directory of everybody's", `mkdir -p /opt/all; chmod 0777 /opt/all; cp ` + launcher + ` /opt/all/TOOL; ln -sfn /opt/all/TOOL AT`},
-	{"an access control list", `mkdir -p /opt/acl; setfacl -m u:alice:rwx /opt/acl; cp ` + launcher + ` /opt/acl/TOOL; ln -sfn /opt/acl/TOOL AT`},
+	{
+		"a link to her home",
+		`mkdir -p /home/alice/bin; cp ` + launcher + ` /home/alice/bin/TOOL; chown -R alice /home/alice/bin;
+			ln -sfn /home/alice/bin/TOOL AT`,
+	},
+	{
+		"a link to a sticky directory",
+		`cp ` + launcher + ` /srv/sticky/TOOL; chown alice /srv/sticky/TOOL; ln -sfn /srv/sticky/TOOL AT`,
+	},
+	{
+		"her link in a sticky directory of her group",
+		`mkdir -p /srv/shared; chgrp staff /srv/shared; chmod 1775 /srv/shared; rm -f /srv/shared/TOOL;
+			cp ` + launcher + ` /opt/TOOL.hers; ln -s /opt/TOOL.hers /srv/shared/TOOL; chown -h alice /srv/shared/TOOL;
+			ln -sfn /srv/shared/TOOL AT`,
+	},
+	{
+		"a directory of her group",
+		`mkdir -p /opt/group; chgrp staff /opt/group; chmod 2775 /opt/group; cp ` + launcher + ` /opt/group/TOOL;
+			ln -sfn /opt/group/TOOL AT`,
+	},
+	{
+		"a directory of everybody's",
+		`mkdir -p /opt/all; chmod 0777 /opt/all; cp ` + launcher + ` /opt/all/TOOL; ln -sfn /opt/all/TOOL AT`,
+	},
+	{
+		"an access control list",
+		`mkdir -p /opt/acl; setfacl -m u:alice:rwx /opt/acl; cp ` + launcher + ` /opt/acl/TOOL; ln -sfn /opt/acl/TOOL AT`,
+	},
 	{"a file of her group", `rm -f AT; cp ` + launcher + ` AT; chgrp staff AT; chmod 0775 AT`},
 	{"a file that she may write to", `rm -f AT; cp ` + launcher + ` AT; setfacl -m u:alice:rw AT`},
 	{"her own file", `rm -f AT; cp ` + launcher + ` AT; chown alice AT`},
-	{"two levels up", `mkdir -p /opt/up/a/b; chown alice /opt/up; cp ` + launcher + ` /opt/up/a/b/TOOL; ln -sfn /opt/up/a/b/TOOL AT`},
-	{"a link through her directory", `mkdir -p /home/alice/d; chown alice /home/alice/d; cp ` + launcher + ` /opt/TOOL.t; ln -sfn /opt/TOOL.t /home/alice/d/TOOL; ln -sfn /home/alice/d/TOOL AT`},
+	{"two levels up", `mkdir -p /opt/up/a/b; chown alice /opt/up; cp ` + launcher + ` /opt/up/a/b/TOOL;
+		ln -sfn /opt/up/a/b/TOOL AT`},
+	{
+		"a link through her directory",
+		`mkdir -p /home/alice/d; chown alice /home/alice/d; cp ` + launcher + ` /opt/TOOL.t;
+			ln -sfn /opt/TOOL.t /home/alice/d/TOOL; ln -sfn /home/alice/d/TOOL AT`,
+	},
 	{"a process's file", `ln -sfn /proc/PID/exe AT`},
 }
 
 // systemTools are what lixfix runs, where the distribution has it.
 var systemTools = []string{
-	"/usr/bin/nix", "/usr/bin/nix-store", "/usr/bin/nix-instantiate", "/usr/sbin/nft", "/usr/sbin/ip", "/usr/bin/dmesg", "/usr/bin/journalctl",
+	"/usr/bin/nix", "/usr/bin/nix-store", "/usr/bin/nix-instantiate", "/usr/sbin/nft", "/usr/sbin/ip",
+	"/usr/bin/dmesg", "/usr/bin/journalctl",
 	"/usr/bin/systemctl", "/usr/bin/lsattr", "/usr/bin/resolvectl", "/usr/sbin/iptables-save", "/usr/bin/pasta",
 }
 
@@ -335,7 +380,8 @@ func TestPlanted(t *testing.T) {
 					if _, err := os.Lstat(s.Path(at)); err != nil && other != dir {
 						continue
 					}
-					s.sh("set -e\n" + strings.NewReplacer("TOOL", name, "AT", at, "PID", fmt.Sprint(pid)).Replace("rm -f /srv/sticky/TOOL; "+w.stage))
+					s.sh("set -e\n" + strings.NewReplacer("TOOL", name, "AT", at, "PID",
+						fmt.Sprint(pid)).Replace("rm -f /srv/sticky/TOOL; "+w.stage))
 				}
 			}
 			s.records()
@@ -353,10 +399,13 @@ func TestLocalPrograms(t *testing.T) {
 	t.Parallel()
 	s := stage(t, linuxnet.Options{})
 	s.Daemon(t)
-	evil := s.alice(`set -e; mkdir -p ~/tools/bin; cp ` + hers + ` ~/tools/bin/nix; NIX_REMOTE=daemon nix-store --add ~/tools`)
+	evil := s.alice(`set -e; mkdir -p ~/tools/bin; cp ` + hers + ` ~/tools/bin/nix;
+		NIX_REMOTE=daemon nix-store --add ~/tools`)
 	s.sh("chgrp staff /usr/local/bin; chmod 2775 /usr/local/bin")
-	cmd := s.Command("setpriv", "--reuid", "1234", "--regid", "1234", "--groups", "50", "--inh-caps=-all", "--", "/bin/sh", "-c",
-		"set -e; for tool in nix nix-store nix-instantiate nix-daemon pasta ip nft; do ln -s "+evil+"/bin/nix /usr/local/bin/$tool; done")
+	cmd := s.Command("setpriv", "--reuid", "1234", "--regid", "1234", "--groups", "50", "--inh-caps=-all", "--",
+		"/bin/sh", "-c",
+		"set -e; for tool in nix nix-store nix-instantiate nix-daemon pasta ip nft; "+
+			"do ln -s "+evil+"/bin/nix /usr/local/bin/$tool; done")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -364,4 +413,25 @@ func TestLocalPrograms(t *testing.T) {
 	for _, l := range looks {
 		s.assault(l.row, files, 7, call{}, l.args...)
 	}
+}
+
+// TestSystemPrograms: a tool of the system is run as it ever was, also where the distribution has made it a link:
+// what
+// the other tests find is not that nothing runs at all.
+func TestSystemPrograms(t *testing.T) {
+	t.Parallel()
+	s := stage(t, linuxnet.Options{})
+	s.sh(`set -e
+		mkdir -p /opt/root /etc/alternatives
+		cp ` + launcher + ` /opt/root/lsattr
+		ln -sfn /opt/root/lsattr /etc/alternatives/lsattr
+		ln -sfn ../../etc/alternatives/lsattr /usr/bin/lsattr`)
+	s.records()
+	s.run(call{}, "check", "resolv-conf", "--passive")
+	for _, r := range s.records() {
+		if r.File == "/opt/root/lsattr" && r.numbers("Uid")[0] == 0 {
+			return
+		}
+	}
+	t.Error("a program of the system was not run")
 }

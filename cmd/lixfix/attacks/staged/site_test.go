@@ -46,11 +46,13 @@ const (
 // site is a host with an attacker on it.
 type site struct {
 	*linuxnet.Host
-	t      testing.TB
-	before map[string]string
+	t       testing.TB
+	before  map[string]string
+	watched bool
 }
 
-// stage makes a host with a user, alice, who wants to be root; with bob, who calls sudo; with secrets of root's, and with
+// stage makes a host with a user, alice, who wants to be root; with bob, who calls sudo; with secrets of root's,
+// and with
 // a directory where programs of the attacker write down who has run them.
 func stage(t testing.TB, o linuxnet.Options) *site {
 	t.Helper()
@@ -125,6 +127,35 @@ func (s *site) attack(cmd *exec.Cmd) (pid int, stop func()) {
 		s.t.Fatalf("%s: %q %v\n%s", strings.Join(cmd.Args, " "), line, err, stderr.String())
 	}
 	return pid, stop
+}
+
+// bell is a file that nobody has a reason to open.
+const bell = "/opt/attack/bell"
+
+// watch notices whoever opens or changes one of the files, by whatever name.
+func (s *site) watch(files ...string) {
+	s.t.Helper()
+	s.WriteFile(s.t, bell, "", 0o600)
+	s.attack(s.Command(launcher, append([]string{"attack", "watch", bell}, files...)...))
+	s.watched = true
+}
+
+// heard waits until everything has been noticed that was opened until now.
+func (s *site) heard(before []record) []record {
+	s.t.Helper()
+	if _, err := os.ReadFile(s.Path(bell)); err != nil {
+		s.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for _, r := range s.records() {
+			if strings.TrimSpace(r.File) == bell {
+				return before
+			}
+			before = append(before, r)
+		}
+	}
+	s.t.Fatal("nobody watches any more")
+	return nil
 }
 
 // byAlice is the attacker's program with its arguments, started by alice.
@@ -292,7 +323,8 @@ func (s *site) run(c call, args ...string) ended {
 		args: args, exit: cmd.ProcessState.ExitCode(), stdout: stdout.Bytes(), stderr: stderr.Bytes(),
 		late: ctx.Err() != nil, screen: c.screen, took: time.Since(began),
 	}
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err,
+		exec.ErrWaitDelay) && ctx.Err() == nil {
 		s.t.Fatalf("%v: %v", args, err)
 	}
 	return e
@@ -306,7 +338,8 @@ func quoted(argv []string) []string {
 	return words
 }
 
-// drawing is what lixfix itself tells a terminal: colours, one line up, the rest of a line or screen away, the cursor.
+// drawing is what lixfix itself tells a terminal: colours, one line up, the rest of a line or screen away, the
+// cursor.
 var drawing = regexp.MustCompile("\x1b\\[[0-9;]*[mKA]|\x1b\\[\\?25[lh]|\x1b\\[0?J|\r")
 
 // control returns the first thing in a text that could drive a terminal.
@@ -341,8 +374,13 @@ func (s *site) breaches(e ended) []string {
 	} else if e.exit < 0 || e.exit > 7 {
 		breach("ended with %d", e.exit)
 	}
-	for _, r := range s.records() {
+	records := s.records()
+	if s.watched {
+		records = s.heard(records)
+	}
+	for _, r := range records {
 		switch {
+		case r.Kind != "run" && strings.TrimSpace(r.File) == bell:
 		case r.Kind == "opened" || r.Kind == "changed":
 			breach("%s %s", r.File, r.Kind)
 		case r.Kind == "run" && r.unprivileged() != "":
@@ -359,7 +397,8 @@ func (s *site) breaches(e ended) []string {
 	if c := e.control(); c != "" {
 		breach("prints %s", c)
 	}
-	if strings.Contains(said, "goroutine ") || strings.Contains(said, "panic:") || strings.Contains(said, "fatal error:") {
+	if strings.Contains(said, "goroutine ") || strings.Contains(said, "panic:") || strings.Contains(said,
+		"fatal error:") {
 		breach("panics: %.1000s", said)
 	}
 	return all

@@ -148,41 +148,62 @@ func TestEnvironment(t *testing.T) {
 	long := strings.Repeat("A", 100<<10)
 	worlds := []world{
 		{name: "variables of the loader and of shells", calls: []variant{env(
-			"LD_PRELOAD=/home/alice/evil.so", "LD_AUDIT=/home/alice/evil.so", "LD_LIBRARY_PATH=/home/alice/lib", "GCONV_PATH=/home/alice/lib",
-			"LOCPATH=/home/alice/lib", "PATH=/home/alice/bin:/srv/sticky", "BASH_ENV=/home/alice/bin/nix", "ENV=/home/alice/bin/nix", "SHELLOPTS=xtrace",
-			"PS4=$(/home/alice/bin/nix)", "IFS=/", "PYTHONPATH=/home/alice/lib", "PERL5OPT=-Mevil", "PAGER=/home/alice/bin/nix",
-			"SYSTEMD_PAGER=/home/alice/bin/nix", "EDITOR=/home/alice/bin/nix", "BROWSER=/home/alice/bin/nix", "LESSOPEN=|/home/alice/bin/nix %s",
+			"LD_PRELOAD=/home/alice/evil.so", "LD_AUDIT=/home/alice/evil.so", "LD_LIBRARY_PATH=/home/alice/lib",
+			"GCONV_PATH=/home/alice/lib",
+			"LOCPATH=/home/alice/lib", "PATH=/home/alice/bin:/srv/sticky", "BASH_ENV=/home/alice/bin/nix",
+			"ENV=/home/alice/bin/nix", "SHELLOPTS=xtrace",
+			"PS4=$(/home/alice/bin/nix)", "IFS=/", "PYTHONPATH=/home/alice/lib", "PERL5OPT=-Mevil",
+			"PAGER=/home/alice/bin/nix",
+			"SYSTEMD_PAGER=/home/alice/bin/nix", "EDITOR=/home/alice/bin/nix", "BROWSER=/home/alice/bin/nix",
+			"LESSOPEN=|/home/alice/bin/nix %s",
 		)}},
 		{name: "variables of Nix and of homes", calls: []variant{env(
-			"NIX_CONF_DIR=/home/alice/etc", "NIX_USER_CONF_FILES=/home/alice/etc/nix.conf", "NIX_REMOTE=unix:///home/alice/sockets/1", "NIX_STORE_DIR=/home/alice/store",
-			"NIX_STATE_DIR=/home/alice/state", "NIX_LOG_DIR=/home/alice/log", "NIX_DAEMON_SOCKET_PATH=/home/alice/sockets/1", "NIX_PATH=nixpkgs=/home/alice",
-			"NIX_BUILD_HOOK=/home/alice/bin/nix", "NIX_LIBEXEC_DIR=/home/alice/bin", "NIX_BIN_DIR=/home/alice/bin", "NIX_CONFIG=plugin-files = /home/alice/evil.so",
-			"NIX_SSL_CERT_FILE=/home/alice/fifo", "HOME=/home/alice", "USER=alice", "LOGNAME=alice", "XDG_CONFIG_HOME=/home/alice/.config",
-			"XDG_CONFIG_DIRS=/home/alice/.config", "XDG_STATE_HOME=/home/alice/.state", "XDG_CACHE_HOME=/home/alice/.cache", "XDG_RUNTIME_DIR=/home/alice",
+			"NIX_CONF_DIR=/home/alice/etc", "NIX_USER_CONF_FILES=/home/alice/etc/nix.conf",
+			"NIX_REMOTE=unix:///home/alice/sockets/1", "NIX_STORE_DIR=/home/alice/store",
+			"NIX_STATE_DIR=/home/alice/state", "NIX_LOG_DIR=/home/alice/log",
+			"NIX_DAEMON_SOCKET_PATH=/home/alice/sockets/1", "NIX_PATH=nixpkgs=/home/alice",
+			"NIX_BUILD_HOOK=/home/alice/bin/nix", "NIX_LIBEXEC_DIR=/home/alice/bin", "NIX_BIN_DIR=/home/alice/bin",
+			"NIX_CONFIG=plugin-files = /home/alice/evil.so",
+			"NIX_SSL_CERT_FILE=/home/alice/fifo", "HOME=/home/alice", "USER=alice", "LOGNAME=alice",
+			"XDG_CONFIG_HOME=/home/alice/.config",
+			"XDG_CONFIG_DIRS=/home/alice/.config", "XDG_STATE_HOME=/home/alice/.state",
+			"XDG_CACHE_HOME=/home/alice/.cache", "XDG_RUNTIME_DIR=/home/alice",
 			"TMPDIR=/home/alice/tmp", "SUDO_USER=alice", "SUDO_UID=1234", "SUDO_GID=1234", "SUDO_HOME=/home/alice",
 		)}},
 		{name: "variables of the C library, of Go and of the desktop", calls: []variant{env(
-			"TZ=:/home/alice/fifo", "TZDIR=/home/alice", "ZONEINFO=/home/alice/fifo", "LANG="+sequence, "LC_ALL="+sequence, "LANGUAGE=/home/alice",
-			"LOCALDOMAIN="+sequence, "RES_OPTIONS=ndots:99999 debug", "HOSTALIASES=/home/alice/fifo", "GODEBUG=netdns=cgo+2,execerrdot=0", "GOTRACEBACK=crash",
-			"GOMAXPROCS=-1", "GOCOVERDIR=/home/alice", "SSL_CERT_FILE=/home/alice/fifo", "SSL_CERT_DIR=/home/alice", "http_proxy=http://192.0.2.10:1",
-			"DBUS_SYSTEM_BUS_ADDRESS=unix:path=/home/alice/sockets/1", "NOTIFY_SOCKET=/home/alice/sockets/1", "JOURNAL_STREAM=0:0", "TERM="+sequence,
+			"TZ=:/home/alice/fifo", "TZDIR=/home/alice", "ZONEINFO=/home/alice/fifo", "LANG="+sequence,
+			"LC_ALL="+sequence, "LANGUAGE=/home/alice",
+			"LOCALDOMAIN="+sequence, "RES_OPTIONS=ndots:99999 debug", "HOSTALIASES=/home/alice/fifo",
+			"GODEBUG=netdns=cgo+2,execerrdot=0", "GOTRACEBACK=crash",
+			"GOMAXPROCS=-1", "GOCOVERDIR=/home/alice", "SSL_CERT_FILE=/home/alice/fifo", "SSL_CERT_DIR=/home/alice",
+			"http_proxy=http://192.0.2.10:1",
+			"DBUS_SYSTEM_BUS_ADDRESS=unix:path=/home/alice/sockets/1", "NOTIFY_SOCKET=/home/alice/sockets/1",
+			"JOURNAL_STREAM=0:0", "TERM="+sequence,
 			"COLUMNS=-1", "LINES=99999999999", "NO_COLOR=", "CLICOLOR_FORCE=1", "FORCE_COLOR=1", "LIXFIX="+sequence,
 		)}},
-		{name: "more than fits", calls: []variant{env("A="+long, "B="+long, "C="+long, "D="+long, "HOME="+long, "SUDO_UID="+long, "PATH="+long, "TERM="+long, sequence+"="+sequence)}},
+		{name: "more than fits", calls: []variant{env("A="+long, "B="+long, "C="+long, "D="+long, "HOME="+long,
+			"SUDO_UID="+long, "PATH="+long, "TERM="+long, sequence+"="+sequence)}},
 		{name: "limits", calls: []variant{
-			launch("no file may grow", "-limit", "fsize=0"), launch("20 descriptors", "-limit", "nofile=20"), launch("2 GiB", "-limit", "as=2147483648"),
+			launch("no file may grow", "-limit", "fsize=0"), launch("20 descriptors", "-limit", "nofile=20"),
+			launch("2 GiB", "-limit", "as=2147483648"),
 			launch("a small stack", "-limit", "stack=131072"),
 		}},
-		{name: "masks", calls: []variant{launch("umask 0777", "-umask", "511"), launch("umask 0", "-umask", "0")}, check: (*site).modes},
+		{
+			name: "masks", calls: []variant{launch("umask 0777", "-umask", "511"), launch("umask 0", "-umask", "0")},
+			check: (*site).modes,
+		},
 		{name: "signals", calls: []variant{
-			launch("SIGCHLD is ignored", "-ignore", "17"), launch("the usual ones are ignored", "-ignore", "1,2,3,13,15,17"), launch("all are blocked", "-block"),
+			launch("SIGCHLD is ignored", "-ignore", "17"), launch("the usual ones are ignored", "-ignore",
+				"1,2,3,13,15,17"), launch("all are blocked", "-block"),
 		}},
 		{name: "names", calls: []variant{
-			launch("sequences", "-argv0", sequence+"\nlixfix"), launch("a dash", "-argv0", "--version"), launch("a slash", "-argv0", "/home/alice/bin/nix"),
+			launch("sequences", "-argv0", sequence+"\nlixfix"), launch("a dash", "-argv0", "--version"),
+			launch("a slash", "-argv0", "/home/alice/bin/nix"),
 			launch("long", "-argv0", long), launch("none", "-noargs"),
 		}},
 		{name: "directories", calls: []variant{
-			launch("her home", "-dir", "/home/alice"), launch("one that is gone", "-dir", "/srv/sticky/gone", "-gone"), launch("one of a process", "-dir", "/proc/self/fd"),
+			launch("her home", "-dir", "/home/alice"), launch("one that is gone", "-dir", "/srv/sticky/gone", "-gone"),
+			launch("one of a process", "-dir", "/proc/self/fd"),
 		}},
 	}
 	for _, w := range worlds {
@@ -216,14 +237,15 @@ END
 		cp /opt/build/evil.so ~/evil.so
 		mkdir -p ~/bin ~/lib ~/etc ~/tmp ~/sockets ~/.config/nix ~/.nix-profile/bin ~/.local/state/nix/profile/bin
 		for dir in ~/bin ~/.nix-profile/bin ~/.local/state/nix/profile/bin; do
-			for tool in nix nix-store nix-instantiate pasta ip nft dmesg journalctl lsattr env sh git ssh; do cp ` + hers + ` $dir/$tool; done
+			for tool in nix nix-store nix-instantiate pasta ip nft dmesg journalctl lsattr env sh git ssh;
+				do cp ` + hers + ` $dir/$tool; done
 		done
 		for library in libc.so.6 libnixstore.so libdl.so.2 gconv-modules; do cp ~/evil.so ~/lib/$library; done
 		echo "plugin-files = $HOME/evil.so" >~/etc/nix.conf
 		cp ~/etc/nix.conf ~/.config/nix/nix.conf
 		mkfifo -m 0666 ~/fifo`)
 	s.attack(s.byAlice("silent", "/home/alice/sockets/1"))
-	s.attack(s.Command(launcher, "attack", "watch", "/home/alice/fifo", "/home/alice/etc/nix.conf", "/home/alice/.config/nix/nix.conf", "/home/alice/tmp"))
+	s.watch("/home/alice/fifo", "/home/alice/etc/nix.conf", "/home/alice/.config/nix/nix.conf", "/home/alice/tmp")
 }
 
 // modes looks for what a repair has left writable for others, or unreadable for whom it is there for.
@@ -248,17 +270,23 @@ func TestTerminal(t *testing.T) {
 	}
 	worlds := []world{
 		{name: "closed", calls: []variant{
-			launch("input", "-close", "0"), launch("output", "-close", "1"), launch("error", "-close", "2"), launch("all", "-close", "0,1,2"),
+			launch("input", "-close", "0"), launch("output", "-close", "1"), launch("error", "-close", "2"),
+			launch("all", "-close", "0,1,2"),
 		}, check: (*site).intact},
 		{name: "lies", calls: []variant{
-			launch("output is full", "-stdout", "/dev/full"), launch("input never ends", "-stdin", "/dev/zero"), launch("input is a directory's device", "-stdin", "/dev/full"),
+			launch("output is full", "-stdout", "/dev/full"), launch("input never ends", "-stdin", "/dev/zero"),
+			launch("input is a directory's device", "-stdin", "/dev/full"),
 			{name: "input is noise", attacks: 1, call: call{stdin: strings.Repeat("\x00\xff\x1b[6n yes\n", 10000)}},
 		}, check: (*site).intact},
-		{name: "a screen, and names that drive it", attacks: []string{"names of processes"}, stage: (*site).titles, calls: []variant{
-			screen("a terminal", "TERM=xterm-256color"),
-		}},
+		{
+			name: "a screen, and names that drive it", attacks: []string{"names of processes"}, stage: (*site).titles,
+			calls: []variant{
+				screen("a terminal", "TERM=xterm-256color"),
+			},
+		},
 		{name: "odd screens", calls: []variant{
-			screen("no size", "TERM=dumb", "COLUMNS=0", "LINES=0"), screen("a name", "TERM=/home/alice/fifo", "TERMINFO=/home/alice"),
+			screen("no size", "TERM=dumb", "COLUMNS=0", "LINES=0"), screen("a name", "TERM=/home/alice/fifo",
+				"TERMINFO=/home/alice"),
 		}},
 	}
 	for _, w := range worlds {
@@ -270,7 +298,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// intact makes sure that what lixfix says has not been written into a file that was opened in the place of its output.
+// intact makes sure that what lixfix says has not been written into a file that was opened in the place of its
+// output.
 func (s *site) intact() {
 	s.t.Helper()
 	names, err := filepath.Glob(s.Path(journals + "/*.jsonl"))
@@ -298,8 +327,10 @@ func (s *site) titles() {
 	s.t.Helper()
 	for _, name := range []string{"nix-build", "nix-daemon", "nix-store", "nix", "lix"} {
 		s.alice("mkdir -p ~/run && cp " + hers + " ~/run/" + name)
-		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name+sequence, name+"\x1b[2J\r", sequence, "/nix/store/x\x1b]0;owned\x07.drv", "\x9b31m\xff", "a\nb"))
-		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name, name, "--option", "access-tokens", sequence, fmt.Sprint(1<<62)))
+		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name+sequence, name+"\x1b[2J\r", sequence,
+			"/nix/store/x\x1b]0;owned\x07.drv", "\x9b31m\xff", "a\nb"))
+		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name, name, "--option", "access-tokens",
+			sequence, fmt.Sprint(1<<62)))
 	}
 	s.alice("mkdir -p ~/run$'\\x1b[2J\\n' && cp " + hers + " ~/run$'\\x1b[2J\\n'/nix-build")
 	s.attack(s.UserCommand("/home/alice/run\x1b[2J\n/nix-build", "attack", "title", "nix-build", "nix-build", "x"))

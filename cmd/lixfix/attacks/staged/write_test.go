@@ -11,7 +11,8 @@ import (
 
 const repairs = 30 // turns of each command that writes
 
-// TestTurned: what /etc/resolv.conf leads to lies in a directory of alice's, who exchanges it with a link to a directory
+// TestTurned: what /etc/resolv.conf leads to lies in a directory of alice's, who exchanges it with a link to a
+// directory
 // of root's all the time. A repair of it writes nothing there, takes nothing back there, and says whose it is.
 func TestTurned(t *testing.T) {
 	t.Parallel()
@@ -50,14 +51,19 @@ END
 				cp -p /etc/alice/hers/resolv.conf ` + secrets + `/conf
 				` + p.stage + `
 				chown alice /etc/alice /etc/alice/hers`)
-			repair := []string{"repair", "resolv-conf", "--yes", "--passive", "--name", linuxnet.Name, "--accept", "resolv-conf/" + p.id}
+			repair := []string{
+				"repair", "resolv-conf", "--yes", "--passive", "--name", linuxnet.Name, "--accept",
+				"resolv-conf/" + p.id,
+			}
 			s.armed()
 			for _, c := range []struct {
 				row  string
 				args []string
-			}{{"check FIX", []string{"check", "resolv-conf", "--passive", "-v"}}, {"repair --dry-run", append(repair, "--dry-run")}, {"repair", repair}} {
+			}{{"check FIX", []string{"check", "resolv-conf", "--passive", "-v"}}, {"repair --dry-run", append(repair,
+				"--dry-run")}, {"repair", repair}} {
 				e := s.assault(c.row, files, 1, call{}, c.args...)
-				if said := strings.Join(strings.Fields(string(e.stdout)+string(e.stderr)), " "); !strings.Contains(said, "/etc/alice") || !strings.Contains(said, "alice (1234)") {
+				if said := strings.Join(strings.Fields(string(e.stdout)+string(e.stderr)), " "); !strings.Contains(said,
+					"/etc/alice") || !strings.Contains(said, "alice (1234)") {
 					t.Errorf("%v does not say whose directory it is:\n%s\n%s", c.args, e.stdout, e.stderr)
 				}
 			}
@@ -70,12 +76,17 @@ END
 			for _, c := range []struct {
 				row, etc string
 				args     []string
-			}{{"undo", "/opt/after", []string{"undo", "--yes"}}, {"repair", "/opt/before", repair}, {"resume", "/opt/before", []string{"resume", "--yes"}}} {
+			}{{"undo", "/opt/after", []string{"undo", "--yes"}}, {"repair", "/opt/before", repair}, {
+				"resume",
+				"/opt/before",
+				[]string{"resume", "--yes"},
+			}} {
 				s.sh("rm -rf /etc/alice " + journals + "; cp -a " + c.etc + " /etc/alice; cp -a /opt/journals " + journals)
 				if c.row == "resume" {
 					s.unfinish()
 				}
-				s.sh("chown alice /etc/alice /etc/alice/hers; ln -s " + secrets + "/conf /etc/alice/other; chown -h alice /etc/alice/other")
+				s.sh("chown alice /etc/alice /etc/alice/hers; ln -s " + secrets + "/conf /etc/alice/other; " +
+					"chown -h alice /etc/alice/other")
 				_, stop := s.attack(s.byAlice("swap", "/etc/alice/hers", "/etc/alice/other"))
 				s.raceOf(c.row, files, repairs, []string{lixfix}, append(c.args, "--wait", "30s")...)
 				stop()
