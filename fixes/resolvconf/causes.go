@@ -11,6 +11,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/nixconf"
@@ -22,6 +23,7 @@ import (
 const (
 	idFirstDead    = "first-server-dead"
 	idFirstRefuses = "first-server-refuses"
+	idFirstUseless = "first-server-useless"
 	idNoneAnswers  = "no-server-answers"
 	idDangling     = "dangling-link"
 	idMissing      = "file-missing"
@@ -45,6 +47,7 @@ const (
 	idFirewall     = "firewall-by-user"
 	idTCP          = "dns-over-tcp"
 	idSlow         = "slow-refusals"
+	idSlowLookups  = "slow-lookups"
 	idAppArmor     = "apparmor"
 	idSandboxOff   = "sandbox-off"
 	idRace         = "start-race"
@@ -88,6 +91,7 @@ func (s *survey) causes(ctx context.Context, extra []netip.Addr, pastaOff bool) 
 	c.lines()
 	c.reachable()
 	c.families()
+	c.slow()
 	c.surroundings()
 	return c.list
 }
@@ -636,7 +640,7 @@ func (c *collector) reachable() {
 		})
 	}
 	bad := func(a asked) bool {
-		return a.udpR == Silent || a.udpR == Refuses || a.udpR == Fails || a.udpR == Unreachable
+		return a.udpR != Answers && a.udpR != Unasked
 	}
 	live := slices.IndexFunc(listed, func(a asked) bool { return a.udpR == Answers })
 	first := listed[0]
@@ -677,6 +681,9 @@ func (c *collector) reachable() {
 	case c.owner == Container:
 		x.id, x.summary = idContainer, fmt.Sprintf("the server of the container, %s, gives no answer: it %s",
 			first.address, verb(first.udpR))
+	case live >= 0 && (first.udpR == Nameless || first.udpR == Truncates):
+		x.id, x.summary = idFirstUseless, fmt.Sprintf("the first server, %s, %s, and its word is the last; %s has an address",
+			first.address, verb(first.udpR), listed[live].address)
 	case live < 0 && (first.udpR != Refuses || !first.address.IsLoopback()):
 		x.id, x.summary = idNoneAnswers, fmt.Sprintf("no server of /etc/resolv.conf answers; the first, %s, %s",
 			first.address, verb(first.udpR))
@@ -691,7 +698,7 @@ func (c *collector) reachable() {
 	}
 	if !c.nix.usesPasta() {
 		x.summary = strings.TrimSuffix(x.summary, "; pasta never turns to another one")
-		if live >= 0 {
+		if live >= 0 && x.id != idFirstUseless {
 			x.summary += "; every lookup waits for the first"
 		}
 	}
@@ -707,7 +714,7 @@ func (c *collector) reachable() {
 		x.risky(fmt.Sprintf("move the line of %s, which answers, before all others", listed[live].address), undoFile)
 		x.text("ask a server first that answers", func(data []byte) []byte { return conf.First(data, listed[live].address) })
 	case c.editable():
-		x.remedy = c.nameOne("none of those in the file answers")
+		x.remedy = c.nameOne(c.unusable(len(listed)))
 	default:
 		x.remedy = c.advise("have a server that answers named first")
 		if live >= 0 {
@@ -715,6 +722,21 @@ func (c *collector) reachable() {
 		}
 	}
 	c.add(x)
+}
+
+// unusable says of the servers in the file why none of them is to be asked. Resolvers do not look beyond the third.
+func (c *collector) unusable(used int) string {
+	named := 0
+	for _, a := range c.servers {
+		if len(a.lines) == 0 {
+			continue
+		}
+		if named++; named > used && a.udpR == Answers {
+			return fmt.Sprintf("none of the first %d in the file answers, and resolvers use no more; %s in line %d would", used,
+				a.address, a.lines[0])
+		}
+	}
+	return "none of those in the file answers"
 }
 
 // inFront puts the servers that the user named before all others.
@@ -726,7 +748,11 @@ func (c *collector) inFront(data []byte) []byte {
 func verb(r Reach) string {
 	switch r {
 	case Silent:
-		return "does not answer within 2 s"
+		return "does not answer"
+	case Nameless:
+		return "says that there is no such name, or has no address for it"
+	case Truncates:
+		return "answers over UDP with what does not fit, and not over TCP"
 	case Refuses:
 		return "is not listening: the port is closed"
 	case Fails:
@@ -836,6 +862,27 @@ func (c *collector) families() {
 	}
 }
 
+// slow looks for lookups that work and take long, where no other cause says so.
+func (c *collector) slow() {
+	if c.way.shape != Regular || c.dataErr != nil || len(c.list) > 0 {
+		return
+	}
+	for _, a := range c.servers {
+		if len(a.lines) == 0 || a.udpR != Answers || a.udp.Took < probe.SlowAfter {
+			continue
+		}
+		c.add(cause{
+			id: idSlowLookups, summary: fmt.Sprintf("the server %s takes %.1f s to answer, and so does every lookup of a build",
+				a.address, a.udp.Took.Seconds()),
+			evidence: []fix.Evidence{{
+				Source: "server " + a.address.String(), Expected: "an answer within a second", Observed: a.text(),
+			}},
+			remedy: c.advise("have a faster server named first; names resolve, only slowly"),
+		})
+		return
+	}
+}
+
 // surroundings looks at what is neither the file nor pasta.
 func (c *collector) surroundings() {
 	if len(c.rules) > 0 {
@@ -932,15 +979,16 @@ func (s *survey) judge(list []cause) {
 	}
 }
 
-// nameless reports whether every server of the file that answers says that there is no such name.
+// nameless reports whether the servers of the file that answer all say that there is no such name, or no address.
 func (s *survey) nameless() bool {
 	answered, unknown := 0, 0
 	for _, a := range s.servers {
-		if a.udpR == Answers && len(a.lines) > 0 {
-			answered++
-			if a.udp.RCode == dnsquery.NXDomain {
-				unknown++
-			}
+		if len(a.lines) == 0 || a.udpR != Answers && a.udpR != Nameless {
+			continue
+		}
+		answered++
+		if !a.udp.Truncated && len(a.udp.Addresses)+len(a.aaaa.Addresses) == 0 {
+			unknown++
 		}
 	}
 	return answered > 0 && unknown == answered

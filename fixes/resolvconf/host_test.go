@@ -30,7 +30,7 @@ var (
 	good     = dnsquery.Answer{RCode: dnsquery.NoError, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.80")}, Took: 3 * time.Millisecond}
 	unknown  = dnsquery.Answer{RCode: dnsquery.NXDomain}
 	servfail = dnsquery.Answer{RCode: dnsquery.ServFail}
-	silent   = dnsquery.Answer{RCode: -1, Error: dnsquery.Timeout}
+	silent   = dnsquery.Answer{RCode: -1, Error: dnsquery.Timeout, Took: 5 * time.Second}
 	refused  = dnsquery.Answer{RCode: -1, Error: dnsquery.Refused}
 )
 

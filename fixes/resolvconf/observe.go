@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
@@ -22,8 +22,9 @@ type trial struct {
 	works  Truth
 }
 
-// resolves tells from what a builder saw whether the C library resolves names there. Unclear where no builder told.
-func resolves(r probe.Result) Truth {
+// resolves tells from what a builder saw whether the C library gets an address there. Unclear where no builder told.
+// A name that no server of the host knows either says nothing about the sandbox.
+func (s *survey) resolves(r probe.Result) Truth {
 	switch r.Outcome {
 	case probe.Ran:
 	case probe.SetupFailed, probe.SetupTimeout, probe.PastaNotRun:
@@ -31,42 +32,22 @@ func resolves(r probe.Result) Truth {
 	default:
 		return Unclear
 	}
-	if r.Report == nil {
-		return Unclear
-	}
-	file, ok := r.Report.Files[conf.File]
-	if !ok {
-		return Unclear
-	}
-	var servers []string
-	for _, s := range conf.Glibc(file.Data) {
-		servers = append(servers, s.Address.String())
-	}
-	if file.Error != "" || len(servers) == 0 {
-		servers = []string{loop4.String()}
-	}
-	protocol := string(dnsquery.UDP)
-	if slices.Contains(conf.Options(file.Data), "use-vc") {
-		protocol = string(dnsquery.TCP)
-	}
-	asked := false
-	for _, q := range r.Report.Queries {
-		a, err := netip.ParseAddr(q.Server)
-		if err != nil || q.Protocol != protocol || q.Type != string(dnsquery.A) || !slices.Contains(servers, a.String()) {
-			continue
-		}
-		asked = true
-		if q.Error == "" && (q.RCode == dnsquery.NoError || q.RCode == dnsquery.NXDomain) {
+	switch r.Lookup().Verdict {
+	case lookup.Found:
+		return Yes
+	case lookup.NoName, lookup.Nothing:
+		if s.nameless() {
 			return Yes
 		}
+		return No
+	case lookup.Failed:
+		return No
+	case lookup.Unknown:
 	}
-	if !asked && file.Error == "" && len(conf.Glibc(file.Data)) > 0 {
-		return Unclear
-	}
-	return No
+	return Unclear
 }
 
-func (f *found) observe() { f.observed = resolves(*f.result) }
+func (f *found) observe() { f.observed = f.survey.resolves(*f.result) }
 
 // isolate builds again where the first build does not resolve names and nothing on the host explains that. A daemon
 // ignores such settings of users whom it does not trust, so that their trials would tell nothing.
@@ -83,7 +64,7 @@ func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Resul
 		if err != nil {
 			r.Outcome = probe.Other
 		}
-		f.trials = append(f.trials, trial{what, r, resolves(r)})
+		f.trials = append(f.trials, trial{what, r, f.survey.resolves(r)})
 	}
 	if f.survey.nix.usesPasta() {
 		try("without pasta", [2]string{"pasta-path", ""})
@@ -199,6 +180,10 @@ func queries(r *probe.Report) string {
 		}
 		what := q.Error
 		switch {
+		case what == dnsquery.NotWaited:
+			what = "not waited for"
+		case what == "" && q.Truncated:
+			what = "does not fit"
 		case what == "" && q.RCode == dnsquery.NoError:
 			what = fmt.Sprintf("ok in %.0f ms", q.Millis)
 		case what == "" && q.RCode == dnsquery.NXDomain:
@@ -264,6 +249,15 @@ func (f *found) combine() {
 			}},
 			remedy: &fix.Remedy{Class: fix.Advice, Changes: "build again; fewer builds at a time (max-jobs) make it " +
 				"rarer. Nothing is wrong with the configuration"},
+		})
+	}
+	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter && len(f.causes) == 0 {
+		add(cause{
+			id: idSlowLookups, summary: fmt.Sprintf("names resolve in the sandbox, but each lookup takes %.0f s", took.Seconds()),
+			evidence: []fix.Evidence{{
+				Source: "a lookup in the sandbox", Expected: "less than 2 s", Observed: fmt.Sprintf("%.1f s", took.Seconds()),
+			}},
+			remedy: &fix.Remedy{Class: fix.Advice, Changes: "look at the servers that the sandbox asks, in the lines below"},
 		})
 	}
 	if !r.Sandbox {

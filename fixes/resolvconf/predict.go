@@ -16,6 +16,8 @@ const (
 	Silent      Reach = "silent"      // no answer within the limit of a query
 	Refuses     Reach = "refuses"     // the port is closed
 	Fails       Reach = "fails"       // answers, and not to the question: SERVFAIL or REFUSED
+	Nameless    Reach = "nameless"    // answers that there is no such name, or no address, which others know
+	Truncates   Reach = "truncates"   // answers over UDP with what does not fit, and not over TCP
 	Unreachable Reach = "unreachable" // no route
 	Unasked     Reach = ""            // could not tell
 )
@@ -181,7 +183,8 @@ func (w *World) onHost(p Prediction) Prediction {
 	return p
 }
 
-// any reports whether one of the servers answers. Without a server resolvers turn to 127.0.0.1.
+// any reports whether the C library gets an address from one of the servers: it asks one after the other, and the first
+// that knows the name, or says that there is none, has the last word. Without a server it turns to 127.0.0.1.
 func (w *World) any(servers []conf.Server, ask func(netip.Addr) Reach) Truth {
 	if len(servers) == 0 {
 		servers = []conf.Server{{Address: loop4}}
@@ -191,6 +194,8 @@ func (w *World) any(servers []conf.Server, ask func(netip.Addr) Reach) Truth {
 		switch ask(s.Address) {
 		case Answers:
 			return Yes
+		case Nameless:
+			return works
 		case Unasked:
 			works = Unclear
 		}

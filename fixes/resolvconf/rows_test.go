@@ -44,7 +44,7 @@ var rows = []row{
 	{name: "all is well", spoil: func(*host) {}, other: []string{"works"}},
 	{
 		name: "1: the first server is dead", spoil: func(h *host) { h.conf("# mine\nnameserver " + dead + "\nsearch x\nnameserver " + live + "\n") },
-		broken: []string{"first-server-dead"}, says: []string{dead, "silent for 2 s", live, "answers in 3 ms", "pasta forwards to", "nobody", "lixfix check resolv-conf"},
+		broken: []string{"first-server-dead"}, says: []string{dead, "silent for 5 s", live, "answers in 3 ms", "pasta forwards to", "nobody", "lixfix check resolv-conf"},
 		class: fix.Risky, after: resolv, want: "# mine\nnameserver " + live + "\nnameserver " + dead + "\nsearch x\n",
 	},
 	{
@@ -417,7 +417,7 @@ var rows = []row{
 	},
 	{
 		name: "no server answers", spoil: func(h *host) { h.servers = nil },
-		broken: []string{"no-server-answers"}, class: fix.Advice, says: []string{live, "silent for 2 s"},
+		broken: []string{"no-server-answers"}, class: fix.Advice, says: []string{live, "silent for 5 s"},
 	},
 	{
 		name: "two causes at once", spoil: func(h *host) { h.put("etc/resolv.conf", "nameserver\t"+live+"\n", 0o600) },

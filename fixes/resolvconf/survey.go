@@ -18,6 +18,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/lookup"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
@@ -26,6 +27,7 @@ const (
 	tunDevice  = "/dev/net/tun"
 	askedMost  = 8            // servers that are asked; who lists more has other worries
 	stubServer = "127.0.0.53" // of systemd-resolved
+	tcpLimit   = 2 * time.Second
 )
 
 // nixFacts are what is known of the Nix or Lix of the host.
@@ -202,40 +204,77 @@ func (s *survey) askServers(ctx context.Context) {
 		add(d.Address, d.Line)
 	}
 	add(loop4, 0)
+	set := lookup.Read(s.data, nil)
 	var all sync.WaitGroup
 	for i := range s.servers {
-		a := &s.servers[i]
-		ask := func(to *dnsquery.Answer, p dnsquery.Protocol, kind dnsquery.Type) {
-			all.Go(func() {
-				answer, err := s.v.Ask(ctx, dnsquery.Server(a.address), p, s.name, kind)
-				if err != nil {
-					answer = dnsquery.Answer{RCode: -1, Error: dnsquery.Cancelled}
-				}
-				*to = answer
-			})
-		}
-		ask(&a.udp, dnsquery.UDP, dnsquery.A)
-		ask(&a.tcp, dnsquery.TCP, dnsquery.A)
-		ask(&a.aaaa, dnsquery.UDP, dnsquery.AAAA)
+		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set.Timeout) })
 	}
 	all.Wait()
+	known := slices.ContainsFunc(s.servers, func(a asked) bool {
+		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
+	})
 	for i := range s.servers {
-		a := &s.servers[i]
-		a.udpR, a.tcpR = reach(a.udp), reach(a.tcp)
+		s.servers[i].judge(known)
 	}
 }
 
-func reach(a dnsquery.Answer) Reach {
+// ask puts the questions to a server, the second when the first is answered: a server that limits how much it is asked
+// drops what comes at once. Silence is judged by the time that readers give it, and TCP is tried meanwhile.
+func (a *asked) ask(ctx context.Context, v platform.View, name string, limit time.Duration) {
+	one := func(p dnsquery.Protocol, kind dnsquery.Type, limit time.Duration) dnsquery.Answer {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		answer, err := v.Ask(ctx, dnsquery.Server(a.address), p, name, kind)
+		if err != nil {
+			return dnsquery.Answer{RCode: -1, Error: dnsquery.Cancelled}
+		}
+		return answer
+	}
+	first := make(chan struct{})
+	var rest sync.WaitGroup
+	rest.Go(func() {
+		select {
+		case <-first:
+		case <-time.After(time.Second):
+		}
+		a.tcp = one(dnsquery.TCP, dnsquery.A, min(limit, tcpLimit))
+	})
+	a.udp = one(dnsquery.UDP, dnsquery.A, limit)
+	close(first)
+	if a.udp.Answered() {
+		a.aaaa = one(dnsquery.UDP, dnsquery.AAAA, limit)
+	} else {
+		a.aaaa = a.udp
+	}
+	rest.Wait()
+}
+
+// judge says what the answers are good for; known, that some server has an address for the name.
+func (a *asked) judge(known bool) {
+	a.tcpR = a.reach(a.tcp, known)
+	a.udpR = a.reach(a.udp, known)
+	if a.udp.Answered() && a.udp.Truncated {
+		if a.udpR = a.tcpR; a.tcpR != Answers && a.tcpR != Nameless {
+			a.udpR = Truncates
+		}
+	}
+}
+
+func (a *asked) reach(answer dnsquery.Answer, known bool) Reach {
 	switch {
-	case a.Good():
-		return Answers
-	case a.Answered():
+	case answer.Good() && answer.Lame:
 		return Fails
-	case a.Error == dnsquery.Timeout:
+	case answer.Good() && known && !answer.Truncated && len(answer.Addresses)+len(a.aaaa.Addresses) == 0:
+		return Nameless
+	case answer.Good():
+		return Answers
+	case answer.Answered():
+		return Fails
+	case answer.Error == dnsquery.Timeout:
 		return Silent
-	case a.Error == dnsquery.Refused:
+	case answer.Error == dnsquery.Refused:
 		return Refuses
-	case a.Error == dnsquery.Unreachable, a.Error == dnsquery.Denied:
+	case answer.Error == dnsquery.Unreachable, answer.Error == dnsquery.Denied:
 		return Unreachable
 	}
 	return Unasked
@@ -259,12 +298,16 @@ func outcome(a dnsquery.Answer) string {
 	switch {
 	case a.Good() && a.RCode == dnsquery.NXDomain:
 		return "answers that there is no such name"
+	case a.Good() && a.Truncated:
+		return "answers with what does not fit"
+	case a.Good() && len(a.Addresses) == 0:
+		return "answers without an address"
 	case a.Good():
 		return fmt.Sprintf("answers in %d ms", a.Took.Milliseconds())
 	case a.Answered():
 		return "answers with " + rcode(a.RCode)
 	case a.Error == dnsquery.Timeout:
-		return "silent for 2 s"
+		return fmt.Sprintf("silent for %.0f s", a.Took.Seconds())
 	}
 	return a.Error
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/procfs"
 )
 
 // Role says what a process is to Nix.
@@ -135,15 +136,6 @@ func (s *snapshot) classify() {
 	s.pairUp(procs)
 }
 
-// serves returns the client that a worker names in its arguments, 0 where that is "unknown".
-func (p *proc) serves() (client int, worker bool) {
-	if p.arg(1) == "--for" && len(p.argv) > 2 {
-		client, _ = digits(p.argv[2])
-		return client, true
-	}
-	return digits(p.arg(1))
-}
-
 // classifyDaemon recognises listeners and workers.
 func (s *snapshot) classifyDaemon(p *proc) {
 	name := p.program()
@@ -151,7 +143,7 @@ func (s *snapshot) classifyDaemon(p *proc) {
 		return
 	}
 	isDaemon := name == "nix-daemon" || name == "nix" && p.arg(1) == "daemon"
-	if n, ok := p.serves(); ok {
+	if n, ok := procfs.Serves(p.argv); ok {
 		p.role, p.client = Worker, n
 		if parent := s.procs[p.Parent]; parent != nil && parent != p && slices.Equal(parent.argv, p.argv) {
 			p.role, p.client = Builder, 0 // forked from a worker, and not yet what it is to become

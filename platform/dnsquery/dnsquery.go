@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// Limit is how long one question waits for its answer, unless its context ends earlier.
-	Limit = 2 * time.Second
+	// Limit is how long one question waits for its answer, unless its context ends earlier: as long as glibc waits.
+	Limit = 5 * time.Second
 	// Port is where name servers listen.
 	Port = 53
 )
@@ -53,6 +53,7 @@ const (
 	Closed      = "closed"      // the connection ended without an answer
 	Malformed   = "malformed"   // what came over TCP is no answer to the question
 	Cancelled   = "cancelled"   // by the caller
+	NotWaited   = "not-waited"  // the verdict stood before, so that nobody waited for the answer
 	BadName     = "bad-name"    // no question can be made of the name; nothing was sent
 )
 

@@ -20,14 +20,15 @@ func Wanted(args []string) bool { return len(args) > 0 && args[0] == probe.Mode 
 // Run looks, writes the report as one line to log, and the nonce to the output. It fails only where it could not do
 // that: what is wrong with the sandbox is what it is there to report.
 func Run(ctx context.Context, v platform.View, args []string, log io.Writer) error {
-	const wanted = 4
+	const wanted = 5
 	if len(args) != wanted {
-		return fmt.Errorf("%s is for the build sandbox: Nix runs it, and gives it a nonce, a name and an output", probe.Mode)
+		return fmt.Errorf("%s is for the build sandbox: Nix runs it, and gives it a nonce, a name, an output and how far to look",
+			probe.Mode)
 	}
 	nonce, name, out := args[1], args[2], args[3]
 	// Sandboxed builds start in /build; without a readable one the report says so by an empty name.
 	cwd, _ := os.Getwd()
-	r := inside.Look(ctx, v, inside.Who{UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd}, nonce, name)
+	r := inside.Look(ctx, v, inside.Who{UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd}, nonce, name, args[4] == probe.ModeAll)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -315,9 +314,10 @@ func (n *nix) ping(ctx context.Context) (trusted *bool, version string) {
 	return trusted, plain(answer.Version)
 }
 
-// deadPasta reports whether a pasta that the build of a client started has ended and lies unreaped: the sign that Nix
-// waits for a network that nobody sets up. The parent is the client, or the daemon's process for it, which has the
-// number of the client as its argument. A pasta that could not be executed still has the name of its parent.
+// deadPasta reports whether something that a build of a client has started has ended and lies unreaped: the sign that Nix
+// waits for a network that nobody sets up. What it was started as tells nothing: a wrapper has any name, a pasta that
+// could not be executed that of its parent, and Nix reaps everything else as soon as it ends. The parent is the client,
+// or the daemon's process for it.
 func deadPasta(ctx context.Context, v platform.View, client int) bool {
 	dead := false
 	err := v.Burst(ctx, "processes", func(f platform.Files) error {
@@ -331,19 +331,19 @@ func deadPasta(ctx context.Context, v platform.View, client int) bool {
 				continue
 			}
 			s, err := procfs.ParseStat(data)
-			if err != nil || s.State != 'Z' || !diedFor(f, s) {
+			if err != nil || s.State != 'Z' {
 				continue
 			}
 			if s.Parent == client {
 				dead = true
 				return nil
 			}
-			data, err = f.Read(procfs.Dir(s.Parent) + "/cmdline")
-			if err != nil {
+			if data, err = f.Read(procfs.Dir(s.Parent) + "/cmdline"); err != nil {
 				continue
 			}
-			args := procfs.ParseArguments(data)
-			if len(args) > 1 && strings.HasPrefix(path.Base(args[0]), "nix-daemon") && args[len(args)-1] == fmt.Sprint(client) {
+			// Arguments are what a process likes to have: only root's daemon serves a client.
+			served, worker := procfs.Serves(procfs.ParseArguments(data))
+			if worker && served == client && rootRuns(f, procfs.Dir(s.Parent)) {
 				dead = true
 				return nil
 			}
@@ -351,18 +351,4 @@ func deadPasta(ctx context.Context, v platform.View, client int) bool {
 		return nil
 	})
 	return err == nil && dead
-}
-
-// diedFor reports whether a process that has ended was to be a pasta.
-func diedFor(f platform.Files, s procfs.Stat) bool {
-	// It is also called pasta.avx2, where the processor has that, and Debian's link makes it passt.avx2.
-	if strings.HasPrefix(s.Name, "pasta") || strings.HasPrefix(s.Name, "passt") {
-		return true
-	}
-	data, err := f.Read(procfs.Dir(s.Parent) + "/stat")
-	if err != nil {
-		return false
-	}
-	parent, err := procfs.ParseStat(data)
-	return err == nil && parent.Name == s.Name && (strings.HasPrefix(s.Name, "nix") || strings.HasPrefix(s.Name, "lix"))
 }

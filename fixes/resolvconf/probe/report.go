@@ -5,8 +5,12 @@ import "time"
 
 const (
 	// Mode is the first argument of lixfix where it is the builder of the probe. The derivation gives it, so that no
-	// environment can choose it. Behind it come the nonce, the name to look up, and the output to write the nonce to.
+	// environment can choose it. Behind it come the nonce, the name to look up, the output to write the nonce to, and how
+	// far to look.
 	Mode = "sandbox-probe-builder"
+	// ModeAll and ModeEnough are the last argument: whether every server is waited for.
+	ModeAll    = "all"
+	ModeEnough = "enough"
 	// Prefix starts the line in which the builder reports; a Report as JSON follows.
 	Prefix = "LIXFIX-PROBE-1 "
 	// DefaultName is looked up unless Options name another.
@@ -72,12 +76,16 @@ type Query struct {
 	Protocol string `json:"protocol"` // "udp" or "tcp"
 	Name     string `json:"name"`
 	Type     string `json:"type"` // "A" or "AAAA"
-	// Error is the class of the failure: "timeout", "refused" (the port), "unreachable", "denied", or its text; empty
-	// where an answer came, whatever it says.
+	// Error is the class of the failure: "timeout", "refused" (the port), "unreachable", "denied", "not-waited" where the
+	// verdict stood before, or its text; empty where an answer came, whatever it says.
 	Error   string   `json:"error,omitempty"`
 	RCode   int      `json:"rcode"` // of the answer; -1 without one
 	Answers []string `json:"answers,omitempty"`
 	Millis  float64  `json:"ms"`
+	// Truncated: the answer did not fit, and has to be asked for over TCP.
+	Truncated bool `json:"truncated,omitempty"`
+	// Lame: the server knows nothing and refers to nobody, so that resolvers turn to the next one.
+	Lame bool `json:"lame,omitempty"`
 	// Fallback marks a server that no file names: 127.0.0.1, which is asked where there is no other.
 	Fallback bool `json:"fallback,omitempty"`
 }
@@ -155,6 +163,8 @@ type Options struct {
 	// Extra are further settings, name and value, for A/B runs: {"pasta-path", ""}, {"sandbox", "false"},
 	// {"extra-sandbox-paths", "/etc/resolv.conf=FILE"}.
 	Extra [][2]string
+	// All waits for every server, also for those that no program would have asked.
+	All bool
 	// Settings asks Nix for its settings as well.
 	Settings bool
 	// Waiting is called after five seconds with what it waits for, and again when that changes; nil for nobody.

@@ -32,12 +32,12 @@ const (
 
 // expression is the derivation. It needs nothing that is not in every Nix since 2.3, and no other store path than the
 // builder's.
-const expression = `{ nonce, builder, name }:
+const expression = `{ nonce, builder, name, far }:
 derivation {
   name = "lixfix-dns-probe-${nonce}";
   system = builtins.currentSystem;
   builder = builtins.path { name = "` + BuilderName + `"; path = /. + builder; };
-  args = [ "` + Mode + `" nonce name (builtins.placeholder "out") ];
+  args = [ "` + Mode + `" nonce name (builtins.placeholder "out") far ];
   outputHashMode = "flat";
   outputHashAlgo = "sha256";
   outputHash = builtins.hashString "sha256" nonce;
@@ -175,7 +175,10 @@ func isStatic(ctx context.Context, v platform.View, name string) (bool, error) {
 
 // settings are given to every tool: what would change the meaning of the expression, or build elsewhere.
 func (p *prober) settings() []string {
-	args := []string{"--option", "substitute", "false", "--option", "builders", ""}
+	// A hook of the user's would be handed the output, and could upload it.
+	args := []string{
+		"--option", "substitute", "false", "--option", "builders", "", "--option", "post-build-hook", "",
+	}
 	for _, e := range p.o.Extra {
 		args = append(args, "--option", e[0], e[1])
 	}
@@ -186,7 +189,12 @@ func (p *prober) settings() []string {
 func (p *prober) instantiate(ctx context.Context) bool {
 	// Nobody can guess it, so nobody can have built it, or print a report that is taken for this one's.
 	p.nonce = "n" + strings.ToLower(rand.Text())
-	return p.evaluate(ctx, expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name)
+	far := ModeEnough
+	if p.o.All {
+		far = ModeAll
+	}
+	return p.evaluate(ctx, expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
+		"--argstr", "far", far)
 }
 
 // evaluate makes a derivation of an expression. With false, the result says why there is none.

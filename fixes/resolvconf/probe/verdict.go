@@ -2,8 +2,13 @@ package probe
 
 import (
 	"fmt"
-	"slices"
+	"net/netip"
 	"strings"
+	"time"
+
+	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/lookup"
+	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 // Unknown reports whether nothing can be said of the sandbox, because nothing was built.
@@ -15,16 +20,74 @@ func (r Result) Unknown() bool {
 	return true
 }
 
+// SlowAfter is what a lookup may take before it is called slow: no program that people wait for should.
+const SlowAfter = 2 * time.Second
+
 // Good reports whether the server was of use: it answered, with an address or that there is none.
 func (q Query) Good() bool { return q.Error == "" && (q.RCode == 0 || q.RCode == 3) }
 
-// Works reports whether a name can be looked up in the sandbox: at least one of the servers answers over UDP, as
-// resolvers ask. The second address that Lix gives for pasta is silent where the host has no such server; resolvers go
-// on to the next.
-func (r Result) Works() bool {
-	return r.Report != nil && slices.ContainsFunc(r.Report.Queries, func(q Query) bool {
-		return q.Protocol == "udp" && q.Type == "A" && q.Good()
-	})
+// Works reports whether programs get an address for the name in the sandbox.
+func (r Result) Works() bool { return r.Lookup().Verdict == lookup.Found }
+
+// Lookup is what became of a lookup by the C library in the sandbox, by the questions that the builder asked.
+func (r Result) Lookup() lookup.Result { return r.resolve(lookup.Glibc) }
+
+func (r Result) resolve(how func(lookup.Settings, string, lookup.Ask) lookup.Result) lookup.Result {
+	if r.Report == nil || len(r.Report.Queries) == 0 {
+		return lookup.Result{}
+	}
+	file := r.Report.Files[ResolvConf]
+	if file.Error != "" {
+		file.Data = nil
+	}
+	return how(lookup.Read(file.Data, conf.Glibc(file.Data)), r.Report.name(), r.Report.recorded)
+}
+
+// name is what was to be looked up; with a search list, the questions have longer names as well.
+func (r *Report) name() string {
+	name := r.Queries[0].Name
+	for _, q := range r.Queries {
+		if len(q.Name) < len(name) {
+			name = q.Name
+		}
+	}
+	return name
+}
+
+// recorded is the answer that a builder got to a question.
+func (r *Report) recorded(server netip.Addr, p dnsquery.Protocol, name string, kind dnsquery.Type, _ time.Duration) dnsquery.Answer {
+	none := dnsquery.Answer{Error: dnsquery.Cancelled, RCode: -1}
+	for _, q := range r.Queries {
+		a, err := netip.ParseAddr(q.Server)
+		if err != nil || a != server || q.Protocol != string(p) || q.Name != name {
+			continue
+		}
+		if q.Type != string(kind) {
+			continue
+		}
+		got := dnsquery.Answer{
+			Error: q.Error, RCode: q.RCode, Truncated: q.Truncated, Lame: q.Lame,
+			Took: time.Duration(q.Millis * float64(time.Millisecond)),
+		}
+		if q.Error == dnsquery.NotWaited {
+			got.Error = dnsquery.Cancelled
+		}
+		for _, word := range q.Answers {
+			if a, err := netip.ParseAddr(word); err == nil {
+				got.Addresses = append(got.Addresses, a)
+			}
+		}
+		return got
+	}
+	if kind == dnsquery.AAAA { // not always asked: it fares as the other family does
+		a := r.recorded(server, p, name, dnsquery.A, 0)
+		a.Addresses = nil
+		return a
+	}
+	if name != r.name() { // of the search list, and no builder of this version asked
+		none = dnsquery.Answer{RCode: dnsquery.NXDomain}
+	}
+	return none
 }
 
 // Verdict is the result in one sentence.
@@ -65,15 +128,22 @@ func (r Result) ran() string {
 	if !r.Sandbox {
 		where = "in a build, which has no sandbox here,"
 	}
-	if !r.Works() {
+	if len(r.Report.Queries) == 0 {
+		return "no name server was asked " + strings.TrimSuffix(where, ",")
+	}
+	name, got := r.Report.name(), r.Lookup()
+	switch got.Verdict {
+	case lookup.Found:
+	case lookup.NoName:
+		return fmt.Sprintf("the server that is asked %s, %s, says that there is no %s", where, got.By, name)
+	case lookup.Nothing:
+		return fmt.Sprintf("the server that is asked %s, %s, has no address for %s", where, got.By, name)
+	case lookup.Failed, lookup.Unknown:
 		return fmt.Sprintf("no name server answers %s", strings.TrimSuffix(where, ","))
 	}
-	name, known := "", false
-	for _, q := range r.Report.Queries {
-		name, known = q.Name, known || q.Good() && q.RCode == 0
-	}
-	if !known {
-		return fmt.Sprintf("name servers answer %s that there is no %s", where, name)
+	if got.Took >= SlowAfter {
+		return fmt.Sprintf("%s can be looked up %s, but each lookup takes %.0f s", name, strings.TrimSuffix(where, ","),
+			got.Took.Seconds())
 	}
 	return fmt.Sprintf("%s can be looked up %s", name, strings.TrimSuffix(where, ","))
 }

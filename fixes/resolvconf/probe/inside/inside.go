@@ -13,13 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
 const (
@@ -40,8 +38,8 @@ type Who struct {
 	Cwd      string
 }
 
-// Look reports what can be seen from here. It always reports: what could not be seen is part of it.
-func Look(ctx context.Context, v platform.View, who Who, nonce, name string) probe.Report {
+// Look reports what can be seen from here; with all, also what no program would wait for. It always reports: what could not be seen is part of it.
+func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all bool) probe.Report {
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
 	r := probe.Report{
@@ -71,11 +69,12 @@ func Look(ctx context.Context, v platform.View, who Who, nonce, name string) pro
 		slices.SortStableFunc(r.Routes, func(a, b probe.Route) int { return bits(a) - bits(b) })
 		r.Routes, r.Cut = r.Routes[:routeLimit], append(r.Cut, "routes")
 	}
-	servers := Servers(r.Files[probe.ResolvConf].Data)
+	data := r.Files[probe.ResolvConf].Data
+	servers := Servers(data)
 	if len(servers) > serverLimit {
 		servers, r.Cut = servers[:serverLimit], append(r.Cut, "servers")
 	}
-	r.Queries = ask(ctx, servers, name)
+	r.Queries = ask(ctx, data, servers, name, all)
 	return r
 }
 
@@ -289,38 +288,5 @@ func Servers(data []byte) []string {
 
 // fallback is who resolvers ask where no server is named (resolv.conf(5)).
 const fallback = "127.0.0.1"
-
-// ask puts all questions at once, because each of them may take its whole time.
-func ask(ctx context.Context, servers []string, name string) []probe.Query {
-	none := len(servers) == 0
-	if none {
-		servers = []string{fallback}
-	}
-	out := make([]probe.Query, 0, 3*len(servers))
-	for _, s := range servers {
-		for _, q := range []struct {
-			protocol dnsquery.Protocol
-			kind     dnsquery.Type
-		}{{dnsquery.UDP, dnsquery.A}, {dnsquery.TCP, dnsquery.A}, {dnsquery.UDP, dnsquery.AAAA}} {
-			out = append(out, probe.Query{
-				Server: s, Protocol: string(q.protocol), Name: name, Type: string(q.kind), Fallback: none,
-			})
-		}
-	}
-	var all sync.WaitGroup
-	for i := range out {
-		all.Go(func() {
-			q := &out[i]
-			server := dnsquery.Server(netip.MustParseAddr(q.Server))
-			a := dnsquery.Ask(ctx, server, dnsquery.Protocol(q.Protocol), name, dnsquery.Type(q.Type))
-			q.Error, q.RCode, q.Millis = a.Error, a.RCode, millis(a.Took)
-			for _, addr := range a.Addresses {
-				q.Answers = append(q.Answers, addr.String())
-			}
-		})
-	}
-	all.Wait()
-	return out
-}
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

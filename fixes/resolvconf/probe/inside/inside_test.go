@@ -80,7 +80,7 @@ func TestFinished(t *testing.T) {
 
 // TestLook looks at the machine that runs the test: whatever there is, it has to say who looked and where.
 func TestLook(t *testing.T) {
-	r := Look(t.Context(), platform.Local(), Who{UID: 7, GID: 8, Cwd: "/here"}, "n1", "localhost")
+	r := Look(t.Context(), platform.Local(), Who{UID: 7, GID: 8, Cwd: "/here"}, "n1", "localhost", false)
 	if r.Nonce != "n1" || r.UID != 7 || r.GID != 8 || r.Cwd != "/here" || len(r.Files) != 3 || r.Tun == "" || len(r.Queries) == 0 {
 		t.Errorf("%+v", r)
 	}

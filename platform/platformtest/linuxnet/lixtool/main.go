@@ -153,7 +153,7 @@ func options(all []string) (rest []string, values map[string][]string) {
 }
 
 // derivation is what the stand-in keeps of one.
-type derivation struct{ Builder, Mode, Nonce, Name, Out string }
+type derivation struct{ Builder, Mode, Nonce, Name, Out, Far string }
 
 func storePath(seed, name string) string {
 	sum := sha256.Sum256([]byte(seed))
@@ -179,7 +179,7 @@ func instantiate(values map[string][]string) error {
 	}
 	d := derivation{
 		Builder: storePath(given["builder"], "lixfix-probe"), Mode: modeForm.FindStringSubmatch(values["expr"][0])[1],
-		Nonce: given["nonce"], Name: given["name"], Out: storePath("out"+given["nonce"], "lixfix-dns-probe-"+given["nonce"]),
+		Nonce: given["nonce"], Name: given["name"], Far: given["far"], Out: storePath("out"+given["nonce"], "lixfix-dns-probe-"+given["nonce"]),
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
@@ -249,7 +249,7 @@ func (c conf) realise(drv string) error {
 	if c.behindPasta() {
 		wait = "yes"
 	}
-	box := exec.Command(os.Args[0], inner, wait, etc, build, d.Builder, d.Mode, d.Nonce, d.Name, "/build/out")
+	box := exec.Command(os.Args[0], inner, wait, etc, build, d.Builder, d.Mode, d.Nonce, d.Name, "/build/out", d.Far)
 	box.Path = "/proc/self/exe"
 	box.Dir, box.Env = "/", []string{"PATH=/path-not-set", "HOME=/homeless-shelter", "NIX_BUILD_TOP=/build"}
 	box.SysProcAttr = &syscall.SysProcAttr{
