@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -133,7 +134,21 @@ func descriptors() []string {
 
 // answer says what Nix 2.8 says to what lixfix asks of it.
 func answer() {
+	file, _ := os.Executable()
 	switch all := strings.Join(os.Args[1:], " "); {
+	case strings.Contains(file, "/hangs/"):
+		signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		time.Sleep(time.Hour)
+	case strings.Contains(file, "/leaves/"):
+		// A child in a session of its own goes on, and keeps the streams open.
+		_, _ = syscall.ForkExec("/bin/sleep", []string{"sleep", "3600"},
+			&syscall.ProcAttr{Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true}})
+		fmt.Println("nix (Nix) 2.8.0")
+	case strings.Contains(file, "/loud/"):
+		fmt.Println("nix (Nix" + escapes[:20] + ") 2.8.0" + escapes)
+		for range 500_000 {
+			fmt.Fprintln(os.Stderr, "error: "+escapes+strings.Repeat("A", 100))
+		}
 	case strings.Contains(all, "--version"):
 		fmt.Println("nix (Nix) 2.8.0")
 	case strings.Contains(all, "show"):

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
@@ -434,4 +435,27 @@ func TestSystemPrograms(t *testing.T) {
 		}
 	}
 	t.Error("a program of the system was not run")
+}
+
+// TestHerNix: the Nix of a store that is alice's is run as alice, and does whatever it likes with what it prints and
+// with when it ends.
+func TestHerNix(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"loud", "hangs", "leaves"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := owned(t)
+			s.alice(`set -e
+				mkdir -p ~/` + way + ` /nix/var/nix/profiles/default/bin
+				cp ` + hers + ` ~/` + way + `/nix
+				for tool in nix nix-store nix-instantiate; do
+					ln -s ~/` + way + `/nix /nix/var/nix/profiles/default/bin/$tool
+				done`)
+			s.run(call{limit: 5 * time.Second}, "check", "resolv-conf", "--passive")
+			if ran := s.records(); len(ran) == 0 || ran[0].numbers("Uid")[0] != linuxnet.UserUID {
+				t.Errorf("her Nix was not run as alice, so that nothing is proven: %v", ran)
+			}
+			s.atOnce(files, 1)
+		})
+	}
 }
