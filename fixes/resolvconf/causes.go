@@ -464,6 +464,12 @@ func (c *collector) file() {
 			remedy: &fix.Remedy{Class: fix.Advice, Changes: "move the directory away; it is often left by a mount of a " +
 				"container whose file was not there"},
 		})
+	case Special:
+		c.add(cause{
+			id: idDirectory, cure: good, evidence: evidence, summary: fmt.Sprintf(
+				"/etc/resolv.conf is %s: a build waits for what comes out of it, and may wait for ever", special(c.way.info.Mode)),
+			remedy: &fix.Remedy{Class: fix.Advice, Changes: "move it away, and have whoever writes " + conf.File + " make a file"},
+		})
 	case Regular:
 		c.closedFile(evidence)
 	case Hidden:

@@ -142,6 +142,8 @@ func (f *found) outcome() string {
 		return "it was built, and nobody has kept what the builder said"
 	case probe.DynamicBinary:
 		return "this lixfix is linked dynamically and cannot be a builder; build it with CGO_ENABLED=0"
+	case probe.Waiting:
+		return "the probe had to wait: " + word(r)
 	case probe.Interrupted:
 		return "the build was interrupted"
 	}

@@ -30,6 +30,7 @@ const (
 	Missing   Shape = "missing"
 	Dangling  Shape = "dangling" // a link to what is not there
 	Directory Shape = "directory"
+	Special   Shape = "special" // a named pipe, a socket, a device: reading it can wait for ever
 	Loop      Shape = "loop"    // links in a ring
 	Hidden    Shape = "unknown" // lixfix could not look
 )
@@ -147,6 +148,9 @@ func Predict(w World) Prediction {
 			p.Starts = No
 		}
 		p.Works, p.Why = No, "/etc/resolv.conf is a directory"
+		return p
+	case Special:
+		p.Starts, p.Works, p.Why = No, No, "/etc/resolv.conf is not a file, and a build waits for what comes out of it"
 		return p
 	case Regular:
 		p.File = w.Data

@@ -25,9 +25,9 @@ import (
 
 const (
 	tunDevice  = "/dev/net/tun"
-	askedMost  = 8            // servers that are asked; who lists more has other worries
-	stubServer = "127.0.0.53" // of systemd-resolved
-	tcpLimit   = 2 * time.Second
+	askedMost  = 8               // servers that are asked; who lists more has other worries
+	stubServer = "127.0.0.53"    // of systemd-resolved
+	tcpLimit   = 2 * time.Second // where nobody reads over TCP
 )
 
 // nixFacts are what is known of the Nix or Lix of the host.
@@ -207,20 +207,24 @@ func (s *survey) askServers(ctx context.Context) {
 	set := lookup.Read(s.data, nil)
 	var all sync.WaitGroup
 	for i := range s.servers {
-		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set.Timeout) })
+		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set) })
 	}
 	all.Wait()
 	known := slices.ContainsFunc(s.servers, func(a asked) bool {
 		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
 	})
 	for i := range s.servers {
-		s.servers[i].judge(known)
+		s.servers[i].judge(known, set.TCP)
 	}
 }
 
 // ask puts the questions to a server, the second when the first is answered: a server that limits how much it is asked
 // drops what comes at once. Silence is judged by the time that readers give it, and TCP is tried meanwhile.
-func (a *asked) ask(ctx context.Context, v platform.View, name string, limit time.Duration) {
+func (a *asked) ask(ctx context.Context, v platform.View, name string, set lookup.Settings) {
+	limit, over := set.Timeout, min(set.Timeout, tcpLimit)
+	if set.TCP {
+		over = limit
+	}
 	one := func(p dnsquery.Protocol, kind dnsquery.Type, limit time.Duration) dnsquery.Answer {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
@@ -237,7 +241,7 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, limit tim
 		case <-first:
 		case <-time.After(time.Second):
 		}
-		a.tcp = one(dnsquery.TCP, dnsquery.A, min(limit, tcpLimit))
+		a.tcp = one(dnsquery.TCP, dnsquery.A, over)
 	})
 	a.udp = one(dnsquery.UDP, dnsquery.A, limit)
 	close(first)
@@ -249,9 +253,14 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, limit tim
 	rest.Wait()
 }
 
-// judge says what the answers are good for; known, that some server has an address for the name.
-func (a *asked) judge(known bool) {
+// judge says what the answers are good for; known, that some server has an address for the name, and tcp, that readers
+// are to ask over TCP alone.
+func (a *asked) judge(known, tcp bool) {
 	a.tcpR = a.reach(a.tcp, known)
+	if tcp {
+		a.udpR = a.tcpR
+		return
+	}
 	a.udpR = a.reach(a.udp, known)
 	if a.udp.Answered() && a.udp.Truncated {
 		if a.udpR = a.tcpR; a.tcpR != Answers && a.tcpR != Nameless {

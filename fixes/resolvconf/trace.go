@@ -87,8 +87,11 @@ func follow(ctx context.Context, v platform.View, name string) trace {
 		t.end, t.shape = dir, Directory
 		return t
 	}
-	if t.info.Mode.IsDir() {
+	switch {
+	case t.info.Mode.IsDir():
 		t.shape = Directory
+	case !t.info.Mode.IsRegular():
+		t.shape = Special
 	}
 	return t
 }
@@ -183,12 +186,25 @@ func (t *trace) String() string {
 		b.WriteString(" (not there)")
 	case Directory:
 		b.WriteString(" (a directory)")
+	case Special:
+		b.WriteString(" (" + special(t.info.Mode) + ")")
 	case Loop:
 		b.WriteString(" (links in a ring)")
 	case Hidden:
 		b.WriteString(" (could not be looked at)")
 	}
 	return b.String()
+}
+
+// special names what is neither a file nor a directory.
+func special(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 // mounts returns the mount points of this machine, in the order of mounting. (proc_pid_mountinfo(5)).

@@ -191,7 +191,7 @@ func (s *snapshot) uninterruptible(p *proc) (reason, bool) {
 				if t.wchan != "" {
 					text = "uninterruptible, in " + t.wchan
 				}
-				return reason{id: idIOWait, sure: Certain, text: clip(text, column)}, true
+				return reason{id: idIOWait, sure: Certain, text: plain(text)}, true
 			}
 		}
 	}
@@ -251,7 +251,7 @@ func (s *snapshot) queued(p *proc) (reason, bool) {
 	if t, ok := inCall(p, s.calls.Flock); ok {
 		// In a PID namespace of its own, the kernel leaves out locks whose holders are outside.
 		name := path.Base(p.fds[int(t.call.Args[0])])
-		return reason{id: idUnknown, sure: Certain, text: clip("waits for the lock "+name+", held out of sight", column)}, true
+		return reason{id: idUnknown, sure: Certain, text: "waits for the lock " + plain(name) + ", held out of sight"}, true
 	}
 	return reason{}, false
 }
@@ -570,7 +570,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 	}
 	helper := r.waits[0].proc
 	if len(r.waits) == 1 && helper.role == Helper {
-		r.text = "waits for " + clip(helper.program(), 20)
+		r.text = "waits for " + short(plain(helper.program()), 20)
 		if p.role == Worker || len(s.heldBy(p.PID, lockOutput)) > 0 {
 			r.id, r.sure = idPostBuildHook, Likely
 		}
@@ -843,7 +843,7 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 			r.waits = nil
 			return r
 		case ok:
-			text = clip("silent, talks to "+r.peer, column)
+			text = "silent, talks to " + r.peer
 		}
 	}
 	return reason{id: idBuilderSilent, sure: sure, text: text}
@@ -906,7 +906,7 @@ func (s *snapshot) explainHelper(p *proc) reason {
 				}
 				target := q.fds[int(t.call.Args[0])]
 				if target == "/dev/tty" || strings.HasPrefix(target, "/dev/pts/") {
-					return reason{id: idAsksPassword, sure: Likely, text: clip(q.program(), 16) + " reads the terminal"}
+					return reason{id: idAsksPassword, sure: Likely, text: short(plain(q.program()), 16) + " reads the terminal"}
 				}
 			}
 		}

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 // telling are the settings that decide who waits for whom, and for how long.
@@ -32,7 +32,60 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	if err != nil {
 		return nil, err
 	}
-	a := r.anonymizer(ctx, v)
+	names := redact.Read(ctx, v)
+	for _, p := range r.Processes {
+		const firstPerson = 500 // of macOS; on Linux, where it is 1000, accounts below that are in /etc/passwd
+		if p.UID >= firstPerson && !strings.HasPrefix(p.User, unnamed) {
+			names.Person(p.User)
+		}
+	}
+	log := r.journal(ctx, v)
+	// The log names users whose processes have ended. It is read before anything is drawn: the drawing shortens names.
+	names.Learn(log...)
+	r.rename(names.Text)
+	page := redact.NewPage(names)
+	page.Line("### What hangs")
+	page.Line("")
+	for _, d := range r.Diagnoses {
+		page.Line("`"+d.ID+"` (%s, %s): %s", d.Status, d.Certainty, d.Sentence)
+		page.Line("")
+		if tree := r.Tree(d); len(tree) > 0 {
+			page.Code(tree, 0)
+			page.Line("")
+		}
+	}
+	if len(r.Limits) > 0 {
+		page.Line("### Not seen")
+		page.Line("")
+		for _, l := range r.Limits {
+			page.Item("%s", l.What)
+		}
+		page.Line("")
+	}
+	if facts := r.facts(); len(facts) > 0 {
+		page.Line("### Processes")
+		page.Line("")
+		for _, l := range facts {
+			page.Item("%s", l)
+		}
+		page.Line("")
+	}
+	if len(log) > 0 {
+		page.Line("### Log of the daemon")
+		page.Line("")
+		page.Code(log, journalWidth)
+		page.Line("")
+	}
+	page.Line("### Host")
+	page.Line("")
+	r.host(ctx, v, page)
+	page.Heading("Settings")
+	page.Code(settings(ctx, v, names), 0)
+	return page.Lines(), nil
+}
+
+// host tells what the host is.
+func (r *Report) host(ctx context.Context, v platform.View, page *redact.Page) {
 	f := v.Facts()
 	system := f.Product
 	if !strings.Contains(system, f.Version) {
@@ -41,68 +94,67 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	if system = strings.TrimSpace(system); system == "" {
 		system = f.OS
 	}
-	// Before it is drawn, so that the lines keep their width.
-	for i := range r.Processes {
-		r.Processes[i].Title, r.Processes[i].Text = a.text(r.Processes[i].Title), a.text(r.Processes[i].Text)
-	}
-	lines := []string{"### What hangs", ""}
-	for _, d := range r.Diagnoses {
-		lines = append(lines, fmt.Sprintf("`%s` (%s, %s): %s", d.ID, d.Status, d.Certainty, a.text(d.Sentence)), "")
-		if tree := r.Tree(d); len(tree) > 0 {
-			lines = append(lines, "```")
-			for _, l := range tree {
-				lines = append(lines, a.text(l))
-			}
-			lines = append(lines, "```", "")
-		}
-	}
-	if len(r.Limits) > 0 {
-		lines = append(lines, "### Not seen", "")
-		for _, l := range r.Limits {
-			lines = append(lines, "- "+a.text(l.What))
-		}
-		lines = append(lines, "")
-	}
-	if facts := r.facts(); len(facts) > 0 {
-		lines = append(lines, "### Processes", "")
-		for _, l := range facts {
-			lines = append(lines, "- "+a.text(l))
-		}
-		lines = append(lines, "")
-	}
-	if log := r.journal(ctx, v); len(log) > 0 {
-		lines = append(lines, "### Log of the daemon", "", "```")
-		for _, l := range log {
-			lines = append(lines, a.text(l))
-		}
-		lines = append(lines, "```", "")
-	}
-	root := "an ordinary user"
 	if f.Root() {
-		root = "root"
+		page.Item("%s, %s, looked at as root", system, f.Arch)
+	} else {
+		page.Item("%s, %s, looked at as an ordinary user", system, f.Arch)
 	}
-	lines = append(lines, "### Host", "", fmt.Sprintf("- %s, %s, looked at as %s", system, f.Arch, root))
 	if data, err := v.ReadFile(ctx, "/proc/sys/kernel/osrelease"); err == nil {
-		lines = append(lines, "- kernel "+a.text(plain(strings.TrimSpace(string(data)))))
+		page.Item("kernel %s", plain(strings.TrimSpace(string(data))))
 	}
 	for _, n := range append(r.versions(ctx, v), r.surroundings...) {
-		lines = append(lines, "- "+a.text(n))
+		page.Item("%s", n)
 	}
+}
+
+// settings are those of nix.conf that matter here.
+func settings(ctx context.Context, v platform.View, names *redact.Names) []string {
 	conf, err := nixconf.Read(ctx, v, nixconf.File)
 	if err != nil {
-		lines = append(lines, "- nix.conf could not be read")
+		return []string{"(nix.conf could not be read)"}
 	}
-	lines = append(lines, "", "### Settings", "", "```")
-	n := len(lines)
+	var lines []string
 	for _, name := range telling {
 		if s, ok := conf[name]; ok {
-			lines = append(lines, name+" = "+a.setting(name, plain(s.Value)))
+			lines = append(lines, name+" = "+names.Setting(name, plain(s.Value)))
 		}
 	}
-	if len(lines) == n {
-		lines = append(lines, "(none of those that matter here are set)")
+	if len(lines) == 0 {
+		lines = []string{"(none of those that matter here are set)"}
 	}
-	return append(lines, "```"), nil
+	return lines
+}
+
+// rename changes what a report says of names. Nodes are renamed as well, because locks are known by their paths.
+func (r *Report) rename(text func(string) string) {
+	nodes := func(list []string) {
+		for i := range list {
+			list[i] = text(list[i])
+		}
+	}
+	for i := range r.Processes {
+		p := &r.Processes[i]
+		p.Title, p.Text, p.User = text(p.Title), text(p.Text), text(p.User)
+		for j := range p.Threads {
+			p.Threads[j].Name = text(p.Threads[j].Name)
+		}
+	}
+	for i := range r.Locks {
+		l := &r.Locks[i]
+		l.Node, l.Path = text(l.Node), text(l.Path)
+	}
+	for i := range r.Edges {
+		e := &r.Edges[i]
+		e.From, e.To = text(e.From), text(e.To)
+	}
+	for i := range r.Diagnoses {
+		d := &r.Diagnoses[i]
+		d.Sentence, d.Subject, d.Root = text(d.Sentence), text(d.Subject), text(d.Root)
+		nodes(d.Chain)
+		nodes(d.Cycle)
+	}
+	nodes(r.connections)
+	nodes(r.surroundings)
 }
 
 // facts are what was read of each process, without its arguments: they can name what is private.
@@ -161,11 +213,15 @@ func (r *Report) journal(ctx context.Context, v platform.View) []string {
 	if err != nil {
 		return []string{"could not be read: " + plain(err.Error())}
 	}
-	var list []string
+	const long = 4 << 10 // bytes of one line; no more of it is shown than a part
+	var lines []string
 	for line := range strings.Lines(string(out)) {
-		// A fence would end the one that it is put into.
-		if line = colours.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""); line != "" && !strings.HasPrefix(strings.TrimSpace(line), "```") {
-			list = append(list, clip(plain(line), journalWidth))
+		lines = append(lines, redact.Cut(colours.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""), long))
+	}
+	var list []string
+	for line := range strings.SplitSeq(redact.Block(strings.Join(lines, "\n")), "\n") {
+		if line = plain(line); line != "" {
+			list = append(list, line)
 		}
 	}
 	if len(list) == 0 {
@@ -285,105 +341,4 @@ func follow(ctx context.Context, v platform.View, name string) (string, bool) {
 		name = next
 	}
 	return "", false
-}
-
-// anonymizer replaces names of people and machines, the same name by the same word.
-type anonymizer struct {
-	user  *regexp.Regexp
-	users map[string]string
-	hosts map[string]string
-}
-
-var (
-	homes     = regexp.MustCompile(`(/home|/Users|/var/home)/[^/\s'"]+`)
-	addresses = regexp.MustCompile(`\b([a-z][a-z0-9+.-]*)://[^\s'"/]*`)
-	logins    = regexp.MustCompile(`[\w.+-]+@[\w.-]+`)
-	numeric   = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{0,4}\b`)
-	tokens    = regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|glpat-)\w+|\b(?i:token|password|secret)=\S+`)
-	public    = []string{"cache.nixos.org", "cache.lix.systems", "github.com", "localhost"}
-)
-
-func (r *Report) anonymizer(ctx context.Context, v platform.View) *anonymizer {
-	a := &anonymizer{users: map[string]string{}, hosts: map[string]string{}}
-	var quoted []string
-	for _, p := range r.Processes {
-		build := strings.HasPrefix(strings.TrimPrefix(p.User, "_"), "nixbld")
-		if p.User == "" || p.User == "root" || build || strings.HasPrefix(p.User, "user ID ") || a.users[p.User] != "" {
-			continue
-		}
-		a.users[p.User] = fmt.Sprintf("user%d", len(a.users)+1)
-		quoted = append(quoted, regexp.QuoteMeta(p.User))
-	}
-	for _, name := range []string{"/proc/sys/kernel/hostname", "/etc/hostname"} {
-		data, err := v.ReadFile(ctx, name)
-		if h := strings.TrimSpace(string(data)); err == nil && h != "" && h != "localhost" && a.users[h] == "" {
-			a.users[h] = "this-host"
-			quoted = append(quoted, regexp.QuoteMeta(h))
-		}
-	}
-	if len(quoted) > 0 {
-		// The longest first, so that "bob" does not take the start of "bob-admin".
-		slices.SortFunc(quoted, func(x, y string) int { return len(y) - len(x) })
-		a.user = regexp.MustCompile(`\b(?:` + strings.Join(quoted, "|") + `)\b`)
-	}
-	return a
-}
-
-func (a *anonymizer) host(h string) string {
-	if slices.Contains(public, h) {
-		return h
-	}
-	if a.hosts[h] == "" {
-		a.hosts[h] = fmt.Sprintf("host%d", len(a.hosts)+1)
-	}
-	return a.hosts[h]
-}
-
-func (a *anonymizer) text(s string) string {
-	s = tokens.ReplaceAllString(s, "[redacted]")
-	s = addresses.ReplaceAllStringFunc(s, func(u string) string {
-		scheme, rest, _ := strings.Cut(u, "://")
-		if rest == "" {
-			return u
-		}
-		rest = rest[strings.LastIndexByte(rest, '@')+1:]
-		if h, _, ok := strings.Cut(rest, "?"); ok {
-			rest = h
-		}
-		return scheme + "://" + a.host(rest)
-	})
-	s = homes.ReplaceAllString(s, "$1/user")
-	s = logins.ReplaceAllString(s, "user@host")
-	s = numeric.ReplaceAllString(s, "[address]")
-	if a.user != nil {
-		s = a.user.ReplaceAllStringFunc(s, func(u string) string { return a.users[u] })
-	}
-	return s
-}
-
-// setting anonymises a value. Of builders and hooks only how many there are is told: their names and keys are not
-// for others.
-func (a *anonymizer) setting(name, value string) string {
-	switch name {
-	case "builders":
-		n := len(strings.FieldsFunc(value, func(c rune) bool { return c == ';' || c == '\n' }))
-		if n == 0 || strings.HasPrefix(value, "@") {
-			return "[a file]"
-		}
-		return "[" + count(n, "machine") + "]"
-	case "post-build-hook":
-		return "[a program]"
-	}
-	return a.text(redactQuery(value))
-}
-
-// redactQuery removes the parameters of addresses, which can hold keys.
-func redactQuery(s string) string {
-	words := strings.Fields(s)
-	for i, w := range words {
-		if before, _, ok := strings.Cut(w, "?"); ok {
-			words[i] = before + "?[redacted]"
-		}
-	}
-	return strings.Join(words, " ")
 }

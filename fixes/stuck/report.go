@@ -502,7 +502,7 @@ func (s *snapshot) process(p *proc, r reason) Process {
 			out.Pairing = sure
 		}
 	}
-	out.Command = redacted(p.argv)
+	out.Command = command(p.argv)
 	for _, t := range p.second.threads {
 		th := Thread{ID: t.id, Name: plain(t.name), State: string(rune(t.state)), Syscall: -1, Channel: plain(t.wchan)}
 		if t.call.Known {

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 const column = 38 // characters of the right column of the tree
@@ -19,6 +21,20 @@ func clip(s string, n int) string {
 	return string([]rune(s)[:n-1]) + "…"
 }
 
+// short shortens a name to n characters, at the end of a word: half of a name would not be known for one.
+func short(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	cut := []rune(s)[:n-1]
+	for i := len(cut) - 1; i > n/2; i-- {
+		if !unicode.IsLetter(cut[i]) && !unicode.IsNumber(cut[i]) {
+			return string(cut[:i+1]) + "…"
+		}
+	}
+	return string(cut) + "…"
+}
+
 // middle shortens s to n characters by leaving out its middle.
 func middle(s string, n int) string {
 	r := []rune(s)
@@ -29,8 +45,14 @@ func middle(s string, n int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }
 
-// plain makes text of the host fit to print: what a process calls itself can hold escape sequences.
+// plain makes text of the host fit to print: what a process calls itself can hold escape sequences and secrets. It comes
+// before text is shortened, because half of a secret does not look like one.
 func plain(s string) string {
+	const long = 8 << 10 // nobody reads more
+	return redact.Secrets(printable(redact.Cut(s, long)))
+}
+
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
@@ -83,11 +105,14 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%d MiB", n>>20)
 }
 
+// unnamed is how a user is called whose name is not known.
+const unnamed = "user ID "
+
 func (s *snapshot) user(uid int) string {
 	if name := s.users[uid]; name != "" {
 		return plain(name)
 	}
-	return fmt.Sprintf("user ID %d", uid)
+	return fmt.Sprintf("%s%d", unnamed, uid)
 }
 
 // title names a process in the tree.
@@ -95,7 +120,7 @@ func (s *snapshot) title(p *proc) string {
 	if p == nil {
 		return "a process that cannot be seen"
 	}
-	name := clip(plain(p.program()), 24)
+	name := short(plain(p.program()), 24)
 	switch p.role {
 	case Worker:
 		return fmt.Sprintf("worker %d", p.PID)
@@ -139,31 +164,20 @@ func (s *snapshot) owner(p *proc) string {
 	return s.describe(p)
 }
 
-// redacted returns arguments without what is secret in them: tokens, and passwords in addresses.
-func redacted(argv []string) []string {
-	const gone = "[redacted]"
-	var list []string
-	secret := false
+// command is the arguments of a process without what is secret in them, and without what is longer than anybody reads.
+func command(argv []string) []string {
+	const most, long = 1000, 4 << 10
+	rest := len(argv) - most
+	if rest > 0 {
+		argv = argv[:most]
+	}
+	list := make([]string, 0, len(argv)+1)
 	for _, a := range argv {
-		word := plain(a)
-		if secret {
-			word = gone
-		}
-		name := strings.TrimLeft(a, "-")
-		secret = name == "access-tokens" || name == "extra-access-tokens"
-		if before, after, ok := strings.Cut(word, "access-tokens"); ok && after != "" {
-			word = before + "access-tokens" + gone
-		}
-		if scheme, rest, ok := strings.Cut(word, "://"); ok {
-			host, _, _ := strings.Cut(rest, "/")
-			if at := strings.LastIndexByte(host, '@'); at >= 0 {
-				word = scheme + "://" + gone + rest[at:]
-			}
-			if i := strings.IndexByte(word, '?'); i >= 0 {
-				word = word[:i] + "?" + gone
-			}
-		}
-		list = append(list, word)
+		list = append(list, printable(redact.Cut(a, long)))
+	}
+	list = redact.Arguments(list)
+	if rest > 0 {
+		list = append(list, fmt.Sprintf("… and %d more", rest))
 	}
 	return list
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRedacted(t *testing.T) {
-	got := redacted([]string{
+func TestCommand(t *testing.T) {
+	got := command([]string{
 		"nix", "build", "--option", "access-tokens", "github.com=abc", "--access-tokens", "x=y", "git+https://me:pass@host/x?token=1", "https://host/@x",
 		"--option=access-tokens=abc", "a\x1b[31m",
 	})
 	want := []string{
-		"nix", "build", "--option", "access-tokens", "[redacted]", "--access-tokens", "[redacted]", "git+https://[redacted]@host/x?[redacted]", "https://host/@x",
-		"--option=access-tokens[redacted]", "a?[31m",
+		"nix", "build", "--option", "access-tokens", "[redacted]", "--access-tokens", "[redacted]", "git+https://[redacted]@host/x?token=[redacted]", "https://host/@x",
+		"--option=access-tokens=[redacted]", "a?[31m",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -83,7 +83,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 		r.Graph = p.Graph
 		if a.format == dotFormat {
 			r.Exit = int(code)
-			_, _ = io.WriteString(a.out, p.Dot)
+			_, _ = io.WriteString(a.out, render.Dot(p.Dot))
 			return code, nil
 		}
 	} else if a.format == dotFormat {

@@ -209,7 +209,9 @@ func (a *app) settle(cmd *cobra.Command) error {
 		return usagef("use --color auto, --color always or --color never", "--color: %q is not known", a.color)
 	}
 	if a.debug {
-		a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{
+			Level: slog.LevelDebug, ReplaceAttr: render.LogAttr,
+		}))
 		if h, ok := a.Host.(interface{ SetLogger(*slog.Logger) }); ok {
 			h.SetLogger(a.log)
 		}

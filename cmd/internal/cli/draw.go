@@ -19,6 +19,9 @@ const (
 	draws     = "draws"
 )
 
+// readFirst is what is said of text that is made to be pasted.
+const readFirst = "read it before you send it"
+
 // drawers are the names of the fixes that can be drawn.
 func (a *app) drawers() []string {
 	var names []string
@@ -135,9 +138,10 @@ func (a *app) reportCommand() *cobra.Command {
 		Short: "Describe what was found, to be pasted into an issue",
 		Long: "Describe what was found on this host as Markdown, to be pasted into an issue for\n" +
 			"the Lix developers: what hangs, versions, the settings that matter, and the last\n" +
-			"lines that the daemon logged. Names of users, homes, machines and addresses, and\n" +
-			"what looks like a token, are replaced; names of packages stay. Read it before\n" +
-			"you send it. Nothing is sent, nothing is changed, and no Nix is run for it.\n\n" + exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
+			"lines that the daemon logged. Names of users, groups and machines, domains and\n" +
+			"addresses are replaced, the same name by the same word, and tokens and passwords\n" +
+			"are taken out; names of packages stay. Read it before you send it. Nothing is\n" +
+			"sent, nothing is changed, and no Nix is run for it.\n\n" + exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example: strings.TrimSuffix(example, "\n"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return names, cobra.ShellCompDirectiveNoFileComp
@@ -168,7 +172,7 @@ func (a *app) reportCommand() *cobra.Command {
 			return Failed, fmt.Errorf("report %s: %w", f.Name(), err)
 		}
 		r.Paste = append([]string{fmt.Sprintf("`%s report %s`, version %s", program, f.Name(), a.Version), ""}, r.Paste...)
-		r.Summary = "read it before you send it"
+		r.Summary = readFirst
 		return a.emit(r, Healthy, func(t *render.Text) { t.Verbatim(r.Paste) })
 	})
 	return cmd

@@ -308,9 +308,9 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run("report", "stuck").ends(Healthy).
-		says("### Log of the daemon", "\nerror: user1 may not fetch https://host1/x\n```\n\n### Host").
+		says("### Log of the daemon", "\nerror: user1 may not fetch https://[redacted]@host1/[path]\n'''\n```\n\n### Host").
 		says("stuck/gc-stopped", "max-jobs = 3", "https://cache.nixos.org", "[1 machine]", "running: lix-2.95.3", "/usr/bin/nix: nix-bin 2.8.0-1.1+b1", "### Processes", "version 0.1.0", "```",
-			"- store on ext4", "- 4 build users", "- kernel 6.18.0-this-host", "socket 5: unix, 0 bytes not read", "listens, 1 connection not accepted").
+			"- `store on ext4`", "- `4 build users`", "- kernel `6.18.0-this-host`", "socket 5: unix, 0 bytes not read", "listens, 1 connection not accepted").
 		not("alice", "hunter2", "secret", "ghp_", "example.com", "bigbox", ":pw")
 	s.run("report", "stuck", "--format", "json").ends(Healthy).valid()
 }

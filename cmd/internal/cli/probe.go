@@ -26,17 +26,20 @@ func (a *app) probeCommand() *cobra.Command {
 			"kilobytes.\n\n" +
 			"With --text it prints what to paste into a bug report to the Lix developers:\n" +
 			"the file of the host, the file of the sandbox, versions and settings. Names of\n" +
-			"users, of the host and of search domains are replaced. Read it before you send\n" +
+			"users, groups and machines, domains and addresses are replaced, the same name by\n" +
+			"the same word, and tokens and passwords are taken out. Read it before you send\n" +
 			"it.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
-			"1 says that no name can be looked up in the sandbox, or that no build gets\n" +
-			"there; 3 that nothing could be built, for example because there is no Nix.",
+			"1 says that the name cannot be looked up in the sandbox, or that no build gets\n" +
+			"there; 3 that nothing could be built, for example because there is no Nix, or\n" +
+			"because the build had to wait for something else.",
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&o.Name, "name", probe.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "",
 		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
+	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, also for those that no program would have asked")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
 	a.verbosely(cmd)
 	cmd.Args = a.noArgs
@@ -89,6 +92,8 @@ func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, err
 	if paste {
 		heading := fmt.Sprintf("`%s probe --text`, version %s", Program, a.Version)
 		r.Paste = append([]string{heading, ""}, probe.Paste(ctx, b, o, res)...)
+		// Who asks for what can be pasted gets nothing else, in JSON either.
+		r.Probe, r.Summary = nil, readFirst
 		return a.emit(r, code, func(t *render.Text) { t.Verbatim(r.Paste) })
 	}
 	return a.emit(r, code, func(t *render.Text) { t.Probe(*r) })

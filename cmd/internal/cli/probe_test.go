@@ -94,8 +94,8 @@ func TestProbe(t *testing.T) {
 	}
 
 	r = w.run("probe", "--text").ends(Problems)
-	r.says("Lix 2.95.3", "nameserver 192.0.2.1<TAB>", "domain (1 names)", "search (1 names)", "nameserver<TAB>10.0.0.1<CR>", "hosts: files dns",
-		"169.254.1.1 udp A: timeout", "sandbox = true", "trusted-users = (2 words)", "pasta-path = HOME/pasta", "# Generated for USER by nobody")
+	r.says("Lix 2.95.3", "nameserver [ipv4-1]<TAB>", "domain (1 names)", "search (1 names)", "nameserver<TAB>[private-ipv4-1]<CR>", "hosts: files dns",
+		"169.254.1.1 udp A: timeout", "sandbox = true", "trusted-users = [2 words]", "pasta-path = /home/user1/pasta", "# Generated for user1 by nobody")
 	for _, secret := range []string{"secret", "alice", "corp.example", "home.example", "wonderland"} {
 		if strings.Contains(r.out, secret) {
 			t.Errorf("%s is in the text:\n%s", secret, r.out)

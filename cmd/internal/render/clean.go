@@ -5,11 +5,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 // longest is how many bytes of one value are shown. Names, paths and error lines are far shorter; what is longer was
 // made to fill the screen.
 const longest = 8 << 10
+
+// enough is how many bytes of one value are looked at for secrets. They can make a text shorter, never its rest known.
+const enough = 64 << 10
 
 // escapes are the sequences that terminals act on: CSI, the strings (OSC, DCS, SOS, PM, APC) up to their end, and the
 // short ones; each also with the C1 character that stands for ESC and the next.
@@ -20,19 +25,11 @@ var escapes = regexp.MustCompile(
 
 // Clean makes text from the host safe to print in a line: what a terminal would act on, and characters that cannot be
 // seen or that turn the order of the others around, become "�", and any white space a single space. They are not
-// just dropped, because then two names that differ would look the same.
+// just dropped, because then two names that differ would look the same. Secrets become "[redacted]": all text that
+// lixfix prints comes through here, and JSON and logs through hideJSON and LogAttr.
 func Clean(s string) string {
-	cut := len(s) > longest
-	if cut {
-		s = s[:longest]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if r, n := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && n == 1 {
-			s = s[:len(s)-1]
-		}
-	}
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	cut := len(s) > enough
+	s = strings.ToValidUTF8(clip(s, enough), "\uFFFD")
 	if strings.ContainsFunc(s, hidden) {
 		s = escapes.ReplaceAllString(s, "\uFFFD")
 		s = strings.Map(func(r rune) rune {
@@ -42,9 +39,28 @@ func Clean(s string) string {
 			return r
 		}, s)
 	}
-	s = strings.Join(strings.Fields(s), " ")
+	// Before white space is made one, because a secret can end with its line, and before it is cut, because half of a
+	// secret does not look like one.
+	s = redact.Secrets(s)
+	cut = cut || len(s) > longest
+	s = strings.Join(strings.Fields(clip(s, longest)), " ")
 	if cut {
 		s += "…"
+	}
+	return s
+}
+
+// clip cuts a text to n bytes, between characters.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	s = s[:n]
+	for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	if r, n := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && n == 1 {
+		s = s[:len(s)-1]
 	}
 	return s
 }

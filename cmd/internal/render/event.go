@@ -44,7 +44,9 @@ func StepEvent(e plan.Event, reason string) Event {
 func EventJSON(w io.Writer, e Event) error {
 	e.Schema = Schema
 	if e.Report != nil {
-		e.Report.Schema = Schema
+		r := *e.Report
+		r.Schema, r.Probe = Schema, shown(r.Probe)
+		e.Report = &r
 	}
 	return encode(w, e)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 // looks are how a status is spelled and coloured.
@@ -101,7 +102,7 @@ func (t *Text) picture(f Fix) {
 // Verbatim writes lines as they are laid out: only what a terminal would act on is replaced.
 func (t *Text) Verbatim(lines []string) {
 	for _, l := range lines {
-		words := strings.Split(l, " ")
+		words := strings.Split(redact.Secrets(l), " ") // which can have spaces in them
 		for i, w := range words {
 			w = Clean(w)
 			if t.ASCII {

@@ -6,9 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 //go:embed schema.json
@@ -17,9 +23,11 @@ var schemaJSON []byte
 // SchemaJSON is the JSON Schema of every document that lixfix prints.
 func SchemaJSON() []byte { return bytes.Clone(schemaJSON) }
 
-// JSON writes a report on one line. Its plan has the very bytes that the journal stores.
+// JSON writes a report on one line. Its plan has the very bytes that the journal stores, where no secret is in them: a
+// plan tells of files by their hashes, and what a repair needs to know is in the journal, which root alone can read.
 func JSON(w io.Writer, r Report) error {
 	r.Schema = Schema
+	r.Probe = shown(r.Probe)
 	return encode(w, r)
 }
 
@@ -36,8 +44,98 @@ func encode(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(escape(data), '\n'))
+	_, err = w.Write(append(escape(hideJSON(data)), '\n'))
 	return err
+}
+
+// hideJSON takes the secrets out of the strings of a document. All JSON that lixfix prints comes through here.
+func hideJSON(data []byte) []byte {
+	var out []byte // nil as long as nothing has changed
+	last := 0
+	for i := 0; i < len(data); i++ {
+		if data[i] != '"' {
+			continue
+		}
+		end, escaped := i+1, false
+		for ; end < len(data) && data[end] != '"'; end++ {
+			if data[end] == '\\' {
+				end, escaped = end+1, true
+			}
+		}
+		if end >= len(data) {
+			break // encoding/json closes its strings
+		}
+		text := string(data[i+1 : end])
+		if escaped {
+			if err := json.Unmarshal(data[i:end+1], &text); err != nil {
+				break
+			}
+		}
+		// What is followed by a colon is the name of a field.
+		if key := end+1 < len(data) && data[end+1] == ':'; !key {
+			if hidden := redact.Secrets(text); hidden != text {
+				if word, err := json.Marshal(hidden); err == nil {
+					out = append(append(out, data[last:i]...), word...)
+					last = end + 1
+				}
+			}
+		}
+		i = end
+	}
+	if last == 0 {
+		return data
+	}
+	return append(out, data[last:]...)
+}
+
+// shown is what the probe has seen without secrets in the files, which JSON has as base64.
+func shown(p *probe.Result) *probe.Result {
+	if p == nil || p.Report == nil {
+		return p
+	}
+	out, report := *p, *p.Report
+	report.Files = maps.Clone(report.Files)
+	for name, f := range report.Files {
+		f.Data = []byte(redact.Block(string(f.Data)))
+		if len(f.Data) == 0 {
+			f.Data = report.Files[name].Data
+		}
+		report.Files[name] = f
+	}
+	out.Report = &report
+	return &out
+}
+
+// Dot takes the secrets out of a graph in the language of Graphviz.
+func Dot(s string) string {
+	lines := strings.SplitAfter(s, "\n")
+	for i, l := range lines {
+		lines[i] = redact.Secrets(l)
+	}
+	return strings.Join(lines, "")
+}
+
+// LogAttr takes the secrets out of an attribute of a log; it is a slog.HandlerOptions.ReplaceAttr.
+func LogAttr(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case string:
+		a.Value = slog.StringValue(redact.Block(unreported(v)))
+	case []string:
+		a.Value = slog.AnyValue(redact.Arguments(v))
+	case []byte:
+		a.Value = slog.StringValue(redact.Block(string(v)))
+	case error:
+		a.Value = slog.StringValue(redact.Block(v.Error()))
+	case fmt.Stringer:
+		if a.Value.Kind() == slog.KindAny {
+			a.Value = slog.StringValue(redact.Block(v.String()))
+		}
+	default:
+		if a.Value.Kind() == slog.KindAny && v != nil {
+			a.Value = slog.StringValue(redact.Block(fmt.Sprintf("%+v", v)))
+		}
+	}
+	return a
 }
 
 // escape spells the characters that a terminal acts on as \u…; JSON asks for that below U+0020 only. It means the
@@ -63,3 +161,17 @@ func escape(data []byte) []byte {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// unreported is what a tool printed without the report of a builder, which has files as base64.
+func unreported(s string) string {
+	if !strings.Contains(s, probe.Prefix) {
+		return s
+	}
+	lines := strings.SplitAfter(s, "\n")
+	for i, l := range lines {
+		if before, _, ok := strings.Cut(l, probe.Prefix); ok {
+			lines[i] = before + probe.Prefix + "…\n"
+		}
+	}
+	return strings.Join(lines, "")
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 // Probe shows what was seen in the build sandbox.
@@ -111,7 +112,8 @@ func (t *Text) probeFile(name string, f probe.File) {
 		head += ", a link to " + f.Link
 	}
 	t.para(0, piece{}, head)
-	for line := range strings.Lines(string(f.Data)) {
+	// Before it is spelled out: <TAB> is no white space.
+	for line := range strings.Lines(redact.Block(string(f.Data))) {
 		// Clean makes spaces of tabs and CR, which may be what is wrong with the file.
 		line = strings.NewReplacer("\t", "<TAB>", "\r", "<CR>", "\uFEFF", "<BOM>").Replace(strings.TrimSuffix(line, "\n"))
 		if strings.TrimSpace(line) != "" {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 // lineLimit is how long the line of a report may be. Three files of 16 KiB in base64, and all lists full, have less
@@ -36,14 +38,27 @@ func Extract(log []byte, nonce string) *Report {
 // escapes are what Nix colours its messages with, also where nobody asked it to.
 var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
-// lines makes lines without control characters of what a tool printed: at most as many as wanted, the last ones.
+// lines makes lines without control characters and secrets of what a tool printed: at most as many as wanted, the last
+// ones.
 func lines(data []byte, most int) []string {
-	const enough = 64 << 10
+	const enough, long = 64 << 10, 1 << 20
 	if len(data) > enough {
-		data = data[len(data)-enough:]
+		// From the start of a line on: of the end of one, nothing tells any more that it is a secret.
+		start := bytes.LastIndexByte(data[:len(data)-enough], '\n') + 1
+		if len(data)-start > long {
+			start = len(data) - enough
+			if next := bytes.IndexByte(data[start:], '\n'); next >= 0 {
+				start += next + 1
+			} else {
+				start = len(data)
+			}
+		}
+		data = data[start:]
 	}
+	// All at once, because a secret can go on in the next line, and without the colours that stand around it.
+	text := redact.Block(escapes.ReplaceAllString(strings.ToValidUTF8(string(data), "\uFFFD"), ""))
 	var out []string
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(text) {
 		if line = plain(line); strings.TrimSpace(line) != "" {
 			out = append(out, line)
 		}
@@ -54,7 +69,7 @@ func lines(data []byte, most int) []string {
 	return out
 }
 
-// plain is one line without colours and control characters, and not longer than anybody would read.
+// plain is one line without colours, control characters and secrets, and not longer than anybody would read.
 func plain(line string) string {
 	const longest = 400
 	line = strings.ToValidUTF8(escapes.ReplaceAllString(line, ""), "\uFFFD")
@@ -67,9 +82,5 @@ func plain(line string) string {
 		}
 		return r
 	}, line)
-	line = strings.TrimRight(line, " ")
-	if r := []rune(line); len(r) > longest {
-		line = string(r[:longest]) + "…"
-	}
-	return line
+	return redact.Cut(strings.TrimRight(redact.Secrets(line), " "), longest)
 }

@@ -291,18 +291,26 @@ func started(f platform.Files, pid int) time.Time {
 	return now.Add(-time.Duration(age * float64(time.Second)))
 }
 
-// ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell.
-func (n *nix) ping(ctx context.Context) (trusted *bool, version string) {
-	out, err := n.run(ctx, toolTime, "nix", nil, "--extra-experimental-features", "nix-command", "store", "ping", "--json")
-	if err != nil || out.Exit != 0 {
-		return nil, ""
+// ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell, but shows that it answers.
+// The error is that of a tool that did not end in time.
+func (n *nix) ping(ctx context.Context) (trusted *bool, version string, err error) {
+	ask := []string{"--extra-experimental-features", "nix-command", "store", "ping"}
+	out, err := n.run(ctx, waitLimit, "nix", nil, append(ask, "--json")...)
+	if err != nil {
+		return nil, "", err
+	}
+	if out.Exit != 0 {
+		if strings.Contains(string(out.Stderr), "--json") {
+			_, err = n.run(ctx, waitLimit, "nix", nil, ask...)
+		}
+		return nil, "", err
 	}
 	var answer struct {
 		Trusted json.RawMessage `json:"trusted"`
 		Version string          `json:"version"`
 	}
 	if json.Unmarshal(out.Stdout, &answer) != nil {
-		return nil, ""
+		return nil, "", nil
 	}
 	yes, no := true, false
 	switch string(answer.Trusted) {
@@ -311,7 +319,7 @@ func (n *nix) ping(ctx context.Context) (trusted *bool, version string) {
 	case "false", "0":
 		trusted = &no
 	}
-	return trusted, plain(answer.Version)
+	return trusted, plain(answer.Version), nil
 }
 
 // deadPasta reports whether something that a build of a client has started has ended and lies unreaped: the sign that Nix

@@ -115,6 +115,8 @@ type Result struct {
 	Exit    int      `json:"exit"`             // of the tool; -1 where it did not run to its end
 	// Reason says in a sentence why nobody reported, or what else is to be known; empty for a report as it should be.
 	Reason string `json:"reason,omitempty"`
+	// Nowhere says that no server of the host has an address for the name either, so that the sandbox is not to blame.
+	Nowhere bool `json:"nowhere,omitempty"`
 	// PastaDead says that a pasta that had ended was seen while Nix still waited for it.
 	PastaDead bool `json:"pasta_dead,omitempty"`
 	// Settings are those that matter here, where Options asked for them; SettingsError says why there are none.
@@ -136,6 +138,7 @@ const (
 	SetupTimeout  Outcome = "setup-timeout"  // "sandbox network setup timed out", or a dead pasta seen while waiting
 	PastaNotRun   Outcome = "pasta-not-run"  // pasta could not be executed
 	NoLog         Outcome = "no-log"         // it built, and nobody has its words
+	Waiting       Outcome = "waiting"        // for something that has nothing to do with the sandbox: see Reason
 	DynamicBinary Outcome = "dynamic-binary" // this lixfix is dynamically linked, so that it cannot be a builder
 	Interrupted   Outcome = "interrupted"
 	Other         Outcome = "other" // see Stderr

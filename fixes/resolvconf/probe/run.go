@@ -12,9 +12,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/lookup"
+	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 const (
@@ -25,7 +30,10 @@ const (
 	noticeAfter = 5 * time.Second // when to say what is being waited for
 	deadAfter   = 3 * time.Second // when to look for a pasta that has ended
 	deadPause   = 500 * time.Millisecond
+	// waitLimit is how long a probe waits for what has nothing to do with it: another probe would wait as long.
+	waitLimit   = 10 * time.Second
 	tidyLimit   = 20 * time.Second
+	besideLimit = 2 * time.Second // of a question that only words depend on
 
 	stderrLines = 20 // of a result
 )
@@ -99,6 +107,8 @@ type prober struct {
 	drv    string
 	out    string
 	result Result
+	// greeting is the version that the daemon has given.
+	greeting string
 }
 
 func (p *prober) end(o Outcome, reason string) { p.result.Outcome, p.result.Reason = o, reason }
@@ -135,6 +145,14 @@ func (p *prober) probe(ctx context.Context) {
 		p.end(NoNix, "there is "+n.dir+"/nix-store, and no store yet: "+database+" does not exist")
 		return
 	}
+	if info, err := p.b.Stat(ctx, ResolvConf); err == nil && info.Mode&fs.ModeNamedPipe != 0 {
+		// Nix would wait in the build for somebody to write to it.
+		p.end(SetupFailed, ResolvConf+" is a named pipe, and a build waits for what comes out of it")
+		return
+	}
+	if p.result.Daemon && !p.greeted(ctx) {
+		return
+	}
 	if p.o.Settings {
 		p.result.Settings, p.result.SettingsError = n.settings(ctx)
 	}
@@ -144,6 +162,87 @@ func (p *prober) probe(ctx context.Context) {
 	}
 	p.realise(ctx)
 	p.judge(context.WithoutCancel(ctx))
+}
+
+// stuckHint is how to find out what holds a probe up.
+const stuckHint = "; \"lixfix check stuck\" tells what that is"
+
+// greeted asks the daemon who it is. One that is stopped takes the connection and never says a word.
+func (p *prober) greeted(ctx context.Context) bool {
+	var err error
+	p.result.Trusted, p.greeting, err = p.nix.ping(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return !p.interrupted(ctx)
+	}
+	p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself%s",
+		waitLimit, stuckHint))
+	return false
+}
+
+// errWaits ends a tool that waits for something else than what is probed.
+var errWaits = errors.New("it waits for something else")
+
+// waits are the lines in which Nix and Lix say what they wait for.
+var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|the big (?:garbage collector|Nix store) lock)[^\n]*`)
+
+// patient runs a tool as run does, and ends it where it waits for a lock, a build user or the garbage collector. held
+// is what it said then.
+func (p *prober) patient(
+	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
+) (built platform.Built, held string, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var mu sync.Mutex
+	last, since := "", time.Time{}
+	listen := func(stderr []byte) bool {
+		line := ""
+		if at := waits.FindAllIndex(stderr, -1); len(at) > 0 && !bytes.Contains(stderr[at[len(at)-1][1]:], []byte("building '")) {
+			line = plain(string(stderr[at[len(at)-1][0]:at[len(at)-1][1]]))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if line != last {
+			last, since = line, time.Now()
+		}
+		return false
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(deadPause):
+			}
+			mu.Lock()
+			over := last != "" && time.Since(since) > waitLimit
+			mu.Unlock()
+			if over {
+				end(errWaits)
+				return
+			}
+		}
+	}()
+	built, err = p.nix.b.Build(ctx, platform.Build{
+		Tool: p.nix.dir + "/" + tool, Args: p.nix.in(args), As: p.nix.as, Remote: p.nix.remote, Limit: limit,
+		Started: started, Enough: listen,
+	})
+	gaveUp := errors.Is(context.Cause(ctx), errWaits)
+	end(nil)
+	<-watched
+	if gaveUp {
+		held = last
+	}
+	return built, held, err
+}
+
+// held ends the probe where it had to wait for something else.
+func (p *prober) held(line string) bool {
+	if line != "" {
+		p.end(Waiting, "Nix says \""+line+"\", and that went on for "+waitLimit.String()+stuckHint)
+	}
+	return line != ""
 }
 
 // interrupted makes the end of ctx the outcome; it reports whether that is so.
@@ -204,14 +303,14 @@ func (p *prober) evaluate(ctx context.Context, expression string, arguments ...s
 		[]string{"--option", "restrict-eval", "false"}, p.settings(),
 	)
 	// The copy of the builder has some megabytes; a loaded machine takes its time for them.
-	built, err := p.nix.run(ctx, otherLimit, "nix-instantiate", nil, args...)
+	built, held, err := p.patient(ctx, otherLimit, "nix-instantiate", nil, args...)
 	drv := strings.TrimSpace(string(built.Stdout))
 	if err == nil && built.Exit == 0 && drvForm.MatchString(drv) {
 		p.drv = drv
 		return true
 	}
 	p.result.Exit, p.result.Stderr = built.Exit, lines(built.Stderr, stderrLines)
-	if p.interrupted(ctx) {
+	if p.interrupted(ctx) || p.held(held) {
 		return false
 	}
 	outcome, reason := classify(ended{exit: built.Exit, stderr: built.Stderr})
@@ -244,7 +343,7 @@ func (p *prober) realise(ctx context.Context) {
 		p.watch(inner, stop, started)
 	}()
 	args := append([]string{"--realise", p.drv, "-j1"}, p.settings()...)
-	built, err := p.nix.run(inner, limit, "nix-store", func(pid int) { started <- pid }, args...)
+	built, held, err := p.patient(inner, limit, "nix-store", func(pid int) { started <- pid }, args...)
 	dead := errors.Is(context.Cause(inner), errDead)
 	stop(nil)
 	<-watched
@@ -257,7 +356,7 @@ func (p *prober) realise(ctx context.Context) {
 	if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
 		p.out = out
 	}
-	if p.interrupted(ctx) {
+	if p.interrupted(ctx) || p.held(held) {
 		return
 	}
 	p.result.Report = p.report(context.WithoutCancel(ctx), built)
@@ -340,13 +439,15 @@ func (p *prober) judge(ctx context.Context) {
 	if rep := r.Report; rep != nil {
 		r.Sandbox = sandboxed(rep, p.namespace(ctx, "user"))
 		r.Network = network(rep, p.namespace(ctx, "net"))
+		if v := r.Lookup().Verdict; v == lookup.NoName || v == lookup.Nothing {
+			r.Nowhere = p.nowhere(ctx)
+		}
 	}
 	if !r.Daemon {
 		r.Implementation, r.Version = p.nix.implementation, p.nix.version
 		return
 	}
-	var version string
-	r.Trusted, version = p.nix.ping(ctx)
+	version := p.greeting
 	r.Implementation, r.Version, r.DaemonSince = p.nix.daemon(ctx)
 	if r.Version == "" {
 		r.Version = version
@@ -359,6 +460,29 @@ func (p *prober) judge(ctx context.Context) {
 	if r.Implementation == "" && (r.Network == PastaNetwork || r.Outcome == PastaNotRun) {
 		r.Implementation = "Lix"
 	}
+}
+
+// nowhere reports whether the servers of the host have no address for the name either. Silence is no such word.
+func (p *prober) nowhere(ctx context.Context) bool {
+	data, err := p.b.ReadFile(ctx, ResolvConf)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, besideLimit)
+	defer cancel()
+	var denied atomic.Int32
+	var all sync.WaitGroup
+	servers := slices.Concat(conf.Glibc(data), conf.Pasta(data))
+	for _, s := range servers {
+		all.Go(func() {
+			a, err := p.b.Ask(ctx, dnsquery.Server(s.Address), dnsquery.UDP, p.o.Name, dnsquery.A)
+			if err == nil && a.Good() && !a.Truncated && len(a.Addresses) == 0 {
+				denied.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return len(servers) > 0 && int(denied.Load()) == len(servers)
 }
 
 func (p *prober) namespace(ctx context.Context, kind string) string {

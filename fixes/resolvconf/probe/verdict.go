@@ -26,8 +26,18 @@ const SlowAfter = 2 * time.Second
 // Good reports whether the server was of use: it answered, with an address or that there is none.
 func (q Query) Good() bool { return q.Error == "" && (q.RCode == 0 || q.RCode == 3) }
 
-// Works reports whether programs get an address for the name in the sandbox.
-func (r Result) Works() bool { return r.Lookup().Verdict == lookup.Found }
+// Works reports whether programs get an address for the name in the sandbox, or as much as on the host: where no server
+// has one, the sandbox is not to blame.
+func (r Result) Works() bool {
+	switch r.Lookup().Verdict {
+	case lookup.Found:
+		return true
+	case lookup.NoName, lookup.Nothing:
+		return r.Nowhere
+	case lookup.Failed, lookup.Unknown:
+	}
+	return false
+}
 
 // Lookup is what became of a lookup by the C library in the sandbox, by the questions that the builder asked.
 func (r Result) Lookup() lookup.Result { return r.resolve(lookup.Glibc) }
@@ -115,6 +125,8 @@ func (r Result) Verdict() string {
 		return because("no build gets into the sandbox, because pasta cannot be run")
 	case NoLog:
 		return because("the probe was built, and nobody has its words")
+	case Waiting:
+		return because("the probe had to wait, and gave up")
 	case DynamicBinary:
 		return because("this lixfix cannot look from inside")
 	case Interrupted:
@@ -132,6 +144,9 @@ func (r Result) ran() string {
 		return "no name server was asked " + strings.TrimSuffix(where, ",")
 	}
 	name, got := r.Report.name(), r.Lookup()
+	if r.Nowhere && r.Works() {
+		return fmt.Sprintf("name servers answer %s, and none of this host's has an address for %s", where, name)
+	}
 	switch got.Verdict {
 	case lookup.Found:
 	case lookup.NoName:

@@ -378,8 +378,17 @@ func (h *Host) Symlink(t testing.TB, target, name string) {
 // where the test fails.
 func (h *Host) Start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Helper()
+	return h.start(t, cmd)
+}
+
+// start is Start for a command whose output may go somewhere else already.
+func (h *Host) start(t testing.TB, cmd *exec.Cmd) (stop func()) {
+	t.Helper()
 	out := &safe{}
-	cmd.Stdout, cmd.Stderr = out, out
+	if cmd.Stdout == nil {
+		cmd.Stdout = out
+	}
+	cmd.Stderr = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -427,6 +436,18 @@ func (h *Host) Resolver(t testing.TB, addresses ...string) (stop func()) {
 	before := h.listeners()
 	stop = h.Start(t, h.Command("dnsmasq", args...))
 	await(t, "dnsmasq listens", func() bool { return h.listeners() >= before+len(addresses) })
+	return stop
+}
+
+// Faulty starts a name server with faults, which knows Name apart from them; see package dnstool.
+func (h *Host) Faulty(t testing.TB, address string, faults ...string) (stop func()) {
+	t.Helper()
+	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/dnstool"), "/usr/local/bin/dnstool", 0o755)
+	out := &safe{}
+	cmd := h.Command("/usr/local/bin/dnstool", append([]string{address, Name}, faults...)...)
+	cmd.Stdout = out
+	stop = h.start(t, cmd)
+	await(t, "the faulty name server listens", func() bool { return strings.Contains(out.String(), "listening") })
 	return stop
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
@@ -374,7 +375,7 @@ func TestText(t *testing.T) {
 	}
 	settings, _, _ = strings.Cut(settings, "###")
 	for _, want := range []string{
-		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=HOME/x?", "\nkeep-build-log = true\n",
+		"\nsandbox = relaxed\n", "\nbuilders = (set)\n", "\nstore = ", "-linux\n", "\nmax-jobs = ", "/b=/home/user1/x?", "\nkeep-build-log = true\n",
 	} {
 		if !strings.Contains(settings, want) {
 			t.Errorf("no %q in %s", want, settings)
@@ -486,4 +487,75 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWaits: what a probe has to wait for and has nothing to do with the sandbox is said, in time, and not taken for a
+// broken network.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	within := func(t *testing.T, what string, began time.Time) {
+		t.Helper()
+		if took := time.Since(began); took > 25*time.Second { // 15 on a machine with nothing else to do
+			t.Errorf("%s took %v", what, took)
+		}
+	}
+	t.Run("a stopped daemon", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+		h.Daemon(t)
+		h.Run(t, "pkill", "-STOP", "-f", "nix-daemon")
+		began := time.Now()
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+			t.Errorf("%+v", d)
+		}
+		within(t, "that", began)
+		h.Run(t, "pkill", "-CONT", "-f", "nix-daemon")
+	})
+	t.Run("all build users are taken", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+		h.Resolver(t, linuxnet.Addr4)
+		h.Daemon(t)
+		for i := range linuxnet.BuildMax {
+			h.Run(t, "mkdir", "-p", "/nix/var/nix/userpool")
+			h.Start(t, h.Command("flock", fmt.Sprintf("/nix/var/nix/userpool/%d", linuxnet.BuildUID+i), "sleep", "300"))
+		}
+		began := time.Now()
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+			t.Errorf("%+v", d)
+		}
+		within(t, "that", began)
+	})
+	t.Run("the lock on the store", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Start(t, h.Command("flock", "/nix/var/nix/db/big-lock", "sleep", "300"))
+		for h.Command("flock", "-n", "/nix/var/nix/db/big-lock", "true").Run() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		began := time.Now()
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+			t.Errorf("%+v", d)
+		}
+		within(t, "that", began)
+	})
+	t.Run("a named pipe for a resolv.conf", func(t *testing.T) {
+		t.Parallel()
+		h := host(t, linuxnet.Options{Nix: true})
+		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Run(t, "mkfifo", "-m", "644", "/etc/resolv.conf")
+		began := time.Now()
+		d := run(t, h.Command(program, asked...))
+		if d.Probe.Outcome != probe.SetupFailed || d.Exit != 1 || !strings.Contains(d.Probe.Reason, "named pipe") {
+			t.Errorf("%+v", d)
+		}
+		within(t, "that", began)
+	})
 }

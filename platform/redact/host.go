@@ -1,0 +1,152 @@
+package redact
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// The user IDs of people begin here: login.defs(5), UID_MIN; macOS gives out 501 first.
+const (
+	firstPerson    = 1000
+	firstMacPerson = 500
+)
+
+// homeDirs are where people have their homes.
+var homeDirs = [...]string{"/home", "/Users", "/var/home"}
+
+// Read returns a Names that knows the names on this host: users and groups, their full names and homes, the host, its
+// domains, and the machines of /etc/hosts. What cannot be read is left out: the rules by which names are known from
+// where they stand remain.
+func Read(ctx context.Context, v platform.View) *Names {
+	n := NewNames()
+	first := firstPerson
+	if v.Facts().OS == platform.Darwin {
+		first = firstMacPerson
+	}
+	for _, name := range []string{"/proc/sys/kernel/hostname", "/etc/hostname"} {
+		if data, err := v.ReadFile(ctx, name); err == nil {
+			n.Host(strings.TrimSpace(string(data)))
+		}
+	}
+	if data, err := v.ReadFile(ctx, "/etc/passwd"); err == nil {
+		n.Passwd(string(data), first)
+	}
+	if data, err := v.ReadFile(ctx, "/etc/group"); err == nil {
+		n.Group(string(data), first)
+	}
+	if data, err := v.ReadFile(ctx, "/etc/hosts"); err == nil {
+		n.Hosts(string(data))
+	}
+	if data, err := v.ReadFile(ctx, "/etc/resolv.conf"); err == nil {
+		n.ResolvConf(string(data))
+	}
+	// Not everybody is in /etc/passwd: macOS keeps people elsewhere, and so do directories of a network.
+	for _, dir := range homeDirs {
+		names, err := v.ReadDir(ctx, dir)
+		if err != nil {
+			continue
+		}
+		for _, name := range names {
+			if name != "lost+found" && !strings.HasPrefix(name, ".") {
+				n.Person(name)
+			}
+		}
+	}
+	return n
+}
+
+// Passwd makes the people in a passwd(5) known, and the accounts of the system, whose names stay. People have at least
+// the user ID first, or a home where people have theirs.
+func (n *Names) Passwd(text string, first int) {
+	for line := range strings.Lines(text) {
+		const name, id, gecos, home, fields = 0, 2, 4, 5, 7
+		f := strings.Split(strings.TrimRight(line, "\r\n"), ":")
+		if f[name] == "" || strings.HasPrefix(f[name], "#") {
+			continue
+		}
+		for len(f) < fields {
+			f = append(f, "")
+		}
+		uid, err := strconv.Atoi(f[id])
+		at := slices.ContainsFunc(homeDirs[:], func(dir string) bool { return strings.HasPrefix(f[home], dir+"/") })
+		if err == nil && uid < first && !at || harmless(key(f[name])) {
+			n.add(f[name], account)
+			continue
+		}
+		n.Person(f[name])
+		n.Home(f[home], f[name])
+		for part := range strings.SplitSeq(f[gecos], ",") {
+			const short = 4
+			if part = strings.TrimSpace(part); len(part) >= short {
+				n.Person(part)
+			}
+		}
+	}
+}
+
+// Group makes the groups of people in a group(5) known, and the members of all groups.
+func (n *Names) Group(text string, first int) {
+	for line := range strings.Lines(text) {
+		const name, id, members, fields = 0, 2, 3, 4
+		f := strings.Split(strings.TrimRight(line, "\r\n"), ":")
+		if f[name] == "" || strings.HasPrefix(f[name], "#") {
+			continue
+		}
+		for len(f) < fields {
+			f = append(f, "")
+		}
+		builders := build.MatchString(key(f[name])) || key(f[name]) == "nixbld"
+		for m := range strings.SplitSeq(f[members], ",") {
+			if builders {
+				n.add(m, account)
+			} else {
+				n.Person(m)
+			}
+		}
+		if gid, err := strconv.Atoi(f[id]); (err != nil || gid >= first) && !builders {
+			n.add(f[name], group)
+		}
+	}
+}
+
+// Hosts makes the machines in a hosts(5) known.
+func (n *Names) Hosts(text string) {
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		f := strings.Fields(line)
+		for i, name := range f {
+			if i > 0 {
+				n.Machine(name)
+			}
+		}
+	}
+}
+
+// ResolvConf makes the domains in a resolv.conf(5) known, also those of a line that no resolver would read.
+func (n *Names) ResolvConf(text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimLeft(line, " \t\uFEFF")
+		// In a comment, domains are told from words by their dots.
+		active := !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";")
+		f := strings.FieldsFunc(line, func(r rune) bool { return r <= ' ' || strings.ContainsRune(";=:,", r) })
+		for len(f) > 0 && strings.Trim(f[0], "#") == "" {
+			f = f[1:]
+		}
+		if len(f) == 0 {
+			continue
+		}
+		switch strings.ToLower(strings.TrimLeft(f[0], "#")) {
+		case "search", "domain":
+			for _, d := range f[1:] {
+				active = active && !strings.HasPrefix(d, "#")
+				if d = strings.Trim(d, "~.#"); active || strings.Contains(d, ".") {
+					n.Domain(d)
+				}
+			}
+		}
+	}
+}
