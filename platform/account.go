@@ -64,14 +64,17 @@ func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
 	return u, ok && u.UID != 0
 }
 
-// identity is a user with their groups.
+// identity is a user with their groups, without root's: a tool of Nix needs nothing that its members may do.
 func (m *Machine) identity(ctx context.Context, u accounts.User) Account {
 	id := Account{Name: u.Name, UID: u.UID, GID: u.GID}
 	if path.IsAbs(u.Home) {
 		id.Home = path.Clean(u.Home)
 	}
 	if data, err := m.ReadFile(ctx, accounts.GroupFile); err == nil {
-		id.Groups = accounts.Of(accounts.Groups(data), u)
+		id.Groups = slices.DeleteFunc(accounts.Of(accounts.Groups(data), u), func(gid int) bool { return gid == 0 })
+	}
+	if id.GID == 0 && id.UID != 0 {
+		id.GID = accounts.Overflow
 	}
 	return id
 }

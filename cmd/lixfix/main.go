@@ -16,6 +16,13 @@ import (
 var version string
 
 func main() {
+	if err := platform.Seal(); err != nil {
+		fmt.Fprintln(os.Stderr, "lixfix: keep inherited files from other programs: "+err.Error())
+		os.Exit(3)
+	}
+	if len(os.Args) == 0 { // execve(2) needs no arguments, not even a name
+		os.Args = []string{""}
+	}
 	if args := os.Args[1:]; builder.Wanted(args) {
 		if err := builder.Run(context.Background(), platform.Local(), args, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, "lixfix: "+err.Error())

@@ -74,7 +74,8 @@ func (c *Config) complete() {
 	if !strings.Contains(c.Name, "/") {
 		c.Name = filepath.Base(c.Name)
 	}
-	if c.Name == "" || c.Name == "." {
+	// Whoever starts a program names it as they like; this is printed as part of commands to type.
+	if c.Name == "" || c.Name == "." || !plainWord.MatchString(c.Name) || c.Name[0] == '-' || len(c.Name) > longestName {
 		c.Name = program
 	}
 	if c.Version == "" {

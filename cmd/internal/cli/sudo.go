@@ -75,6 +75,9 @@ func flagWords(fl *pflag.Flag) []string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
+// longestName is how long the name may be that lixfix was called by, in bytes.
+const longestName = 200
+
 // quote makes a word one word of a shell.
 func quote(word string) string {
 	if plainWord.MatchString(word) {
