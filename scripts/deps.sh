@@ -33,6 +33,7 @@ need dnsmasq dnsmasq-base
 need pasta passt
 need pkill procps
 need nft nftables # one of them drops what build users ask
+need systemd-analyze systemd # the first process of some of them
 if [ "${1-}" = long ]; then
 	# It makes the root directory of a newer Debian, for its Nix.
 	need mmdebstrap mmdebstrap
