@@ -212,7 +212,7 @@ func TestReadsNoConfigurationOfUsers(t *testing.T) {
 		eachShell(t, func(t *testing.T, sh []string) {
 			var leaks atomic.Int32
 			dir := stubRelease(t, newKey(t), "1.2.3")
-			s := serve(t, dir, false, func(w http.ResponseWriter, r *http.Request) bool {
+			s := serve(t, dir, false, func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Header.Get("X-Evil") != "" || r.Header.Get("Authorization") != "" {
 					leaks.Add(1)
 				}
