@@ -38,7 +38,7 @@ test-long: ## kill a repair at each of its writes, fuzz for longer, probe with a
 	@scripts/deps.sh long
 	scripts/newer-nix.sh
 	scripts/fuzz.sh 60s
-	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^TestReproducible$$' ./scripts/release
+	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^Test(Reproducible|Races)$$' ./scripts/release
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run=^TestCrash ./cmd/lixfix | \
 		grep -v "^ *=== \|^ *--- PASS"'

@@ -220,6 +220,7 @@ func TestQueryRefusesWhatCanWrite(t *testing.T) {
 		{"launchctl bootout", "/bin/launchctl bootout system/print", false},
 		{"launchctl alone", "/bin/launchctl", false},
 		{"journalctl of processes", "/usr/bin/journalctl -q --no-pager -b -o cat -n 20 _PID=12 _PID=13", true},
+		{"journalctl of the kernel", "/usr/bin/journalctl -q --no-pager -b -k -o cat -n 10000", true},
 		{"journalctl that deletes", "/usr/bin/journalctl -q --vacuum-size=1", false},
 		{"journalctl that rotates", "/usr/bin/journalctl --rotate", false},
 		{"dseditgroup", "/usr/sbin/dseditgroup -o read nixbld", false},

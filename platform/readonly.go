@@ -66,7 +66,7 @@ func readOnly(tool string, args []string) bool {
 				return false
 			}
 			_, err := strconv.ParseUint(a, 10, 16)
-			return err != nil && !slices.Contains([]string{"-q", "--no-pager", "-b", "-o", "cat", "-n"}, a)
+			return err != nil && !slices.Contains([]string{"-q", "--no-pager", "-b", "-k", "-o", "cat", "-n"}, a)
 		})
 	case "/bin/launchctl":
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])

@@ -32,14 +32,15 @@ need ps procps
 need dnsmasq dnsmasq-base
 need pasta passt
 need pkill procps
-need strace strace # what lixfix opens beside hostile processes
-need nft nftables  # one of them drops what build users ask
 need nft nftables # one of them drops what build users ask
 # Files are replaced on several file systems, with access control lists and attributes.
 need setfacl acl
 need setfattr attr
 [ -x /usr/sbin/mkfs.xfs ] || [ -x /sbin/mkfs.xfs ] || want="$want xfsprogs"
 [ -x /usr/sbin/mkfs.btrfs ] || [ -x /sbin/mkfs.btrfs ] || want="$want btrfs-progs"
+# The first process of some of them, and what lixfix opens beside hostile ones.
+need systemd-analyze systemd
+need strace strace
 if [ "${1-}" = long ]; then
 	# It makes the root directory of a newer Debian, for its Nix.
 	need mmdebstrap mmdebstrap

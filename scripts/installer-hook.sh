@@ -2,7 +2,8 @@
 # installer-hook.sh has two functions for scripts that install or upgrade Lix or Nix. Source it or copy them.
 #
 #   . ./installer-hook.sh
-#   if ! lixfix_preflight /tmp/report.json; then
+#   report=$(mktemp) || exit 1 # never a fixed name in /tmp: as root, it could be a link that somebody else has made
+#   if ! lixfix_preflight "$report"; then
 #       lixfix_repair sequoia 600 || exit 1
 #   fi
 #
@@ -28,23 +29,12 @@ lixfix_preflight() (
 	exit 2
 )
 
-# lixfix_repair ID [SECONDS] repairs one issue without asking. When the time is over (900 seconds if not said) lixfix is
-# told to stop: it finishes the step in flight and leaves the rest for "lixfix resume" or "lixfix undo". Its exit code
-# is the status: 0 repaired, 143 out of time, and the others as "lixfix help automation" lists them.
+# lixfix_repair ID [SECONDS] repairs one issue without asking. When the time is over (900 seconds if not said) lixfix
+# stops: it finishes the step in flight and leaves the rest for "lixfix resume" or "lixfix undo". Its exit code is the
+# status: 0 repaired, 143 out of time, and the others as "lixfix help automation" lists them.
+#
+# The clock is in lixfix. One beside it could only signal a process number, which belongs to somebody else as soon as
+# lixfix has ended; one around it would hand on a signal for the whole script a second time, which cuts a step short.
 lixfix_repair() (
-	# The clock runs beside lixfix and not around it, so that a signal for the whole script reaches lixfix once: the
-	# second one would cut the step in flight short.
-	# shellcheck disable=SC2016 # the inner shell expands it
-	exec sh -c '
-		limit=$1
-		shift
-		(
-			while [ "$limit" -gt 0 ] && kill -0 "$$" 2>/dev/null; do
-				sleep 1
-				limit=$((limit - 1))
-			done
-			kill -TERM "$$" 2>/dev/null
-		) </dev/null >/dev/null 2>&1 &
-		exec "$@"
-	' sh "${2:-900}" "${LIXFIX:-lixfix}" repair "$1" --yes </dev/null
+	exec "${LIXFIX:-lixfix}" repair "$1" --yes --limit "${2:-900}s" </dev/null
 )

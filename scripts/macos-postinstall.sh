@@ -1,11 +1,12 @@
 #!/bin/sh
-# An example of the "postinstall" script of a macOS package that carries lixfix in its payload, at /usr/local/bin.
-# Installer runs it as root, without a terminal, and fails the installation where it fails. Sign the package and the
-# program in it; a profile of the device management can then give lixfix the right to administer users, which the
-# repair needs and which nobody is there to give.
+# An example of the "postinstall" script of a macOS package that carries lixfix in its payload, at /opt/lixfix/bin: root
+# is going to run it from there, and /usr/local/bin belongs to a user on many a Mac with Homebrew. Installer runs the
+# script as root, without a terminal, and fails the installation where it fails. Sign the package and the program in it;
+# a profile of the device management can then give lixfix the right to administer users, which the repair needs and
+# which nobody is there to give.
 set -u
 
-LIXFIX=${3%/}/usr/local/bin/lixfix # $3 is the volume that is installed to
+LIXFIX=${3%/}/opt/lixfix/bin/lixfix # $3 is the volume that is installed to
 log=/var/log/lixfix.log
 
 # On another volume than that of the running system there is nothing to look at yet.

@@ -344,7 +344,7 @@ func (c *collector) network() {
 	if len(c.denied) > 0 {
 		c.add(cause{
 			id: idAppArmor, summary: "AppArmor keeps pasta from what it needs",
-			evidence: []fix.Evidence{{Source: "dmesg", Expected: "no denial for pasta", Observed: c.denied[len(c.denied)-1]}},
+			evidence: []fix.Evidence{{Source: c.kernelLog, Expected: "no denial for pasta", Observed: c.denied[len(c.denied)-1]}},
 			remedy: &fix.Remedy{Class: fix.Advice, Changes: "let pasta-path name the passt of the Nix store, which the " +
 				"profile does not cover; or add to the profile of " +
 				"the distribution in /etc/apparmor.d/local"},

@@ -394,6 +394,13 @@ var rows = []row{
 		risk: []string{"apparmor"}, other: []string{"works"}, class: fix.Advice, says: []string{"apparmor.d/local"},
 	},
 	{
+		name: "23: AppArmor, in the journal", spoil: func(h *host) {
+			h.put("usr/bin/dmesg", "#!/bin/sh\necho 'dmesg: read kernel buffer failed: Operation not permitted' >&2\nexit 1\n", 0o755)
+			h.put("usr/bin/journalctl", "#!/bin/sh\necho 'audit: apparmor=\"DENIED\" operation=\"open\" profile=\"passt\" name=\"/run/x\"'\n", 0o755)
+		},
+		risk: []string{"apparmor"}, other: []string{"works"}, class: fix.Advice, says: []string{"journalctl -k"},
+	},
+	{
 		name: "25: the sandbox is off", spoil: func(h *host) {
 			h.put("etc/settings.json", `{"sandbox":{"value":false},"build-users-group":{"value":"nixbld"}}`, 0o644)
 		},

@@ -86,15 +86,17 @@ type survey struct {
 	era      Era
 	routes   [2]Routes // IPv4, IPv6
 	iface    string
-	rules    []string  // of the firewall that look at users
-	drops    bool      // one of them drops what the build user sends
-	rulesErr string    // why they could not be read
-	denied   []string  // by AppArmor
-	nss      string    // the hosts line of the host
-	changed  time.Time // when /etc/resolv.conf, what it leads to, or nsswitch.conf was last written to
-	domains  string    // what resolvectl tells of routed domains
-	world    World
-	predicts Prediction
+	rules    []string // of the firewall that look at users
+	drops    bool     // one of them drops what the build user sends
+	rulesErr string   // why they could not be read
+	denied   []string // by AppArmor
+
+	kernelLog string    // where that is written
+	nss       string    // the hosts line of the host
+	changed   time.Time // when /etc/resolv.conf, what it leads to, or nsswitch.conf was last written to
+	domains   string    // what resolvectl tells of routed domains
+	world     World
+	predicts  Prediction
 }
 
 // look reads the host. name is what servers are asked for.
@@ -650,7 +652,19 @@ func (s *survey) readRules(ctx context.Context) {
 			s.rulesErr = failed[i].Error()
 		}
 	}
+	s.kernelLog = "dmesg"
+	if failed[last] != nil {
+		// The job that checks after each start of the system may not read the kernel's own log.
+		s.kernelLog = "journalctl -k"
+		out, err := s.v.Query(ctx, "/usr/bin/journalctl", "-q", "--no-pager", "-b", "-k", "-o", "cat", "-n", "10000")
+		if err == nil {
+			found[last] = strings.Split(strings.TrimSpace(string(out)), "\n")
+		}
+	}
 	for _, line := range found[last] {
+		if !strings.Contains(line, calls[last].word) {
+			continue
+		}
 		if strings.Contains(line, `profile="pasta"`) || strings.Contains(line, `profile="passt"`) || strings.Contains(line,
 			"/pasta") {
 			s.denied = append(s.denied, line)

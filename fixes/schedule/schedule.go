@@ -151,6 +151,17 @@ func systemdManaged(ctx context.Context, v platform.View) error {
 }
 
 // systemdUnit is a unit that fails where something was found, so that "systemctl --failed" shows it too.
+//
+// It is confined to what detection needs, and sees no less than without: it looks at the processes and files of everybody
+// and writes nothing. The bounding set:
+//
+//	CAP_DAC_READ_SEARCH            files and directories of users
+//	CAP_SYS_PTRACE                 their processes, which ProtectProc would hide, and what /proc tells of them
+//	CAP_NET_ADMIN, CAP_NET_RAW     nft and iptables-save list the rules of the firewall
+//	CAP_SETUID, _SETGID, _SETPCAP  Nix is asked as another user than root
+//
+// /dev is private but for /dev/net, whose tun is looked at and not opened. The kernel's log is closed: the journal has its
+// messages, and cannot be emptied from here. A system call that is not allowed fails like one that root may not make.
 func systemdUnit(program string) []byte {
 	return fmt.Appendf(nil, `# Written by "lixfix schedule install", removed by "lixfix schedule remove".
 [Unit]
@@ -161,9 +172,38 @@ After=nix-daemon.socket
 [Service]
 Type=oneshot
 ExecStart=%s check --quiet
-NoNewPrivileges=yes
 Nice=10
 TimeoutStartSec=10min
+
+# It looks at everything and changes nothing.
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+BindReadOnlyPaths=-/dev/net
+PrivateMounts=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SYS_PTRACE
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@resources
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=%s

@@ -1,10 +1,12 @@
 package schedule_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -201,6 +203,32 @@ func TestLaunchdJobIsAPropertyList(t *testing.T) {
 	if d := cmp.Diff(want, job); d != "" {
 		t.Error(d)
 	}
+}
+
+// TestUnitIsConfined has systemd read the unit and say what is left open to it, from 0 for nothing to 10.
+func TestUnitIsConfined(t *testing.T) {
+	m, _ := host(t, platform.Linux)
+	p, err := schedule.Install(t.Context(), m, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "lixfix-check.service")
+	for _, data := range p.Blobs() {
+		// systemd wants to find the program.
+		if err := os.WriteFile(file, bytes.ReplaceAll(data, []byte(program), []byte("/usr/bin/env")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("systemd-analyze", "verify", "--man=no", file).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("systemd does not understand it all: %v\n%s", err, out)
+	}
+	out, err = exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=30", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("more than 3.0: %v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	t.Log(lines[len(lines)-1])
 }
 
 func TestRefuses(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // hooked runs shell code that has sourced installer-hook.sh, with a program in lixfix's place.
@@ -46,22 +45,65 @@ func TestPreflight(t *testing.T) {
 
 func TestHookRepair(t *testing.T) {
 	eachShell(t, func(t *testing.T, sh []string) {
-		for _, code := range []int{0, 1, 3, 4, 5, 6, 7} {
+		for _, code := range []int{0, 1, 3, 4, 5, 6, 7, 143} {
 			r := hooked(t, sh, fmt.Sprintf(`echo "$@"; cat; exit %d`, code), "status=0; lixfix_repair sequoia || status=$?; echo $status")
 			r.want(t, 0, "")
-			if want := fmt.Sprintf("repair sequoia --yes\n%d\n", code); r.stdout != want {
+			if want := fmt.Sprintf("repair sequoia --yes --limit 900s\n%d\n", code); r.stdout != want {
 				t.Errorf("got %q, want %q", r.stdout, want)
 			}
 		}
-		began := time.Now()
-		r := hooked(t, sh, `trap 'echo stopped; exit 143' TERM; n=0; while [ $n -lt 200 ]; do sleep 0.1; n=$((n + 1)); done`,
-			"status=0; lixfix_repair sequoia 1 || status=$?; echo $status")
+		r := hooked(t, sh, `echo "$@"`, "lixfix_repair sequoia 7")
 		r.want(t, 0, "")
-		if r.stdout != "stopped\n143\n" {
-			t.Errorf("out of time: %q", r.stdout)
+		if want := "repair sequoia --yes --limit 7s\n"; r.stdout != want {
+			t.Errorf("got %q, want %q", r.stdout, want)
 		}
-		if d := time.Since(began); d > 10*time.Second {
-			t.Errorf("it took %v to stop", d)
+		// A signal for the whole group reaches lixfix once.
+		r = hooked(t, sh, `trap 'echo stopped' TERM; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done`,
+			"trap : TERM; lixfix_repair sequoia & sleep 0.5; kill -TERM -$$; wait")
+		if strings.Count(r.stdout, "stopped") != 1 {
+			t.Errorf("a signal for all: exit code %d, %q, %q", r.code, r.stdout, r.stderr)
+		}
+	})
+}
+
+// TestHookSparesStrangers gives the process number of a lixfix that has ended to another process. It runs as the first
+// process of a PID namespace, where the next number can be chosen.
+func TestHookSparesStrangers(t *testing.T) {
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "lixfix")
+	pid := filepath.Join(t.TempDir(), "pid")
+	write(t, program, []byte("#!/bin/sh\necho $$ >'"+pid+"'\n"))
+	if err := os.Chmod(program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	eachShell(t, func(t *testing.T, sh []string) {
+		if err := os.RemoveAll(pid); err != nil {
+			t.Fatal(err)
+		}
+		// The stranger is a program that its parent, this shell, would see ended by a signal.
+		text := `mount -t proc proc /proc
+. '` + root + `/scripts/installer-hook.sh'
+lixfix_repair sequoia 2
+read -r pid <'` + pid + `'
+n=0
+while [ $n -lt 50 ]; do
+	echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+	sleep 4 &
+	[ $! -eq "$pid" ] && break
+	kill $!
+	n=$((n + 1))
+done
+[ $! -eq "$pid" ] || exit 90
+status=0
+wait $! || status=$?
+exit $status`
+		argv := append([]string{"unshare", "-mpf", "--kill-child"}, append(append([]string{}, sh...), "-c", text)...)
+		r := do(t, call{argv: argv, env: []string{"LIXFIX=" + program}})
+		if r.code != 0 {
+			t.Errorf("the stranger ended with %d\n%s%s", r.code, r.stdout, r.stderr)
 		}
 	})
 }

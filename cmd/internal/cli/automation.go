@@ -34,7 +34,8 @@ you do not know. Text is for people and changes freely.
 Two at once. The second one exits with 7, or waits as long as --wait says.
 
 Signals. SIGTERM, SIGHUP and SIGINT end a repair after the step in flight; a
-second one cuts that step short. The journal stays unfinished, every later
+second one cuts that step short. --limit TIME does what SIGTERM does, when that
+time is over. The journal stays unfinished, every later
 repair refuses with 4, and "lixfix resume" or "lixfix undo" settles it. Send the
 signal once, to lixfix or to its process group, but not to both.
 

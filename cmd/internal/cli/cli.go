@@ -101,6 +101,7 @@ type app struct {
 	format  string
 	events  bool          // --format jsonl
 	wait    time.Duration // for another lixfix to end
+	limit   time.Duration // after which a command ends as by SIGTERM; 0 for never
 	color   string
 	debug   bool
 	quiet   bool
@@ -183,7 +184,15 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 		if err := a.settle(cmd); err != nil {
 			return err
 		}
+		if cmd.Flags().Changed(limitFlag) && a.limit <= 0 {
+			return usagef("say how long it may take, such as --limit 15m", "--limit %v: that time is over before it begins", a.limit)
+		}
 		a.started = true
+		if a.limit > 0 {
+			// The clock is lixfix's own: another process could only send a signal to a number, and whom that belongs to once
+			// lixfix has ended nobody knows.
+			defer time.AfterFunc(a.limit, a.sig.timeUp).Stop()
+		}
 		code, err := f(cmd.Context(), cmd, args)
 		a.code = code
 		return err

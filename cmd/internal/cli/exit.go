@@ -100,10 +100,18 @@ func usagef(next, format string, args ...any) error {
 	return &failure{code: Usage, err: fmt.Errorf(format, args...), next: next}
 }
 
-// signalled is the cause of what ends by a signal.
-type signalled struct{ sig os.Signal }
+// signalled is the cause of what ends by a signal, or as if by one.
+type signalled struct {
+	sig  os.Signal
+	over bool // no signal came: the time is over that --limit gives
+}
 
-func (s *signalled) Error() string { return signalName(s.sig) }
+func (s *signalled) Error() string {
+	if s.over {
+		return "the time that --limit gives is over"
+	}
+	return signalName(s.sig)
+}
 
 func signalName(sig os.Signal) string {
 	switch sig {

@@ -35,9 +35,9 @@ func TestCodeOf(t *testing.T) {
 		{plan.Hint(plan.ErrBusy, "wait"), Unsafe},
 		{fmt.Errorf("x: %w", &fix.Refusal{}), Unsafe},
 		{plan.Hint(refused, "allow it"), NoConsent},
-		{&plan.Interrupted{Cause: &signalled{os.Interrupt}}, Interrupt},
-		{&plan.Interrupted{Cause: &signalled{syscall.SIGTERM}}, Terminated},
-		{multierror.Append(&plan.Interrupted{Cause: &signalled{syscall.SIGHUP}}, errors.New("start the service")), Hangup},
+		{&plan.Interrupted{Cause: &signalled{sig: os.Interrupt}}, Interrupt},
+		{&plan.Interrupted{Cause: &signalled{sig: syscall.SIGTERM}}, Terminated},
+		{multierror.Append(&plan.Interrupted{Cause: &signalled{sig: syscall.SIGHUP}}, errors.New("start the service")), Hangup},
 		{context.Canceled, Interrupt},
 	} {
 		if got := codeOf(test.err); got != test.code {

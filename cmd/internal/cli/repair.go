@@ -109,6 +109,8 @@ func (v *optionValue) Set(s string) error {
 func (v *optionValue) Type() string { return "VALUE" }
 
 // askFlags adds what repair, resume and undo have in common.
+const limitFlag = "limit"
+
 func (a *app) askFlags(cmd *cobra.Command, how *ask) {
 	flags := cmd.Flags()
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -120,6 +122,7 @@ func (a *app) askFlags(cmd *cobra.Command, how *ask) {
 	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); decides for safe remedies only")
 	flags.BoolVar(&how.dry, "dry-run", false, "stop after showing the plan")
 	flags.DurationVar(&a.wait, "wait", 0, "while another lixfix is at work, wait for it up to `TIME`, such as 90s or 5m")
+	flags.DurationVar(&a.limit, limitFlag, 0, "stop after `TIME`, such as 15m: the step in flight is finished, as with SIGTERM")
 	a.verbosely(cmd)
 }
 

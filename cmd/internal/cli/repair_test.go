@@ -529,6 +529,48 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestLimit lets the time be over within a step, and within the look that comes before the first one.
+func TestLimit(t *testing.T) {
+	w := newWorld(t, "red", "pink", "red")
+	w.host.onWrite = func(name string) error {
+		if name == "/walls/2" {
+			time.Sleep(time.Second)
+		}
+		return nil
+	}
+	r := w.run("repair", "paint", "--yes", "--limit", "500ms").ends(Terminated)
+	r.says("--limit gives is over: finishing the step in flight", "sudo lixfix resume")
+	if got := w.walls(); got != "blue blue red" {
+		t.Errorf("the walls are %s", got)
+	}
+	w.host.onWrite = nil
+	w.run("resume", "--yes", "--limit", "1m").ends(Healthy)
+
+	// A step that a signal has let end is not cut short by the clock.
+	w = newWorld(t, "red", "pink")
+	var c chan<- os.Signal
+	w.signals = func(ch chan<- os.Signal) { c = ch }
+	w.host.onWrite = func(string) error {
+		c <- syscall.SIGHUP
+		time.Sleep(time.Second)
+		return nil
+	}
+	w.run("repair", "paint", "--yes", "--limit", "500ms").ends(Hangup).says("SIGHUP: finishing the step in flight")
+	if got := w.walls(); got != "blue pink" {
+		t.Errorf("the walls are %s", got)
+	}
+
+	w = newWorld(t, "red")
+	w.paint.hook = hang
+	w.run("repair", "paint", "--yes", "--limit", "200ms").ends(Terminated).says("--limit gives is over")
+	if len(w.journals()) > 0 {
+		t.Error("a journal was made")
+	}
+	for _, none := range []string{"0s", "-1s", "soon"} {
+		w.run("repair", "paint", "--yes", "--limit", none).ends(Usage)
+	}
+}
+
 func TestSecondSignalKillsTheStep(t *testing.T) {
 	w := newWorld(t, "red", "pink")
 	var c chan<- os.Signal

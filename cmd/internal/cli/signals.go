@@ -64,7 +64,7 @@ func (s *signals) take(sig os.Signal) {
 	defer s.mu.Unlock()
 	gentle := s.gentle && s.first == nil
 	if s.first == nil {
-		s.first = &signalled{sig}
+		s.first = &signalled{sig: sig}
 	}
 	if gentle {
 		s.tell(signalName(sig) + ": finishing the step in flight; a second signal kills it")
@@ -72,6 +72,21 @@ func (s *signals) take(sig os.Signal) {
 	}
 	if s.gentle {
 		s.tell(signalName(sig) + ": ending the step in flight")
+	}
+	s.cancel(s.first)
+}
+
+// timeUp does what SIGTERM does, where no signal has come before: what is about to end is left to end in peace.
+func (s *signals) timeUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first != nil {
+		return
+	}
+	s.first = &signalled{sig: syscall.SIGTERM, over: true}
+	if s.gentle {
+		s.tell(s.first.Error() + ": finishing the step in flight; a signal kills it")
+		return
 	}
 	s.cancel(s.first)
 }

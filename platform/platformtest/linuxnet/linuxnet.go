@@ -19,6 +19,8 @@
 // 2001:db8::1, and behind ext0 nobody: 192.0.2.1, 192.0.2.53 and 2001:db8::53 are there and silent, so that a query is
 // lost instead of refused.
 //
+// With Systemd, the first process is the machine's systemd as soon as Boot is called; see systemd.go.
+//
 // Lix puts stand-ins for the tools of Lix in place, which do what Lix does around the builder of the probe, with the
 // machine's real pasta; see package lixtool.
 package linuxnet
@@ -74,6 +76,9 @@ type Options struct {
 	// Root is the directory that the host has for its files instead of the machine's root: of another release, with the
 	// same packages. The environment's LIXFIX_TEST_ROOT unless given.
 	Root string
+	// Systemd makes systemd the first process, once Boot is called. Such a host has a /dev, /sys, /tmp and a control group
+	// of its own, and shares no directory with the machine: programs get there with Copy.
+	Systemd bool
 }
 
 // Build users, and a user whom no daemon trusts.
@@ -91,6 +96,7 @@ type Host struct {
 	pid   int
 	stdin io.Closer
 	base  string
+	group string // the host's control group, as the machine names its directory; "" without systemd
 }
 
 // New stages a host; it is gone when the test is over.
@@ -119,10 +125,17 @@ func New(t testing.TB, o Options) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
-	if err := cat.Start(); err != nil {
+	h := &Host{stdin: stdin, base: base}
+	start := cat.Start
+	if o.Systemd {
+		h.group = controlGroup(t, base)
+		systemdFirst(cat, h.group)
+		start = func() error { return begin(t, cat) }
+	}
+	if err := start(); err != nil {
 		t.Fatalf("stage a host, which needs root and namespaces: %v", err)
 	}
-	h := &Host{pid: cat.Process.Pid, stdin: stdin, base: base}
+	h.pid = cat.Process.Pid
 	t.Cleanup(func() {
 		stdin.Close()
 		_ = cat.Process.Kill()
@@ -138,8 +151,18 @@ func (h *Host) stage(o Options) error {
 	if o.Root == "" {
 		o.Root = os.Getenv("LIXFIX_TEST_ROOT")
 	}
+	if h.group != "" {
+		if err := h.joined(); err != nil {
+			return err
+		}
+	}
 	if err := h.files(o.Root); err != nil {
 		return err
+	}
+	if h.group != "" {
+		if err := h.systemdFiles(); err != nil {
+			return err
+		}
 	}
 	if err := h.network(o.Mode); err != nil {
 		return err
@@ -193,28 +216,39 @@ func (h *Host) files(lower string) error {
 		}
 		chosen = append(chosen, dir)
 	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 4 && !strings.Contains(f[4], `\`) {
-			bind(f[4])
-		}
-	}
-	// The base is in the directory for temporary files, which both sides share.
-	tmp, err := filepath.EvalSymlinks(os.TempDir())
-	if err != nil {
-		return err
-	}
-	bind(tmp)
 	steps := [][]string{}
+	if h.group == "" {
+		for line := range strings.Lines(string(mounts)) {
+			if f := strings.Fields(line); len(f) > 4 && !strings.Contains(f[4], `\`) {
+				bind(f[4])
+			}
+		}
+		// The base is in the directory for temporary files, which both sides share.
+		tmp, err := filepath.EvalSymlinks(os.TempDir())
+		if err != nil {
+			return err
+		}
+		bind(tmp)
+	} else {
+		steps = systemdMounts(root)
+	}
 	for _, dir := range chosen {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			continue
 		}
 		steps = append(steps, []string{"mkdir", "-p", root + dir}, []string{"mount", "--rbind", dir, root + dir})
 	}
-	return h.all(append(
+	steps = append(
 		steps,
 		[]string{"mkdir", "-p", root + "/proc", root + "/old"},
 		[]string{"mount", "-t", "proc", "proc", root + "/proc"},
+	)
+	if h.group != "" {
+		// It would set limits of the kernel, which are the machine's.
+		steps = append(steps, []string{"mount", "--bind", "-o", "ro", root + "/proc/sys", root + "/proc/sys"})
+	}
+	return h.all(append(
+		steps,
 		[]string{"pivot_root", root, root + "/old"},
 		[]string{"umount", "-l", "/old"},
 		[]string{"rmdir", "/old"},
@@ -302,6 +336,9 @@ func (h *Host) Command(name string, args ...string) *exec.Cmd {
 // CommandContext is Command with a context, whose end kills the command and all that it started in the host.
 func (h *Host) CommandContext(ctx context.Context, name string, args ...string) *exec.Cmd {
 	enter := []string{"--target", strconv.Itoa(h.pid), "--mount", "--net", "--pid", "--uts", "--wd=/proc/" + strconv.Itoa(h.pid) + "/root"}
+	if h.group != "" {
+		enter = append(enter, "--ipc", "--cgroup")
+	}
 	cmd := exec.CommandContext(ctx, "nsenter", append(append(enter, "--", name), args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", "LC_ALL=C", "HOME=/root"}
 	cmd.Dir = "/"
