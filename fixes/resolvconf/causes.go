@@ -849,18 +849,7 @@ func (c *collector) families() {
 			remedy: c.advise("have a server with an IPv4 address, or a local one, named first"),
 		})
 	}
-	if words := conf.Options(c.data); slices.Contains(words, "use-vc") && c.era == Era2023 {
-		c.add(cause{
-			id: idTCP, cure: func(w World) World { w.Era = Era2025; return w },
-			summary: "\"options use-vc\" sends all lookups over TCP, which this pasta does not forward",
-			evidence: []fix.Evidence{{
-				Source: conf.File + " options", Expected: "no use-vc with a pasta of 2023",
-				Observed: strings.Join(words[:min(len(words), optionsMost)], " "),
-			}},
-			remedy: &fix.Remedy{Class: fix.Advice, Changes: "install a newer passt and name it in pasta-path, or have " +
-				"the option removed; " + byOwner[c.owner].advice},
-		})
-	}
+	c.overTCP(v4)
 	if v4 != nil && v6 == nil && c.world.bothFamilies() {
 		if a := c.server(v4.Address); a != nil && a.udpR == Answers && a.aaaa.Answered() && !a.aaaa.Good() {
 			c.add(cause{
@@ -873,6 +862,35 @@ func (c *collector) families() {
 			})
 		}
 	}
+}
+
+// overTCP looks for what a pasta of 2023 does not forward.
+func (c *collector) overTCP(v4 *conf.Server) {
+	words := conf.Options(c.data)
+	useVC := slices.Contains(words, "use-vc")
+	if c.era != Era2023 || !useVC && (v4 == nil || !c.long(v4.Address)) {
+		return
+	}
+	x := cause{
+		id: idTCP, cure: func(w World) World { w.Era = Era2025; return w },
+		summary: "\"options use-vc\" sends all lookups over TCP, which this pasta does not forward",
+		evidence: []fix.Evidence{{
+			Source: conf.File + " options", Expected: "no use-vc with a pasta of 2023",
+			Observed: strings.Join(words[:min(len(words), optionsMost)], " "),
+		}},
+		remedy: &fix.Remedy{Class: fix.Advice, Changes: "install a newer passt and name it in pasta-path, or have " +
+			"the option removed; " + byOwner[c.owner].advice},
+	}
+	if !useVC {
+		x.summary = fmt.Sprintf("the answers of %s do not fit and have to be asked for over TCP, which this pasta does not "+
+			"forward", v4.Address)
+		x.evidence = []fix.Evidence{{
+			Source: "server " + v4.Address.String(), Expected: "answers that fit", Observed: c.server(v4.Address).text(),
+		}}
+		x.remedy.Changes = "install a newer passt and name it in pasta-path, or use a server whose answers fit; " +
+			byOwner[c.owner].advice
+	}
+	c.add(x)
 }
 
 // slow looks for lookups that work and take long, where no other cause says so.

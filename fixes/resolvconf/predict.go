@@ -94,6 +94,8 @@ type World struct {
 	Template string
 	// Ask tells what a server of the host says to root.
 	Ask func(server netip.Addr, tcp bool) Reach
+	// Long tells whether the answer of a server over UDP does not fit, so that TCP is needed; nil where all fit.
+	Long func(server netip.Addr) bool
 }
 
 // Way is where queries to one address of the sandbox end.
@@ -329,6 +331,9 @@ func (w *World) way(s *conf.Server, family bool, loop netip.Addr) Way {
 		// It forwards UDP alone; TCP goes to the loopback of the host as any other connection does.
 		if way.TCP = w.Ask(loop, true); way.TCP != Answers {
 			way.TCP = Silent
+		}
+		if s != nil && w.Long != nil && w.Long(s.Address) && way.UDP == Answers {
+			way.UDP = way.TCP
 		}
 	}
 	return way

@@ -715,7 +715,7 @@ func (s *survey) makeWorld() World {
 		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor,
 		Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
 		Tun: s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
-		V4: s.routes[0], V6: s.routes[1], Template: s.iface,
+		V4: s.routes[0], V6: s.routes[1], Template: s.iface, Long: s.long,
 		Ask: func(a netip.Addr, tcp bool) Reach {
 			server := s.server(a)
 			switch {
@@ -727,6 +727,12 @@ func (s *survey) makeWorld() World {
 			return server.udpR
 		},
 	}
+}
+
+// long reports whether what a server answers over UDP does not fit.
+func (s *survey) long(a netip.Addr) bool {
+	server := s.server(a)
+	return server != nil && server.udp.Answered() && server.udp.Truncated
 }
 
 // fileOpen is whether the build user may read the file itself, whatever is in its way: a mount has found it already.

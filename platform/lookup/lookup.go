@@ -197,13 +197,14 @@ func (w *walk) end(v Verdict) Result {
 	return w.res
 }
 
-// query asks for one name. servfail says that it failed because servers said so, and not because they were silent.
+// query asks for one name. servfail says that it failed, and that the last server said SERVFAIL: of all failures, only
+// that one lets glibc go on with the search list.
 func (w *walk) query(name string, limit func(int) time.Duration) (v Verdict, servfail bool) {
 	for range w.Attempts {
 		for i, server := range w.Servers {
 			a, ok := w.exchange(server, name, limit(i))
 			if !ok {
-				servfail = servfail || a.Answered()
+				servfail = a.RCode == dnsquery.ServFail
 				continue
 			}
 			w.res.By, w.res.Error = server, ""

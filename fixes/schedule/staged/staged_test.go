@@ -205,6 +205,8 @@ type situation struct {
 	ids     []string // what root sees there
 	// needs are lines of the unit, each without what it needs here: with that, the job sees less than root.
 	needs []string
+	// hidden: PrivateTmp keeps from the job what a report says beside its findings.
+	hidden bool
 }
 
 var situations = []situation{
@@ -258,7 +260,7 @@ var situations = []situation{
 		ids: []string{"stuck/foreign-lock-holder"},
 	},
 	{
-		name: "a store in /tmp", spoil: func(t *testing.T, h *linuxnet.Host) { ownStore(t, h, "/tmp/own") },
+		name: "a store in /tmp", hidden: true, spoil: func(t *testing.T, h *linuxnet.Host) { ownStore(t, h, "/tmp/own") },
 		ids: []string{"stuck/foreign-lock-holder"},
 	},
 }
@@ -285,6 +287,12 @@ func TestConfined(t *testing.T) {
 			h.Run(t, program, "schedule", "install", "--yes")
 			want := parse(t, "without confinement", free(t, h, "--format", "json"))
 			got := parse(t, "confined", confined(t, h))
+			if s.hidden {
+				if d := cmp.Diff(found(want), found(got)); d != "" {
+					t.Errorf("the job finds something else than root (-root +job):\n%s", d)
+				}
+				return
+			}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("the job sees something else than root (-root +job):\n%s", d)
 			}
