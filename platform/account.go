@@ -40,7 +40,8 @@ func (m *Machine) Invoker(ctx context.Context) Account {
 		}
 		return Account{UID: uid, GID: uid}
 	}
-	if u, ok := m.sudoer(users); ok {
+	// Builds run as build users, and could meddle with what runs as one of them.
+	if u, ok := m.sudoer(users); ok && !m.builds(ctx, u) {
 		return m.identity(ctx, u)
 	}
 	if u, ok := accounts.ByName(users, "nobody"); ok && u.UID != 0 {
@@ -62,6 +63,16 @@ func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
 	}
 	u, ok := accounts.ByName(users, m.getenv("DOAS_USER"))
 	return u, ok && u.UID != 0
+}
+
+// builds reports whether a user is one that builds run as, or may be: where the groups cannot be read.
+func (m *Machine) builds(ctx context.Context, u accounts.User) bool {
+	data, err := m.ReadFile(ctx, accounts.GroupFile)
+	if err != nil {
+		return true
+	}
+	group, ok := accounts.GroupByName(accounts.Groups(data), "nixbld")
+	return ok && (u.GID == group.GID || slices.Contains(group.Members, u.Name))
 }
 
 // identity is a user with their groups, without root's: a tool of Nix needs nothing that its members may do.

@@ -126,11 +126,12 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 		if b.Started != nil {
 			b.Started(cmd.Process.Pid)
 		}
-		err = cmd.Wait()
-		// What it has left behind in its group, after SIGKILL, holds nothing that is needed.
-		if ctx.Err() != nil {
+		// Before it is reaped, because until then nobody else can be given the number of its group.
+		if ended(cmd.Process.Pid) && ctx.Err() != nil {
+			// What it has left behind, after SIGKILL, holds nothing that is needed.
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
+		err = cmd.Wait()
 	}
 	out := Built{Exit: -1, Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes(), Cut: stdout.over || stderr.over}
 	if cmd.ProcessState != nil {

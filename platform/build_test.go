@@ -190,8 +190,8 @@ func TestInvoker(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"passwd": "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65533::/:/bin/false\nalice:x:1000:1001::/home/alice:/bin/sh\n" +
-			"toor:x:0:0::/root:/bin/sh\n",
-		"group": "root:x:0:\nalice:x:1001:\nwheel:x:998:bob,alice\nusers:x:100:alicex\n",
+			"toor:x:0:0::/root:/bin/sh\nnixbld1:x:30001:30000::/:/bin/false\n",
+		"group": "nixbld:x:30000:nixbld1\nroot:x:0:\nalice:x:1001:\nwheel:x:998:bob,alice\nusers:x:100:alicex\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -209,6 +209,7 @@ func TestInvoker(t *testing.T) {
 		{map[string]string{"DOAS_USER": "alice"}, alice},
 		{map[string]string{"SUDO_UID": "1000", "SUDO_USER": "root"}, nobody},
 		{map[string]string{"SUDO_UID": "0", "SUDO_USER": "root"}, nobody},
+		{map[string]string{"SUDO_UID": "30001", "SUDO_USER": "nixbld1"}, nobody},
 		{map[string]string{"SUDO_UID": "4711"}, nobody},
 		{map[string]string{"SUDO_UID": "-1"}, nobody},
 		{map[string]string{"SUDO_UID": "4294968296"}, nobody}, // 1000 in 32 bits

@@ -70,3 +70,8 @@ func forgo() error {
 	}
 	return nil
 }
+
+// ended waits for the end of a child and leaves it to be reaped. It returns false where that cannot be waited for.
+func ended(pid int) bool {
+	return retry(func() error { return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) }) == nil
+}

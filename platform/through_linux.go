@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookOnly opens a file without opening it: its descriptor can be asked what it is, and that has no effect on devices.
-const lookOnly = unix.O_PATH
-
 const linkLimit = 40 // links on the way to one file, as in Linux (MAXSYMLINKS)
 
 // open opens a file, following links, but none that a process has below /proc.

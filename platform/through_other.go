@@ -4,9 +4,6 @@ package platform
 
 import "golang.org/x/sys/unix"
 
-// lookOnly has no counterpart here: a directory is opened for reading, which has no effect.
-const lookOnly = unix.O_RDONLY
-
 // open opens a file. There is no /proc here whose links could lead through a process.
 func open(file string, flags int) (int, error) {
 	fd := -1

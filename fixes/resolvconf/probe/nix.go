@@ -71,7 +71,7 @@ func (n *nix) ask(ctx context.Context) (reason string) {
 	// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
 	asking := *n
 	asking.remote, asking.store = "daemon", ""
-	out, err := asking.run(ctx, toolTime, "nix", nil, "--version")
+	out, err := asking.run(ctx, toolTime, "nix", "--version")
 	if err != nil {
 		return err.Error()
 	}
@@ -118,10 +118,10 @@ func (n *nix) in(args []string) []string {
 
 // run runs one of the tools for at most limit.
 func (n *nix) run(
-	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
+	ctx context.Context, limit time.Duration, tool string, args ...string,
 ) (platform.Built, error) {
 	return n.b.Build(ctx, platform.Build{
-		Tool: n.dir + "/" + tool, Args: n.in(args), As: n.as, Remote: n.remote, Limit: limit, Started: started,
+		Tool: n.dir + "/" + tool, Args: n.in(args), As: n.as, Remote: n.remote, Limit: limit,
 	})
 }
 
@@ -295,13 +295,13 @@ func started(f platform.Files, pid int) time.Time {
 // The error is that of a tool that did not end in time.
 func (n *nix) ping(ctx context.Context) (trusted *bool, version string, err error) {
 	ask := []string{"--extra-experimental-features", "nix-command", "store", "ping"}
-	out, err := n.run(ctx, waitLimit, "nix", nil, append(ask, "--json")...)
+	out, err := n.run(ctx, waitLimit, "nix", append(ask, "--json")...)
 	if err != nil {
 		return nil, "", err
 	}
 	if out.Exit != 0 {
 		if strings.Contains(string(out.Stderr), "--json") {
-			_, err = n.run(ctx, waitLimit, "nix", nil, ask...)
+			_, err = n.run(ctx, waitLimit, "nix", ask...)
 		}
 		return nil, "", err
 	}
@@ -310,7 +310,7 @@ func (n *nix) ping(ctx context.Context) (trusted *bool, version string, err erro
 		Version string          `json:"version"`
 	}
 	if json.Unmarshal(out.Stdout, &answer) != nil {
-		return nil, "", nil
+		return nil, "", nil //nolint:nilerr // it did answer, in words that this version does not know
 	}
 	yes, no := true, false
 	switch string(answer.Trusted) {

@@ -421,7 +421,7 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 
 // report reads the stored log, which has the exact bytes, and where there is none what the tool printed.
 func (p *prober) report(ctx context.Context, built platform.Built) *Report {
-	log, err := p.nix.run(ctx, toolTime, "nix-store", nil, "--read-log", p.drv)
+	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
 	if err == nil && log.Exit == 0 {
 		if r := Extract(log.Stdout, p.nonce); r != nil {
 			return r
@@ -510,7 +510,7 @@ func (p *prober) tidy(ctx context.Context) {
 		if i > 0 {
 			time.Sleep(deadPause)
 		}
-		built, err := p.nix.run(ctx, toolTime, "nix-store", nil, append([]string{"--delete"}, paths...)...)
+		built, err := p.nix.run(ctx, toolTime, "nix-store", append([]string{"--delete"}, paths...)...)
 		if err == nil && built.Exit == 0 {
 			return
 		}

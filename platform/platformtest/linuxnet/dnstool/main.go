@@ -35,12 +35,11 @@ type server struct {
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "dnstool:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "dnstool:", run(os.Args[1:]))
+	os.Exit(1)
 }
 
+// run serves until it cannot.
 func run(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: dnstool ADDRESS NAME FAULT")
