@@ -11,12 +11,14 @@ import (
 var systemBins = []string{"/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 // NixDirs are where the programs of Nix are looked for, in this order: the profile of NixOS, that of the multi-user
-// installers, those of root in a single-user installation, those of a distribution. The environment has no say.
-func NixDirs() []string {
-	return []string{
-		"/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin", "/root/.nix-profile/bin",
-		"/nix/var/nix/profiles/per-user/root/profile/bin", "/usr/local/bin", "/usr/bin",
+// installers, those of root in a single-user installation, those of a distribution. Root's own are root's to use: to
+// others its home is closed, which tells nothing of whether there is a Nix. The environment has no say.
+func NixDirs(root bool) []string {
+	dirs := []string{"/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin"}
+	if root {
+		dirs = append(dirs, "/root/.nix-profile/bin", "/nix/var/nix/profiles/per-user/root/profile/bin")
 	}
+	return append(dirs, "/usr/local/bin", "/usr/bin")
 }
 
 // SystemTool returns the names under which a tool of the system may be found, the likeliest first.
@@ -72,7 +74,7 @@ func readOnly(tool string, args []string) bool {
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}
 	name := path.Base(tool)
-	if !slices.Contains(systemBins, path.Dir(tool)) && (name != "nix" || !slices.Contains(NixDirs(), path.Dir(tool))) {
+	if !slices.Contains(systemBins, path.Dir(tool)) && (name != "nix" || !slices.Contains(NixDirs(true), path.Dir(tool))) {
 		return false
 	}
 	switch name {

@@ -339,7 +339,7 @@ var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+)\.(\d+)\S*$`)
 // readNix finds out what nix it is and what its settings are.
 func (s *survey) readNix(ctx context.Context) {
 	n := &s.nix
-	for _, dir := range platform.NixDirs() {
+	for _, dir := range platform.NixDirs(s.v.Facts().Root()) {
 		if program := dir + "/nix"; exists(ctx, s.v, program) {
 			n.program = program
 			break

@@ -44,7 +44,7 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 	if err := n.choose(ctx, store); err != nil {
 		return nil, err.Error()
 	}
-	dirs := platform.NixDirs()
+	dirs := platform.NixDirs(b.Facts().Root())
 	if n.as.Home != "" {
 		dirs = append(dirs, n.as.Home+"/.nix-profile/bin", n.as.Home+"/.local/state/nix/profile/bin")
 	}
@@ -175,7 +175,7 @@ func (n *nix) made(ctx context.Context, exe string) (implementation, version str
 	if exe == "" {
 		return "", ""
 	}
-	for _, dir := range append([]string{n.dir}, platform.NixDirs()...) {
+	for _, dir := range append([]string{n.dir}, platform.NixDirs(n.b.Facts().Root())...) {
 		for _, tool := range []string{"/nix-daemon", "/nix"} {
 			if to, err := n.b.Trusted(ctx, dir+tool); err != nil || to != exe {
 				continue
