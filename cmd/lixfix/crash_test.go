@@ -104,9 +104,6 @@ func clone(t *testing.T, m *mac.Mac) (*mac.Mac, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Config(func(c *mac.Config) { c.Faults = nil }); err != nil {
-		t.Fatal(err)
-	}
 	return c, func() { os.RemoveAll(dir) }
 }
 
@@ -227,7 +224,7 @@ func crash(t *testing.T, m *mac.Mac, p point, args ...string) {
 	if err := m.ResetCalls(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Config(func(c *mac.Config) { c.Faults = []mac.Fault{mac.KillCaller(p.write, p.at, p.stage)} }); err != nil {
+	if err := m.Config(func(c *mac.Config) { c.Faults = append(c.Faults, mac.KillCaller(p.write, p.at, p.stage)) }); err != nil {
 		t.Fatal(err)
 	}
 	code, out := run(t, m, args...)

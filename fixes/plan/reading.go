@@ -17,7 +17,9 @@ type Reading struct {
 	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
 	holders map[string][]string        // UniqueID → names of users
 	fresh   bool                       // the next reading has to come from the machine itself
-	proven  bool                       // dscl -change was seen to change a value
+	// inFlight says of the write that is applied that it may have been interrupted before.
+	inFlight bool
+	ignored  bool // dscl -change was seen to report success and to change nothing, twice
 
 	expected map[cell][]string // what the plan has set
 }
@@ -34,6 +36,14 @@ func (r *Reading) expect(p dscl.Path, key string, values []string) {
 		r.expected = map[cell][]string{}
 	}
 	r.expected[cell{p, key}] = values
+}
+
+// values returns what an attribute of a record is in the reading.
+func (r *Reading) values(c cell) []string {
+	if rec := r.records[c.path]; rec != nil {
+		return rec.Values(c.key)
+	}
+	return nil
 }
 
 // NewReading returns a reading of v that is taken when the first step needs it.

@@ -101,22 +101,27 @@ type item struct {
 // torn reports whether a write of this item may have been interrupted.
 func (it item) torn() bool { return it.mark == Begun || it.mark == Undoing }
 
+// inFlight is the mark of a write of this item whose end is not known.
+func (it item) inFlight() Mark {
+	if it.back {
+		return Undoing
+	}
+	return Begun
+}
+
 // foresee walks the items over a copy of the reading and reports how each write stands when its turn comes.
 func foresee(ctx context.Context, r *Reading, items []item, report func(item, Verdict)) error {
-	var trial *Reading
+	trial := &Reading{view: r.view, fresh: r.fresh}
+	if slices.ContainsFunc(items, func(it item) bool { return isRecordWrite(it.step) }) {
+		var err error
+		if trial, err = r.fork(ctx); err != nil {
+			return err
+		}
+	}
 	for _, it := range items {
 		w, ok := it.step.(Write)
 		if !ok {
 			continue
-		}
-		if trial == nil {
-			trial = &Reading{view: r.view}
-			if isRecordWrite(w) {
-				var err error
-				if trial, err = r.fork(ctx); err != nil {
-					return err
-				}
-			}
 		}
 		state, reason, err := w.State(ctx, trial)
 		if err != nil {
@@ -150,6 +155,8 @@ type runner struct {
 	reading *Reading
 	holds   []Hold // in force
 	refused []string
+	writes  []item          // all that the run wants to be true in the end, in its order
+	made    map[string]bool // records that this run has made
 }
 
 func (d Driver) runner() *runner {
@@ -159,7 +166,8 @@ func (d Driver) runner() *runner {
 	if d.Stop == nil {
 		d.Stop = func() error { return nil }
 	}
-	return &runner{Driver: d, marks: d.Log.Marks(), reading: NewReading(d.Host)}
+	// Between the plan and its first write somebody was asked, so what was read for the plan is not good enough.
+	return &runner{Driver: d, marks: d.Log.Marks(), reading: &Reading{view: d.Host, fresh: true}, made: map[string]bool{}}
 }
 
 // Run does what is left of the plan: all of it at first, the rest after an interruption. Before it writes anything it
@@ -173,13 +181,17 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 	var items []item
 	for i, e := range p.Entries {
 		w, ok := e.Step.(Write)
-		if mark := r.marks[i]; ok && (mark == Done || mark == Already || mark == Skipped) {
-			if mark != Skipped {
+		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i]}
+		if ok && it.mark != Skipped {
+			r.writes = append(r.writes, it)
+		}
+		if ok && (it.mark == Done || it.mark == Already || it.mark == Skipped) {
+			if it.mark != Skipped {
 				w.Expect(r.reading)
 			}
 			continue
 		}
-		items = append(items, item{index: i, entry: e, step: e.Step, mark: r.marks[i]})
+		items = append(items, it)
 	}
 	return r.run(ctx, items)
 }
@@ -213,6 +225,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 		}
 	}
 	slices.Reverse(writes)
+	r.writes = writes
 	if err := r.run(ctx, slices.Concat(before, writes, after)); err != nil {
 		return err
 	}
@@ -275,8 +288,13 @@ func (r *runner) each(ctx context.Context, items []item) error {
 				continue
 			}
 		case Guard:
-			_, readBack := step.(ReadBack)
-			if !readBack && !remaining(rest, step.Protects) {
+			if _, readBack := step.(ReadBack); readBack {
+				if err := r.confirm(ctx, it); err != nil {
+					return err
+				}
+				continue
+			}
+			if !remaining(rest, step.Protects) {
 				continue
 			}
 		default:
@@ -310,7 +328,9 @@ func (r *runner) apply(ctx context.Context, it item) error {
 			r.event(it, Tolerated, err)
 			return nil
 		}
-		r.event(it, Failed, err)
+		if _, ok := errors.AsType[*mismatch](err); !ok {
+			r.event(it, Failed, err)
+		}
 		return err
 	}
 	r.holds = releasedBy(it.step, r.holds)
@@ -361,7 +381,7 @@ func (r *runner) conflicts(ctx context.Context, items []item) error {
 
 func conflict(format string, args ...any) error {
 	return Hint(fmt.Errorf("%w since it was read: %s", ErrConflict, fmt.Sprintf(format, args...)),
-		`Nothing more was written. Run "lixfix check" to see what is true now.`)
+		`Nothing more was written; "lixfix check" shows what is true now.`)
 }
 
 // tidier is a write that a kill can make leave something beside its target.
@@ -395,6 +415,7 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		r.event(it, WasSo, nil)
 		return r.Log.Set(it.index, done, "")
 	case state == Foreign, state == Torn && !it.torn():
+		r.forget(w)
 		if it.back {
 			r.refused = append(r.refused, w.String()+": "+reason)
 			r.event(it, Refused, errors.New(reason))
@@ -408,14 +429,21 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		return conflict("%s", reason)
 	}
 	begun := Begun
-	if it.back {
+	if it.back && (it.mark != Begun || state != Torn) {
 		begun = Undoing
-	}
+	} // else it stays known that a kill came into its making: only then what is left of a record may be removed
 	r.event(it, Starting, nil)
 	if err := r.Log.Set(it.index, begun, ""); err != nil {
 		return err
 	}
+	r.reading.inFlight = begun == Begun && it.torn()
 	if err := w.Apply(ctx, r.Host, r.reading); err != nil {
+		r.forget(w)
+		if _, ok := errors.AsType[*unwritten](err); ok && !it.back && it.mark == Untouched {
+			if logErr := r.Log.Set(it.index, Untouched, ""); logErr != nil {
+				return errors.Join(err, logErr)
+			}
+		}
 		if it.entry.Optional {
 			r.event(it, Tolerated, err)
 			if it.back {
@@ -426,10 +454,22 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		r.event(it, Failed, err)
 		return fmt.Errorf("%s: %w", w, err)
 	}
+	if c, ok := w.(CreateRecord); ok {
+		r.made[c.Record] = true
+	}
 	w.Settle(r.reading)
 	w.Expect(r.reading)
 	r.event(it, Finished, nil)
 	return r.Log.Set(it.index, done, "")
+}
+
+// forget expects nothing of the values that a write sets: it was left, or failed.
+func (r *runner) forget(w Write) {
+	scratch := &Reading{}
+	w.Expect(scratch)
+	for c := range scratch.expected {
+		delete(r.reading.expected, c)
+	}
 }
 
 func (r *runner) event(it item, phase Phase, err error) {

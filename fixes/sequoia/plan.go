@@ -79,14 +79,18 @@ type builder struct {
 	file   []plan.Entry
 	uids   map[string]int // user IDs as they will be
 	guids  map[string]string
+	// groupGUID is the GeneratedUID of a group that the plan makes.
+	groupGUID string
 }
 
 func (b *builder) add(id string, s plan.Write) {
 	b.writes = append(b.writes, plan.Entry{Step: s, For: id})
 }
 
-// directory plans what changes in the directory: moves first, then new users, then the lists of the group, so that
-// the group never names a user that this plan has not finished, if it did not do so before.
+// directory plans what changes in the directory: new users first, because a user who is there after all, although two
+// lists were without it, stops the plan before anything is changed; then moves, which never take a place that a new user
+// gets; then the lists of the group, so that it never names a user that this plan has not finished, if it did not do so
+// before.
 func (b *builder) directory() error {
 	if len(b.impostors) > 0 {
 		return &fix.Refusal{
@@ -118,15 +122,15 @@ func (b *builder) directory() error {
 			return err
 		}
 	}
-	if err := b.moveUsers(movers, targets); err != nil {
-		return err
-	}
 	b.keepNames()
 	b.guids = map[string]string{}
 	for _, u := range b.users {
 		if err := b.complete(u, targets); err != nil {
 			return err
 		}
+	}
+	if err := b.moveUsers(movers, targets); err != nil {
+		return err
 	}
 	b.lists(groupIsNew)
 	b.darwin()
@@ -153,6 +157,7 @@ func (b *builder) groupID() (isNew bool, err error) {
 	if b.record != nil {
 		b.add(idGroupNoGID, plan.SetAttribute{
 			Record: "/Groups/" + b.group, Key: dscl.PrimaryGroupID, From: b.record.Values(dscl.PrimaryGroupID), To: []string{strconv.Itoa(b.gid)},
+			GeneratedUID: b.record.First(dscl.GeneratedUID),
 		})
 		return false, nil
 	}
@@ -165,12 +170,13 @@ func (b *builder) createGroup() error {
 		return err
 	}
 	path := "/Groups/" + b.group
+	b.groupGUID = guid
 	b.add(idGroupMissing, plan.CreateRecord{Record: path, GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.RealName, "Nix build group for nix-daemon"},
 	} {
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, New: true})
+		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 	}
 	return nil
 }
@@ -216,11 +222,14 @@ func (b *builder) moveUsers(movers []*user, targets map[string]int) error {
 		to := []string{strconv.Itoa(m.to)}
 		now[m.name] = to
 		b.add(b.reason(u), plan.SetAttribute{
-			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, Beside: b.beside(u.name, from),
+			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, GeneratedUID: b.guid(u), Beside: b.beside(u.name, from),
 		})
 	}
 	return nil
 }
+
+// guid is the GeneratedUID by which the steps of an existing user know it; "" for one that has none, or gets one.
+func (b *builder) guid(u *user) string { return u.record.First(dscl.GeneratedUID) }
 
 // beside returns the other users who hold one of some user IDs.
 func (b *builder) beside(name string, ids []string) []string {
@@ -279,14 +288,14 @@ func (b *builder) complete(u *user, targets map[string]int) error {
 			{dscl.IsHidden, "1"},
 			{dscl.UniqueID, strconv.Itoa(targets[u.name])},
 		} {
-			b.add(idMissing, plan.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, New: true})
+			b.add(idMissing, plan.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 			// macOS was seen to kill dscl here, and it only keeps the user out of the login window.
 			b.writes[len(b.writes)-1].Optional = a[0] == dscl.IsHidden
 		}
 		return nil
 	}
 	set := func(id, key string, to string) {
-		b.add(id, plan.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}})
+		b.add(id, plan.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}, GeneratedUID: b.guid(u)})
 	}
 	lacking := b.lacks(u)
 	if u.record.First(dscl.GeneratedUID) == "" {
@@ -358,19 +367,20 @@ func (b *builder) lists(groupIsNew bool) {
 				ids = append(ids, id)
 			}
 		}
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, New: true})
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, New: true})
+		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, GeneratedUID: b.groupGUID, New: true})
+		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, GeneratedUID: b.groupGUID, New: true})
 		return
 	}
 	old := b.record.Values(dscl.GroupMembership)
+	own := b.record.First(dscl.GeneratedUID)
 	if !slices.Equal(old, names) {
-		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names})
+		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names, GeneratedUID: own})
 	}
 	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	for _, id := range ids {
 		if !slices.Contains(old, id) {
-			b.add(idStaleGUIDs, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids})
+			b.add(idStaleGUIDs, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
 			return
 		}
 	}

@@ -96,7 +96,6 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 	if h.directory, err = dscl.Read(ctx, v); err != nil {
 		return nil, err
 	}
-	h.index()
 	if err := h.files(ctx, v); err != nil {
 		return nil, err
 	}
@@ -106,9 +105,37 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 	}
 	h.choose(s, conf)
 	h.gather()
+	kinds := h.lacking()
+	for _, kind := range kinds {
+		list := &h.directory.Users
+		if kind == dscl.Groups {
+			list = &h.directory.Groups
+		}
+		if *list, err = dscl.Look(ctx, v, kind, *list); err != nil {
+			return nil, err
+		}
+	}
+	if len(kinds) > 0 {
+		h.choose(s, conf)
+		h.gather()
+	}
 	return h, nil
 }
 
+// lacking returns the types of records whose list lacks one that should be there. dscl was seen to leave records out of a
+// valid list, so such a list is looked at twice before it is believed.
+func (h *host) lacking() []string {
+	var kinds []string
+	if h.record == nil && (len(h.users) > 0 || !h.uninstalled) {
+		kinds = append(kinds, dscl.Groups)
+	}
+	if slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }) {
+		kinds = append(kinds, dscl.Users)
+	}
+	return kinds
+}
+
+// index makes the directory's records easy to find.
 func (h *host) index() {
 	h.names = make(map[string]*dscl.Record, len(h.directory.Users))
 	h.holders = make(map[int][]string, len(h.directory.Users))
@@ -167,6 +194,8 @@ func (h *host) files(ctx context.Context, v platform.View) error {
 
 // choose settles the settings: flag, else environment, else receipt, else nix.conf, else the default.
 func (h *host) choose(s fix.Settings, conf nixconf.Conf) {
+	h.index()
+	h.settings = nil
 	pick := func(option string, others ...plan.Setting) string {
 		chosen := plan.Setting{Name: option}
 		if given, ok := s[option]; ok {
@@ -243,6 +272,7 @@ func (h *host) number(name string) (int, bool) {
 
 // gather finds who the build users are and who should be.
 func (h *host) gather() {
+	h.users, h.strangers, h.impostors, h.record, h.gid = nil, nil, nil, nil, -1
 	for _, g := range h.directory.Groups {
 		if g.Name == h.group {
 			h.record = g

@@ -153,6 +153,17 @@ func (r *Record) Bare() bool {
 	return true
 }
 
+// Blank reports whether the record is no more than what dscl leaves that was killed while it made it: a name, and at most
+// a GeneratedUID. Somebody's account has more.
+func (r *Record) Blank() bool {
+	for key, values := range r.attrs {
+		if key != RecordName && key != GeneratedUID && len(values) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Clone returns a copy that can be changed on its own.
 func (r *Record) Clone() *Record { return &Record{Name: r.Name, attrs: maps.Clone(r.attrs)} }
 
@@ -182,14 +193,32 @@ func Read(ctx context.Context, v platform.View) (*Directory, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	d := &Directory{Users: users, Groups: g.records}
-	if !slices.ContainsFunc(users, func(r *Record) bool { return r.Name == "root" && r.First(UniqueID) == "0" }) {
-		return nil, fmt.Errorf("list /Users: root is not in it: %w", ErrIncomplete)
+	return &Directory{Users: users, Groups: g.records}, nil
+}
+
+// Look lists the records of one type a second time, and adds to the list what an earlier one has and this one has not: a list
+// that leaves records out is valid and ends with status 0, and a record that is in either was there.
+func Look(ctx context.Context, v platform.View, kind string, earlier []*Record) ([]*Record, error) {
+	list, err := readAll(platform.Second(ctx), v, kind)
+	if err != nil {
+		return nil, err
 	}
-	if !slices.ContainsFunc(d.Groups, func(r *Record) bool { return r.Name == "wheel" && r.First(PrimaryGroupID) == "0" }) {
-		return nil, fmt.Errorf("list /Groups: wheel is not in it: %w", ErrIncomplete)
+	has := make(map[string]bool, len(list))
+	for _, r := range list {
+		has[r.Name] = true
 	}
-	return d, nil
+	for _, r := range earlier {
+		if !has[r.Name] {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+// anchors are in every directory: a list without them is not one.
+var anchors = map[string]struct{ name, key string }{
+	Users:  {"root", UniqueID},
+	Groups: {"wheel", PrimaryGroupID},
 }
 
 func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, error) {
@@ -210,6 +239,10 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 		if records[i], err = record(d); err != nil {
 			return nil, fmt.Errorf("list /%s: record %d: %w", kind, i+1, err)
 		}
+	}
+	a := anchors[kind]
+	if !slices.ContainsFunc(records, func(r *Record) bool { return r.Name == a.name && r.First(a.key) == "0" }) {
+		return nil, fmt.Errorf("list /%s: %s is not in it: %w", kind, a.name, ErrIncomplete)
 	}
 	return records, nil
 }
@@ -335,8 +368,16 @@ func status(err error) int {
 	return 0
 }
 
-// Absent reports whether err proves that the record does not exist. Of all verbs only -read can prove it.
-func Absent(err error) bool { return status(err) == recordNotFound }
+// Absent reports whether err proves that the record does not exist. Of all verbs only -read can prove it, and only by
+// the exit status and the number in the last line together: either alone is no proof.
+func Absent(err error) bool {
+	var e *platform.ToolError
+	if !errors.As(err, &e) || e.Tool != Tool || e.Exit != -recordNotFound&255 {
+		return false
+	}
+	m := statusForm.FindStringSubmatch(e.Last())
+	return m != nil && m[1] == strconv.Itoa(recordNotFound)
+}
 
 // Refused reports whether macOS refused a write: not root, or root without the user's consent (TCC), without Full
 // Disk Access under ssh, or under a management profile.

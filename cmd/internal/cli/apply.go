@@ -250,7 +250,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		if err := j.End(journal.Finished, c.app.Now()); err != nil {
 			// All steps are done and marked; only the name of the journal still says otherwise.
 			o.Result = render.Unfinished
-			o.Next = c.ways()
+			o.Next = c.ways(err)
 			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
 		}
 		return c.look(ctx, code)
@@ -265,7 +265,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		c.app.notice("taking back what was done")
 		return c.takeBack(ctx, j, runErr)
 	}
-	o.Result, o.Next = render.Unfinished, c.ways()
+	o.Result, o.Next = render.Unfinished, c.ways(runErr)
 	return c.end(Failed, c.left(runErr), func(t *render.Text) { t.Ended(*c.report) })
 }
 
@@ -278,19 +278,28 @@ func interrupted(err error) bool {
 // refusal or a signal tells more.
 func (c *change) left(err error) error {
 	code := codeOf(err)
-	if code == Failed {
+	if code == Failed || code == NoConsent {
 		code = Waiting
 	}
-	next := strings.Join(c.ways(), " finishes it, ") + " takes it back"
+	ways := c.ways(err)
+	next := fmt.Sprintf("%q takes back what was done, and leaves alone what others have changed; resume refuses as long as that is so.", ways[0])
+	if len(ways) > 1 {
+		next = fmt.Sprintf("%q finishes the repair, %q takes it back.", ways[0], ways[1])
+	}
 	if own := nextOf(err); own != "" {
-		next = own + " Then: " + next
+		next = strings.TrimRight(own, ".") + ". Then: " + next
 	}
 	return &failure{code: code, err: err, next: next}
 }
 
-// ways are the commands that go on from an unfinished repair.
-func (c *change) ways() []string {
-	return []string{"sudo " + c.app.Name + " resume", "sudo " + c.app.Name + " undo"}
+// ways are the commands that go on from a repair that err has left unfinished. Where the host has changed, going on
+// would overwrite what somebody else has set, so only the way back is open.
+func (c *change) ways(err error) []string {
+	undo := "sudo " + c.app.Name + " undo"
+	if errors.Is(err, plan.ErrConflict) {
+		return []string{undo}
+	}
+	return []string{"sudo " + c.app.Name + " resume", undo}
 }
 
 // takeBack rolls a journal back. cause is why, nil where the user asked for it.
@@ -310,7 +319,7 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	}
 	switch {
 	case err != nil:
-		o.Result, o.Next = render.Unfinished, c.ways()
+		o.Result, o.Next = render.Unfinished, c.ways(err)
 		if cause != nil {
 			err = fmt.Errorf("%w; and taking back failed: %w", cause, err)
 		}
