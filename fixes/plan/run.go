@@ -123,6 +123,11 @@ func foresee(ctx context.Context, r *Reading, items []item, report func(item, Ve
 		if !ok {
 			continue
 		}
+		if k, ok := w.(KeepNames); ok && k.Back {
+			// What macOS makes of the group shows only when the users are gone.
+			report(it, Verdict{State: Applied})
+			continue
+		}
 		state, reason, err := w.State(ctx, trial)
 		if err != nil {
 			return err

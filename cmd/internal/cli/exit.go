@@ -122,11 +122,14 @@ func codeOf(err error) Code {
 	var f *failure
 	var s *signalled
 	var refusal *fix.Refusal
+	var misuse *fix.Misuse
 	switch {
 	case err == nil:
 		return Healthy
 	case errors.As(err, &f):
 		return f.code
+	case errors.As(err, &misuse):
+		return Usage
 	case errors.As(err, &s):
 		if n, ok := s.sig.(syscall.Signal); ok {
 			return Code(128 + int(n))
@@ -153,6 +156,9 @@ func nextOf(err error) string {
 	}
 	if r, ok := errors.AsType[*fix.Refusal](err); ok && r.Next != "" {
 		return r.Next
+	}
+	if m, ok := errors.AsType[*fix.Misuse](err); ok {
+		return m.Next
 	}
 	if h, ok := errors.AsType[*plan.Hinted](err); ok {
 		return h.Next

@@ -30,6 +30,10 @@ type Want struct {
 	// AtRisk says that a later macOS can take users that are there, for some hold
 	// UIDs from 300 to 350.
 	AtRisk bool
+	// Untidy says that something does no harm and is mended by a plain repair.
+	Untidy bool
+	// DaemonOut says that the daemon's job is not loaded, and that a repair loads it.
+	DaemonOut bool
 	// Repairable says that a repair without further permission leads to a host
 	// that is neither Broken nor AtRisk.
 	Repairable bool
@@ -202,7 +206,7 @@ func want(b Build, w Want) Want {
 	b.fill()
 	w.Users, w.Group, w.GID = b.Names(), b.Group, b.GID
 	w.AtRisk = len(w.Low) > 0
-	w.Repairable = (w.Broken || w.AtRisk) && w.Refusal == ""
+	w.Repairable = (w.Broken || w.AtRisk || w.Untidy) && w.Refusal == ""
 	return w
 }
 
@@ -337,7 +341,7 @@ func Variants(n int) []Variant {
 		{
 			Name: "not-hidden", Doc: "Security software killed dscl at IsHidden (DeterminateSystems/nix-installer#668): cosmetic.", Version: "15.1",
 			Seed: seeds(withUsers(current), setUsers(current.Names(), "IsHidden")),
-			Want: want(current, Want{}),
+			Want: want(current, Want{Untidy: true}),
 		},
 		{
 			Name: "uid-text", Doc: "A UniqueID that is no number, which macOS reads as 0.", Version: "15.1",
@@ -665,7 +669,9 @@ func Variants(n int) []Variant {
 		},
 		{
 			Name: "no-users", Doc: "A single-user Nix, or one with auto-allocate-uids and nothing left: no group, no users.", Version: "15.1",
-			Seed: func(m *Mac) error { return m.WriteFile("/etc/nix/nix.conf", "auto-allocate-uids = true\n") },
+			Seed: func(m *Mac) error {
+				return m.WriteFile("/etc/nix/nix.conf", "auto-allocate-uids = true\nextra-experimental-features = auto-allocate-uids\n")
+			},
 			Want: Want{NotApplicable: true},
 		},
 		{
@@ -720,6 +726,9 @@ func Variants(n int) []Variant {
 		},
 	}
 
+	v = append(v, incomplete(n)...)
+	v = append(v, groups(n)...)
+	v = append(v, unstable(n)...)
 	for _, count := range []int{8, 16, 40, 128} {
 		b := Build{Count: count}
 		v = append(v, Variant{
