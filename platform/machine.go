@@ -336,7 +336,7 @@ func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, 
 	}
 	m.mu.Lock()
 	a := m.answers[key]
-	if a == nil || isFresh(ctx) {
+	if a == nil || IsFresh(ctx) {
 		a = &answer{}
 		m.answers[key] = a
 	}

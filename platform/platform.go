@@ -147,4 +147,5 @@ func Second(ctx context.Context) context.Context { return context.WithValue(ctx,
 
 func isSecond(ctx context.Context) bool { return ctx.Value(secondKey{}) != nil }
 
-func isFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
+// IsFresh reports whether a context is one of Fresh.
+func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

@@ -98,6 +98,28 @@ func TestListsThatLackRecords(t *testing.T) {
 	}
 }
 
+// TestLaterListsThatLackRecords has any one of the lists of a repair and of its undo leave out a user and the group.
+func TestLaterListsThatLackRecords(t *testing.T) {
+	lacking := func(k mac.Kind, names string, nth int) mac.Fault {
+		f := mac.Lacking(k, names, 1)
+		f.Nth = nth
+		return f
+	}
+	for nth := 1; nth <= 6; nth++ {
+		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+			t.Parallel()
+			m := stateOf(t, "upgraded-15")
+			before := tree(t, m)
+			lies := []mac.Fault{lacking(mac.Users, "^_nixbld[1-8]$", nth), lacking(mac.Groups, "^nixbld$", nth)}
+			faults(t, m, lies...)
+			out := want(t, m, 0, "repair", "sequoia", "--yes")
+			faults(t, m, lies...)
+			out += want(t, m, 0, "undo", "--yes")
+			same(t, "undo", before, tree(t, m), out)
+		})
+	}
+}
+
 // terminal is one on which somebody does something else before the question is answered.
 type terminal struct {
 	io.Writer

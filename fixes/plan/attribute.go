@@ -81,7 +81,7 @@ func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, err
 	if err != nil {
 		return Foreign, "", err
 	}
-	rec, err := r.record(ctx, p)
+	rec, err := r.sought(ctx, p)
 	if err != nil {
 		return Foreign, "", err
 	}

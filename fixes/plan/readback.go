@@ -36,6 +36,11 @@ func (ReadBack) Apply(ctx context.Context, _ platform.Host, r *Reading) error {
 	}
 	wrong := &mismatch{cells: map[cell]bool{}}
 	for c, want := range r.expected {
+		if len(want) > 0 {
+			if _, err := r.sought(ctx, c.path); err != nil {
+				return err
+			}
+		}
 		if now := r.values(c); !slices.Equal(now, want) {
 			wrong.cells[c] = true
 			wrong.texts = append(wrong.texts, fmt.Sprintf("%s of %s is %s and should be %s", c.key, c.path, orNone(now), orNone(want)))

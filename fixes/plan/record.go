@@ -36,13 +36,15 @@ func recordState(ctx context.Context, r *Reading, name, guid string, create bool
 	if err != nil {
 		return Foreign, "", err
 	}
-	rec, err := r.record(ctx, p)
-	if err != nil {
-		return Foreign, "", err
-	}
+	find := r.record // its making proves that there is none
 	absent, present := Pending, Applied
 	if !create {
+		find = r.sought
 		absent, present = Applied, Pending
+	}
+	rec, err := find(ctx, p)
+	if err != nil {
+		return Foreign, "", err
 	}
 	switch {
 	case rec == nil:
@@ -52,7 +54,7 @@ func recordState(ctx context.Context, r *Reading, name, guid string, create bool
 	case rec.Blank():
 		return Torn, name + " is there with nothing but its name", nil
 	}
-	return Foreign, fmt.Sprintf("%s is there with another GeneratedUID (%s)", name, rec.First(dscl.GeneratedUID)), nil
+	return Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
 }
 
 // Settle implements Write.

@@ -62,7 +62,7 @@ type Interrupted struct {
 func (i *Interrupted) Error() string { return "interrupted: " + i.Cause.Error() }
 func (i *Interrupted) Unwrap() error { return i.Cause }
 
-// RefusedSteps is returned by Rollback when it has left steps alone.
+// RefusedSteps is returned by Rollback, and by a Driver that may Leave steps, when steps were left alone.
 type RefusedSteps struct {
 	Reasons []string
 }
@@ -148,6 +148,9 @@ type Driver struct {
 	Host    platform.Host
 	Log     Log
 	Observe func(Event)
+	// Leave has steps whose value somebody has changed since left alone, where they would otherwise stop the run: the
+	// plan takes another one back.
+	Leave bool
 	// Stop returns why the run should end before the next step; nil to go on. The step in flight is always finished,
 	// unless the context of Run ends as well.
 	Stop func() error
@@ -198,7 +201,18 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 		}
 		items = append(items, it)
 	}
-	return r.run(ctx, items)
+	if err := r.run(ctx, items); err != nil {
+		return err
+	}
+	return r.left()
+}
+
+// left is the error for steps that were left alone, nil for none.
+func (r *runner) left() error {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	return &RefusedSteps{Reasons: r.refused}
 }
 
 // Rollback takes back what the log says the plan has begun. Steps whose value has changed since are refused and left;
@@ -234,10 +248,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 	if err := r.run(ctx, slices.Concat(before, writes, after)); err != nil {
 		return err
 	}
-	if len(r.refused) > 0 {
-		return &RefusedSteps{Reasons: r.refused}
-	}
-	return nil
+	return r.left()
 }
 
 // run goes through the items and releases every hold on the way out.
@@ -364,9 +375,14 @@ func releasedBy(step Step, holds []Hold) []Hold {
 // conflicts looks at every write that is left before the first of them is made.
 func (r *runner) conflicts(ctx context.Context, items []item) error {
 	var reasons []string
+	said := map[string]bool{} // records: that one is somebody else's is said once
 	err := foresee(ctx, r.reading, items, func(it item, v Verdict) {
-		if v.State == Foreign && !it.back && !it.entry.Optional {
+		if v.State != Foreign || it.back || r.Leave || it.entry.Optional {
+			return
+		}
+		if name := recordOf(it.step); name == "" || !said[name] {
 			reasons = append(reasons, v.Reason)
+			said[name] = true
 		}
 	})
 	if err != nil {
@@ -382,6 +398,17 @@ func (r *runner) conflicts(ctx context.Context, items []item) error {
 		return conflict("%s%s", strings.Join(reasons, "; "), more)
 	}
 	return nil
+}
+
+// recordOf names the directory record that a step is about; "" for none.
+func recordOf(s Step) string {
+	switch s := s.(type) {
+	case SetAttribute:
+		return s.Record
+	case CreateRecord:
+		return s.Record
+	}
+	return ""
 }
 
 func conflict(format string, args ...any) error {
@@ -421,7 +448,7 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		return r.Log.Set(it.index, done, "")
 	case state == Foreign, state == Torn && !it.torn():
 		r.forget(w)
-		if it.back {
+		if it.back || r.Leave {
 			r.refused = append(r.refused, w.String()+": "+reason)
 			r.event(it, Refused, errors.New(reason))
 			return r.Log.Set(it.index, Skipped, reason)
@@ -451,7 +478,7 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		}
 		if it.entry.Optional {
 			r.event(it, Tolerated, err)
-			if it.back {
+			if it.back || r.Leave {
 				r.refused = append(r.refused, w.String()+": "+err.Error())
 			}
 			return r.Log.Set(it.index, Skipped, err.Error())

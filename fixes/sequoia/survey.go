@@ -119,8 +119,13 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 	}
 	h.choose(s, conf)
 	h.gather()
-	again := h.lacking()
-	for _, kind := range again {
+	looked := map[string]bool{}
+	for {
+		kind := h.lacking(looked)
+		if kind == "" {
+			break
+		}
+		looked[kind] = true
 		list := &h.directory.Users
 		if kind == dscl.Groups {
 			list = &h.directory.Groups
@@ -128,8 +133,6 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 		if *list, err = dscl.Look(ctx, v, kind, *list); err != nil {
 			return nil, err
 		}
-	}
-	if len(again) > 0 {
 		h.choose(s, conf)
 		h.gather()
 	}
@@ -165,17 +168,16 @@ func (h *host) stopped() bool {
 		!slices.ContainsFunc(h.services, func(s service) bool { return s.Loaded })
 }
 
-// lacking returns the types of records whose list lacks one that should be there. dscl was seen to leave records out of a
-// valid list, so such a list is looked at twice before it is believed.
-func (h *host) lacking() []string {
-	var kinds []string
-	if h.record == nil && (len(h.users) > 0 || !h.uninstalled) {
-		kinds = append(kinds, dscl.Groups)
+// lacking returns the type of the records whose list lacks one that should be there, and was looked at once; "" for none.
+// dscl was seen to leave records out of a valid list, so such a list is looked at twice before it is believed.
+func (h *host) lacking(looked map[string]bool) string {
+	switch {
+	case !looked[dscl.Groups] && h.record == nil && (len(h.users) > 0 || !h.uninstalled):
+		return dscl.Groups // first: it names the users
+	case !looked[dscl.Users] && slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }):
+		return dscl.Users
 	}
-	if slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }) {
-		kinds = append(kinds, dscl.Users)
-	}
-	return kinds
+	return ""
 }
 
 // index makes the directory's records easy to find.

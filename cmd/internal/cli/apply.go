@@ -51,6 +51,9 @@ func (c *change) stamp(p *plan.Plan) error {
 // reader of the JSON may not keep standard error.
 func (c *change) end(code Code, err error, draw func(*render.Text)) (Code, error) {
 	if err != nil {
+		if codeOf(err) == NoConsent && len(c.report.Waiting) > 0 {
+			err = &failure{code: Waiting, err: err, next: nextOf(err)}
+		}
 		code = codeOf(err)
 		c.report.Outcome.Error = message(err)
 	}
@@ -191,7 +194,7 @@ func (t *tracker) follow(e plan.Event) {
 // drive runs what is left of a journal's plan, or takes back what was done of it.
 func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop func() error) error {
 	t := c.tracker(j.Plan, back)
-	d := plan.Driver{Host: c.memo, Log: j, Observe: t.observe, Stop: stop}
+	d := plan.Driver{Host: c.memo, Log: j, Observe: t.observe, Stop: stop, Leave: j.Plan.Undoes != ""}
 	run := d.Run
 	if back {
 		run = d.Rollback
@@ -231,6 +234,12 @@ func held(j *journal.Journal) int {
 // finish ends a journal after a run forwards and looks at the host again.
 func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, rollback bool) (Code, error) {
 	o := c.report.Outcome
+	if j.Plan.Undoes != "" {
+		c.undoing = true
+		if _, ok := errors.AsType[*plan.RefusedSteps](runErr); ok {
+			runErr = nil // they are shown
+		}
+	}
 	if runErr == nil && j.Plan.Undoes == "" {
 		if why := c.worthwhile(ctx); why != nil && ctx.Err() == nil {
 			return c.discard(ctx, j, why)
@@ -241,7 +250,6 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		o.Result = render.Finished
 		code := Healthy
 		if j.Plan.Undoes != "" {
-			c.undoing = true
 			c.foldRefused()
 			if len(c.report.Refused) > 0 {
 				code = Unsafe
@@ -255,7 +263,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		}
 		return c.look(ctx, code)
 	case !j.Touched():
-		o.Result = render.Abandoned
+		o.Result, o.Ended = render.Abandoned, interrupted(runErr)
 		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
 			runErr = errors.Join(runErr, err)
 		}
@@ -282,9 +290,12 @@ func (c *change) left(err error) error {
 		code = Waiting
 	}
 	ways := c.ways(err)
-	next := fmt.Sprintf("%q takes back what was done, and leaves alone what others have changed; resume refuses as long as that is so.", ways[0])
-	if len(ways) > 1 {
-		next = fmt.Sprintf("%q finishes the repair, %q takes it back.", ways[0], ways[1])
+	next := ways[0] + " takes back what was done, and leaves alone what others have changed; resume refuses as long as that is so"
+	switch {
+	case c.undoing:
+		next = ways[0] + " goes on taking it back"
+	case len(ways) > 1:
+		next = ways[0] + " finishes it, " + ways[1] + " takes it back"
 	}
 	if own := nextOf(err); own != "" {
 		next = strings.TrimRight(own, ".") + ". Then: " + next
@@ -293,10 +304,11 @@ func (c *change) left(err error) error {
 }
 
 // ways are the commands that go on from a repair that err has left unfinished. Where the host has changed, going on
-// would overwrite what somebody else has set, so only the way back is open.
+// would overwrite what somebody else has set, so only the way back is open. An undo goes on as an undo; the other way is
+// a new repair.
 func (c *change) ways(err error) []string {
 	undo := "sudo " + c.app.Name + " undo"
-	if errors.Is(err, plan.ErrConflict) {
+	if c.undoing || errors.Is(err, plan.ErrConflict) {
 		return []string{undo}
 	}
 	return []string{"sudo " + c.app.Name + " resume", undo}
@@ -306,7 +318,10 @@ func (c *change) ways(err error) []string {
 func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) (Code, error) {
 	o := c.report.Outcome
 	c.undoing = true
-	err := c.drive(ctx, j, true, c.app.sig.stop)
+	err := j.TurnBack()
+	if err == nil {
+		err = c.drive(ctx, j, true, c.app.sig.stop)
+	}
 	end := journal.Undone
 	o.Result = render.Undone
 	if _, ok := errors.AsType[*plan.RefusedSteps](err); ok {
@@ -390,9 +405,39 @@ func (c *change) planned(p *plan.Plan) {
 }
 
 // waiting is the error where an unfinished repair has to be dealt with first.
-func (a *app) waiting(ids []string) error {
+func (a *app) waiting(all []journal.Waiting) error {
+	var ids, nexts []string
+	for _, w := range all {
+		ids = append(ids, w.ID)
+		switch {
+		case w.Trouble != nil:
+			nexts = append(nexts, a.aside(w.ID)+" moves a journal away that cannot be used: "+message(w.Trouble))
+		case w.Undo:
+			nexts = append(nexts, "sudo "+a.Name+" undo goes on taking it back")
+		default:
+			nexts = append(nexts, fmt.Sprintf("sudo %[1]s resume finishes it, sudo %[1]s undo takes it back", a.Name))
+		}
+	}
+	slices.Sort(nexts)
 	return &failure{
 		code: Waiting, err: fmt.Errorf("%w: %s", journal.ErrUnfinished, strings.Join(ids, ", ")),
-		next: fmt.Sprintf("sudo %s resume finishes it, sudo %s undo takes it back", a.Name, a.Name),
+		next: strings.Join(slices.Compact(nexts), "; "),
 	}
+}
+
+// aside is the command that moves a journal out of the way.
+func (a *app) aside(id string) string { return "sudo " + a.Name + " history --set-aside " + quote(id) }
+
+// waits looks for unfinished repairs and puts them into a report.
+func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
+	all, err := journal.Waits(a.Host.StateDir())
+	for _, w := range all {
+		r.Unfinished = append(r.Unfinished, w.ID)
+		out := render.Waiting{ID: w.ID, Undo: w.Undo}
+		if w.Trouble != nil {
+			out.Trouble, out.Next = message(w.Trouble), a.aside(w.ID)
+		}
+		r.Waiting = append(r.Waiting, out)
+	}
+	return all, err
 }

@@ -143,7 +143,7 @@ func codeOf(err error) Code {
 		return Waiting
 	case dscl.Refused(err):
 		return NoConsent
-	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, plan.ErrBusy), errors.Is(err, journal.ErrUnsafe):
+	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, plan.ErrBusy), errors.Is(err, journal.ErrUnsafe), errors.Is(err, journal.ErrForeign):
 		return Unsafe
 	}
 	return Failed
@@ -171,7 +171,11 @@ func nextOf(err error) string {
 	case errors.Is(err, syscall.EROFS):
 		return "That file system cannot be written to. A repair needs the place to write down what it does first."
 	case errors.Is(err, journal.ErrUnsafe):
-		return "Give the directory to root, with mode 0755, or move it away; then run the command again."
+		return "What is in it cannot be trusted, because others could have put it there. Move it away, such as with \"sudo mv DIR DIR.untrusted\", and run the command again."
+	case errors.Is(err, journal.ErrForeign):
+		return "Nothing in it is believed. \"lixfix history --set-aside ID\" as root moves it away."
+	case dscl.Passing(err):
+		return "macOS did not answer, as it does now and then. Run the command again; if it stays so, restart the Mac."
 	}
 	return ""
 }

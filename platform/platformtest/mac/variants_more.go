@@ -161,10 +161,6 @@ func unstable(n int) []Variant {
 			Seed: seeds(gone, faulty(Ignored(1, 1, "^-change$", "^"+strconv.Itoa(old.UID(n))+"$", "^35"))), Want: broken,
 		},
 		{
-			Name: "create-ignored-once", Doc: "macOS reports a new user as made and does not make it.", Version: "14.7",
-			Seed: seeds(gone, faulty(Ignored(1, 1, "^/Users/"+old.Name(2)+"$", "^GeneratedUID$", "^-create$"))), Want: broken,
-		},
-		{
 			Name: "list-ignored-once", Doc: "macOS reports the members of the group as set and does not set them.", Version: "14.7",
 			Seed: seeds(gone, faulty(Ignored(1, 1, "^/Groups/nixbld$", "^-create$"))), Want: broken,
 		},
