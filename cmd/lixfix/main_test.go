@@ -257,6 +257,13 @@ func addFault(c *mac.Config, args []string) error {
 			return err
 		}
 		f = mac.Spurious(n)
+	case "spurious-read":
+		n, err := number(1, 1)
+		if err != nil {
+			return err
+		}
+		f = mac.Spurious(n)
+		f.Args, f.At, f.Stage = []string{"^-readall$", "^/Users$"}, mac.Before, ""
 	case "killed-tool":
 		n, err := number(2, 1)
 		if err != nil {

@@ -363,7 +363,7 @@ func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 			err = dscl.Change(ctx, h, p, s.Key, value, value)
 		}
 		if dscl.Refused(err) || dscl.Passing(err) {
-			return dscl.Passing(err), explain(ctx, h, err)
+			return dscl.Passing(err), explain(ctx, h, fmt.Errorf("ask for permission to change %s: %w", s.Record, err))
 		}
 		return false, nil // a failure that says nothing about permission is left to the steps that matter
 	})

@@ -52,7 +52,8 @@ func (c *change) stamp(p *plan.Plan) error {
 func (c *change) end(code Code, err error, draw func(*render.Text)) (Code, error) {
 	if err != nil {
 		if codeOf(err) == NoConsent && len(c.report.Waiting) > 0 {
-			err = &failure{code: Waiting, err: err, next: nextOf(err)}
+			f, typed := errors.AsType[*failure](err)
+			err = &failure{code: Waiting, err: err, next: nextOf(err), typed: typed && f.typed}
 		}
 		code = codeOf(err)
 		c.report.Outcome.Error = message(err)
@@ -166,7 +167,7 @@ func (t *tracker) announce(e plan.Event, at, text string) {
 		group := t.groups[g]
 		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
 		text = render.Clean(group.Text)
-		if t.back && write {
+		if t.back && write && !strings.HasPrefix(text, "take back: ") {
 			text = "take back: " + text
 		}
 		progress.Line(at + text)
@@ -411,7 +412,7 @@ func (a *app) waiting(all []journal.Waiting) error {
 		ids = append(ids, w.ID)
 		switch {
 		case w.Trouble != nil:
-			nexts = append(nexts, a.aside(w.ID)+" moves a journal away that cannot be used: "+message(w.Trouble))
+			nexts = append(nexts, "its journal cannot be used ("+message(w.Trouble)+"); move it away: "+a.aside(w.ID))
 		case w.Undo:
 			nexts = append(nexts, "sudo "+a.Name+" undo goes on taking it back")
 		default:

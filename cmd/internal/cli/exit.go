@@ -91,6 +91,8 @@ type failure struct {
 	code Code
 	err  error
 	next string
+	// typed says that next is a command line, which is to be copied, and so kept whole.
+	typed bool
 }
 
 func (f *failure) Error() string { return f.err.Error() }

@@ -89,12 +89,9 @@ func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code
 	} else {
 		r.Notes = append(r.Notes, "That repair cannot be taken back any more.")
 	}
-	code := Healthy
-	found := a.detectAll(ctx, a.Fixes, make([]fix.Settings, len(a.Fixes)), false)
-	r.Fixes = found
-	code = verdict(false, render.Count(found), false)
+	r.Fixes = a.detectAll(ctx, a.Fixes, make([]fix.Settings, len(a.Fixes)), false)
 	r.Summary = render.CheckVerdict(*r)
-	return a.emit(r, code, func(t *render.Text) {
+	return a.emit(r, Healthy, func(t *render.Text) {
 		t.SetAside(*r)
 		t.Fixes(r.Fixes)
 		t.Verdict(*r)

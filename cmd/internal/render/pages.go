@@ -303,7 +303,7 @@ func (t *Text) Problem(p Problem) {
 	t.para(0, piece{text: "error:", color: red, width: len("error: ")}, p.Message)
 	next := piece{text: "next:", color: bold, width: len("error: ")}
 	switch {
-	case strings.HasPrefix(p.Next, "sudo "):
+	case p.Typed:
 		t.line(0, next, piece{text: p.Next}) // to be copied: whole
 	case p.Next != "":
 		t.para(0, next, p.Next)

@@ -231,7 +231,7 @@ func TestEndedGolden(t *testing.T) {
 func TestProblemGolden(t *testing.T) {
 	golden(t, "problem", page(Style{}, func(t *Text) {
 		t.Problem(Problem{Message: "change UniqueID of /Users/_nixbld7: /usr/bin/dscl . -change /Users/_nixbld7 UniqueID 307 357: exit status 40: <dscl_cmd> DS Error: -14120", Next: "macOS does not let this program administer user accounts. Open System Settings and allow it."})
-		t.Problem(Problem{Message: "repair sequoia needs root", Next: "sudo lixfix repair sequoia --move-existing-users --nix-build-group-name='build users of the north'"})
+		t.Problem(Problem{Message: "repair sequoia needs root", Next: "sudo lixfix repair sequoia --move-existing-users --nix-build-group-name='build users of the north'", Typed: true})
 	}))
 }
 

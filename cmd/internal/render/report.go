@@ -190,4 +190,5 @@ type Problem struct {
 	Message string `json:"message"`
 	Next    string `json:"next,omitempty"`
 	Code    int    `json:"code"` // the exit code
+	Typed   bool   `json:"-"`    // Next is a command line, and nothing else
 }

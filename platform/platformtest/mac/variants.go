@@ -49,8 +49,10 @@ type Want struct {
 	Group string
 	GID   int
 
-	Missing    []string // no record
-	Incomplete []string // a record without a usable UniqueID, home, shell or group
+	Missing []string // no record
+	// Incomplete is a record without a usable UniqueID, GeneratedUID, home, shell or group, or without the RealName that
+	// the others have.
+	Incomplete []string
 	Low        []string // UID from 300 to 350
 	Parked     []string // UID from 31000 to 39999
 	High       []string // other UIDs from 500
@@ -58,6 +60,7 @@ type Want struct {
 	Double     []string // two UniqueIDs
 	WrongGroup []string // primary group is another than the build group
 	Unnamed    []string // not in GroupMembership
+	LikePeople []string // a home or a shell of people
 	StaleGUIDs bool     // GroupMembers holds GUIDs of nobody or lacks a user's
 
 	// ReceiptRewritten says that a repair that moves users also has a receipt it

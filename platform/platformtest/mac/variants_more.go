@@ -49,13 +49,14 @@ func incomplete(n int) []Variant {
 				withUsers(current), setUsers(current.Names(2, 3), "UserShell", "/bin/zsh"),
 				setUsers(current.Names(3), "NFSHomeDirectory", "/Users/_nixbld3"),
 			),
-			Want: want(current, Want{Broken: true}),
+			Want: want(current, Want{Broken: true, LikePeople: current.Names(2, 3)}),
 		},
 		{
 			Name: "person", Doc: "A person has an account with the name of a build user, which the group names.", Version: "15.1",
 			Seed: seeds(withUsers(current), person),
 			Want: want(current, Want{
-				Broken: true, Untouchable: current.Names(3), Refusal: "an account that is no build user has the name of one",
+				Broken: true, Untouchable: current.Names(3), WrongGroup: current.Names(3), LikePeople: current.Names(3),
+				High: current.Names(3), StaleGUIDs: true, Refusal: "an account that is no build user has the name of one",
 			}),
 		},
 	}
@@ -71,6 +72,9 @@ func groups(n int) []Variant {
 	}
 	gone := seeds(withUsers(old), upgrade("15.1"))
 	refused := want(current, Want{Broken: true, Refusal: "the group is not one of build users"})
+	refusedGone := want(old, Want{
+		Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true, Refusal: refused.Refusal,
+	})
 	all := slices.Concat(current.Names(), current.Names(1, 2))
 	return []Variant{
 		{
@@ -79,20 +83,21 @@ func groups(n int) []Variant {
 		},
 		{
 			Name: "conf-wheel", Doc: "build-users-group = wheel, and users are missing.", Version: "14.7",
-			Seed: seeds(gone, conf("build-users-group = wheel\n")), Want: refused,
+			Seed: seeds(gone, conf("build-users-group = wheel\n")), Want: refusedGone,
 		},
 		{
 			Name: "receipt-staff", Doc: "The receipt names staff as the group.", Version: "14.7",
-			Seed: seeds(gone, withReceipt(Build{Count: n, Group: "staff", GID: 20}, Tagged)), Want: refused,
+			Seed: seeds(gone, withReceipt(Build{Count: n, Group: "staff", GID: 20}, Tagged)), Want: refusedGone,
 		},
 		{
 			Name: "person-in-group", Doc: "Somebody made a person a member of the build group.", Version: "14.7",
 			Seed: seeds(gone, func(m *Mac) error { return m.SetGroup("nixbld", "GroupMembership", append(old.Names(), "alex")...) }),
-			Want: refused,
+			Want: refusedGone,
 		},
 		{
 			Name: "group-low", Doc: "The build group has an ID of macOS's range.", Version: "15.1",
-			Seed: withUsers(Build{Count: n, Base: 350, GID: 255}), Want: refused,
+			Seed: withUsers(Build{Count: n, Base: 350, GID: 255}),
+			Want: want(Build{Count: n, Base: 350, GID: 255}, Want{Broken: true, Refusal: refused.Refusal}),
 		},
 		{
 			Name: "gid-shared", Doc: "A group of macOS came to have the ID of the build group.", Version: "15.1",
@@ -109,7 +114,7 @@ func groups(n int) []Variant {
 		{
 			Name: "group-without-users", Doc: "Nix is installed and its group is there, and nobody ever was in it.", Version: "15.1",
 			Seed: withUsers(Build{Count: n, Base: 350, GID: 350, Missing: current.Numbers(), Members: NoMembers}),
-			Want: want(usual, Want{Broken: true, Missing: usual.Names()}),
+			Want: want(usual, Want{Broken: true, Missing: usual.Names(), Unnamed: usual.Names()}),
 		},
 		{
 			Name: "nothing-left", Doc: "Nix and its daemon are installed, and there is neither group nor users.", Version: "15.1",
