@@ -3,6 +3,7 @@ package main_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,8 +75,8 @@ func TestJournalsOfTheVersionBefore(t *testing.T) {
 			m := stateOf(t, "upgraded-15")
 			initial := tree(t, m)
 			if r.Plan.Undoes != "" {
-				for i := len(r.Plan.Entries) - 1; i >= 0; i-- {
-					setStep(t, m, r.Plan.Entries[i].Step, false)
+				for _, e := range slices.Backward(r.Plan.Entries) {
+					setStep(t, m, e.Step, false)
 				}
 			}
 			for i, e := range r.Plan.Entries {

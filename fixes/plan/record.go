@@ -89,7 +89,7 @@ func (s CreateRecord) Apply(ctx context.Context, h platform.Host, r *Reading) er
 			return false, s.unmade(begun, fmt.Errorf("make sure that there is no %s: %w", s.Record, err))
 		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
 			return false, nil
-		case rec != nil && !(begun && rec.Blank()):
+		case rec != nil && (!begun || !rec.Blank()):
 			return false, s.unmade(begun, conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
 				s.Record, orNone(rec.Values(dscl.GeneratedUID))))
 		}
@@ -174,7 +174,7 @@ func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, r *Reading) er
 			return false, err
 		case rec == nil:
 			return false, nil
-		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && !(begun && rec.Blank()):
+		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && (!begun || !rec.Blank()):
 			return false, fmt.Errorf("%s is not the record that lixfix made (GeneratedUID %s)", s.Record, orNone(rec.Values(dscl.GeneratedUID)))
 		}
 		err = dscl.DeleteRecord(ctx, h, p)
