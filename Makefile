@@ -17,7 +17,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz staged unit bench clean
+.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz staged unit machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ test-long: ## kill a repair at each of its writes, fuzz for longer, probe with a
 	scripts/fuzz.sh 60s
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^Test(Reproducible|Races)$$' ./scripts/release
 	@# -v prints how many cases ran; what it says of each that passed is left out.
-	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run=^TestCrash ./cmd/lixfix | \
+	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
 		grep -v "^ *=== \|^ *--- PASS"'
 
 deps: ## install the Debian packages that the tests need, where missing
@@ -86,6 +86,9 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 unit: ## go test, with the race detector where it can find something
 	scripts/gotest.sh -shuffle=on -timeout=20m -run='$(PROCESSES)' ./cmd/lixfix
 	scripts/gotest.sh -race -shuffle=on -timeout=20m -skip='$(PROCESSES)' $$(go list ./... | grep -v /staged$$)
+
+machines: ## print every known state of a Mac, with what check, repair, check and undo end with
+	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== \|^ *--- PASS"'
 
 bench: ## benchmarks, with the tools spawned by each
 	go test -run='^$$' -bench=. -benchmem $$(scripts/having.sh Benchmark)

@@ -353,9 +353,12 @@ func NewMemo(h Host) *Memo { return &Memo{Host: h, answers: map[string]*answer{}
 // Query implements View. Errors are not remembered. Callers share the answer and must not change it.
 func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	key := tool + "\x00" + strings.Join(args, "\x00")
+	if isSecond(ctx) {
+		key += "\x00\x00again"
+	}
 	m.mu.Lock()
 	a := m.answers[key]
-	if a == nil || isFresh(ctx) {
+	if a == nil || IsFresh(ctx) {
 		a = &answer{}
 		m.answers[key] = a
 	}

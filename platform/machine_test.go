@@ -406,15 +406,18 @@ func TestMemoRemembersUntilTheToolWrites(t *testing.T) {
 		{"other arguments", "2", func() string { return ask(t.Context(), "dscl", "b") }},
 		{"fresh", "3", func() string { return ask(platform.Fresh(t.Context()), "dscl", "a") }},
 		{"what fresh learnt", "3", func() string { return ask(t.Context(), "dscl", "a") }},
+		{"a second time", "4", func() string { return ask(platform.Second(t.Context()), "dscl", "a") }},
+		{"what the second said", "4", func() string { return ask(platform.Second(t.Context()), "dscl", "a") }},
+		{"the first stays", "3", func() string { return ask(t.Context(), "dscl", "a") }},
 		{"after another tool wrote", "3", func() string { _ = m.Run(t.Context(), "launchctl"); return ask(t.Context(), "dscl", "a") }},
-		{"after it wrote", "4", func() string { _ = m.Run(t.Context(), "dscl"); return ask(t.Context(), "dscl", "a") }},
-		{"asked while it wrote", "6", func() string {
+		{"after it wrote", "5", func() string { _ = m.Run(t.Context(), "dscl"); return ask(t.Context(), "dscl", "a") }},
+		{"asked while it wrote", "7", func() string {
 			c.during = func() { ask(t.Context(), "dscl", "a") }
 			_ = m.Run(t.Context(), "dscl")
 			return ask(t.Context(), "dscl", "a")
 		}},
 		{"an error", "no answer", func() string { c.fail.Store(true); return ask(t.Context(), "dscl", "c") }},
-		{"after the error", "8", func() string { c.fail.Store(false); return ask(t.Context(), "dscl", "c") }},
+		{"after the error", "9", func() string { c.fail.Store(false); return ask(t.Context(), "dscl", "c") }},
 	}
 	for _, s := range steps {
 		if got := s.do(); got != s.want {

@@ -150,4 +150,12 @@ type freshKey struct{}
 // Fresh returns a context whose queries are answered by the machine, even where a Memo remembers an answer.
 func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
 
-func isFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
+type secondKey struct{}
+
+// Second returns a context whose queries are asked a second time: a Memo keeps the answer beside the first one.
+func Second(ctx context.Context) context.Context { return context.WithValue(ctx, secondKey{}, true) }
+
+func isSecond(ctx context.Context) bool { return ctx.Value(secondKey{}) != nil }
+
+// IsFresh reports whether a context is one of Fresh.
+func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

@@ -568,6 +568,30 @@
 		say "installed lixfix-$release as $bin/lixfix; to remove it: rm $bin/lixfix $bin/lix-fix"
 	}
 
+	# again prints the line that runs the program once more in the same way, without its command.
+	again() {
+		case $0 in
+		*/* | *.sh)
+			again_line="sh $(quoted "$0")"
+			[ -z "$from" ] || again_line="$again_line --from $(quoted "$from")"
+			;;
+		*)
+			[ -z "$from" ] || return 0 # whoever pipes a script of their own knows from where
+			again_line="curl -sSfL $url/install.sh | sh -s --"
+			;;
+		esac
+		[ -z "$version" ] || again_line="${again_line% --} --version $version"
+		printf '%s --\n' "${again_line% --}"
+	}
+
+	# quoted makes a name one word of a shell.
+	quoted() {
+		case $1 in
+		*[!A-Za-z0-9_./+-]*) printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+		*) printf '%s\n' "$1" ;;
+		esac
+	}
+
 	# run_once runs the program from the workplace with what is left on the command line.
 	run_once() {
 		# From here on a signal is for lixfix, which finishes the step in flight and says how it stands.
@@ -575,6 +599,8 @@
 		run_code=0
 		# Under its bare name, for the lines that lixfix tells the user to type: the workplace is about to go away.
 		PATH=$work/bin:$PATH
+		LIXFIX_RUN_AGAIN=$(again)
+		export LIXFIX_RUN_AGAIN
 		(umask "$mask" && exec lixfix "$@") || run_code=$?
 		if [ "$run_code" -eq 6 ] && [ "$(id -u)" -ne 0 ] && [ -t 2 ]; then
 			say "lixfix was run from a temporary directory; to run it as root, give this script to \"sudo sh -s -- $*\""

@@ -46,34 +46,55 @@ func benchMac(b *testing.B, state string, users int) *mac.Mac {
 	return nil
 }
 
-// BenchmarkRepair repairs a Mac with 4 of 32 users missing; all 32 get new user IDs.
+// BenchmarkRepair repairs Macs: with 4 of 32 users missing, so that all 32 get new user IDs; with 32 users who move and
+// nobody missing; with 128 users; and after the upgrade to macOS 26, which took eight.
 func BenchmarkRepair(b *testing.B) {
-	base := benchMac(b, "upgraded-15", 32)
-	var m *mac.Mac
-	calls := 0
-	for i := range b.N {
-		b.StopTimer()
-		var err error
-		if m, err = base.Clone(filepath.Join(b.TempDir(), strconv.Itoa(i))); err != nil {
-			b.Fatal(err)
-		}
-		if err := m.ResetCalls(); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
-		code, out := run(b, m, "repair", "sequoia", "--yes")
-		b.StopTimer()
-		if code != 0 {
-			b.Fatalf("exit %d\n%s", code, out)
-		}
-		c, err := m.Calls()
-		if err != nil {
-			b.Fatal(err)
-		}
-		calls += len(c)
-		b.StartTimer()
+	for _, c := range []struct {
+		name, state string
+		users       int
+		most        int // calls of tools; 0 for any number
+	}{
+		{"4-of-32-missing", "upgraded-15", 32, 77},
+		{"32-moved", "before-15", 32, 0},
+		{"128-users", "count-128", 32, 0},
+		{"Tahoe", "upgraded-26", 32, 0},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			base := benchMac(b, c.state, c.users)
+			all, dscl := 0, 0
+			for i := range b.N {
+				b.StopTimer()
+				m, err := base.Clone(filepath.Join(b.TempDir(), strconv.Itoa(i)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := m.ResetCalls(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				code, out := run(b, m, "repair", "sequoia", "--yes", "--move-existing-users")
+				b.StopTimer()
+				if code != 0 {
+					b.Fatalf("exit %d\n%s", code, out)
+				}
+				calls, err := m.Calls()
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, call := range calls {
+					if all++; call.Tool == "dscl" {
+						dscl++
+					}
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(dscl)/float64(b.N), "dscl-spawns/op")
+			b.ReportMetric(float64(all)/float64(b.N), "spawns/op")
+			if c.most > 0 && all > c.most*b.N {
+				b.Errorf("%d calls of tools, more than %d", all/b.N, c.most)
+			}
+		})
 	}
-	b.ReportMetric(float64(calls)/float64(b.N), "spawns/op")
 }
 
 // BenchmarkCheck checks directories of different sizes, as whole processes.

@@ -169,6 +169,13 @@ func macCommand(ts *testscript.TestScript, neg bool, args []string) {
 		check(held[args[0]].Close())
 	case "taken":
 		check(m.AddUser("_newcomer"+args[0], map[string][]string{"uid": {args[0]}, "gid": {"1"}, "home": {"/var/empty"}}))
+	case "person":
+		check(m.AddUser(args[0], map[string][]string{
+			"uid": {args[1]}, "gid": {"20"}, "home": {"/Users/" + args[0]}, "shell": {"/bin/zsh"},
+			"generateduid": {"0BADF00D-0000-4000-8000-000000000" + args[1]},
+		}))
+	case "unperson":
+		check(m.RemoveUser(args[0]))
 	case "forget":
 		check(m.ResetCalls())
 	case "spawns":
@@ -250,6 +257,13 @@ func addFault(c *mac.Config, args []string) error {
 			return err
 		}
 		f = mac.Spurious(n)
+	case "spurious-read":
+		n, err := number(1, 1)
+		if err != nil {
+			return err
+		}
+		f = mac.Spurious(n)
+		f.Args, f.At, f.Stage = []string{"^-readall$", "^/Users$"}, mac.Before, ""
 	case "killed-tool":
 		n, err := number(2, 1)
 		if err != nil {

@@ -2,11 +2,14 @@ package main_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,27 +20,38 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // changing is what differs between two runs of the same story.
-var changing = regexp.MustCompile(`[0-9]{8}-[0-9]{6}-sequoia-[0-9a-f]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC`)
+var changing = regexp.MustCompile(`[0-9]{8}-[0-9]{6}-(undo-)?sequoia-[0-9a-f]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC`)
+
+// chosen is a GeneratedUID that a plan chose: lines that hold one are never broken in two.
+var chosen = regexp.MustCompile(`\s+\(?` + guidForm.String() + `\)?`)
 
 // TestStates tells the story of every known state of a Mac: what check says, what a dry run shows, what a repair does,
 // what is true afterwards, and that undo restores it. What is printed is compared with testdata/states.
+//
+// With -v it ends in a table of all of them.
 func TestStates(t *testing.T) {
+	var all machines
+	t.Cleanup(func() { t.Log("\n" + all.table()) })
 	for _, v := range mac.Variants(8) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
+			row := machine{name: v.Name}
+			defer func() { all.add(row) }()
 			m := newMac(t, v)
 			before := tree(t, m)
 			var story strings.Builder
 			play := func(args ...string) int {
 				code, out := run(t, m, args...)
+				out = chosen.ReplaceAllString(out, " GUID")
 				story.WriteString("$ lixfix " + strings.Join(args, " ") + "\n" + changing.ReplaceAllString(out, "…") +
 					"[exit " + strconv.Itoa(code) + "]\n\n")
 				return code
 			}
 			story.WriteString(v.Doc + "\n\n")
 			checked := play("check", "sequoia")
+			row.add(checked)
 			repair := []string{"repair", "sequoia", "--yes"}
-			if !v.Want.Broken && v.Name != "stale-guids" {
+			if !v.Want.Broken && !v.Want.Untidy && v.Name != "stale-guids" {
 				if code := play(repair...); code != 0 && checked == 0 {
 					t.Errorf("a repair where nothing is broken: exit %d", code)
 				}
@@ -48,6 +62,7 @@ func TestStates(t *testing.T) {
 			same(t, "a dry run", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
 			start := tree(t, m)
 			code := play(repair...)
+			row.add(code)
 			switch {
 			case v.Want.Repairable && code != 0:
 				t.Errorf("repair: exit %d", code)
@@ -63,13 +78,17 @@ func TestStates(t *testing.T) {
 				}
 			}
 			if v.Want.Repairable {
-				if code := play("check", "sequoia"); code != 0 {
+				code := play("check", "sequoia")
+				row.add(code)
+				if code != 0 {
 					t.Errorf("check after the repair: exit %d", code)
 				}
 				if _, ok := journalsOf(t, m); ok {
 					// macOS keeps user IDs unique, also where they were not.
 					clash := len(v.Want.Shared) > 0 || len(v.Want.Double) > 0
-					switch code := play("undo", "--yes"); {
+					code := play("undo", "--yes")
+					row.add(code)
+					switch {
 					case clash && code != 5, !clash && code != 0:
 						t.Errorf("undo: exit %d", code)
 					case !clash:
@@ -77,12 +96,54 @@ func TestStates(t *testing.T) {
 					}
 				}
 			}
+			row.failed = t.Failed()
 			golden(t, filepath.Join("testdata", "states", v.Name+".txt"), story.String())
 			if t.Failed() {
 				t.Log(story.String())
 			}
 		})
 	}
+}
+
+// machine is what came of one state: the exit codes of check, repair, check and undo, as far as they were run.
+type machine struct {
+	name   string
+	codes  []int
+	failed bool
+}
+
+func (m *machine) add(code int) { m.codes = append(m.codes, code) }
+
+// machines gathers them from tests that run side by side.
+type machines struct {
+	sync.Mutex
+	rows []machine
+}
+
+func (all *machines) add(m machine) {
+	all.Lock()
+	defer all.Unlock()
+	all.rows = append(all.rows, m)
+}
+
+// table lists the states by name.
+func (all *machines) table() string {
+	slices.SortFunc(all.rows, func(a, b machine) int { return strings.Compare(a.name, b.name) })
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-26s %6s %7s %6s %5s\n", "state of the Mac", "check", "repair", "check", "undo")
+	for _, m := range all.rows {
+		cells := []any{"-", "-", "-", "-"}
+		for i, c := range m.codes {
+			cells[i] = strconv.Itoa(c)
+		}
+		fmt.Fprintf(&b, "%-26s %6s %7s %6s %5s", append([]any{m.name}, cells...)...)
+		if m.failed {
+			b.WriteString("  NOT AS IT SHOULD BE")
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "%d states", len(all.rows))
+	return b.String()
 }
 
 // withoutReceipt leaves the installer's receipt out: a plain repair brings one that lags behind up to date.

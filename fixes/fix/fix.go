@@ -209,3 +209,18 @@ func (r *Refusal) Error() string {
 }
 
 func (r *Refusal) Unwrap() error { return r.Err }
+
+// Misuse is the error of a Plan for a setting that this host cannot honour.
+type Misuse struct {
+	Option string // without dashes
+	Reason string
+	Next   string // what the user can do
+}
+
+func (m *Misuse) Error() string { return "--" + m.Option + ": " + m.Reason }
+
+// Knower is a Fix that can tell the IDs of its findings from others.
+type Knower interface {
+	Fix
+	Knows(id string) bool
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,28 +23,8 @@ var ErrStrange = errors.New("it was not looked at")
 // none.
 func IDs(dir string) (ids []string, strange []error, err error) {
 	names, strange, err := list(dir)
-	for _, n := range names {
-		if id := strings.TrimSuffix(n, finishedSuffix); !strings.HasPrefix(id, ".") {
-			ids = append(ids, strings.TrimSuffix(id, ".unfinished"))
-		}
-	}
+	ids = slices.DeleteFunc(idsOf(names), func(id string) bool { return strings.HasPrefix(id, ".") })
 	return ids, strange, err
-}
-
-// Unfinished returns the IDs of unfinished repairs from the names of their journals. It needs no root. A directory
-// that does not exist has none.
-func Unfinished(dir string) ([]string, error) {
-	names, _, err := list(dir)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, n := range names {
-		if id, ok := strings.CutSuffix(n, unfinishedSuffix); ok {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
 }
 
 // list returns the names of the journals, and an error for each name that cannot be one's.
@@ -91,7 +72,7 @@ func what(mode fs.FileMode) string {
 }
 
 // open opens a journal: a regular file, of root or of the user who runs lixfix, which nobody else can write to and
-// which is no larger than a journal can be. The error wraps ErrStrange, or ErrFormat where it is too large.
+// which is no larger than a journal can be. The error wraps ErrStrange, ErrForeign, or ErrFormat where it is too large.
 func open(name string, flags int) (*os.File, error) {
 	f, err := platform.OpenOwned(name, flags)
 	switch {
@@ -102,8 +83,13 @@ func open(name string, flags int) (*os.File, error) {
 		}
 		return nil, stranger(name, kind)
 	case errors.Is(err, platform.ErrUntrusted):
-		return nil, fmt.Errorf("%w: %w; find out who has written it before you make it root's, or remove it",
-			err, ErrStrange)
+		var st unix.Stat_t
+		if lstat := unix.Lstat(name, &st); lstat == nil {
+			if foreign := ownedBy(&st); foreign != nil {
+				err = foreign
+			}
+		}
+		return nil, fmt.Errorf("journal %s: %w", idOf(filepath.Base(name)), err)
 	case err != nil:
 		return nil, err
 	}

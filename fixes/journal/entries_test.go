@@ -69,8 +69,8 @@ func TestStrangeEntries(t *testing.T) {
 	want := map[string]error{
 		"fifo": journal.ErrStrange, "directory": journal.ErrStrange, "link": journal.ErrStrange,
 		"dangling": journal.ErrStrange,
-		"device":   journal.ErrStrange, "socket": journal.ErrStrange, "others": journal.ErrStrange,
-		"writable": journal.ErrStrange,
+		"device":   journal.ErrStrange, "socket": journal.ErrStrange, "others": journal.ErrForeign,
+		"writable": journal.ErrForeign,
 		"huge":     platform.ErrTooLarge, "empty": journal.ErrFormat,
 	}
 	for kind, want := range want {
@@ -116,7 +116,7 @@ func TestUnfinishedOfOthers(t *testing.T) {
 	if ids, err := journal.Unfinished(path); err != nil || len(ids) != 1 {
 		t.Errorf("%q %v", ids, err)
 	}
-	if _, err := d.Open(); !errors.Is(err, journal.ErrStrange) {
+	if _, err := d.Open(); !errors.Is(err, journal.ErrForeign) {
 		t.Errorf("opened: %v", err)
 	}
 }

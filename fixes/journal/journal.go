@@ -69,6 +69,8 @@ type header struct {
 	Began  time.Time         `json:"began"`
 	Plan   json.RawMessage   `json:"plan"`
 	Blobs  map[string][]byte `json:"blobs,omitempty"`
+	// Turns is set where a line says that the repair is taken back from there on. Without it the marks tell.
+	Turns bool `json:"turns,omitempty"`
 }
 
 type line struct {
@@ -77,6 +79,7 @@ type line struct {
 	Why  string    `json:"why,omitempty"`
 	End  Outcome   `json:"end,omitempty"`
 	Time time.Time `json:"time,omitzero"`
+	Back bool      `json:"back,omitempty"` // from here on the repair is taken back
 }
 
 // markNames are the marks as a journal spells them.
@@ -140,16 +143,15 @@ func Lock(path string) (*Dir, error) {
 // settle gives journals that have ended their final name, where a kill came between the two. A journal that cannot be
 // read is left for the others to report.
 func (d *Dir) settle() error {
-	ids, err := Unfinished(d.path)
+	names, err := unfinished(d.path)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if r, err := load(d.path, id+unfinishedSuffix); err != nil || r.Outcome == "" {
+	for _, n := range names {
+		if r, err := load(d.path, n); err != nil || r.Outcome == "" {
 			continue
 		}
-		name := filepath.Join(d.path, id)
-		if err := os.Rename(name+unfinishedSuffix, name+finishedSuffix); err != nil {
+		if err := os.Rename(filepath.Join(d.path, n), filepath.Join(d.path, idOf(n)+finishedSuffix)); err != nil {
 			return err
 		}
 		if err := platform.SyncDir(d.path); err != nil {
@@ -196,6 +198,7 @@ type Journal struct {
 	offset int64
 	marks  []plan.Mark
 	whys   []string
+	back   bool // it is being taken back
 }
 
 var _ plan.Log = (*Journal)(nil)
@@ -222,12 +225,12 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 	if size > sizeLimit {
 		return nil, fmt.Errorf("the journal of this plan would have %d bytes: %w", size, platform.ErrTooLarge)
 	}
-	head, err := json.Marshal(header{Format: Format, Began: now.UTC(), Plan: raw, Blobs: p.Blobs()})
+	head, err := json.Marshal(header{Format: Format, Began: now.UTC(), Plan: raw, Blobs: p.Blobs(), Turns: true})
 	if err != nil {
 		return nil, err
 	}
 	head = append(head, '\n')
-	name := filepath.Join(d.path, p.ID+unfinishedSuffix)
+	name := filepath.Join(d.path, fileOf(p.ID, p.Undoes != ""))
 	// It gets its name only when it is whole, so that no reader ever sees half a plan.
 	draft := filepath.Join(d.path, ".draft")
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -267,19 +270,22 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 
 // Open opens the unfinished journal, nil if there is none. The error wraps ErrFormat where it cannot be read.
 func (d *Dir) Open() (*Journal, error) {
-	ids, err := Unfinished(d.path)
-	if err != nil || len(ids) == 0 {
+	names, err := unfinished(d.path)
+	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	if len(ids) > 1 {
-		return nil, fmt.Errorf("%w: several repairs are unfinished: %s", ErrFormat, strings.Join(ids, ", "))
+	if len(names) > 1 {
+		return nil, fmt.Errorf("%w: several repairs are unfinished: %s", ErrFormat, strings.Join(idsOf(names), ", "))
 	}
-	name := filepath.Join(d.path, ids[0]+unfinishedSuffix)
+	name := filepath.Join(d.path, names[0])
 	f, err := open(name, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	r, err := read(f, ids[0])
+	var r Repair
+	if err = own(f); err == nil {
+		r, err = read(f, idOf(names[0]))
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -293,6 +299,7 @@ func (d *Dir) Open() (*Journal, error) {
 	}
 	return &Journal{
 		Plan: r.Plan, Began: r.Began, dir: d, file: f, name: name, offset: r.offset, marks: r.Marks, whys: r.whys,
+		back: r.Back,
 	}, nil
 }
 
@@ -356,7 +363,7 @@ func (j *Journal) End(o Outcome, now time.Time) error {
 		err = j.file.Sync()
 	}
 	if err == nil {
-		err = os.Rename(j.name, strings.TrimSuffix(j.name, unfinishedSuffix)+finishedSuffix)
+		err = os.Rename(j.name, filepath.Join(j.dir.path, idOf(filepath.Base(j.name))+finishedSuffix))
 	}
 	if err == nil {
 		err = platform.SyncDir(j.dir.path)
@@ -377,10 +384,12 @@ type Repair struct {
 	Ended   time.Time // zero while it is unfinished
 	Outcome Outcome   // "" while it is unfinished
 	Marks   []plan.Mark
+	Back    bool // unfinished, and it is being taken back
 
 	whys   []string
 	offset int64 // behind the last whole line
 	torn   int   // bytes of a line that was cut off there
+	turns  bool  // a line of its own says that it is taken back
 }
 
 // Left returns what was skipped, with the reason, by the index of the entry.
@@ -405,7 +414,7 @@ func History(dir string) ([]Repair, []error) {
 	for _, n := range names {
 		r, err := load(dir, n)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &unusable{idOf(n), err})
 			continue
 		}
 		all = append(all, r)
@@ -432,8 +441,10 @@ func load(dir, name string) (Repair, error) {
 		return Repair{}, err
 	}
 	defer f.Close()
-	id := strings.TrimSuffix(strings.TrimSuffix(name, finishedSuffix), ".unfinished")
-	return read(f, id)
+	if err := own(f); err != nil {
+		return Repair{}, fmt.Errorf("journal %s: %w", idOf(name), err)
+	}
+	return read(f, idOf(name))
 }
 
 // Prune removes finished journals that began before the given time and returns their IDs.
@@ -500,7 +511,7 @@ func Parse(data []byte) (Repair, error) {
 	if err := json.Unmarshal(first, &h); err != nil {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	r := Repair{Began: h.Began}
+	r := Repair{Began: h.Began, turns: h.Turns}
 	if err := json.Unmarshal(h.Plan, &r.Plan); err != nil {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
@@ -549,12 +560,19 @@ func (r *Repair) take(l line) error {
 		r.Outcome, r.Ended = l.End, l.Time
 		return nil
 	}
+	if l.Back {
+		r.Back = true
+		return nil
+	}
 	if l.Step < 0 || l.Step >= len(r.Marks) {
 		return fmt.Errorf("%w: a mark for step %d of %d", ErrFormat, l.Step, len(r.Marks))
 	}
 	for m, name := range markNames {
 		if name == l.Mark {
 			r.Marks[l.Step], r.whys[l.Step] = m, l.Why
+			if !r.turns {
+				r.Back = m == plan.Undoing || m == plan.Untouched || r.Back && m == plan.Skipped
+			}
 			return nil
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +43,9 @@ type SetAttribute struct {
 	To     []string `json:"to"`
 	// New is set when a CreateRecord of the same plan makes the record; its inverse removes the attribute as well.
 	New bool `json:"new,omitempty"`
+	// GeneratedUID is that of the record. A record of the same name with another one is somebody else's, and is left
+	// alone. Empty where it was not known; journals of the versions before have none.
+	GeneratedUID string `json:"generated_uid,omitempty"`
 	// Beside names other users who hold the user ID From. Only undo brings two users to one ID again, and only beside
 	// these; macOS may refuse it.
 	Beside []string `json:"beside,omitempty"`
@@ -79,12 +81,15 @@ func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, err
 	if err != nil {
 		return Foreign, "", err
 	}
-	rec, err := r.record(ctx, p)
+	rec, err := r.sought(ctx, p)
 	if err != nil {
 		return Foreign, "", err
 	}
 	if rec == nil {
 		return Foreign, s.Record + " is gone", nil
+	}
+	if id := rec.First(dscl.GeneratedUID); s.GeneratedUID != "" && id != s.GeneratedUID {
+		return Foreign, fmt.Sprintf("%s is another account now (GeneratedUID %s)", s.Record, orNone(rec.Values(dscl.GeneratedUID))), nil
 	}
 	now := rec.Values(s.Key)
 	switch {
@@ -135,7 +140,9 @@ func (s SetAttribute) Inverse() Write {
 	if s.New {
 		return nil
 	}
-	return SetAttribute{Record: s.Record, Key: s.Key, From: s.To, To: s.From, Beside: s.Beside, Back: !s.Back}
+	return SetAttribute{
+		Record: s.Record, Key: s.Key, From: s.To, To: s.From, GeneratedUID: s.GeneratedUID, Beside: s.Beside, Back: !s.Back,
+	}
 }
 
 // beside returns the users who may hold the new user ID as well.
@@ -153,7 +160,7 @@ func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) er
 	if err != nil {
 		return err
 	}
-	change := len(s.From) == 1 && len(s.To) == 1
+	change := len(s.From) == 1 && len(s.To) == 1 && !r.ignored
 	if change {
 		// An interrupted write can have lost the old value; then there is nothing to change.
 		rec, err := r.record(ctx, p)
@@ -167,10 +174,10 @@ func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) er
 		most = attemptsHide
 	}
 	return persist(ctx, most, func() (again bool, err error) {
-		again, err = s.try(ctx, h, p, r, change)
+		again, err = s.try(ctx, h, p, change)
 		if errors.Is(err, errTryCreate) {
 			change = false
-			again, err = s.try(ctx, h, p, r, change)
+			again, err = s.try(ctx, h, p, change)
 		}
 		if again {
 			// The next attempt cannot change what an interrupted one has lost.
@@ -185,7 +192,7 @@ func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) er
 var errTryCreate = errors.New("dscl -change did not change the value")
 
 // try writes once, and reads back where the result is in doubt.
-func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, r *Reading, change bool) (again bool, err error) {
+func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, change bool) (again bool, err error) {
 	switch {
 	case len(s.To) == 0:
 		err = dscl.Delete(ctx, h, p, s.Key)
@@ -194,8 +201,8 @@ func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, r *
 	default:
 		err = dscl.Create(ctx, h, p, s.Key, s.To...)
 	}
-	if err == nil && (!change || r.proven) {
-		return false, nil
+	if err == nil {
+		return false, nil // ReadBack finds out what macOS has ignored
 	}
 	rec, readErr := dscl.ReadRecord(ctx, h, p)
 	switch {
@@ -204,14 +211,11 @@ func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, r *
 	case rec == nil:
 		return false, errors.Join(err, fmt.Errorf("%s is gone", s.Record))
 	case slices.Equal(rec.Values(s.Key), s.To):
-		r.proven = r.proven || change
 		return false, nil
 	case dscl.Passing(err):
 		return true, explain(ctx, h, err)
 	case change && slices.Equal(rec.Values(s.Key), s.From) && !dscl.Known(err):
 		return false, errTryCreate
-	case err == nil:
-		return false, fmt.Errorf("%s: dscl reported success, but the value is %s", s, orNone(rec.Values(s.Key)))
 	}
 	return false, explain(ctx, h, err)
 }
@@ -236,149 +240,6 @@ func explain(ctx context.Context, h platform.Host, err error) error {
 		return Hint(err, "Another account took the value meanwhile. Run \"lixfix check\" to see which.")
 	}
 	return err
-}
-
-// CreateRecord makes a directory record with a GeneratedUID that was chosen while planning.
-type CreateRecord struct {
-	Record       string `json:"record"`
-	GeneratedUID string `json:"generated_uid"`
-}
-
-var _ Write = CreateRecord{}
-
-// Kind implements Step.
-func (CreateRecord) Kind() string { return "create-record" }
-
-func (s CreateRecord) String() string {
-	return fmt.Sprintf("create %s with GeneratedUID %s", s.Record, s.GeneratedUID)
-}
-
-// State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
-// between leaves a record that has no user ID.
-func (s CreateRecord) State(ctx context.Context, r *Reading) (State, string, error) {
-	return recordState(ctx, r, s.Record, s.GeneratedUID, true)
-}
-
-func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (State, string, error) {
-	p, err := dscl.ParsePath(name)
-	if err != nil {
-		return Foreign, "", err
-	}
-	rec, err := r.record(ctx, p)
-	if err != nil {
-		return Foreign, "", err
-	}
-	absent, present := Pending, Applied
-	if !create {
-		absent, present = Applied, Pending
-	}
-	switch {
-	case rec == nil:
-		return absent, "", nil
-	case rec.First(dscl.GeneratedUID) == guid:
-		return present, "", nil
-	case rec.Bare():
-		return Torn, name + " is there, but has no user ID", nil
-	}
-	return Foreign, fmt.Sprintf("%s is there with another GeneratedUID (%s)", name, rec.First(dscl.GeneratedUID)), nil
-}
-
-// Settle implements Write.
-func (s CreateRecord) Settle(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
-	}
-}
-
-// Expect implements Write.
-func (s CreateRecord) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
-	}
-}
-
-// Inverse implements Write.
-func (s CreateRecord) Inverse() Write { return DeleteRecord(s) }
-
-// Apply implements Step.
-func (s CreateRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
-	p, err := dscl.ParsePath(s.Record)
-	if err != nil {
-		return err
-	}
-	return persist(ctx, attempts, func() (again bool, err error) {
-		err = dscl.Create(ctx, h, p, dscl.GeneratedUID, s.GeneratedUID)
-		if err == nil {
-			return false, nil
-		}
-		rec, readErr := dscl.ReadRecord(ctx, h, p)
-		switch {
-		case readErr != nil:
-			return false, errors.Join(err, readErr)
-		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
-			return false, nil
-		}
-		return dscl.Passing(err), explain(ctx, h, err)
-	})
-}
-
-// DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
-type DeleteRecord struct {
-	Record       string `json:"record"`
-	GeneratedUID string `json:"generated_uid"`
-}
-
-var _ Write = DeleteRecord{}
-
-// Kind implements Step.
-func (DeleteRecord) Kind() string { return "delete-record" }
-
-func (s DeleteRecord) String() string { return "delete " + s.Record + ", which lixfix made" }
-
-// State implements Write.
-func (s DeleteRecord) State(ctx context.Context, r *Reading) (State, string, error) {
-	return recordState(ctx, r, s.Record, s.GeneratedUID, false)
-}
-
-// Settle implements Write.
-func (s DeleteRecord) Settle(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.drop(p)
-	}
-}
-
-// Expect implements Write.
-func (s DeleteRecord) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		// What earlier steps have set is gone with it.
-		maps.DeleteFunc(r.expected, func(c cell, _ []string) bool { return c.path == p })
-		r.expect(p, dscl.GeneratedUID, nil)
-	}
-}
-
-// Inverse implements Write. A deleted record is not made again; a new repair does that.
-func (s DeleteRecord) Inverse() Write { return nil }
-
-// Apply implements Step.
-func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
-	p, err := dscl.ParsePath(s.Record)
-	if err != nil {
-		return err
-	}
-	return persist(ctx, attempts, func() (again bool, err error) {
-		// Read at once before the one write that cannot be taken back.
-		rec, err := dscl.ReadRecord(ctx, h, p)
-		switch {
-		case err != nil:
-			return false, err
-		case rec == nil:
-			return false, nil
-		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && !rec.Bare():
-			return false, fmt.Errorf("delete %s: it is not the record that lixfix made", s.Record)
-		}
-		err = dscl.DeleteRecord(ctx, h, p)
-		return dscl.Passing(err), explain(ctx, h, err)
-	})
 }
 
 // KeepNames records which names a group has before the plan makes users whom it names already. It writes nothing; its
@@ -502,7 +363,7 @@ func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) er
 			err = dscl.Change(ctx, h, p, s.Key, value, value)
 		}
 		if dscl.Refused(err) || dscl.Passing(err) {
-			return dscl.Passing(err), explain(ctx, h, err)
+			return dscl.Passing(err), explain(ctx, h, fmt.Errorf("ask for permission to change %s: %w", s.Record, err))
 		}
 		return false, nil // a failure that says nothing about permission is left to the steps that matter
 	})

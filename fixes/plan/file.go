@@ -114,7 +114,7 @@ func (WriteFile) Expect(*Reading) {}
 
 // Inverse implements Write.
 func (s WriteFile) Inverse() Write {
-	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: "take back: " + s.Why}
+	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: takenBack(s.Why)}
 }
 
 // Apply implements Step.

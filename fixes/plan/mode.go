@@ -55,7 +55,7 @@ func (SetMode) Expect(*Reading) {}
 
 // Inverse implements Write.
 func (s SetMode) Inverse() Write {
-	return SetMode{Name: s.Name, From: s.To, To: s.From, Why: "take back: " + s.Why}
+	return SetMode{Name: s.Name, From: s.To, To: s.From, Why: takenBack(s.Why)}
 }
 
 // Apply implements Step.
@@ -118,7 +118,7 @@ func (SetLink) Expect(*Reading) {}
 
 // Inverse implements Write.
 func (s SetLink) Inverse() Write {
-	return SetLink{Name: s.Name, From: s.To, To: s.From, Why: "take back: " + s.Why}
+	return SetLink{Name: s.Name, From: s.To, To: s.From, Why: takenBack(s.Why)}
 }
 
 // Apply implements Step.

@@ -54,7 +54,7 @@ func (LoadModule) Expect(*Reading) {}
 
 // Inverse implements Write.
 func (s LoadModule) Inverse() Write {
-	return LoadModule{Module: s.Module, On: !s.On, Why: "take back: " + s.Why}
+	return LoadModule{Module: s.Module, On: !s.On, Why: takenBack(s.Why)}
 }
 
 // Apply implements Step.

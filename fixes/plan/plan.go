@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
@@ -313,3 +314,9 @@ func (h *Hinted) Unwrap() error { return h.Err }
 
 // Hint adds to err what the user can do next.
 func Hint(err error, next string) error { return &Hinted{Err: err, Next: next} }
+
+// takenBack is the reason of the inverse of a step, from that of the step.
+func takenBack(why string) string {
+	const back = "take back: "
+	return back + strings.TrimPrefix(why, back)
+}

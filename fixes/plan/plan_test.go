@@ -417,7 +417,7 @@ func TestReadBackFindsWhatDoesNotHold(t *testing.T) {
 	if err == nil || !errors.As(err, &hinted) || !strings.Contains(err.Error(), "UserShell of /Users/_nixbld1 is /sbin/nologin and should be not set") {
 		t.Errorf("got %v", err)
 	}
-	if n := f.reads.Load(); n > 4 {
+	if n := f.reads.Load(); n > 8 { // before the first write, and three times to find out that it is no use
 		t.Errorf("the directory was read by %d calls", n)
 	}
 }

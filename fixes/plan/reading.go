@@ -17,9 +17,19 @@ type Reading struct {
 	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
 	holders map[string][]string        // UniqueID → names of users
 	fresh   bool                       // the next reading has to come from the machine itself
-	proven  bool                       // dscl -change was seen to change a value
+	// inFlight says of the write that is applied that it may have been interrupted before.
+	inFlight bool
+	ignored  bool // dscl -change was seen to report success and to change nothing, twice
 
 	expected map[cell][]string // what the plan has set
+	second   *second           // shared with the readings that were forked from this one
+	dropped  map[dscl.Path]bool
+}
+
+// second is a second list of each type of records, taken where the first lacks a record that a step is about.
+type second struct {
+	fresh bool // the first came from the machine itself, so this one has to
+	lists map[string][]*dscl.Record
 }
 
 // cell is one attribute of one record.
@@ -36,6 +46,14 @@ func (r *Reading) expect(p dscl.Path, key string, values []string) {
 	r.expected[cell{p, key}] = values
 }
 
+// values returns what an attribute of a record is in the reading.
+func (r *Reading) values(c cell) []string {
+	if rec := r.records[c.path]; rec != nil {
+		return rec.Values(c.key)
+	}
+	return nil
+}
+
 // NewReading returns a reading of v that is taken when the first step needs it.
 func NewReading(v platform.View) *Reading { return &Reading{view: v} }
 
@@ -44,6 +62,7 @@ func (r *Reading) load(ctx context.Context) error {
 	if r.records != nil {
 		return nil
 	}
+	r.second = &second{fresh: r.fresh || platform.IsFresh(ctx), lists: map[string][]*dscl.Record{}}
 	if r.fresh {
 		ctx = platform.Fresh(ctx)
 	}
@@ -81,14 +100,14 @@ func (r *Reading) aliases(kind string, records []*dscl.Record) {
 }
 
 // again forgets the reading; the next step takes a new one.
-func (r *Reading) again() { r.records, r.holders, r.shared = nil, nil, nil }
+func (r *Reading) again() { r.records, r.holders, r.shared, r.dropped = nil, nil, nil, nil }
 
 // fork returns a copy in which steps can be tried without touching r.
 func (r *Reading) fork(ctx context.Context) (*Reading, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
-	f := &Reading{view: r.view, records: make(map[dscl.Path]*dscl.Record, len(r.records))}
+	f := &Reading{view: r.view, second: r.second, records: make(map[dscl.Path]*dscl.Record, len(r.records))}
 	f.shared = make(map[dscl.Path]bool, len(r.records))
 	for p, rec := range r.records {
 		f.records[p] = rec
@@ -101,12 +120,50 @@ func (r *Reading) fork(ctx context.Context) (*Reading, error) {
 	return f, nil
 }
 
-// record returns a record, nil when there is none.
+// record returns a record, nil when the list has none. Who goes on from there being none has to prove it.
 func (r *Reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
 	return r.records[p], nil
+}
+
+// sought returns a record that should be there; nil when two lists are without it, or the plan itself removed it. dscl
+// leaves records out of valid lists at times.
+func (r *Reading) sought(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
+	rec, err := r.record(ctx, p)
+	if err != nil || rec != nil || r.dropped[p] {
+		return rec, err
+	}
+	list, ok := r.second.lists[p.Type]
+	if !ok {
+		ctx = platform.Second(ctx)
+		if r.second.fresh {
+			ctx = platform.Fresh(ctx)
+		}
+		if list, err = dscl.Look(ctx, r.view, p.Type, nil); err != nil {
+			return nil, err
+		}
+		r.second.lists[p.Type] = list
+	}
+	for _, found := range list {
+		if found.Name != p.Name && !slices.Contains(found.Values(dscl.RecordName), p.Name) {
+			continue
+		}
+		r.enter(p, found)
+		return r.records[p], nil
+	}
+	return nil, nil //nolint:nilnil // absent is an answer
+}
+
+// enter adds a record that the first list lacked.
+func (r *Reading) enter(p dscl.Path, found *dscl.Record) {
+	r.records[p] = found.Clone()
+	if p.Type == dscl.Users {
+		for _, id := range found.Values(dscl.UniqueID) {
+			r.holders[id] = append(r.holders[id], found.Name)
+		}
+	}
 }
 
 // holder returns a user, other than those excepted, who has the user ID; "" when there is none.
@@ -145,6 +202,10 @@ func (r *Reading) drop(p dscl.Path) {
 		r.leave(rec)
 	}
 	delete(r.records, p)
+	if r.dropped == nil {
+		r.dropped = map[dscl.Path]bool{}
+	}
+	r.dropped[p] = true
 }
 
 func (r *Reading) leave(rec *dscl.Record) {

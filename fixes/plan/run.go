@@ -62,7 +62,7 @@ type Interrupted struct {
 func (i *Interrupted) Error() string { return "interrupted: " + i.Cause.Error() }
 func (i *Interrupted) Unwrap() error { return i.Cause }
 
-// RefusedSteps is returned by Rollback when it has left steps alone.
+// RefusedSteps is returned by Rollback, and by a Driver that may Leave steps, when steps were left alone.
 type RefusedSteps struct {
 	Reasons []string
 }
@@ -101,22 +101,32 @@ type item struct {
 // torn reports whether a write of this item may have been interrupted.
 func (it item) torn() bool { return it.mark == Begun || it.mark == Undoing }
 
+// inFlight is the mark of a write of this item whose end is not known.
+func (it item) inFlight() Mark {
+	if it.back {
+		return Undoing
+	}
+	return Begun
+}
+
 // foresee walks the items over a copy of the reading and reports how each write stands when its turn comes.
 func foresee(ctx context.Context, r *Reading, items []item, report func(item, Verdict)) error {
-	var trial *Reading
+	trial := &Reading{view: r.view, fresh: r.fresh}
+	if slices.ContainsFunc(items, func(it item) bool { return isRecordWrite(it.step) }) {
+		var err error
+		if trial, err = r.fork(ctx); err != nil {
+			return err
+		}
+	}
 	for _, it := range items {
 		w, ok := it.step.(Write)
 		if !ok {
 			continue
 		}
-		if trial == nil {
-			trial = &Reading{view: r.view}
-			if isRecordWrite(w) {
-				var err error
-				if trial, err = r.fork(ctx); err != nil {
-					return err
-				}
-			}
+		if k, ok := w.(KeepNames); ok && k.Back {
+			// What macOS makes of the group shows only when the users are gone.
+			report(it, Verdict{State: Applied})
+			continue
 		}
 		state, reason, err := w.State(ctx, trial)
 		if err != nil {
@@ -138,6 +148,9 @@ type Driver struct {
 	Host    platform.Host
 	Log     Log
 	Observe func(Event)
+	// Leave has steps whose value somebody has changed since left alone, where they would otherwise stop the run: the
+	// plan takes another one back.
+	Leave bool
 	// Stop returns why the run should end before the next step; nil to go on. The step in flight is always finished,
 	// unless the context of Run ends as well.
 	Stop func() error
@@ -150,6 +163,8 @@ type runner struct {
 	reading *Reading
 	holds   []Hold // in force
 	refused []string
+	writes  []item          // all that the run wants to be true in the end, in its order
+	made    map[string]bool // records that this run has made
 }
 
 func (d Driver) runner() *runner {
@@ -159,7 +174,8 @@ func (d Driver) runner() *runner {
 	if d.Stop == nil {
 		d.Stop = func() error { return nil }
 	}
-	return &runner{Driver: d, marks: d.Log.Marks(), reading: NewReading(d.Host)}
+	// Between the plan and its first write somebody was asked, so what was read for the plan is not good enough.
+	return &runner{Driver: d, marks: d.Log.Marks(), reading: &Reading{view: d.Host, fresh: true}, made: map[string]bool{}}
 }
 
 // Run does what is left of the plan: all of it at first, the rest after an interruption. Before it writes anything it
@@ -173,15 +189,30 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 	var items []item
 	for i, e := range p.Entries {
 		w, ok := e.Step.(Write)
-		if mark := r.marks[i]; ok && (mark == Done || mark == Already || mark == Skipped) {
-			if mark != Skipped {
+		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i]}
+		if ok && it.mark != Skipped {
+			r.writes = append(r.writes, it)
+		}
+		if ok && (it.mark == Done || it.mark == Already || it.mark == Skipped) {
+			if it.mark != Skipped {
 				w.Expect(r.reading)
 			}
 			continue
 		}
-		items = append(items, item{index: i, entry: e, step: e.Step, mark: r.marks[i]})
+		items = append(items, it)
 	}
-	return r.run(ctx, items)
+	if err := r.run(ctx, items); err != nil {
+		return err
+	}
+	return r.left()
+}
+
+// left is the error for steps that were left alone, nil for none.
+func (r *runner) left() error {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	return &RefusedSteps{Reasons: r.refused}
 }
 
 // Rollback takes back what the log says the plan has begun. Steps whose value has changed since are refused and left;
@@ -213,13 +244,11 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 		}
 	}
 	slices.Reverse(writes)
+	r.writes = writes
 	if err := r.run(ctx, slices.Concat(before, writes, after)); err != nil {
 		return err
 	}
-	if len(r.refused) > 0 {
-		return &RefusedSteps{Reasons: r.refused}
-	}
-	return nil
+	return r.left()
 }
 
 // run goes through the items and releases every hold on the way out.
@@ -275,8 +304,13 @@ func (r *runner) each(ctx context.Context, items []item) error {
 				continue
 			}
 		case Guard:
-			_, readBack := step.(ReadBack)
-			if !readBack && !remaining(rest, step.Protects) {
+			if _, readBack := step.(ReadBack); readBack {
+				if err := r.confirm(ctx, it); err != nil {
+					return err
+				}
+				continue
+			}
+			if !remaining(rest, step.Protects) {
 				continue
 			}
 		default:
@@ -310,7 +344,9 @@ func (r *runner) apply(ctx context.Context, it item) error {
 			r.event(it, Tolerated, err)
 			return nil
 		}
-		r.event(it, Failed, err)
+		if _, ok := errors.AsType[*mismatch](err); !ok {
+			r.event(it, Failed, err)
+		}
 		return err
 	}
 	r.holds = releasedBy(it.step, r.holds)
@@ -339,9 +375,14 @@ func releasedBy(step Step, holds []Hold) []Hold {
 // conflicts looks at every write that is left before the first of them is made.
 func (r *runner) conflicts(ctx context.Context, items []item) error {
 	var reasons []string
+	said := map[string]bool{} // records: that one is somebody else's is said once
 	err := foresee(ctx, r.reading, items, func(it item, v Verdict) {
-		if v.State == Foreign && !it.back && !it.entry.Optional {
+		if v.State != Foreign || it.back || r.Leave || it.entry.Optional {
+			return
+		}
+		if name := recordOf(it.step); name == "" || !said[name] {
 			reasons = append(reasons, v.Reason)
+			said[name] = true
 		}
 	})
 	if err != nil {
@@ -359,9 +400,20 @@ func (r *runner) conflicts(ctx context.Context, items []item) error {
 	return nil
 }
 
+// recordOf names the directory record that a step is about; "" for none.
+func recordOf(s Step) string {
+	switch s := s.(type) {
+	case SetAttribute:
+		return s.Record
+	case CreateRecord:
+		return s.Record
+	}
+	return ""
+}
+
 func conflict(format string, args ...any) error {
 	return Hint(fmt.Errorf("%w since it was read: %s", ErrConflict, fmt.Sprintf(format, args...)),
-		`Nothing more was written. Run "lixfix check" to see what is true now.`)
+		`Nothing more was written; "lixfix check" shows what is true now.`)
 }
 
 // tidier is a write that a kill can make leave something beside its target.
@@ -395,7 +447,8 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		r.event(it, WasSo, nil)
 		return r.Log.Set(it.index, done, "")
 	case state == Foreign, state == Torn && !it.torn():
-		if it.back {
+		r.forget(w)
+		if it.back || r.Leave {
 			r.refused = append(r.refused, w.String()+": "+reason)
 			r.event(it, Refused, errors.New(reason))
 			return r.Log.Set(it.index, Skipped, reason)
@@ -408,17 +461,24 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		return conflict("%s", reason)
 	}
 	begun := Begun
-	if it.back {
+	if it.back && (it.mark != Begun || state != Torn) {
 		begun = Undoing
-	}
+	} // else it stays known that a kill came into its making: only then what is left of a record may be removed
 	r.event(it, Starting, nil)
 	if err := r.Log.Set(it.index, begun, ""); err != nil {
 		return err
 	}
+	r.reading.inFlight = begun == Begun && it.torn()
 	if err := w.Apply(ctx, r.Host, r.reading); err != nil {
+		r.forget(w)
+		if _, ok := errors.AsType[*unwritten](err); ok && !it.back && it.mark == Untouched {
+			if logErr := r.Log.Set(it.index, Untouched, ""); logErr != nil {
+				return errors.Join(err, logErr)
+			}
+		}
 		if it.entry.Optional {
 			r.event(it, Tolerated, err)
-			if it.back {
+			if it.back || r.Leave {
 				r.refused = append(r.refused, w.String()+": "+err.Error())
 			}
 			return r.Log.Set(it.index, Skipped, err.Error())
@@ -426,10 +486,22 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		r.event(it, Failed, err)
 		return fmt.Errorf("%s: %w", w, err)
 	}
+	if c, ok := w.(CreateRecord); ok {
+		r.made[c.Record] = true
+	}
 	w.Settle(r.reading)
 	w.Expect(r.reading)
 	r.event(it, Finished, nil)
 	return r.Log.Set(it.index, done, "")
+}
+
+// forget expects nothing of the values that a write sets: it was left, or failed.
+func (r *runner) forget(w Write) {
+	scratch := &Reading{}
+	w.Expect(scratch)
+	for c := range scratch.expected {
+		delete(r.reading.expected, c)
+	}
 }
 
 func (r *runner) event(it item, phase Phase, err error) {

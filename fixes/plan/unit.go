@@ -105,7 +105,7 @@ func (StartUnit) Expect(*Reading) {}
 
 // Inverse implements Write.
 func (s StartUnit) Inverse() Write {
-	return StartUnit{Unit: s.Unit, On: !s.On, Why: "take back: " + s.Why}
+	return StartUnit{Unit: s.Unit, On: !s.On, Why: takenBack(s.Why)}
 }
 
 // Apply implements Step.

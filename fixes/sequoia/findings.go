@@ -10,34 +10,9 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/launchd"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/receipt"
-)
-
-// IDs of the findings. They never change.
-const (
-	idHealthy       = "sequoia/healthy"
-	idNone          = "sequoia/no-build-users"
-	idUnused        = "sequoia/build-users-unused"
-	idLeftover      = "sequoia/users-left-over"
-	idMissing       = "sequoia/users-missing"
-	idIncomplete    = "sequoia/users-incomplete"
-	idParked        = "sequoia/users-parked"
-	idShared        = "sequoia/uids-shared"
-	idWrongGroup    = "sequoia/wrong-primary-group"
-	idGroupMissing  = "sequoia/group-missing"
-	idGroupNoGID    = "sequoia/group-without-gid"
-	idGroupEmpty    = "sequoia/group-empty"
-	idNotInGroup    = "sequoia/users-not-in-group"
-	idStaleGUIDs    = "sequoia/group-guids-stale"
-	idStrangers     = "sequoia/strangers-in-group"
-	idImpostors     = "sequoia/name-taken"
-	idAtRisk        = "sequoia/uids-at-risk"
-	idHigh          = "sequoia/uids-high"
-	idReceiptStale  = "sequoia/receipt-stale"
-	idReceiptBroken = "sequoia/receipt-unreadable"
-	idDaemonOut     = "sequoia/daemon-out"
-	idConfBroken    = "sequoia/nix-conf-unreadable"
 )
 
 const (
@@ -49,20 +24,21 @@ const (
 
 // findings says what is wrong with the host, or that nothing is.
 func (h *host) findings() []fix.Finding {
-	var list []fix.Finding
-	if h.confErr != nil && h.groupSource() != "flag" && h.groupSource() != "environment" && h.groupSource() != "receipt" {
+	list := h.aboutDaemon()
+	if s := h.source(optGroup); h.confErr != nil && s != "flag" && s != "environment" && s != "receipt" {
 		list = append(list, unreadable(idConfBroken, nixconf.File, "nix.conf, which may name another group, cannot be read", h.confErr))
 	}
-	if len(h.users) == 0 && h.record == nil {
-		return append(list, fix.Finding{
-			ID: idNone, Status: fix.NotApplicable,
-			Summary: fmt.Sprintf("there is no group %s and there are no build users %s1 and so on", h.group, h.prefix),
-		})
+	if h.unused != "" && (h.record != nil || len(h.users) > 0) {
+		return append(list, finding(idUnused, "the daemon uses no build users: "+h.unused))
 	}
-	if h.unused != "" {
-		return append(list, fix.Finding{
-			ID: idUnused, Status: fix.OK, Summary: "the daemon uses no build users: " + h.unused,
-		})
+	if wrong := h.wrongGroups(); len(wrong) > 0 && h.unused == "" {
+		list = append(list, wrong...)
+		if why, _ := h.foreign(h.group); why != "" {
+			return list // who its build users would be is nobody's business
+		}
+	}
+	if len(h.users) == 0 && h.record == nil {
+		return append(list, h.nothing())
 	}
 	if h.uninstalled {
 		return append(list, h.leftOver())
@@ -74,22 +50,42 @@ func (h *host) findings() []fix.Finding {
 		}
 		trouble = append(trouble, f)
 	}
-	if fix.Worst(trouble) == fix.NotApplicable {
-		trouble = append(trouble, fix.Finding{
-			ID: idHealthy, Status: fix.OK,
-			Summary: fmt.Sprintf("%s in the group %s, user IDs %s", counted(len(h.users), "build user"), h.group, ranges(h.ids(func(*user) bool { return true }))),
-		})
+	trouble = append(trouble, h.untidy()...)
+	if len(trouble) == 0 {
+		trouble = append(trouble, finding(idHealthy,
+			fmt.Sprintf("%s in the group %s, user IDs %s", counted(len(h.users), "build user"), h.group, ranges(h.ids(func(*user) bool { return true })))))
 	}
 	return append(list, append(trouble, h.aboutReceipt()...)...)
 }
 
-func (h *host) groupSource() string {
-	for _, s := range h.settings {
-		if s.Name == optGroup {
-			return s.Source
-		}
+// nothing is about a host without group and without users. An installation for one user needs none, but a daemon does.
+func (h *host) nothing() fix.Finding {
+	none := fmt.Sprintf("there is no group %s and there are no build users %s1 and so on", h.group, h.prefix)
+	if h.unused != "" || h.uninstalled || len(h.services) == 0 {
+		return finding(idNone, none)
 	}
-	return ""
+	return advised(idGroupMissing, none+", and the daemon needs them for every build",
+		"install Nix again with the installer that you used: it makes them; the store belongs to the ID that the group had",
+		fix.Evidence{Source: "/Groups/" + h.group, Expected: "a group", Observed: "missing"})
+}
+
+// aboutDaemon says that the daemon is stopped: a repair that was killed can leave it so, and nothing else would tell.
+func (h *host) aboutDaemon() []fix.Finding {
+	switch {
+	case h.uninstalled:
+		return nil
+	case h.serviceErr != nil:
+		return []fix.Finding{unreadable(idDaemonUnknown, launchd.Tool, "it could not be told whether the Nix daemon is loaded", h.serviceErr)}
+	case !h.stopped():
+		return nil
+	}
+	f := finding(idDaemonOut, "the Nix daemon is stopped: launchd does not have its job")
+	for _, s := range h.services {
+		f.Evidence = append(f.Evidence, fix.Evidence{Source: "launchctl print system/" + s.label, Expected: "loaded", Observed: "not loaded"})
+	}
+	f.Remedy.Changes = "starts it, as \"sudo launchctl bootstrap system " + daemonPlist(h.services[0].label) + "\" does"
+	f.Remedy.Undo = ""
+	return []fix.Finding{f}
 }
 
 func unreadable(id, file, summary string, err error) fix.Finding {
@@ -100,18 +96,12 @@ func unreadable(id, file, summary string, err error) fix.Finding {
 }
 
 func (h *host) leftOver() fix.Finding {
-	f := fix.Finding{
-		ID: idLeftover, Status: fix.AtRisk,
-		Summary: fmt.Sprintf("Nix is not installed here, but %s of an installation are left; a new installation may stop at them",
-			counted(h.howMany(func(u *user) bool { return u.record != nil }), "build user")),
-		Evidence: []fix.Evidence{{
-			Source: "user IDs of " + h.prefix + "N", Expected: fmt.Sprintf("%d to %d, or no such users", firstSafe, lastSafe),
-			Observed: ranges(h.ids(func(*user) bool { return true })),
-		}},
-		Remedy: &fix.Remedy{
-			Class: fix.Safe, Changes: "brings the users where today's installers expect them", Command: moveCommand, Undo: undoText,
-		},
-	}
+	f := finding(idLeftover, fmt.Sprintf("Nix is not installed here, but %s of an installation are left; a new installation may stop at them",
+		counted(h.howMany(func(u *user) bool { return u.record != nil }), "build user")), fix.Evidence{
+		Source: "user IDs of " + h.prefix + "N", Expected: fmt.Sprintf("%d to %d, or no such users", firstSafe, lastSafe),
+		Observed: ranges(h.ids(func(*user) bool { return true })),
+	})
+	f.Remedy.Command = moveCommand
 	if !slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil || h.moves(u, true) }) {
 		f.Status, f.Remedy, f.Evidence = fix.OK, nil, nil
 		f.Summary = fmt.Sprintf("Nix is not installed here; %s of an installation are left, where a new one expects them", counted(len(h.users), "build user"))
@@ -141,17 +131,6 @@ func (h *host) ids(want func(*user) bool) []int {
 	return ids
 }
 
-// finding is a broken one about some users, whose remedy is the repair.
-func broken(id, summary, changes string, evidence []fix.Evidence) fix.Finding {
-	if n := len(evidence) - fewEvidence; n > 1 {
-		evidence = append(evidence[:fewEvidence:fewEvidence], fix.Evidence{Source: fmt.Sprintf("%d more", n)})
-	}
-	return fix.Finding{
-		ID: id, Status: fix.Broken, Summary: summary, Evidence: evidence,
-		Remedy: &fix.Remedy{Class: fix.Safe, Changes: changes, Command: repairCommand, Undo: undoText},
-	}
-}
-
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -159,48 +138,72 @@ func counted(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
+// about makes a finding of a kind about the users that want picks, none where there are none.
+func (h *host) about(id string, want func(*user) bool, summary func(n string) string, evidence func(*user) []fix.Evidence) []fix.Finding {
+	users := h.pick(want)
+	if len(users) == 0 {
+		return nil
+	}
+	var all []fix.Evidence
+	for _, u := range users {
+		all = append(all, evidence(u)...)
+	}
+	return []fix.Finding{finding(id, summary(counted(len(users), "build user")), all...)}
+}
+
+// flawed is the evidence for flaws of one kind.
+func (h *host) flawed(u *user, id string) []fix.Evidence {
+	var all []fix.Evidence
+	for _, f := range h.lacks(u, id) {
+		e := fix.Evidence{Source: u.path() + " " + f.key, Expected: f.want, Observed: f.have}
+		if e.Expected == "" {
+			e.Expected = "set"
+		}
+		if e.Observed == "" {
+			e.Observed = "not set"
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
 func (h *host) broken() []fix.Finding {
 	var list []fix.Finding
-	about := func(id string, want func(*user) bool, summary func(n string) string, changes string, evidence func(*user) fix.Evidence) {
-		users := h.pick(want)
-		if len(users) == 0 {
-			return
-		}
-		all := make([]fix.Evidence, len(users))
-		for i, u := range users {
-			all[i] = evidence(u)
-		}
-		list = append(list, broken(id, summary(counted(len(users), "build user")), changes, all))
+	about := func(id string, want func(*user) bool, summary func(n string) string, evidence func(*user) fix.Evidence) {
+		list = append(list, h.about(id, want, summary, func(u *user) []fix.Evidence { return []fix.Evidence{evidence(u)} })...)
 	}
 	switch {
 	case h.record == nil:
-		list = append(list, broken(idGroupMissing, "the group "+h.group+" of the build users is missing",
-			"makes the group again, with the ID that its users have as their primary group",
-			[]fix.Evidence{{Source: "/Groups/" + h.group, Expected: "a group", Observed: "missing"}}))
+		list = append(list, finding(idGroupMissing, "the group "+h.group+" of the build users is missing",
+			fix.Evidence{Source: "/Groups/" + h.group, Expected: "a group", Observed: "missing"}))
 	case len(h.record.Values(dscl.PrimaryGroupID)) == 0:
-		list = append(list, broken(idGroupNoGID, "the group "+h.group+" has no ID",
-			"gives the group the ID that its users have as their primary group",
-			[]fix.Evidence{{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}}))
+		list = append(list, finding(idGroupNoGID, "the group "+h.group+" has no ID",
+			fix.Evidence{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}))
 	}
-	about(idMissing, func(u *user) bool { return u.record == nil },
-		func(string) string {
-			return fmt.Sprintf("%d of %s missing", h.howMany(func(u *user) bool { return u.record == nil }), counted(len(h.users), "build user"))
-		}, "creates them again",
-		func(u *user) fix.Evidence {
-			return fix.Evidence{Source: u.path(), Expected: "a user", Observed: "missing"}
-		})
-	about(idIncomplete, func(u *user) bool { return u.record != nil && (u.uid < 0 || len(h.lacks(u)) > 0) },
-		func(n string) string { return n + " only half made" }, "sets what is missing",
-		func(u *user) fix.Evidence {
+	if !h.assumed {
+		about(idMissing, func(u *user) bool { return u.record == nil },
+			func(string) string {
+				return fmt.Sprintf("%d of %s missing", h.howMany(func(u *user) bool { return u.record == nil }), counted(len(h.users), "build user"))
+			},
+			func(u *user) fix.Evidence {
+				return fix.Evidence{Source: u.path(), Expected: "a user", Observed: "missing"}
+			})
+	}
+	list = append(list, h.about(idIncomplete, func(u *user) bool { return u.record != nil && (u.uid < 0 || len(h.lacks(u, idIncomplete)) > 0) },
+		func(n string) string { return n + " incomplete" },
+		func(u *user) []fix.Evidence {
 			if u.uid < 0 {
-				return fix.Evidence{Source: u.path() + " UniqueID", Expected: "one number", Observed: orNone(u.uids)}
+				return []fix.Evidence{{Source: u.path() + " UniqueID", Expected: "one number", Observed: orNone(u.uids)}}
 			}
-			return fix.Evidence{Source: u.path() + " " + strings.Join(h.lacks(u), ", "), Expected: "set", Observed: "not set"}
-		})
+			return h.flawed(u, idIncomplete)
+		})...)
+	list = append(list, h.about(idLikePerson, func(u *user) bool { return len(h.lacks(u, idLikePerson)) > 0 },
+		func(n string) string { return n + " with the home or the shell of people" },
+		func(u *user) []fix.Evidence { return h.flawed(u, idLikePerson) })...)
 	about(idShared, func(u *user) bool { return len(u.shared) > 0 || u.twin != "" },
 		func(n string) string {
 			return n + " sharing a user ID with another account, whose processes every build kills"
-		}, "gives them user IDs of their own; the other accounts are left alone",
+		},
 		func(u *user) fix.Evidence {
 			others := slices.Clone(u.shared)
 			if u.twin != "" {
@@ -212,13 +215,12 @@ func (h *host) broken() []fix.Finding {
 			}
 		})
 	about(idParked, func(u *user) bool { return u.zone() == parked },
-		func(n string) string { return n + " parked by a migration that did not finish" }, "brings them to 351 and up",
+		func(n string) string { return n + " parked by a migration that did not finish" },
 		func(u *user) fix.Evidence {
 			return fix.Evidence{Source: u.path() + " UniqueID", Expected: "351 to 499", Observed: strconv.Itoa(u.uid)}
 		})
 	about(idWrongGroup, func(u *user) bool { return u.record != nil && u.uid >= 0 && h.wrongGroup(u) },
 		func(n string) string { return n + " with another primary group than " + h.group },
-		"sets their primary group to the ID of the group, which never changes",
 		func(u *user) fix.Evidence {
 			return fix.Evidence{
 				Source: u.path() + " PrimaryGroupID", Expected: strconv.Itoa(h.gid), Observed: orNone(u.record.Values(dscl.PrimaryGroupID)),
@@ -228,15 +230,45 @@ func (h *host) broken() []fix.Finding {
 		list = append(list, h.membership()...)
 	}
 	if len(h.impostors) > 0 {
-		f := broken(idImpostors, "accounts that are not build users have names that build users should have", "", nil)
+		f := finding(idImpostors, "accounts that are not build users have names that build users should have")
 		for _, name := range h.impostors {
-			f.Evidence = append(f.Evidence, fix.Evidence{Source: "/Users/" + name, Expected: "a build user", Observed: "another account"})
-		}
-		f.Remedy = &fix.Remedy{
-			Class:   fix.Advice,
-			Changes: "choose another prefix with --" + optPrefix + ", or find out what made these accounts; lixfix does not touch them",
+			f.Evidence = append(f.Evidence, fix.Evidence{Source: "/Users/" + name, Expected: "a build user", Observed: h.stranger(name)})
 		}
 		list = append(list, f)
+	}
+	return list
+}
+
+// stranger says what an account that is no build user is like.
+func (h *host) stranger(name string) string {
+	r := h.names[name]
+	switch {
+	case r == nil:
+		return "another account"
+	case appleGUID.MatchString(r.First(dscl.GeneratedUID)):
+		return "an account of macOS"
+	}
+	return fmt.Sprintf("another account (user ID %s, home %s, shell %s)",
+		orNone(r.Values(dscl.UniqueID)), orNone(r.Values(dscl.NFSHomeDirectory)), orNone(r.Values(dscl.UserShell)))
+}
+
+// untidy is what does no harm by itself.
+func (h *host) untidy() []fix.Finding {
+	list := h.about(idVisible, func(u *user) bool {
+		return len(h.lacks(u, idVisible)) > 0 && u.uid >= 0 && len(h.lacks(u, idIncomplete)) == 0
+	},
+		func(n string) string { return n + " that macOS does not hide, as among those to log in as" },
+		func(u *user) []fix.Evidence { return h.flawed(u, idVisible) })
+	if twice := h.doubled(); len(twice) > 0 {
+		list = append(list, finding(idDoubled, "the group "+h.group+" names "+counted(len(twice), "member")+" more than once",
+			fix.Evidence{Source: "/Groups/" + h.group, Expected: "each member once", Observed: shorten(twice) + " twice"}))
+	}
+	if h.record != nil && h.gid >= 0 {
+		if others := h.sharing(h.group, h.gid); len(others) > 0 {
+			list = append(list, finding(idGIDShared, fmt.Sprintf("the ID %d of the group %s is that of the group %s as well, which gets what builds may read",
+				h.gid, h.group, strings.Join(others, ", ")),
+				fix.Evidence{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "an ID of its own", Observed: fmt.Sprintf("%d, as %s has", h.gid, shorten(others))}))
+		}
 	}
 	return list
 }
@@ -257,20 +289,24 @@ func (h *host) membership() []fix.Finding {
 	present := h.pick(func(u *user) bool { return u.record != nil })
 	outside := h.pick(func(u *user) bool { return u.record != nil && !u.named })
 	switch {
+	case h.assumed:
+		f := finding(idGroupEmpty, "the group "+h.group+" has no build users, so every build fails", fix.Evidence{
+			Source: group + " GroupMembership", Expected: counted(len(h.users), "name"), Observed: "not set",
+		})
+		f.Remedy.Changes = fmt.Sprintf("creates %d build users, as the installers do; --%s N makes another number", len(h.users), optCount)
+		return []fix.Finding{f}
 	case len(h.record.Values(dscl.GroupMembership)) == 0 && len(h.users) > 0:
-		list = append(list, broken(idGroupEmpty, fmt.Sprintf("the group %s names none of its %s", h.group, counted(len(present), "user")),
-			"names them in the group", []fix.Evidence{{
-				Source: group + " GroupMembership", Expected: counted(len(h.users), "name"), Observed: "not set",
-			}}))
+		list = append(list, finding(idGroupEmpty, fmt.Sprintf("the group %s names none of its %s", h.group, counted(len(present), "user")), fix.Evidence{
+			Source: group + " GroupMembership", Expected: counted(len(h.users), "name"), Observed: "not set",
+		}))
 	case len(outside) > 0:
 		var names []string
 		for _, u := range outside {
 			names = append(names, u.name)
 		}
-		list = append(list, broken(idNotInGroup, counted(len(outside), "build user")+" not named in the group "+h.group,
-			"names them in the group", []fix.Evidence{{
-				Source: group + " GroupMembership", Expected: "names every build user", Observed: "without " + shorten(names),
-			}}))
+		list = append(list, finding(idNotInGroup, counted(len(outside), "build user")+" not named in the group "+h.group, fix.Evidence{
+			Source: group + " GroupMembership", Expected: "names every build user", Observed: "without " + shorten(names),
+		}))
 	}
 	if ids := h.record.Values(dscl.GroupMembers); len(ids) > 0 {
 		var names []string
@@ -280,10 +316,9 @@ func (h *host) membership() []fix.Finding {
 			}
 		}
 		if len(names) > 0 {
-			list = append(list, broken(idStaleGUIDs, counted(len(names), "build user")+" not in the group "+h.group+" by GUID, only by name",
-				"writes the list of GUIDs anew", []fix.Evidence{{
-					Source: group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(names),
-				}}))
+			list = append(list, finding(idStaleGUIDs, counted(len(names), "build user")+" not in the group "+h.group+" by GUID, only by name", fix.Evidence{
+				Source: group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(names),
+			}))
 		}
 	}
 	var gone []string
@@ -293,14 +328,9 @@ func (h *host) membership() []fix.Finding {
 		}
 	}
 	if len(gone) > 0 {
-		f := broken(idStrangers, "the group "+h.group+" names accounts that do not exist and are not named like build users", "", []fix.Evidence{{
-			Source: group + " GroupMembership", Expected: h.prefix + "N, or accounts that exist", Observed: shorten(gone),
-		}})
-		f.Remedy = &fix.Remedy{
-			Class:   fix.Advice,
-			Changes: "the daemon stops at such a name: take it out with \"sudo dseditgroup -o edit -n . -d NAME -t user " + h.group + "\"",
-		}
-		list = append(list, f)
+		list = append(list, advised(idStrangers, "the group "+h.group+" names accounts that do not exist and are not named like build users",
+			"the daemon stops at such a name: take it out with \"sudo dseditgroup -o edit -n . -d NAME -t user "+h.group+"\"",
+			fix.Evidence{Source: group + " GroupMembership", Expected: h.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
 	}
 	return list
 }
@@ -315,29 +345,21 @@ func shorten(names []string) string {
 
 func (h *host) atRisk() []fix.Finding {
 	var list []fix.Finding
-	own := func(u *user) bool { return len(u.shared) == 0 && u.twin == "" }
-	if ids := h.ids(func(u *user) bool { return u.zone() == unsafe && own(u) }); len(ids) > 0 {
-		list = append(list, fix.Finding{
-			ID: idAtRisk, Status: fix.AtRisk,
-			Summary: counted(len(ids), "build user") + " with user IDs that an upgrade of macOS takes, deleting them",
-			Evidence: []fix.Evidence{{
-				Source: "user IDs of " + h.prefix + "N", Expected: "351 to 499 (macOS 15 takes 300–304, macOS 26 305–308)",
-				Observed: ranges(ids),
-			}},
-			Remedy: &fix.Remedy{Class: fix.Safe, Changes: "moves them to 351 and up", Command: moveCommand, Undo: undoText},
+	place := func(id string, z zone, summary, expected string) {
+		ids := h.ids(func(u *user) bool { return u.zone() == z && len(u.shared) == 0 && u.twin == "" })
+		if len(ids) == 0 {
+			return
+		}
+		f := finding(id, counted(len(ids), "build user")+summary, fix.Evidence{
+			Source: "user IDs of " + h.prefix + "N", Expected: expected, Observed: ranges(ids),
 		})
+		f.Remedy.Command = moveCommand
+		list = append(list, f)
 	}
-	if ids := h.ids(func(u *user) bool { return u.zone() == high && own(u) }); len(ids) > 0 {
-		list = append(list, fix.Finding{
-			ID: idHigh, Status: fix.AtRisk,
-			Summary: counted(len(ids), "build user") + " with user IDs of people: macOS counts accounts from 500 up as such",
-			Evidence: []fix.Evidence{{
-				Source: "user IDs of " + h.prefix + "N", Expected: "351 to 499 (updates of macOS ended in Recovery over these, NixOS/nix#4531)",
-				Observed: ranges(ids),
-			}},
-			Remedy: &fix.Remedy{Class: fix.Safe, Changes: "moves them to 351 and up", Command: moveCommand, Undo: undoText},
-		})
-	}
+	place(idAtRisk, unsafe, " with user IDs that an upgrade of macOS takes, deleting them",
+		"351 to 499 (macOS 15 takes 300–304, macOS 26 305–308)")
+	place(idHigh, high, " with user IDs of people: macOS counts accounts from 500 up as such",
+		"351 to 499 (updates of macOS ended in Recovery over these, NixOS/nix#4531)")
 	return list
 }
 
@@ -346,14 +368,8 @@ func (h *host) aboutReceipt() []fix.Finding {
 	case h.receiptErr != nil && errors.Is(h.receiptErr, fs.ErrPermission):
 		return []fix.Finding{unreadable(idReceiptBroken, receipt.File, "the installer's receipt cannot be read", h.receiptErr)}
 	case h.receiptErr != nil:
-		return []fix.Finding{{
-			ID: idReceiptBroken, Status: fix.AtRisk, Summary: "the installer's receipt cannot be understood, so it is left as it is",
-			Evidence: []fix.Evidence{{Source: receipt.File, Expected: "JSON", Observed: h.receiptErr.Error()}},
-			Remedy: &fix.Remedy{
-				Class:   fix.Advice,
-				Changes: "nothing for the build users; uninstalling with the installer will need a receipt that it can read",
-			},
-		}}
+		return []fix.Finding{finding(idReceiptBroken, "the installer's receipt cannot be understood, so it is left as it is",
+			fix.Evidence{Source: receipt.File, Expected: "JSON", Observed: h.receiptErr.Error()})}
 	case h.receipt == nil || h.uninstalled:
 		return nil
 	}
@@ -367,11 +383,8 @@ func (h *host) aboutReceipt() []fix.Finding {
 	if len(changes) == 0 {
 		return nil
 	}
-	f := fix.Finding{
-		ID: idReceiptStale, Status: fix.AtRisk,
-		Summary: fmt.Sprintf("the installer's receipt has other numbers than the directory in %s; installing again would stop there", counted(len(changes), "place")),
-		Remedy:  &fix.Remedy{Class: fix.Safe, Changes: "records the numbers of the directory in the receipt", Command: repairCommand, Undo: undoText},
-	}
+	f := finding(idReceiptStale,
+		fmt.Sprintf("the installer's receipt has other numbers than the directory in %s; installing again would stop there", counted(len(changes), "place")))
 	if fix.Worst(append(h.broken(), h.atRisk()...)) == fix.AtRisk {
 		f.Remedy.Command = moveCommand
 	}

@@ -3,10 +3,8 @@ package sequoia
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,9 +14,6 @@ import (
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
-	"github.com/lixfix/lixfix/platform/launchd"
-	"github.com/lixfix/lixfix/platform/processes"
-	"github.com/lixfix/lixfix/platform/receipt"
 )
 
 // pool is where the daemon keeps a lock file for each user ID.
@@ -51,17 +46,26 @@ func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.P
 			b.uids[u.name] = u.uid
 		}
 	}
-	if len(h.users) == 0 {
-		return b.Plan, nil
+	if h.unused == "" {
+		if err := h.refuseGroup(); err != nil {
+			return plan.Plan{}, err
+		}
 	}
-	sick := !h.uninstalled && h.unused == "" && fix.Worst(h.broken()) == fix.Broken
-	if sick || h.move {
-		if err := b.directory(); err != nil {
+	if h.count > 0 && h.count < h.existing {
+		return plan.Plan{}, &fix.Misuse{
+			Option: optCount, Reason: fmt.Sprintf("%d is fewer than the %d build users that exist or that the group or the receipt names", h.count, h.existing),
+			Next: "Leave it out, or ask for more; lixfix removes no build users.",
+		}
+	}
+	sick := len(h.users) > 0 && !h.uninstalled && h.unused == "" && fix.Worst(h.broken()) == fix.Broken
+	untidy := len(h.users) > 0 && !h.uninstalled && h.unused == "" && slices.ContainsFunc(h.untidy(), mended)
+	if sick || untidy || h.move && len(h.users) > 0 {
+		if err := b.directory(sick || h.move); err != nil {
 			return plan.Plan{}, err
 		}
 	}
 	// A receipt that lags behind users who are where they belong is what an interrupted repair leaves.
-	if sick || h.move || fix.Worst(h.atRisk()) != fix.AtRisk {
+	if len(h.users) > 0 && (sick || h.move || fix.Worst(h.atRisk()) != fix.AtRisk) {
 		b.receipt()
 	}
 	if err := b.frame(ctx, v); err != nil {
@@ -69,6 +73,9 @@ func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.P
 	}
 	return b.Plan, nil
 }
+
+// mended reports whether a repair does something about a finding.
+func mended(f fix.Finding) bool { return f.Remedy != nil && f.Remedy.Class == fix.Safe }
 
 // builder puts a plan together.
 type builder struct {
@@ -79,15 +86,19 @@ type builder struct {
 	file   []plan.Entry
 	uids   map[string]int // user IDs as they will be
 	guids  map[string]string
+	// groupGUID is the GeneratedUID of a group that the plan makes.
+	groupGUID string
 }
 
 func (b *builder) add(id string, s plan.Write) {
 	b.writes = append(b.writes, plan.Entry{Step: s, For: id})
 }
 
-// directory plans what changes in the directory: moves first, then new users, then the lists of the group, so that
-// the group never names a user that this plan has not finished, if it did not do so before.
-func (b *builder) directory() error {
+// directory plans what changes in the directory: new users first, because a user who is there after all, although two
+// lists were without it, stops the plan before anything is changed; then moves, which never take a place that a new user
+// gets; then the lists of the group, so that it never names a user that this plan has not finished, if it did not do so
+// before. Unless everything is to be mended, users stay where they are.
+func (b *builder) directory(everything bool) error {
 	if len(b.impostors) > 0 {
 		return &fix.Refusal{
 			ID: idImpostors, Reason: "accounts that are not build users have names that build users should have: " + shorten(b.impostors),
@@ -100,12 +111,15 @@ func (b *builder) directory() error {
 	}
 	var movers []*user
 	for _, u := range b.users {
-		if u.record == nil || b.moves(u, b.move) {
+		if everything && (u.record == nil || b.moves(u, b.move)) {
 			movers = append(movers, u)
 		}
 	}
 	targets, err := assign(movers, b.holders, b.gids, b.group)
-	if err != nil {
+	switch {
+	case err != nil && b.source(optCount) != "" && !b.assumed && b.count > b.existing:
+		return &fix.Misuse{Option: optCount, Reason: err.Error(), Next: "Ask for fewer users, or remove accounts from that range."}
+	case err != nil:
 		return &fix.Refusal{
 			ID: idAtRisk, Reason: "the build users cannot be placed", Err: err,
 			Next: "Remove accounts from that range, or ask for fewer users; nothing was changed.",
@@ -118,15 +132,15 @@ func (b *builder) directory() error {
 			return err
 		}
 	}
-	if err := b.moveUsers(movers, targets); err != nil {
-		return err
-	}
 	b.keepNames()
 	b.guids = map[string]string{}
 	for _, u := range b.users {
-		if err := b.complete(u, targets); err != nil {
+		if err := b.complete(u, targets, everything); err != nil {
 			return err
 		}
+	}
+	if err := b.moveUsers(movers, targets); err != nil {
+		return err
 	}
 	b.lists(groupIsNew)
 	b.darwin()
@@ -153,6 +167,7 @@ func (b *builder) groupID() (isNew bool, err error) {
 	if b.record != nil {
 		b.add(idGroupNoGID, plan.SetAttribute{
 			Record: "/Groups/" + b.group, Key: dscl.PrimaryGroupID, From: b.record.Values(dscl.PrimaryGroupID), To: []string{strconv.Itoa(b.gid)},
+			GeneratedUID: b.record.First(dscl.GeneratedUID),
 		})
 		return false, nil
 	}
@@ -165,12 +180,13 @@ func (b *builder) createGroup() error {
 		return err
 	}
 	path := "/Groups/" + b.group
+	b.groupGUID = guid
 	b.add(idGroupMissing, plan.CreateRecord{Record: path, GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.RealName, "Nix build group for nix-daemon"},
 	} {
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, New: true})
+		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 	}
 	return nil
 }
@@ -216,11 +232,14 @@ func (b *builder) moveUsers(movers []*user, targets map[string]int) error {
 		to := []string{strconv.Itoa(m.to)}
 		now[m.name] = to
 		b.add(b.reason(u), plan.SetAttribute{
-			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, Beside: b.beside(u.name, from),
+			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, GeneratedUID: b.guid(u), Beside: b.beside(u.name, from),
 		})
 	}
 	return nil
 }
+
+// guid is the GeneratedUID by which the steps of an existing user know it; "" for one that has none, or gets one.
+func (b *builder) guid(u *user) string { return u.record.First(dscl.GeneratedUID) }
 
 // beside returns the other users who hold one of some user IDs.
 func (b *builder) beside(name string, ids []string) []string {
@@ -252,303 +271,6 @@ func (b *builder) reason(u *user) string {
 		return idHigh
 	}
 	return idAtRisk
-}
-
-// halfMade reports whether an existing user lacks more than a user ID.
-func (b *builder) halfMade(u *user) bool {
-	return len(u.uids) == 0 || len(b.lacks(u)) > 0 || b.wrongGroup(u)
-}
-
-// complete plans what an existing user lacks, or all of a missing one. The user ID comes last, so that an unfinished
-// user can be told from a finished one; the primary group comes first, so that it can be told whose it is.
-func (b *builder) complete(u *user, targets map[string]int) error {
-	gid := strconv.Itoa(b.gid)
-	number := strconv.Itoa(u.number)
-	if u.record == nil {
-		guid, err := newGUID(b.random)
-		if err != nil {
-			return err
-		}
-		b.guids[u.name] = guid
-		b.add(idMissing, plan.CreateRecord{Record: u.path(), GeneratedUID: guid})
-		for _, a := range [][2]string{
-			{dscl.PrimaryGroupID, gid},
-			{dscl.NFSHomeDirectory, home},
-			{dscl.UserShell, shell},
-			{dscl.RealName, "Nix build user " + number},
-			{dscl.IsHidden, "1"},
-			{dscl.UniqueID, strconv.Itoa(targets[u.name])},
-		} {
-			b.add(idMissing, plan.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, New: true})
-			// macOS was seen to kill dscl here, and it only keeps the user out of the login window.
-			b.writes[len(b.writes)-1].Optional = a[0] == dscl.IsHidden
-		}
-		return nil
-	}
-	set := func(id, key string, to string) {
-		b.add(id, plan.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}})
-	}
-	lacking := b.lacks(u)
-	if u.record.First(dscl.GeneratedUID) == "" {
-		guid, err := newGUID(b.random)
-		if err != nil {
-			return err
-		}
-		b.guids[u.name] = guid
-		set(idIncomplete, dscl.GeneratedUID, guid)
-	}
-	if b.wrongGroup(u) {
-		id := idWrongGroup
-		if u.uid < 0 {
-			id = idIncomplete
-		}
-		set(id, dscl.PrimaryGroupID, gid)
-	}
-	if slices.Contains(lacking, dscl.NFSHomeDirectory) {
-		set(idIncomplete, dscl.NFSHomeDirectory, home)
-	}
-	if slices.Contains(lacking, dscl.UserShell) {
-		set(idIncomplete, dscl.UserShell, shell)
-	}
-	if u.uid >= 0 || len(u.uids) > 1 || !b.halfMade(u) {
-		return nil
-	}
-	if u.record.First(dscl.RealName) == "" {
-		set(idIncomplete, dscl.RealName, "Nix build user "+number)
-	}
-	if u.record.First(dscl.IsHidden) == "" {
-		set(idIncomplete, dscl.IsHidden, "1")
-		b.writes[len(b.writes)-1].Optional = true
-	}
-	set(idIncomplete, dscl.UniqueID, strconv.Itoa(targets[u.name]))
-	return nil
-}
-
-// keepNames has undo see to the names of users whom the group named before they were made.
-func (b *builder) keepNames() {
-	if b.record == nil {
-		return
-	}
-	names := b.record.Values(dscl.GroupMembership)
-	var made []string
-	for _, u := range b.users {
-		if u.record == nil && slices.Contains(names, u.name) {
-			made = append(made, u.name)
-		}
-	}
-	if len(made) > 0 {
-		b.add(idMissing, plan.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
-	}
-}
-
-// lists plans the group's lists. Each is written whole, so that undo restores its values and their order.
-func (b *builder) lists(groupIsNew bool) {
-	guid := func(u *user) string {
-		if id := b.guids[u.name]; id != "" {
-			return id
-		}
-		return u.record.First(dscl.GeneratedUID)
-	}
-	path := "/Groups/" + b.group
-	names := b.memberNames()
-	if groupIsNew {
-		var ids []string
-		for _, u := range b.users {
-			if id := guid(u); id != "" {
-				ids = append(ids, id)
-			}
-		}
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, New: true})
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, New: true})
-		return
-	}
-	old := b.record.Values(dscl.GroupMembership)
-	if !slices.Equal(old, names) {
-		b.add(idNotInGroup, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names})
-	}
-	old = b.record.Values(dscl.GroupMembers)
-	ids := b.memberIDs(guid)
-	for _, id := range ids {
-		if !slices.Contains(old, id) {
-			b.add(idStaleGUIDs, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids})
-			return
-		}
-	}
-}
-
-// receipt plans to bring the receipt in line with the directory as it will be.
-func (b *builder) receipt() {
-	if b.host.receipt == nil || b.receiptErr != nil {
-		return
-	}
-	changes := b.host.receipt.Compare(b.uids, b.gid)
-	if len(changes) == 0 {
-		return
-	}
-	old := b.receiptFile
-	next := plan.NewFileState(platform.Content{
-		Data: b.host.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
-	})
-	b.file = append(b.file, plan.Entry{For: idReceiptStale, Step: plan.WriteFile{
-		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", counted(len(changes), "place")),
-	}})
-}
-
-// frame puts the steps around the writes: consent first, the daemon out, nobody building; afterwards everything is
-// read again before the receipt says so, and the daemon comes back. A daemon that is out although nothing is left to
-// do comes back as well: a repair that was killed, and whose journal is gone, leaves it so.
-func (b *builder) frame(ctx context.Context, v platform.View) error {
-	var stop, start []plan.Entry
-	pids := map[int]bool{}
-	for _, label := range daemons {
-		_, err := v.Stat(ctx, daemonPlist(label))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s, err := launchd.Read(ctx, v, label)
-		if err != nil {
-			return err
-		}
-		if s.Loaded && len(b.writes) == 0 {
-			continue
-		}
-		if s.Loaded {
-			stop = append(stop, plan.Entry{Step: plan.StopService{Label: label, Plist: daemonPlist(label)}})
-		}
-		if s.PID > 0 {
-			pids[s.PID] = true
-		}
-		start = append(start, plan.Entry{For: idDaemonOut, Step: plan.StartService{Label: label, Plist: daemonPlist(label)}})
-	}
-	if len(b.writes) == 0 {
-		b.Entries = slices.Concat(b.file, start)
-		return nil
-	}
-	idle := plan.RequireIdle{Pool: pool, UIDs: b.watched()}
-	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
-		return err
-	}
-	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
-		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
-	return nil
-}
-
-// probe asks for consent with a user who is there.
-func (b *builder) probe() []plan.Entry {
-	for _, u := range b.users {
-		if u.uid < 0 || len(u.shared) > 0 || u.twin != "" {
-			continue
-		}
-		probe := plan.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
-		if to := b.uids[u.name]; to != u.uid {
-			probe.Later = strconv.Itoa(to)
-		}
-		return []plan.Entry{{Step: probe}}
-	}
-	return nil
-}
-
-// watched returns the user IDs under which a process would be a build: those of the build users, and those that they
-// get. An ID that another account has as well is not among them.
-func (b *builder) watched() []int {
-	var ids []int
-	for _, u := range b.users {
-		if u.uid >= 0 && len(u.shared) == 0 {
-			ids = append(ids, u.uid)
-		}
-		ids = append(ids, b.uids[u.name])
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
-// refuseBusy refuses while builds run: what descends from the daemon, what runs as a build user, locks in the pool.
-func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle plan.RequireIdle, daemons map[int]bool) error {
-	list, err := processes.List(ctx, v)
-	if err != nil {
-		return err
-	}
-	working := map[int]bool{}
-	for pid := range daemons {
-		for _, p := range processes.Descendants(list, pid) {
-			working[p.PID] = true
-		}
-	}
-	busy, err := idle.Busy(ctx, v, func(p processes.Process) bool { return working[p.PID] })
-	if errors.Is(err, fs.ErrPermission) && !b.facts.Root() {
-		b.Notes = append(b.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(busy) > 0 {
-		return &fix.Refusal{
-			ID: "sequoia/builds-running", Reason: plan.ErrBusy.Error() + ": " + shorten(busy), Err: nil,
-			Next: "Wait until they have ended, or stop them, and run the command again.",
-		}
-	}
-	return nil
-}
-
-// seats draws who sits where before and after.
-func (b *builder) seats(targets map[string]int) {
-	before, after := map[int][]string{}, map[int][]string{}
-	show := func(id int) bool { return id >= 300 && id <= lastSafe }
-	for id, names := range b.holders {
-		for _, name := range names {
-			to, moved := targets[name]
-			if show(id) || moved {
-				before[id] = append(before[id], name)
-				if !moved {
-					after[id] = append(after[id], name)
-				}
-			}
-			if moved && !slices.Contains(after[to], name) {
-				after[to] = append(after[to], name)
-			}
-		}
-	}
-	for name, id := range targets {
-		if !slices.Contains(after[id], name) {
-			after[id] = append(after[id], name)
-		}
-	}
-	var ids []int
-	for id := range before {
-		ids = append(ids, id)
-	}
-	for id := range after {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		slices.Sort(before[id])
-		slices.Sort(after[id])
-		b.Seats = append(b.Seats, plan.Seat{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
-	}
-}
-
-// darwin tells the user of nix-darwin what to set so that its next activation finds what it expects.
-func (b *builder) darwin() {
-	if !b.nixDarwin {
-		return
-	}
-	base, known := 0, false
-	for _, u := range b.users {
-		d := b.uids[u.name] - u.number
-		if known && d != base {
-			b.Notes = append(b.Notes, "nix-darwin manages this Mac, and the new user IDs do not follow each other, which its option "+
-				"ids.uids.nixbld cannot express: set nix.configureBuildUsers = false, or free the IDs from 351 up first.")
-			return
-		}
-		base, known = d, true
-	}
-	b.Notes = append(b.Notes, fmt.Sprintf("nix-darwin manages this Mac. So that its next activation agrees, set ids.uids.nixbld = %d "+
-		"(350 is its default) and ids.gids.nixbld = %d in its configuration.", base, b.gid))
 }
 
 // newGUID returns a random UUID of version 4 (RFC 9562), as macOS spells them.

@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/launchd"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/receipt"
 )
@@ -32,6 +33,8 @@ const (
 
 	firstParked = 31000 // both peers park users here, and leave them there when they are interrupted
 	lastParked  = 39999
+
+	usualUsers = 32 // what every installer makes
 
 	maxUsers = 142 // from firstSafe to lastSafe without the reserved ones
 )
@@ -75,6 +78,7 @@ type host struct {
 	users     []*user      // existing and wanted, by number
 	strangers []string     // named in the group, and not build users by their name
 	impostors []string     // named like a wanted build user, but somebody else's account
+	existing  int          // build users that exist or that the group or the receipt names
 	record    *dscl.Record // of the group; nil when it is missing
 	gid       int          // of the group, or that the group is to get; -1 when not known
 	names     map[string]*dscl.Record
@@ -83,11 +87,21 @@ type host struct {
 
 	receipt     *receipt.Receipt
 	receiptFile *plan.FileState
-	receiptErr  error  // why it cannot be used, although it is there
-	confErr     error  // why nix.conf cannot be used, although it is there
-	unused      string // why the daemon uses no build users; "" when it does
-	uninstalled bool   // Nix is gone and its users are left
+	receiptErr  error           // why it cannot be used, although it is there
+	confErr     error           // why nix.conf cannot be used, although it is there
+	confGroup   nixconf.Setting // the group that nix.conf names; its value is "" where it names none
+	unused      string          // why the daemon uses no build users; "" when it does
+	uninstalled bool            // Nix is gone and its users are left
+	assumed     bool            // count is what installers make, because nothing tells how many there should be
+	services    []service       // the daemon's jobs that are installed
+	serviceErr  error           // why it could not be told whether they are loaded
 	nixDarwin   bool
+}
+
+// service is a job of the Nix daemon.
+type service struct {
+	label string
+	launchd.Service
 }
 
 func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error) {
@@ -96,7 +110,6 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 	if h.directory, err = dscl.Read(ctx, v); err != nil {
 		return nil, err
 	}
-	h.index()
 	if err := h.files(ctx, v); err != nil {
 		return nil, err
 	}
@@ -106,9 +119,68 @@ func survey(ctx context.Context, v platform.View, s fix.Settings) (*host, error)
 	}
 	h.choose(s, conf)
 	h.gather()
+	looked := map[string]bool{}
+	for {
+		kind := h.lacking(looked)
+		if kind == "" {
+			break
+		}
+		looked[kind] = true
+		list := &h.directory.Users
+		if kind == dscl.Groups {
+			list = &h.directory.Groups
+		}
+		if *list, err = dscl.Look(ctx, v, kind, *list); err != nil {
+			return nil, err
+		}
+		h.choose(s, conf)
+		h.gather()
+	}
+	if err := h.jobs(ctx, v); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
+// jobs looks at the daemon's jobs. Whether they are loaded is worth an answer of its own.
+func (h *host) jobs(ctx context.Context, v platform.View) error {
+	for _, label := range daemons {
+		_, err := v.Stat(ctx, daemonPlist(label))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s, err := launchd.Read(ctx, v, label)
+		if err != nil {
+			h.serviceErr = err
+			continue
+		}
+		h.services = append(h.services, service{label, s})
+	}
+	return nil
+}
+
+// stopped reports whether the daemon is installed, and none of its jobs is loaded.
+func (h *host) stopped() bool {
+	return h.serviceErr == nil && len(h.services) > 0 &&
+		!slices.ContainsFunc(h.services, func(s service) bool { return s.Loaded })
+}
+
+// lacking returns the type of the records whose list lacks one that should be there, and was looked at once; "" for none.
+// dscl was seen to leave records out of a valid list, so such a list is looked at twice before it is believed.
+func (h *host) lacking(looked map[string]bool) string {
+	switch {
+	case !looked[dscl.Groups] && h.record == nil && (len(h.users) > 0 || !h.uninstalled):
+		return dscl.Groups // first: it names the users
+	case !looked[dscl.Users] && slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }):
+		return dscl.Users
+	}
+	return ""
+}
+
+// index makes the directory's records easy to find.
 func (h *host) index() {
 	h.names = make(map[string]*dscl.Record, len(h.directory.Users))
 	h.holders = make(map[int][]string, len(h.directory.Users))
@@ -167,6 +239,8 @@ func (h *host) files(ctx context.Context, v platform.View) error {
 
 // choose settles the settings: flag, else environment, else receipt, else nix.conf, else the default.
 func (h *host) choose(s fix.Settings, conf nixconf.Conf) {
+	h.index()
+	h.settings = nil
 	pick := func(option string, others ...plan.Setting) string {
 		chosen := plan.Setting{Name: option}
 		if given, ok := s[option]; ok {
@@ -191,17 +265,19 @@ func (h *host) choose(s fix.Settings, conf nixconf.Conf) {
 	}
 	var confGroup plan.Setting
 	if b, ok := conf["build-users-group"]; ok {
+		h.confGroup = b
 		if b.Value == "" {
 			h.unused = "build-users-group is empty in " + b.File
 		} else if dscl.ValidName(b.Value) {
-			confGroup = plan.Setting{Value: b.Value, Source: "nix.conf"}
+			confGroup = plan.Setting{Value: b.Value, Source: sourceConf}
 		}
 	}
-	if a, ok := conf["auto-allocate-uids"]; ok && a.Value == "true" {
-		h.unused = "auto-allocate-uids is on in " + a.File
+	// Without the experimental feature of the same name Nix ignores the setting, and says so in a warning.
+	if a, ok := conf[autoAllocate]; ok && a.Value == "true" && slices.Contains(features(conf), autoAllocate) {
+		h.unused = autoAllocate + " is on in " + a.File
 	}
-	h.group = pick(optGroup, group, confGroup, plan.Setting{Value: defaultGroup, Source: "default"})
-	h.prefix = pick(optPrefix, prefix, h.commonPrefix(), plan.Setting{Value: defaultPrefix, Source: "default"})
+	h.group = pick(optGroup, group, confGroup, plan.Setting{Value: defaultGroup, Source: sourceDefault})
+	h.prefix = pick(optPrefix, prefix, h.commonPrefix(), plan.Setting{Value: defaultPrefix, Source: sourceDefault})
 	if c, ok := s[optCount]; ok {
 		h.count, _ = strconv.Atoi(c.Value) // checked by the option
 		h.settings = append(h.settings, plan.Setting{Name: optCount, Value: c.Value, Source: c.Source})
@@ -210,6 +286,29 @@ func (h *host) choose(s fix.Settings, conf nixconf.Conf) {
 		h.move = s.On(optMove)
 		h.settings = append(h.settings, plan.Setting{Name: optMove, Value: m.Value, Source: m.Source})
 	}
+}
+
+// Sources of settings that decisions are made on.
+const (
+	sourceConf    = "nix.conf"
+	sourceDefault = "default"
+)
+
+const autoAllocate = "auto-allocate-uids"
+
+// features are the experimental features that nix.conf turns on.
+func features(conf nixconf.Conf) []string {
+	return strings.Fields(conf["experimental-features"].Value + " " + conf["extra-experimental-features"].Value)
+}
+
+// source says where a setting came from.
+func (h *host) source(option string) string {
+	for _, s := range h.settings {
+		if s.Name == option {
+			return s.Source
+		}
+	}
+	return ""
 }
 
 // commonPrefix returns the prefix that all names in the group share, where that is not the default: installations of
@@ -243,6 +342,7 @@ func (h *host) number(name string) (int, bool) {
 
 // gather finds who the build users are and who should be.
 func (h *host) gather() {
+	h.users, h.strangers, h.impostors, h.record, h.gid = nil, nil, nil, nil, -1
 	for _, g := range h.directory.Groups {
 		if g.Name == h.group {
 			h.record = g
@@ -277,7 +377,7 @@ func (h *host) gather() {
 		if !mine && !r.Bare() {
 			continue
 		}
-		if appleGUID.MatchString(r.First(dscl.GeneratedUID)) {
+		if appleGUID.MatchString(r.First(dscl.GeneratedUID)) || h.person(r) {
 			if wanted[r.Name] {
 				h.impostors = append(h.impostors, r.Name)
 			}
@@ -288,6 +388,8 @@ func (h *host) gather() {
 			wanted[r.Name] = true
 		}
 	}
+	h.existing = len(wanted)
+	h.assume(members, wanted)
 	h.ask(wanted)
 	for name := range wanted {
 		if slices.Contains(h.impostors, name) || h.uninstalled && h.count == 0 && h.names[name] == nil {
@@ -307,6 +409,19 @@ func (h *host) gather() {
 	h.share()
 	if h.gid < 0 {
 		h.adopt()
+	}
+}
+
+// assume takes the number of users that installers make, where a group for them is there and nothing tells who was in it.
+func (h *host) assume(members []string, wanted map[string]bool) {
+	if h.assumed {
+		h.count = 0
+	}
+	why, _ := h.foreign(h.group)
+	h.assumed = h.record != nil && len(members) == 0 && len(wanted) == 0 && h.count == 0 && !h.uninstalled && h.unused == "" && why == ""
+	if h.assumed {
+		h.count = usualUsers
+		h.settings = append(h.settings, plan.Setting{Name: optCount, Value: strconv.Itoa(usualUsers), Source: sourceDefault})
 	}
 }
 
@@ -417,20 +532,6 @@ func (u *user) zone() zone {
 	return high
 }
 
-// lacks returns the attributes that an existing user should have and does not, but for the user ID.
-func (h *host) lacks(u *user) []string {
-	var keys []string
-	if u.record == nil {
-		return nil
-	}
-	for _, key := range []string{dscl.NFSHomeDirectory, dscl.UserShell} {
-		if u.record.First(key) == "" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
 // wrongGroup reports whether an existing user has another primary group than the build group.
 func (h *host) wrongGroup(u *user) bool {
 	if u.record == nil || h.gid < 0 {
@@ -468,11 +569,15 @@ func (h *host) memberIDs(guid func(*user) string) []string {
 	return list
 }
 
-// memberNames returns the list of names that the group should have: the old one and who is missing from it.
+// memberNames returns the list of names that the group should have: the old one, each once, and who is missing from it.
 func (h *host) memberNames() []string {
 	var list []string
 	if h.record != nil {
-		list = slices.Clone(h.record.Values(dscl.GroupMembership))
+		for _, name := range h.record.Values(dscl.GroupMembership) {
+			if !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
 	}
 	for _, u := range h.users {
 		if !u.named {

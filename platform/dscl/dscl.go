@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/plistfile"
@@ -51,18 +51,6 @@ var keys = map[string][]string{
 	Users:  {RecordName, UniqueID, PrimaryGroupID, GeneratedUID, NFSHomeDirectory, UserShell, RealName, IsHidden},
 	Groups: {RecordName, PrimaryGroupID, GeneratedUID, RealName, GroupMembership, GroupMembers},
 }
-
-// Status codes of Directory Services that mean something to a caller. The comment gives dscl's exit status.
-const (
-	unknownNodeName     = -14009 // 185; a missing record for most verbs, but also any other error while opening one
-	authFailed          = -14090 // 10
-	permissionError     = -14120 // 40
-	attributeNotFound   = -14134 // 54
-	recordAlreadyExists = -14135 // 55; also: another user has this UniqueID
-	recordNotFound      = -14136 // 56
-	notHandledByNode    = -14987 // 139
-	notYetImplemented   = -14988 // 140; spurious, see Passing
-)
 
 // ErrIncomplete is returned by Read when the answer lacks what every directory has. dscl exits 0 with no output when
 // its list is nil, and such an answer would make every build user look missing.
@@ -153,6 +141,17 @@ func (r *Record) Bare() bool {
 	return true
 }
 
+// Blank reports whether the record is no more than what dscl leaves that was killed while it made it: a name, and at most
+// a GeneratedUID. Somebody's account has more.
+func (r *Record) Blank() bool {
+	for key, values := range r.attrs {
+		if key != RecordName && key != GeneratedUID && len(values) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Clone returns a copy that can be changed on its own.
 func (r *Record) Clone() *Record { return &Record{Name: r.Name, attrs: maps.Clone(r.attrs)} }
 
@@ -182,18 +181,56 @@ func Read(ctx context.Context, v platform.View) (*Directory, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	d := &Directory{Users: users, Groups: g.records}
-	if !slices.ContainsFunc(users, func(r *Record) bool { return r.Name == "root" && r.First(UniqueID) == "0" }) {
-		return nil, fmt.Errorf("list /Users: root is not in it: %w", ErrIncomplete)
+	return &Directory{Users: users, Groups: g.records}, nil
+}
+
+// Look lists the records of one type a second time, and adds to the list what an earlier one has and this one has not: a list
+// that leaves records out is valid and ends with status 0, and a record that is in either was there.
+func Look(ctx context.Context, v platform.View, kind string, earlier []*Record) ([]*Record, error) {
+	list, err := readAll(platform.Second(ctx), v, kind)
+	if err != nil {
+		return nil, err
 	}
-	if !slices.ContainsFunc(d.Groups, func(r *Record) bool { return r.Name == "wheel" && r.First(PrimaryGroupID) == "0" }) {
-		return nil, fmt.Errorf("list /Groups: wheel is not in it: %w", ErrIncomplete)
+	has := make(map[string]bool, len(list))
+	for _, r := range list {
+		has[r.Name] = true
 	}
-	return d, nil
+	for _, r := range earlier {
+		if !has[r.Name] {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+// anchors are in every directory: a list without them is not one.
+var anchors = map[string]struct{ name, key string }{
+	Users:  {"root", UniqueID},
+	Groups: {"wheel", PrimaryGroupID},
+}
+
+const (
+	attempts = 5                      // of a reading that fails in passing
+	pause    = 300 * time.Millisecond // between them
+)
+
+// query reads, and tries again what fails in passing.
+func query(ctx context.Context, v platform.View, args []string) ([]byte, error) {
+	for n := 1; ; n++ {
+		out, err := v.Query(ctx, Tool, args...)
+		if err == nil || !Passing(err) || n == attempts {
+			return out, failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, failed(err)
+		case <-time.After(pause):
+		}
+	}
 }
 
 func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, error) {
-	out, err := v.Query(ctx, Tool, append([]string{"-plist", node, "-readall", "/" + kind}, keys[kind]...)...)
+	out, err := query(ctx, v, append([]string{"-plist", node, "-readall", "/" + kind}, keys[kind]...))
 	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
@@ -210,6 +247,10 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 		if records[i], err = record(d); err != nil {
 			return nil, fmt.Errorf("list /%s: record %d: %w", kind, i+1, err)
 		}
+	}
+	a := anchors[kind]
+	if !slices.ContainsFunc(records, func(r *Record) bool { return r.Name == a.name && r.First(a.key) == "0" }) {
+		return nil, fmt.Errorf("list /%s: %s is not in it: %w", kind, a.name, ErrIncomplete)
 	}
 	return records, nil
 }
@@ -241,7 +282,7 @@ func ReadRecord(ctx context.Context, v platform.View, p Path) (*Record, error) {
 		return nil, err
 	}
 	args := append([]string{"-plist", node, "-read", p.String()}, keys[p.Type]...)
-	out, err := v.Query(platform.Fresh(ctx), Tool, args...)
+	out, err := query(platform.Fresh(ctx), v, args)
 	if Absent(err) {
 		return nil, nil //nolint:nilnil // absent is an answer, and not an error
 	}
@@ -304,66 +345,5 @@ func write(ctx context.Context, h platform.Host, p Path, what string, args []str
 			return fmt.Errorf("%s of %s: %q holds a control character", what, p, a)
 		}
 	}
-	if err := h.Run(ctx, Tool, append([]string{node}, args...)...); err != nil {
-		return fmt.Errorf("%s of %s: %w", what, p, err)
-	}
-	return nil
-}
-
-var statusForm = regexp.MustCompile(`DS Error: (-[0-9]+)`)
-
-// status returns the Directory Services status behind err; 0 when there is none.
-func status(err error) int {
-	var e *platform.ToolError
-	if !errors.As(err, &e) || e.Tool != Tool || e.Exit <= 0 {
-		return 0
-	}
-	// The exit status has lost its upper bits, so the number in the last line is better where there is one.
-	if m := statusForm.FindStringSubmatch(e.Last()); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil && -n&255 == e.Exit {
-			return n
-		}
-	}
-	for _, s := range []int{
-		unknownNodeName, authFailed, permissionError, attributeNotFound, recordAlreadyExists, recordNotFound,
-		notHandledByNode, notYetImplemented,
-	} {
-		if -s&255 == e.Exit {
-			return s
-		}
-	}
-	return 0
-}
-
-// Absent reports whether err proves that the record does not exist. Of all verbs only -read can prove it.
-func Absent(err error) bool { return status(err) == recordNotFound }
-
-// Refused reports whether macOS refused a write: not root, or root without the user's consent (TCC), without Full
-// Disk Access under ssh, or under a management profile.
-func Refused(err error) bool { s := status(err); return s == permissionError || s == authFailed }
-
-// Taken reports whether the value, a UniqueID, belongs to another record.
-func Taken(err error) bool { return status(err) == recordAlreadyExists }
-
-// NotThere reports whether a value that was to be changed or removed was not there.
-func NotThere(err error) bool { return status(err) == attributeNotFound }
-
-// Passing reports whether a write failed in a way that a second attempt mends: -14988, which CI Macs give without a
-// reason (DeterminateSystems/nix-installer#1300), or a SIGKILL without output (nix-installer#668).
-func Passing(err error) bool { return status(err) == notYetImplemented || Killed(err) }
-
-// Killed reports whether dscl was killed by SIGKILL, as macOS, a management profile or security software does.
-func Killed(err error) bool {
-	var e *platform.ToolError
-	return errors.As(err, &e) && e.Signal == syscall.SIGKILL
-}
-
-// Known reports whether err is one of the failures of a write whose meaning is known; after others it is worth
-// trying another verb.
-func Known(err error) bool {
-	switch status(err) {
-	case authFailed, permissionError, recordAlreadyExists, recordNotFound, unknownNodeName:
-		return true
-	}
-	return Killed(err)
+	return failed(h.Run(ctx, Tool, append([]string{node}, args...)...))
 }

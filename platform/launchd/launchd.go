@@ -77,11 +77,7 @@ func Start(ctx context.Context, h platform.Host, label, plist string) error {
 		return fmt.Errorf("%q from %q is not a service that lixfix would start", label, plist)
 	}
 	again := func() error { return h.Run(ctx, Tool, "bootstrap", "system", plist) }
-	err := again()
-	if err == nil {
-		return nil
-	}
-	return settle(ctx, h, label, true, err, again)
+	return settle(ctx, h, label, true, again(), again)
 }
 
 // settle waits until the service is loaded, or not, as wanted; again, if any, is tried each time. err is what the
@@ -95,14 +91,17 @@ func settle(ctx context.Context, h platform.Host, label string, loaded bool, err
 		if s.Loaded == loaded {
 			return nil
 		}
+		if err == nil {
+			err = errors.New("launchctl reported success, and nothing has changed")
+		}
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(time.Second):
 		}
 		if again != nil {
-			if err = again(); err == nil {
-				return nil
+			if next := again(); next != nil {
+				err = next
 			}
 		}
 	}

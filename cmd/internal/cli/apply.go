@@ -48,9 +48,7 @@ func (a *app) strange() []error {
 }
 
 // isStrange tells what is no file at all from a file that may be a journal.
-func isStrange(err error) bool {
-	return errors.Is(err, journal.ErrStrange) && !errors.Is(err, platform.ErrUntrusted)
-}
+func isStrange(err error) bool { return errors.Is(err, journal.ErrStrange) }
 
 // stamp gives a plan what is the program's to say.
 func (c *change) stamp(p *plan.Plan) error {
@@ -67,6 +65,10 @@ func (c *change) stamp(p *plan.Plan) error {
 // reader of the JSON may not keep standard error.
 func (c *change) end(code Code, err error, draw func(*render.Text)) (Code, error) {
 	if err != nil {
+		if codeOf(err) == NoConsent && len(c.report.Waiting) > 0 {
+			f, typed := errors.AsType[*failure](err)
+			err = &failure{code: Waiting, err: err, next: nextOf(err), typed: typed && f.typed}
+		}
 		code = codeOf(err)
 		c.report.Outcome.Error = message(err)
 	}
@@ -179,7 +181,7 @@ func (t *tracker) announce(e plan.Event, at, text string) {
 		group := t.groups[g]
 		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
 		text = render.Clean(group.Text)
-		if t.back && write {
+		if t.back && write && !strings.HasPrefix(text, "take back: ") {
 			text = "take back: " + text
 		}
 		progress.Line(at + text)
@@ -207,7 +209,7 @@ func (t *tracker) follow(e plan.Event) {
 // drive runs what is left of a journal's plan, or takes back what was done of it.
 func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop func() error) error {
 	t := c.tracker(j.Plan, back)
-	d := plan.Driver{Host: c.memo, Log: j, Observe: t.observe, Stop: stop}
+	d := plan.Driver{Host: c.memo, Log: j, Observe: t.observe, Stop: stop, Leave: j.Plan.Undoes != ""}
 	run := d.Run
 	if back {
 		run = d.Rollback
@@ -247,6 +249,12 @@ func held(j *journal.Journal) int {
 // finish ends a journal after a run forwards and looks at the host again.
 func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, rollback bool) (Code, error) {
 	o := c.report.Outcome
+	if j.Plan.Undoes != "" {
+		c.undoing = true
+		if _, ok := errors.AsType[*plan.RefusedSteps](runErr); ok {
+			runErr = nil // they are shown
+		}
+	}
 	if runErr == nil && j.Plan.Undoes == "" {
 		if why := c.worthwhile(ctx); why != nil && ctx.Err() == nil {
 			return c.discard(ctx, j, why)
@@ -257,7 +265,6 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		o.Result = render.Finished
 		code := Healthy
 		if j.Plan.Undoes != "" {
-			c.undoing = true
 			c.foldRefused()
 			if len(c.report.Refused) > 0 {
 				code = Unsafe
@@ -266,12 +273,12 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		if err := j.End(journal.Finished, c.app.Now()); err != nil {
 			// All steps are done and marked; only the name of the journal still says otherwise.
 			o.Result = render.Unfinished
-			o.Next = c.ways()
+			o.Next = c.ways(err)
 			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
 		}
 		return c.look(ctx, code)
 	case !j.Touched():
-		o.Result = render.Abandoned
+		o.Result, o.Ended = render.Abandoned, interrupted(runErr)
 		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
 			runErr = errors.Join(runErr, err)
 		}
@@ -281,7 +288,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		c.app.notice("taking back what was done")
 		return c.takeBack(ctx, j, runErr)
 	}
-	o.Result, o.Next = render.Unfinished, c.ways()
+	o.Result, o.Next = render.Unfinished, c.ways(runErr)
 	return c.end(Failed, c.left(runErr), func(t *render.Text) { t.Ended(*c.report) })
 }
 
@@ -294,26 +301,42 @@ func interrupted(err error) bool {
 // refusal or a signal tells more.
 func (c *change) left(err error) error {
 	code := codeOf(err)
-	if code == Failed {
+	if code == Failed || code == NoConsent {
 		code = Waiting
 	}
-	next := strings.Join(c.ways(), " finishes it, ") + " takes it back"
+	ways := c.ways(err)
+	next := ways[0] + " takes back what was done, and leaves alone what others have changed; resume refuses as long as that is so"
+	switch {
+	case c.undoing:
+		next = ways[0] + " goes on taking it back"
+	case len(ways) > 1:
+		next = ways[0] + " finishes it, " + ways[1] + " takes it back"
+	}
 	if own := nextOf(err); own != "" {
-		next = own + " Then: " + next
+		next = strings.TrimRight(own, ".") + ". Then: " + next
 	}
 	return &failure{code: code, err: err, next: next}
 }
 
-// ways are the commands that go on from an unfinished repair.
-func (c *change) ways() []string {
-	return []string{"sudo " + c.app.Name + " resume", "sudo " + c.app.Name + " undo"}
+// ways are the commands that go on from a repair that err has left unfinished. Where the host has changed, going on
+// would overwrite what somebody else has set, so only the way back is open. An undo goes on as an undo; the other way is
+// a new repair.
+func (c *change) ways(err error) []string {
+	undo := "sudo " + c.app.Name + " undo"
+	if c.undoing || errors.Is(err, plan.ErrConflict) {
+		return []string{undo}
+	}
+	return []string{"sudo " + c.app.Name + " resume", undo}
 }
 
 // takeBack rolls a journal back. cause is why, nil where the user asked for it.
 func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) (Code, error) {
 	o := c.report.Outcome
 	c.undoing = true
-	err := c.drive(ctx, j, true, c.app.sig.stop)
+	err := j.TurnBack()
+	if err == nil {
+		err = c.drive(ctx, j, true, c.app.sig.stop)
+	}
 	end := journal.Undone
 	o.Result = render.Undone
 	if _, ok := errors.AsType[*plan.RefusedSteps](err); ok {
@@ -326,7 +349,7 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	}
 	switch {
 	case err != nil:
-		o.Result, o.Next = render.Unfinished, c.ways()
+		o.Result, o.Next = render.Unfinished, c.ways(err)
 		if cause != nil {
 			err = fmt.Errorf("%w; and taking back failed: %w", cause, err)
 		}
@@ -397,9 +420,39 @@ func (c *change) planned(p *plan.Plan) {
 }
 
 // waiting is the error where an unfinished repair has to be dealt with first.
-func (a *app) waiting(ids []string) error {
+func (a *app) waiting(all []journal.Waiting) error {
+	var ids, nexts []string
+	for _, w := range all {
+		ids = append(ids, w.ID)
+		switch {
+		case w.Trouble != nil:
+			nexts = append(nexts, "its journal cannot be used ("+message(w.Trouble)+"); move it away: "+a.aside(w.ID))
+		case w.Undo:
+			nexts = append(nexts, "sudo "+a.Name+" undo goes on taking it back")
+		default:
+			nexts = append(nexts, fmt.Sprintf("sudo %[1]s resume finishes it, sudo %[1]s undo takes it back", a.Name))
+		}
+	}
+	slices.Sort(nexts)
 	return &failure{
 		code: Waiting, err: fmt.Errorf("%w: %s", journal.ErrUnfinished, strings.Join(ids, ", ")),
-		next: fmt.Sprintf("sudo %s resume finishes it, sudo %s undo takes it back", a.Name, a.Name),
+		next: strings.Join(slices.Compact(nexts), "; "),
 	}
+}
+
+// aside is the command that moves a journal out of the way.
+func (a *app) aside(id string) string { return "sudo " + a.Name + " history --set-aside " + quote(id) }
+
+// waits looks for unfinished repairs and puts them into a report.
+func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
+	all, err := journal.Waits(a.Host.StateDir())
+	for _, w := range all {
+		r.Unfinished = append(r.Unfinished, w.ID)
+		out := render.Waiting{ID: w.ID, Undo: w.Undo}
+		if w.Trouble != nil {
+			out.Trouble, out.Next = message(w.Trouble), a.aside(w.ID)
+		}
+		r.Waiting = append(r.Waiting, out)
+	}
+	return all, err
 }

@@ -42,5 +42,5 @@ signal once, to lixfix or to its process group, but not to both.
 State. Journals are in /var/db/lixfix (macOS) or /var/lib/lixfix (Linux). Where
 they cannot be written, nothing on the host is.
 
-` + exitHelp() + "\nIf several hold: 4, then 1, then 3.\n"
+` + exitHelp() + "\nIf several hold: 4, then 1, then 3; 4 also comes before 6.\n"
 }

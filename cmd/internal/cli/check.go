@@ -9,7 +9,6 @@ import (
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
-	"github.com/lixfix/lixfix/fixes/journal"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -102,8 +101,7 @@ func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix,
 		return Failed, &failure{code: codeOf(context.Cause(ctx)), err: context.Cause(ctx), next: "Run it again; nothing was changed."}
 	}
 	// Read last, so that a repair that ended meanwhile is not reported as unfinished.
-	ids, err := journal.Unfinished(a.Host.StateDir())
-	r.Unfinished = ids
+	all, err := a.waits(r)
 	tally := render.Count(r.Fixes)
 	if err != nil {
 		r.Problems = append(r.Problems, message(err))
@@ -114,5 +112,5 @@ func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix,
 		tally.Unknown++
 	}
 	r.Summary = render.CheckVerdict(*r)
-	return verdict(len(ids) > 0, tally, strict), nil
+	return verdict(len(all) > 0, tally, strict), nil
 }

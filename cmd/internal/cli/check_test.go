@@ -13,7 +13,11 @@ import (
 
 const waitingID = "20260101-000000-paint-abcd"
 
-// leave puts an unfinished journal there, by its name alone.
+// waits is a journal that waits, and has nothing to do.
+const waits = `{"journal":1,"began":"2026-01-01T00:00:00Z","plan":{"schema":1,"id":"` + waitingID + `","fix":"paint",` +
+	`"version":"0.1.0","made":"2026-01-01T00:00:00Z","host":{"os":"linux","arch":"amd64"},"steps":[]}}` + "\n"
+
+// leave puts an unfinished journal there.
 func (w *world) leave(content string) {
 	w.t.Helper()
 	w.mkdir("var/lib/lixfix")
@@ -46,7 +50,7 @@ func TestCheckVerdict(t *testing.T) {
 					w.user()
 				}
 				if test.waiting {
-					w.leave("not for reading")
+					w.leave(waits)
 				}
 				r := w.run(append([]string{"check"}, test.args...)...).ends(test.code).says(test.verdict)
 				if r.err != "" {

@@ -244,7 +244,7 @@ func (a *app) machine() bool { return a.format == jsonFormat && !a.stderr.Is }
 func (a *app) style(t ui.Terminal) render.Style {
 	return render.Style{
 		Width: t.Width, Color: ui.Color(ui.When(a.color), t, a.Getenv), ASCII: ui.ASCII(a.Getenv),
-		Verbose: a.verbose, Quiet: a.quiet,
+		Verbose: a.verbose, Quiet: a.quiet, Rename: a.as,
 	}
 }
 
@@ -290,6 +290,7 @@ func (a *app) fail(err error) {
 	a.progress.Close()
 	a.log.Debug("failed", "error", err)
 	p := problem(err, a.code)
+	p.Message, p.Next = a.as(p.Message), a.as(p.Next)
 	if a.format == jsonFormat {
 		_ = render.ProblemJSON(a.err, p)
 		return
@@ -304,7 +305,7 @@ func (a *app) notice(text string) {
 	if a.machine() {
 		return
 	}
-	a.progress.Say(program + ": " + render.Clean(text))
+	a.progress.Say(program + ": " + render.Clean(a.as(text)))
 }
 
 // event tells a program what happens, where it wants to know that.

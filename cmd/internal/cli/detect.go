@@ -108,7 +108,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		})
 		err = fmt.Errorf("check %s: %w", f.Name(), err)
 	}
-	out.Findings, out.Status = findings, render.Worst(findings)
+	out.Findings, out.Status = a.renamed(findings), render.Worst(findings)
 	a.event(render.Event{Event: render.Found, Fix: &out})
 	return out, err
 }

@@ -49,5 +49,6 @@ func flat(errs []error) string {
 
 // problem is an error as the user gets to see it.
 func problem(err error, code Code) render.Problem {
-	return render.Problem{Message: message(err), Next: nextOf(err), Code: int(code)}
+	f, ok := errors.AsType[*failure](err)
+	return render.Problem{Message: message(err), Next: nextOf(err), Code: int(code), Typed: ok && f.typed}
 }

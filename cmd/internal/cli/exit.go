@@ -91,6 +91,8 @@ type failure struct {
 	code Code
 	err  error
 	next string
+	// typed says that next is a command line, which is to be copied, and so kept whole.
+	typed bool
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -130,11 +132,14 @@ func codeOf(err error) Code {
 	var f *failure
 	var s *signalled
 	var refusal *fix.Refusal
+	var misuse *fix.Misuse
 	switch {
 	case err == nil:
 		return Healthy
 	case errors.As(err, &f):
 		return f.code
+	case errors.As(err, &misuse):
+		return Usage
 	case errors.As(err, &s):
 		if n, ok := s.sig.(syscall.Signal); ok {
 			return Code(128 + int(n))
@@ -148,7 +153,7 @@ func codeOf(err error) Code {
 		return Waiting
 	case dscl.Refused(err):
 		return NoConsent
-	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, plan.ErrBusy), errors.Is(err, journal.ErrUnsafe):
+	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, plan.ErrBusy), errors.Is(err, journal.ErrUnsafe), errors.Is(err, journal.ErrForeign):
 		return Unsafe
 	}
 	return Failed
@@ -162,6 +167,9 @@ func nextOf(err error) string {
 	if r, ok := errors.AsType[*fix.Refusal](err); ok && r.Next != "" {
 		return r.Next
 	}
+	if m, ok := errors.AsType[*fix.Misuse](err); ok {
+		return m.Next
+	}
 	if h, ok := errors.AsType[*plan.Hinted](err); ok {
 		return h.Next
 	}
@@ -173,7 +181,11 @@ func nextOf(err error) string {
 	case errors.Is(err, syscall.EROFS):
 		return "That file system cannot be written to. A repair needs the place to write down what it does first."
 	case errors.Is(err, journal.ErrUnsafe):
-		return "Give the directory to root, with mode 0755, or move it away; then run the command again."
+		return "What is in it cannot be trusted, because others could have put it there. Move it away, such as with \"sudo mv DIR DIR.untrusted\", and run the command again."
+	case errors.Is(err, journal.ErrForeign):
+		return "Nothing in it is believed. \"lixfix history --set-aside ID\" as root moves it away."
+	case dscl.Passing(err):
+		return "macOS did not answer, as it does now and then. Run the command again; if it stays so, restart the Mac."
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 )
@@ -19,6 +20,7 @@ const keep = 90 * 24 * time.Hour // the age up to which --prune leaves journals
 
 func (a *app) historyCommand() *cobra.Command {
 	var prune bool
+	var aside string
 	age := ageValue(keep)
 	cmd := &cobra.Command{
 		Use:   "history",
@@ -26,14 +28,22 @@ func (a *app) historyCommand() *cobra.Command {
 		Long: "List the repairs that were made on this host: when, by which version, and how\n" +
 			"they ended. Their journals can hold configuration, so that only root reads them;\n" +
 			"what they hold is never printed. A repair whose journal was removed can no\n" +
-			"longer be taken back.\n\n" + exitHelp(Healthy, Usage, Failed, Unsafe, NoConsent, Busy),
+			"longer be taken back.\n\n" +
+			"A journal that is damaged, that a newer lixfix made, or that others can have\n" +
+			"written, stops every repair. --set-aside moves it out of the way and keeps it.\n\n" +
+			exitHelp(Healthy, Usage, Failed, Waiting, Unsafe, NoConsent, Busy),
 		Example: "  sudo lixfix history\n  sudo lixfix history --prune --older-than 30d",
 	}
 	cmd.Args = a.noArgs
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove the journals of finished repairs")
 	cmd.Flags().Var(&age, "older-than", "with --prune: only those of that `AGE`, such as 90d or 12h")
-	cmd.RunE = a.run(func(_ context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+	cmd.Flags().StringVar(&aside, "set-aside", "", "move a journal that cannot be used out of the way: the `ID` of its repair")
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		switch {
+		case cmd.Flags().Changed("set-aside") && prune:
+			return Usage, usagef("leave one of them out", "--set-aside and --prune do not go together")
+		case cmd.Flags().Changed("set-aside"):
+			return a.setAside(ctx, cmd, aside)
 		case prune:
 			return a.prune(cmd, time.Duration(age))
 		case cmd.Flags().Changed("older-than"):
@@ -42,6 +52,49 @@ func (a *app) historyCommand() *cobra.Command {
 		return a.history(cmd)
 	})
 	return cmd
+}
+
+// setAside moves a journal out of the way that nothing can be done with, and says what is not known any more.
+func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code, error) {
+	if !a.Host.Facts().Root() {
+		return NoConsent, a.needRoot(cmd, nil, nil)
+	}
+	dir, err := journal.Lock(a.Host.StateDir())
+	if err != nil {
+		return Failed, err
+	}
+	defer dir.Close()
+	aside, err := dir.SetAside(id)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		return Usage, &failure{code: Usage, err: err, next: "sudo " + a.Name + " history lists the repairs"}
+	case errors.Is(err, journal.ErrReadable):
+		return Unsafe, &failure{
+			code: Unsafe, err: fmt.Errorf("%w, so nothing has to be set aside", err),
+			next: fmt.Sprintf("sudo %[1]s resume or sudo %[1]s undo settles an unfinished repair", a.Name),
+		}
+	case err != nil:
+		return Failed, err
+	}
+	r := a.hosted("history")
+	r.SetAside = &render.Aside{ID: aside.ID, File: aside.File, Reason: message(aside.Why)}
+	if aside.Version != "" && aside.Version != a.Version {
+		r.Notes = append(r.Notes, "lixfix "+aside.Version+" made it. That one can still use it, under its old name.")
+	}
+	if aside.Began {
+		r.Notes = append(r.Notes, "It is not known any more which steps of this repair were done, and what was there before: nothing of it can be "+
+			"finished or taken back.")
+		r.Notes = append(r.Notes, "A service that it had stopped may still be out. \""+a.Name+" check\" says what is true now, and a repair mends what is broken.")
+	} else {
+		r.Notes = append(r.Notes, "That repair cannot be taken back any more.")
+	}
+	r.Fixes = a.detectAll(ctx, a.Fixes, make([]fix.Settings, len(a.Fixes)), false)
+	r.Summary = render.CheckVerdict(*r)
+	return a.emit(r, Healthy, func(t *render.Text) {
+		t.SetAside(*r)
+		t.Fixes(r.Fixes)
+		t.Verdict(*r)
+	})
 }
 
 // ageValue is a duration that can also be given in days and weeks.
@@ -110,6 +163,9 @@ func (a *app) history(cmd *cobra.Command) (Code, error) {
 	for _, err := range errs {
 		r.Problems = append(r.Problems, message(err))
 	}
+	for _, id := range journal.Unusable(errs) {
+		r.Problems = append(r.Problems, a.aside(id)+" moves it out of the way")
+	}
 	code := Healthy
 	r.Summary = fmt.Sprintf("lixfix %s: %s", a.Version, repairs(len(all)))
 	if len(errs) > 0 {
@@ -144,7 +200,10 @@ func pastOf(past journal.Repair) render.Past {
 		ID: past.Plan.ID, Began: &past.Began, Fix: past.Plan.Fix, Outcome: string(past.Outcome),
 		Version: past.Plan.Version, Undoes: past.Plan.Undoes, Total: len(past.Plan.Entries),
 	}
-	if out.Outcome == "" {
+	switch {
+	case out.Outcome == "" && (past.Back || past.Plan.Undoes != ""):
+		out.Outcome = "undoing"
+	case out.Outcome == "":
 		out.Outcome = "unfinished"
 	}
 	if !past.Ended.IsZero() {

@@ -141,8 +141,9 @@ func (how ask) allowed(id string, c fix.Class) bool {
 func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
 	c := a.change("repair")
 	c.fix, c.passive = f, how.passive
+	knower, knows := f.(fix.Knower)
 	for _, id := range how.accept {
-		if !strings.HasPrefix(id, f.Name()+"/") {
+		if !strings.HasPrefix(id, f.Name()+"/") || knows && !knower.Knows(id) {
 			return Usage, usagef("IDs are shown by: "+a.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
 		}
 	}
@@ -165,17 +166,25 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 		return c.end(Healthy, nil, func(t *render.Text) { t.Verdict(*c.report) })
 	}
 	if how.dry {
-		ids, err := journal.Unfinished(a.Host.StateDir())
+		switch busy, err := journal.Busy(a.Host.StateDir()); {
+		case err != nil:
+			return Failed, err
+		case busy:
+			return c.end(Busy, journal.ErrBusy, func(*render.Text) {})
+		}
+		all, err := a.waits(c.report)
 		if err != nil {
 			return Failed, err
 		}
-		if len(ids) > 0 {
-			c.report.Unfinished = ids
-			return c.end(Waiting, a.waiting(ids), func(*render.Text) {})
+		if len(all) > 0 {
+			return c.end(Waiting, a.waiting(all), func(*render.Text) {})
 		}
 		return c.prepare(ctx, how)
 	}
 	if !a.Host.Facts().Root() {
+		if all, err := a.waits(c.report); err == nil && len(all) > 0 {
+			return c.end(Waiting, a.waiting(all), func(*render.Text) {})
+		}
 		return c.end(NoConsent, a.needRoot(cmd, nil, f), func(*render.Text) {})
 	}
 	// Locked before anything is read, so that what is shown is what is applied.
@@ -184,10 +193,9 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 		return c.end(Failed, err, func(*render.Text) {})
 	}
 	defer dir.Close()
-	ids, err := journal.Unfinished(a.Host.StateDir())
-	if err == nil && len(ids) > 0 {
-		c.report.Unfinished = ids
-		err = a.waiting(ids)
+	all, err := a.waits(c.report)
+	if err == nil && len(all) > 0 {
+		err = a.waiting(all)
 	}
 	if err != nil {
 		return c.end(Failed, err, func(*render.Text) {})

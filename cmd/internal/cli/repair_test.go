@@ -243,7 +243,7 @@ func TestRepairFails(t *testing.T) {
 	w.run("repair", "paint", "--dry-run").ends(Waiting)
 	w.run("repair", "paint", "--dry-run", "--format", "json").ends(Waiting)
 
-	w.run("resume").ends(NoConsent).says("there is no terminal")
+	w.run("resume").ends(Waiting).says("there is no terminal")
 	w.run("resume", "--dry-run").ends(Waiting).says("has done 1 of 3 steps", "rewrite /walls/2", "dry run: 2 steps to do").not("/walls/1:")
 	w.run("resume", "--yes").ends(Waiting).says("the brush broke")
 	w.host.onWrite = nil
@@ -315,7 +315,7 @@ func TestUndoUnfinished(t *testing.T) {
 	id, _, _ := strings.Cut(w.journals()[0], ".")
 	w.run("undo", "20260101-000000-paint-0000").ends(Waiting)
 	w.run("undo", "--dry-run").ends(Waiting).says("To be taken back now")
-	w.answer("n\n", "undo").ends(NoConsent)
+	w.answer("n\n", "undo").ends(Waiting)
 	w.run("undo", id, "--yes").ends(Healthy).says("everything was taken back; now: 2 problems, 1 at risk")
 	if got := w.walls(); got != "red pink red" {
 		t.Errorf("the walls are %s", got)
@@ -402,12 +402,45 @@ func TestUnreadableJournal(t *testing.T) {
 	w := newWorld(t, "red")
 	for _, content := range []string{"{\"journal\":99}\n", "garbage", ""} {
 		w.leave(content)
-		w.run("check").ends(Waiting)
-		w.run("resume", "--yes").ends(Failed).says("read the unfinished repair", "If a newer lixfix made it", ".unfinished.jsonl")
-		w.run("undo", "--yes").ends(Failed)
-		w.run("repair", "paint", "--yes").ends(Waiting)
-		w.run("history").ends(Failed).says("1 could not be read")
+		const advice = "history --set-aside " + waitingID
+		w.run("check").ends(Waiting).says("cannot be used", advice)
+		w.run("resume", "--yes").ends(Failed).says("read the unfinished repair", "If a newer lixfix made it", advice)
+		w.run("undo", "--yes").ends(Failed).says(advice)
+		w.run("repair", "paint", "--yes").ends(Waiting).says(advice)
+		w.run("repair", "paint", "--dry-run").ends(Waiting).says(advice)
+		w.run("history").ends(Failed).says("1 could not be read", advice)
 		w.run("history", "--format", "json").ends(Failed)
+		w.run("history", "--set-aside", waitingID).ends(Healthy).says("set aside", "not known any more", "kept as")
+		w.run("history", "--set-aside", waitingID).ends(Usage)
+		w.run("check").ends(Problems)
+	}
+	w.leave(waits)
+	w.run("history", "--set-aside", waitingID).ends(Unsafe).says("can be read", "resume")
+	w.run("resume", "--yes").ends(Problems) // it had no steps
+}
+
+func TestJournalOfSomebodyElse(t *testing.T) {
+	w := newWorld(t, "red")
+	name := filepath.Join(w.state(), waitingID+".unfinished.jsonl")
+	for what, spoil := range map[string]func() error{
+		"others can write": func() error { return os.Chmod(name, 0o666) },
+		"belongs to":       func() error { return os.Chown(name, 501, 20) },
+	} {
+		w.leave(waits)
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		const advice = "history --set-aside " + waitingID
+		for _, command := range []string{"resume", "undo"} {
+			r := w.run(command, "--yes").ends(Unsafe).says(what, advice)
+			if strings.Contains(r.out+r.err, "chown") || strings.Contains(r.out+r.err, "Give the") {
+				t.Errorf("%s advises to adopt it: %s%s", command, r.out, r.err)
+			}
+		}
+		w.run("check").ends(Waiting).says(what, advice)
+		w.run("repair", "paint", "--yes").ends(Waiting).says(advice)
+		w.run("history", "--set-aside", waitingID).ends(Healthy)
+		w.run("check").ends(Problems)
 	}
 }
 
@@ -424,8 +457,9 @@ func TestBusy(t *testing.T) {
 	}
 	w.run("repair", "paint", "--yes").ends(Busy).says("another lixfix is at work")
 	w.run("repair", "paint", "--yes", "--format", "json").ends(Busy)
-	w.run("repair", "paint", "--dry-run").ends(Problems)
+	w.run("repair", "paint", "--dry-run").ends(Busy)
 	w.run("history", "--prune").ends(Busy)
+	w.run("history", "--set-aside", waitingID).ends(Busy)
 	w.leave("")
 	w.run("resume", "--yes").ends(Busy)
 	w.run("undo", "--yes").ends(Busy)
@@ -469,8 +503,10 @@ func TestHistoryNeedsRoot(t *testing.T) {
 	w.run("history", "--prune").ends(NoConsent).says("sudo lixfix history --prune")
 	w.run("undo").ends(NoConsent).says("sudo lixfix undo")
 	w.leave("secret")
-	w.run("resume").ends(NoConsent).says("sudo lixfix resume")
-	w.run("resume", "--format", "json").ends(NoConsent)
+	// That a repair waits comes before that root is needed.
+	w.run("resume").ends(Waiting).says("sudo lixfix resume")
+	w.run("resume", "--format", "json").ends(Waiting)
+	w.run("repair", "paint").ends(Waiting)
 }
 
 func TestSecretsStayInTheJournal(t *testing.T) {

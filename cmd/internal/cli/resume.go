@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,18 +20,19 @@ func (a *app) resumeCommand() *cobra.Command {
 		Short: "Finish a repair that was cut short",
 		Long: "Finish a repair that was cut short, by a signal, a crash or a step that failed.\n" +
 			"Its journal tells which steps are done; the rest is shown, asked for once and\n" +
-			"done. Where the host has changed since, it refuses.\n\n" + changing(),
+			"done. Where the host has changed since, it refuses. An undo that was cut short\n" +
+			"is finished as an undo.\n\n" + changing(),
 		Example: "  lixfix resume --dry-run\n  sudo lixfix resume",
 	}
 	cmd.Args = a.noArgs
 	a.askFlags(cmd, &how)
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		c := a.change("resume")
-		ids, err := journal.Unfinished(a.Host.StateDir())
+		all, err := a.waits(c.report)
 		if err != nil {
 			return Failed, err
 		}
-		if len(ids) == 0 {
+		if len(all) == 0 {
 			return c.nothing("no unfinished repair waits; nothing to do")
 		}
 		return c.unfinished(ctx, cmd, nil, how, false)
@@ -48,8 +47,9 @@ func (c *change) nothing(why string) (Code, error) {
 	return c.app.emit(c.report, Healthy, func(t *render.Text) { t.Verdict(*c.report) })
 }
 
-// unfinished goes on with the unfinished repair, forwards or back.
-func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []string, how ask, back bool) (Code, error) {
+// unfinished goes on with the unfinished repair, forwards or, with undo, back. An undo that was cut short keeps its
+// direction, whichever command goes on with it: half of a way and half of the other lead nowhere.
+func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []string, how ask, undo bool) (Code, error) {
 	a := c.app
 	if !a.Host.Facts().Root() {
 		// Journals can hold secrets, so that nobody else can read them, not even for a dry run.
@@ -68,16 +68,14 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 		return c.nothing("no unfinished repair waits; nothing to do")
 	}
 	c.know(j.Plan)
+	back := j.Back() || undo && j.Plan.Undoes == ""
+	c.undoing = back || j.Plan.Undoes != ""
 	o := c.report.Outcome
 	o.ID, o.Total, o.Done = j.Plan.ID, len(j.Plan.Entries), held(j)
 	c.report.Left = &render.LeftToDo{ID: o.ID, Began: j.Began, Done: o.Done, Total: o.Total}
 	todo := ahead(j, back)
 	c.planned(&todo)
-	heading := fmt.Sprintf("The repair %s began on %s and has done %d of %s. To be done now:", o.ID,
-		j.Began.UTC().Format("2006-01-02 15:04 UTC"), o.Done, render.Steps(o.Total))
-	if back {
-		heading = strings.Replace(heading, "To be done now:", "To be taken back now:", 1)
-	}
+	heading := c.heading(j, back)
 	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
 	if how.dry {
 		j.Close()
@@ -91,7 +89,10 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	a.page(show)
 	if !how.yes {
 		question := "Finish this repair"
-		if back {
+		switch {
+		case j.Back() || j.Plan.Undoes != "":
+			question = "Go on taking this repair back"
+		case back:
 			question = "Take this repair back"
 		}
 		if err := c.consent(ctx, fmt.Sprintf("%s (%s)?", question, render.Steps(len(todo.Entries))), show); err != nil {
@@ -104,6 +105,21 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	}
 	c.depict(ctx)
 	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+}
+
+// heading says what waits and what is going to be done about it.
+func (c *change) heading(j *journal.Journal, back bool) string {
+	began := j.Began.UTC().Format("2006-01-02 15:04 UTC")
+	steps := fmt.Sprintf("%d of %s", held(j), render.Steps(len(j.Plan.Entries)))
+	switch {
+	case j.Plan.Undoes != "":
+		return fmt.Sprintf("The repair %s is being taken back since %s; %s are done. To be done now:", j.Plan.Undoes, began, steps)
+	case j.Back():
+		return fmt.Sprintf("The repair %s began on %s and is being taken back; %s are still to go. To be taken back now:", j.Plan.ID, began, steps)
+	case back:
+		return fmt.Sprintf("The repair %s began on %s and has done %s. To be taken back now:", j.Plan.ID, began, steps)
+	}
+	return fmt.Sprintf("The repair %s began on %s and has done %s. To be done now:", j.Plan.ID, began, steps)
 }
 
 // depict keeps what there is to be moved, so that it can be said afterwards whether it did.
@@ -159,14 +175,18 @@ func ahead(j *journal.Journal, back bool) plan.Plan {
 	return p
 }
 
-// unreadable says what can be done about a journal that cannot be read. Nothing is guessed from it.
+// unreadable says what can be done about a journal that cannot be used. Nothing is guessed from it.
 func (a *app) unreadable(err error) error {
-	if !errors.Is(err, journal.ErrFormat) && !errors.Is(err, plan.ErrSchema) {
+	if !errors.Is(err, journal.ErrFormat) && !errors.Is(err, plan.ErrSchema) && !errors.Is(err, journal.ErrForeign) {
 		return err
 	}
-	return &failure{
-		code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err),
-		next: "If a newer lixfix made it, use that one. If it is damaged, move " +
-			filepath.Join(a.Host.StateDir(), "*.unfinished.jsonl") + " out of the way, keep it, and run " + a.Name + " check.",
+	next := "sudo " + a.Name + " history --set-aside ID moves it away"
+	if all, waitErr := journal.Waits(a.Host.StateDir()); waitErr == nil && len(all) > 0 {
+		next = a.aside(all[0].ID) + " moves it away"
 	}
+	f := &failure{code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err), next: "If a newer lixfix made it, use that one. Otherwise " + next + "."}
+	if errors.Is(err, journal.ErrForeign) {
+		f.code, f.next = Unsafe, "Nothing in it is believed; "+next+"."
+	}
+	return f
 }

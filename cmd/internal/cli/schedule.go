@@ -81,10 +81,9 @@ func (c *change) schedule(ctx context.Context, name string, how ask, draw func(c
 		}
 		defer dir.Close()
 	}
-	ids, err := journal.Unfinished(a.Host.StateDir())
-	if err == nil && len(ids) > 0 {
-		c.report.Unfinished = ids
-		err = a.waiting(ids)
+	all, err := a.waits(c.report)
+	if err == nil && len(all) > 0 {
+		err = a.waiting(all)
 	}
 	if err != nil {
 		return c.end(Failed, err, func(*render.Text) {})

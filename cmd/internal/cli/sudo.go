@@ -13,7 +13,7 @@ import (
 // needRoot is the error of a command that changes the host and was not started by root. lixfix never starts itself
 // again: the user sees and types the line.
 func (a *app) needRoot(cmd *cobra.Command, args []string, f fix.Fix) error {
-	return &failure{code: NoConsent, err: errNeedsRoot(cmd), next: a.sudo(cmd, args, f)}
+	return &failure{code: NoConsent, err: errNeedsRoot(cmd), next: a.sudo(cmd, args, f), typed: true}
 }
 
 type needsRootError string

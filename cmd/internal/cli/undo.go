@@ -21,7 +21,8 @@ func (a *app) undoCommand() *cobra.Command {
 		Short: "Take a repair back",
 		Long: "Take a repair back: the unfinished one, else the last one, or the one of the ID\n" +
 			"that \"lixfix history\" shows. Steps whose values have changed since are left\n" +
-			"alone, one by one, with the reason; the rest is taken back.\n\n" + changing(),
+			"alone, one by one, with the reason; the rest is taken back. An undo that was cut\n" +
+			"short goes on; repair goes the other way.\n\n" + changing(),
 		Example: "  sudo lixfix undo --dry-run\n  sudo lixfix undo\n  sudo lixfix history",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			ids, _, _ := journal.IDs(a.Host.StateDir())
@@ -44,15 +45,14 @@ func (a *app) undoCommand() *cobra.Command {
 func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how ask) (Code, error) {
 	c := a.change("undo")
 	id := strings.Join(args, "")
-	ids, err := journal.Unfinished(a.Host.StateDir())
+	all, err := a.waits(c.report)
 	switch {
 	case err != nil:
 		return Failed, err
-	case len(ids) > 0 && (id == "" || slices.Contains(ids, id)):
+	case len(all) > 0 && (id == "" || slices.ContainsFunc(all, func(w journal.Waiting) bool { return w.ID == id || w.Undoes == id })):
 		return c.unfinished(ctx, cmd, args, how, true)
-	case len(ids) > 0:
-		c.report.Unfinished = ids
-		return c.end(Waiting, a.waiting(ids), func(*render.Text) {})
+	case len(all) > 0:
+		return c.end(Waiting, a.waiting(all), func(*render.Text) {})
 	}
 	if known, _, err := journal.IDs(a.Host.StateDir()); err == nil && len(known) == 0 && id == "" {
 		return c.nothing("no repair was made on this host; nothing to take back")
@@ -109,7 +109,7 @@ func (a *app) target(id string) (*journal.Repair, error) {
 	if len(errs) > 0 {
 		return nil, &failure{
 			code: Failed, err: fmt.Errorf("find the last repair: %w", errs[0]),
-			next: "name the repair to take back: sudo " + a.Name + " undo ID",
+			next: "name the repair to take back: sudo " + a.Name + " undo ID; sudo " + a.Name + " history says what to do about the journal",
 		}
 	}
 	for _, past := range slices.Backward(all) {

@@ -12,7 +12,9 @@ type Style struct {
 	ASCII   bool // whether the terminal shows nothing else
 	Verbose bool // unfold
 	Quiet   bool // problems and results only
-	Named   bool // the user named the fixes: also show those that do not apply
+	// Rename puts the name that the program was called by into a text; nil where that is its own.
+	Rename func(string) string
+	Named  bool // the user named the fixes: also show those that do not apply
 }
 
 const (
@@ -60,6 +62,9 @@ func (t *Text) String() string { return t.b.String() }
 
 // clean is Clean for this terminal.
 func (t *Text) clean(s string) string {
+	if t.Rename != nil {
+		s = t.Rename(s)
+	}
 	s = Clean(s)
 	if t.ASCII {
 		s = toASCII(s)

@@ -8,7 +8,7 @@ import (
 
 // Check shows the whole of "lixfix check".
 func (t *Text) Check(r Report) {
-	t.Waiting(r.Unfinished)
+	t.Waiting(r)
 	t.Fixes(r.Fixes)
 	t.problems(r.Problems)
 	if r.Moved != "" {
@@ -20,16 +20,33 @@ func (t *Text) Check(r Report) {
 }
 
 // Waiting tells of unfinished repairs.
-func (t *Text) Waiting(ids []string) {
-	if len(ids) == 0 {
-		return
+func (t *Text) Waiting(r Report) {
+	const wide = len("unfinished") + 2
+	way := func(what, command string) {
+		t.line(2, piece{text: what, width: 14}, piece{text: command, color: bold})
 	}
-	for _, id := range ids {
-		t.para(0, piece{text: "unfinished", color: red, width: len("unfinished") + 2}, id+" (or another lixfix is at work on it)")
+	for _, w := range r.Waiting {
+		label, text := piece{text: "unfinished", color: red, width: wide}, w.ID+" (or another lixfix is at work on it)"
+		if w.Undo {
+			text = w.ID + ": it was being taken back (or another lixfix is at it)"
+		}
+		if w.Trouble != "" {
+			label.text, text = "unusable", w.ID+": "+w.Trouble
+		}
+		t.para(0, label, text)
+		switch {
+		case w.Trouble != "":
+			way("move it away", w.Next)
+		case w.Undo:
+			way("go on", "sudo lixfix undo")
+		default:
+			way("finish it", "sudo lixfix resume")
+			way("take it back", "sudo lixfix undo")
+		}
 	}
-	t.line(2, piece{text: "finish it", width: 14}, piece{text: "sudo lixfix resume", color: bold})
-	t.line(2, piece{text: "take it back", width: 14}, piece{text: "sudo lixfix undo", color: bold})
-	t.blank()
+	if len(r.Waiting) > 0 {
+		t.blank()
+	}
 }
 
 func (t *Text) problems(all []string) {
@@ -105,7 +122,7 @@ func (t *Text) Ended(r Report) {
 		t.blank()
 		t.line(0, piece{text: "take it back with", width: 19}, piece{text: "sudo lixfix undo " + o.ID, color: bold})
 	}
-	t.next(o)
+	t.next(r)
 	t.blank()
 	t.Verdict(r)
 }
@@ -122,7 +139,8 @@ func (t *Text) services(o *Outcome) {
 	}
 }
 
-func (t *Text) next(o *Outcome) {
+func (t *Text) next(r Report) {
+	o := r.Outcome
 	if o.Result != Unfinished {
 		return
 	}
@@ -130,6 +148,9 @@ func (t *Text) next(o *Outcome) {
 	t.para(0, piece{}, itoa(o.Done)+" of "+count(o.Total, "step")+" done; the journal "+o.ID+" knows which.")
 	for _, c := range o.Next {
 		what := map[string]string{"resume": "finish it", "undo": "take it back"}[lastWord(c)]
+		if undoing := o.Back || r.Plan != nil && r.Plan.Undoes != ""; undoing {
+			what = "go on"
+		}
 		t.line(2, piece{text: what, width: 14}, piece{text: c, color: bold})
 	}
 }
@@ -169,6 +190,10 @@ func (t *Text) History(r Report) {
 		switch {
 		case p.Outcome == "finished" && p.Undoes != "":
 			outcome = "took back " + tail(p.Undoes)
+		case p.Outcome == "undoing" && p.Undoes != "":
+			outcome = "taking back " + tail(p.Undoes) + ", unfinished"
+		case p.Outcome == "undoing":
+			outcome = "being taken back, unfinished"
 		case p.Outcome == "finished" && undone[p.ID]:
 			outcome = "taken back"
 		}
@@ -188,6 +213,16 @@ func (t *Text) History(r Report) {
 		t.blank()
 	}
 	t.para(0, piece{}, r.Summary)
+}
+
+// SetAside says which journal was moved out of the way, and what is not known any more.
+func (t *Text) SetAside(r Report) {
+	const wide = len("kept as") + 2
+	t.para(0, piece{text: "set aside", color: bold, width: len("set aside") + 2}, r.SetAside.ID)
+	t.para(2, piece{text: "because", width: wide}, r.SetAside.Reason)
+	t.line(2, piece{text: "kept as", width: wide}, piece{text: r.SetAside.File})
+	t.notes(r.Notes)
+	t.blank()
 }
 
 // tail is the end of an ID, by which people tell it from others.
@@ -268,7 +303,7 @@ func (t *Text) Problem(p Problem) {
 	t.para(0, piece{text: "error:", color: red, width: len("error: ")}, p.Message)
 	next := piece{text: "next:", color: bold, width: len("error: ")}
 	switch {
-	case strings.HasPrefix(p.Next, "sudo "):
+	case p.Typed:
 		t.line(0, next, piece{text: p.Next}) // to be copied: whole
 	case p.Next != "":
 		t.para(0, next, p.Next)

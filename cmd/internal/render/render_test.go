@@ -54,6 +54,7 @@ func upgraded() Report {
 		Schema: 1, Lixfix: "0.1.0", Command: "check", Exit: 1,
 		Host:       &Host{Facts: platform.Facts{OS: platform.Darwin, Product: "macOS", Version: "15.1", Build: "24B83", Arch: "arm64"}},
 		Unfinished: []string{"20260101-120000-sequoia-a1b2"},
+		Waiting:    []Waiting{{ID: "20260101-120000-sequoia-a1b2"}},
 		Fixes: []Fix{
 			{
 				Name: "sequoia", Title: "macOS 15 took the user IDs of the Nix build users", Status: fix.Broken,
@@ -230,7 +231,7 @@ func TestEndedGolden(t *testing.T) {
 func TestProblemGolden(t *testing.T) {
 	golden(t, "problem", page(Style{}, func(t *Text) {
 		t.Problem(Problem{Message: "change UniqueID of /Users/_nixbld7: /usr/bin/dscl . -change /Users/_nixbld7 UniqueID 307 357: exit status 40: <dscl_cmd> DS Error: -14120", Next: "macOS does not let this program administer user accounts. Open System Settings and allow it."})
-		t.Problem(Problem{Message: "repair sequoia needs root", Next: "sudo lixfix repair sequoia --move-existing-users --nix-build-group-name='build users of the north'"})
+		t.Problem(Problem{Message: "repair sequoia needs root", Next: "sudo lixfix repair sequoia --move-existing-users --nix-build-group-name='build users of the north'", Typed: true})
 	}))
 }
 
@@ -443,7 +444,8 @@ func TestVerdicts(t *testing.T) {
 		"lixfix 1: nothing to check on this host: sequoia does not apply to Linux":                      {Lixfix: "1", Host: &Host{Facts: platform.Facts{OS: platform.Linux}}, Fixes: []Fix{{Name: "sequoia", Status: fix.NotApplicable}}},
 		"lixfix 1: nothing to check on this host: a, b do not apply to Linux":                           {Lixfix: "1", Host: &Host{Facts: platform.Facts{OS: platform.Linux}}, Fixes: []Fix{{Name: "a", Status: fix.NotApplicable}, {Name: "b", Status: fix.NotApplicable}}},
 		"lixfix 1: nothing to check on this host: there are no fixes":                                   {Lixfix: "1", Host: mac},
-		"lixfix 1: 2 unfinished repairs wait; 1 fix checked on macOS 15.1: all well":                    {Lixfix: "1", Host: mac, Fixes: healthy, Unfinished: []string{"a", "b"}},
+		"lixfix 1: 2 unfinished repairs wait; 1 fix checked on macOS 15.1: all well":                    {Lixfix: "1", Host: mac, Fixes: healthy, Waiting: []Waiting{{ID: "a"}, {ID: "b", Undo: true}}},
+		"lixfix 1: an unfinished undo waits; 1 fix checked on macOS 15.1: all well":                     {Lixfix: "1", Host: mac, Fixes: healthy, Waiting: []Waiting{{ID: "a", Undo: true}}},
 		"lixfix 1: 1 fix checked on macOS 15.1: 1 problem, 2 could not be checked (root can tell of 1)": {Lixfix: "1", Host: mac, Fixes: []Fix{{Status: fix.Broken, Findings: []fix.Finding{{Status: fix.Broken}, {Status: fix.Unknown}, {Status: fix.Unknown, NeedsRoot: true}}}}},
 	} {
 		if got := CheckVerdict(r); got != want {
@@ -471,6 +473,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
+		"waiting": Waiting{}, "aside": Aside{},
 	}
 	steps := []plan.Step{
 		plan.SetAttribute{},

@@ -23,6 +23,7 @@ type Report struct {
 	Exit       int           `json:"exit"`
 	Host       *Host         `json:"host,omitempty"`
 	Unfinished []string      `json:"unfinished,omitempty"` // IDs of repairs that wait
+	Waiting    []Waiting     `json:"waiting,omitempty"`    // the same, with what can be told of them
 	Fixes      []Fix         `json:"fixes,omitempty"`      // what was found
 	Plan       *plan.Plan    `json:"plan,omitempty"`
 	Refused    []Refused     `json:"refused,omitempty"`
@@ -30,6 +31,8 @@ type Report struct {
 	After      []Fix         `json:"after,omitempty"` // what is true after a repair
 	History    []Past        `json:"history,omitempty"`
 	Pruned     []string      `json:"pruned,omitempty"`
+	SetAside   *Aside        `json:"set_aside,omitempty"`
+	Notes      []string      `json:"notes,omitempty"` // what to know beside it
 	Listed     []Listed      `json:"listed,omitempty"`
 	Explained  []Explained   `json:"explained,omitempty"`
 	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
@@ -42,6 +45,21 @@ type Report struct {
 	Undecided  []Undecided   `json:"undecided,omitempty"` // remedies that nobody has decided on
 	Paste      []string      `json:"paste,omitempty"`     // lines of Markdown
 	Probe      *probe.Result `json:"probe,omitempty"`     // of the build sandbox
+}
+
+// Waiting is an unfinished repair.
+type Waiting struct {
+	ID      string `json:"id"`
+	Undo    bool   `json:"undo,omitempty"`    // it was being taken back
+	Trouble string `json:"trouble,omitempty"` // why nothing goes on from it
+	Next    string `json:"next,omitempty"`    // the command that moves it out of the way then
+}
+
+// Aside is a journal that was moved out of the way.
+type Aside struct {
+	ID     string `json:"id"`
+	File   string `json:"file"` // where it is now
+	Reason string `json:"reason"`
 }
 
 // Host is the machine that a report is about.
@@ -89,6 +107,7 @@ type Outcome struct {
 	Done     int       `json:"done"`         // steps that hold now
 	Total    int       `json:"total"`
 	Back     bool      `json:"back,omitempty"`     // the steps were taken back
+	Ended    bool      `json:"ended,omitempty"`    // by a signal
 	Skipped  []Refused `json:"skipped,omitempty"`  // optional steps that failed
 	Services []Service `json:"services,omitempty"` // that were stopped meanwhile
 	Error    string    `json:"error,omitempty"`
@@ -123,7 +142,7 @@ type Past struct {
 	Began   *time.Time `json:"began,omitempty"`
 	Ended   *time.Time `json:"ended,omitempty"`
 	Fix     string     `json:"fix,omitempty"`
-	Outcome string     `json:"outcome,omitempty"` // "finished", "undone", "partly", "abandoned", "unfinished"
+	Outcome string     `json:"outcome,omitempty"` // "finished", "undone", "partly", "abandoned", "unfinished", "undoing"
 	Version string     `json:"version,omitempty"`
 	Undoes  string     `json:"undoes,omitempty"`
 	Done    int        `json:"done"`
@@ -171,4 +190,5 @@ type Problem struct {
 	Message string `json:"message"`
 	Next    string `json:"next,omitempty"`
 	Code    int    `json:"code"` // the exit code
+	Typed   bool   `json:"-"`    // Next is a command line, and nothing else
 }

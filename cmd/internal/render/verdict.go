@@ -79,12 +79,19 @@ func (t Tally) String() string {
 func CheckVerdict(r Report) string {
 	var b strings.Builder
 	b.WriteString("lixfix " + r.Lixfix + ": ")
-	switch len(r.Unfinished) {
+	switch len(r.Waiting) {
 	case 0:
 	case 1:
-		b.WriteString("an unfinished repair waits; ")
+		switch w := r.Waiting[0]; {
+		case w.Trouble != "":
+			b.WriteString("the journal of an unfinished repair cannot be used; ")
+		case w.Undo:
+			b.WriteString("an unfinished undo waits; ")
+		default:
+			b.WriteString("an unfinished repair waits; ")
+		}
 	default:
-		b.WriteString(itoa(len(r.Unfinished)) + " unfinished repairs wait; ")
+		b.WriteString(itoa(len(r.Waiting)) + " unfinished repairs wait; ")
 	}
 	t := Count(r.Fixes)
 	if t.Checked == 0 {
@@ -171,10 +178,16 @@ func ChangeVerdict(r Report) string {
 		s = "taken back, but for " + count(len(r.Refused), "step") + is
 	case Abandoned:
 		s = "nothing was changed: it failed before the first change"
+		if o.Ended {
+			s = "nothing was changed: it was ended before the first change"
+		}
 	case Unfinished:
 		s = "not finished: " + done + " done"
-		if o.Back {
-			s = "not finished: it was being taken back"
+		switch {
+		case o.Back:
+			s = "not finished: it is being taken back"
+		case r.Plan != nil && r.Plan.Undoes != "":
+			s = "not finished: " + r.Plan.Undoes + " is being taken back, " + done + " done"
 		}
 	}
 	return "lixfix " + r.Lixfix + ": " + s

@@ -70,6 +70,20 @@ type Fault struct {
 	Exit   int    `json:"exit,omitempty"`
 	Stdout string `json:"stdout,omitempty"`
 	Stderr string `json:"stderr,omitempty"`
+	// Omit is a regular expression: a list that the call prints lacks the
+	// records whose names match, and is otherwise as it should be.
+	Omit string `json:"omit,omitempty"`
+	// Appear is an account that somebody makes at this moment, below dscl.
+	Appear *Appearance `json:"appear,omitempty"`
+}
+
+// Appearance is a record that comes to be, or changes, from outside.
+type Appearance struct {
+	Kind       Kind                `json:"kind"`
+	Name       string              `json:"name"`
+	Attributes map[string][]string `json:"attributes"`
+	// Change sets these attributes of the record that is there.
+	Change bool `json:"change,omitempty"`
 }
 
 // KillCaller is the crash of a repair: SIGKILL for the process that made the
@@ -107,6 +121,24 @@ func SpuriousLoss(times int) Fault {
 // (DeterminateSystems/nix-installer#668).
 func KilledTool(argument string, times int) Fault {
 	return Fault{Name: "killed tool", Tool: "dscl", Args: []string{argument}, Times: times, Signal: "KILL", Self: true}
+}
+
+// Lacking is a list of accounts that leaves out those whose names match, in so
+// many calls; -1 is always. The plist is valid and the exit status is 0.
+func Lacking(k Kind, names string, times int) Fault {
+	return Fault{Name: "lacking " + string(k), Tool: "dscl", Args: []string{`^-?readall$`, "^/" + k.Title() + "$"}, Times: times, Omit: names}
+}
+
+// Ignored is a write that reports success and does nothing: the nth that matches
+// all of the patterns, and so many after it.
+func Ignored(nth, times int, args ...string) Fault {
+	return Fault{Name: "ignored", Tool: "dscl", Args: args, Nth: nth, Times: times, Fail: true}
+}
+
+// Appears is an account that somebody makes right after a tool was called for
+// the nth time.
+func Appears(tool string, nth int, a Appearance) Fault {
+	return Fault{Name: "appears", Tool: tool, Nth: nth, At: After, Appear: &a}
 }
 
 func (f *Fault) key(i int) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,7 @@ type Session struct {
 	armed     map[Moment]armed
 	entered   bool
 	exclusive bool
+	omit      *regexp.Regexp // nil where lists are whole
 }
 
 type armed struct {
@@ -205,6 +207,13 @@ func (s *Session) strike(at Moment) {
 	if f.Signal != "" {
 		s.signal(f)
 	}
+	if f.Omit != "" {
+		s.omit, err = regexp.Compile(f.Omit)
+		s.must(err)
+	}
+	if f.Appear != nil {
+		s.must(s.Mac.appear(*f.Appear))
+	}
 	if f.Fail {
 		s.Stdout.Reset()
 		s.Stderr.Reset()
@@ -215,6 +224,22 @@ func (s *Session) strike(at Moment) {
 	if !s.exclusive {
 		s.free()
 	}
+}
+
+// Listed reports whether a list that this call prints has the record of a name.
+func (s *Session) Listed(name string) bool { return s.omit == nil || !s.omit.MatchString(name) }
+
+// appear makes or changes a record as somebody else does.
+func (m *Mac) appear(a Appearance) error {
+	if !a.Change {
+		return m.add(a.Kind, a.Name, a.Attributes)
+	}
+	for key, values := range a.Attributes {
+		if err := m.set(a.Kind, a.Name, key, values); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var signals = map[string]syscall.Signal{

@@ -30,6 +30,10 @@ type Want struct {
 	// AtRisk says that a later macOS can take users that are there, for some hold
 	// UIDs from 300 to 350.
 	AtRisk bool
+	// Untidy says that something does no harm and is mended by a plain repair.
+	Untidy bool
+	// DaemonOut says that the daemon's job is not loaded, and that a repair loads it.
+	DaemonOut bool
 	// Repairable says that a repair without further permission leads to a host
 	// that is neither Broken nor AtRisk.
 	Repairable bool
@@ -45,8 +49,10 @@ type Want struct {
 	Group string
 	GID   int
 
-	Missing    []string // no record
-	Incomplete []string // a record without a usable UniqueID, home, shell or group
+	Missing []string // no record
+	// Incomplete is a record without a usable UniqueID, GeneratedUID, home, shell or group, or without the RealName that
+	// the others have.
+	Incomplete []string
 	Low        []string // UID from 300 to 350
 	Parked     []string // UID from 31000 to 39999
 	High       []string // other UIDs from 500
@@ -54,6 +60,7 @@ type Want struct {
 	Double     []string // two UniqueIDs
 	WrongGroup []string // primary group is another than the build group
 	Unnamed    []string // not in GroupMembership
+	LikePeople []string // a home or a shell of people
 	StaleGUIDs bool     // GroupMembers holds GUIDs of nobody or lacks a user's
 
 	// ReceiptRewritten says that a repair that moves users also has a receipt it
@@ -119,8 +126,8 @@ func setUsers(names []string, key string, values ...string) func(*Mac) error {
 	}
 }
 
-func setGroup(group, key string, values ...string) func(*Mac) error {
-	return func(m *Mac) error { return m.SetGroup(group, key, values...) }
+func setGroup(key string, values ...string) func(*Mac) error {
+	return func(m *Mac) error { return m.SetGroup("nixbld", key, values...) }
 }
 
 // place gives users UIDs below dscl, from a first one upwards.
@@ -202,7 +209,7 @@ func want(b Build, w Want) Want {
 	b.fill()
 	w.Users, w.Group, w.GID = b.Names(), b.Group, b.GID
 	w.AtRisk = len(w.Low) > 0
-	w.Repairable = (w.Broken || w.AtRisk) && w.Refusal == ""
+	w.Repairable = (w.Broken || w.AtRisk || w.Untidy) && w.Refusal == ""
 	return w
 }
 
@@ -337,7 +344,7 @@ func Variants(n int) []Variant {
 		{
 			Name: "not-hidden", Doc: "Security software killed dscl at IsHidden (DeterminateSystems/nix-installer#668): cosmetic.", Version: "15.1",
 			Seed: seeds(withUsers(current), setUsers(current.Names(), "IsHidden")),
-			Want: want(current, Want{}),
+			Want: want(current, Want{Untidy: true}),
 		},
 		{
 			Name: "uid-text", Doc: "A UniqueID that is no number, which macOS reads as 0.", Version: "15.1",
@@ -539,13 +546,13 @@ func Variants(n int) []Variant {
 		},
 		{
 			Name: "names-doubled", Doc: "Old Determinate named users twice: -append, then dseditgroup.", Version: "14.7",
-			Seed: seeds(withUsers(old), setGroup("nixbld", "GroupMembership", append(old.Names(), old.Names()...)...), upgrade("15.1")),
+			Seed: seeds(withUsers(old), setGroup("GroupMembership", append(old.Names(), old.Names()...)...), upgrade("15.1")),
 			Want: after15(Want{StaleGUIDs: true}),
 		},
 		{
 			Name: "names-removed", Doc: "The missing names were taken out of the group by hand; only the receipt wants them (nix-darwin/nix-darwin#970).", Version: "14.7",
 			Seed: seeds(
-				upgraded15, withReceipt(old, Tagged), setGroup("nixbld", "GroupMembership", old.Names(survivors...)...),
+				upgraded15, withReceipt(old, Tagged), setGroup("GroupMembership", old.Names(survivors...)...),
 			),
 			Want: after15(Want{Unnamed: old.Names(first4...), StaleGUIDs: true, ReceiptRewritten: true}),
 		},
@@ -554,7 +561,7 @@ func Variants(n int) []Variant {
 			w.Users = old.Names(survivors...)
 			return Variant{
 				Name: "names-removed-no-receipt", Doc: "The same without a receipt: nothing tells that there were more users.", Version: "14.7",
-				Seed: seeds(upgraded15, setGroup("nixbld", "GroupMembership", old.Names(survivors...)...)), Want: w,
+				Seed: seeds(upgraded15, setGroup("GroupMembership", old.Names(survivors...)...)), Want: w,
 			}
 		}(),
 		{
@@ -665,7 +672,9 @@ func Variants(n int) []Variant {
 		},
 		{
 			Name: "no-users", Doc: "A single-user Nix, or one with auto-allocate-uids and nothing left: no group, no users.", Version: "15.1",
-			Seed: func(m *Mac) error { return m.WriteFile("/etc/nix/nix.conf", "auto-allocate-uids = true\n") },
+			Seed: func(m *Mac) error {
+				return m.WriteFile("/etc/nix/nix.conf", "auto-allocate-uids = true\nextra-experimental-features = auto-allocate-uids\n")
+			},
 			Want: Want{NotApplicable: true},
 		},
 		{
@@ -720,6 +729,9 @@ func Variants(n int) []Variant {
 		},
 	}
 
+	v = append(v, incomplete(n)...)
+	v = append(v, groups(n)...)
+	v = append(v, unstable(n)...)
 	for _, count := range []int{8, 16, 40, 128} {
 		b := Build{Count: count}
 		v = append(v, Variant{

@@ -249,6 +249,7 @@ func (d *directory) open(k mac.Kind, name string) (mac.Record, error) {
 
 func (d *directory) all(k mac.Kind) ([]mac.Record, error) {
 	all, err := d.Mac.All(k)
+	all = slices.DeleteFunc(all, func(r mac.Record) bool { return !d.Listed(r.Name()) })
 	if err == nil && d.search && k == mac.Users {
 		all = append(all, d.Config.Network...)
 		slices.SortStableFunc(all, func(a, b mac.Record) int {

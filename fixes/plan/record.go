@@ -1,0 +1,183 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dscl"
+)
+
+// CreateRecord makes a directory record with a GeneratedUID that was chosen while planning.
+type CreateRecord struct {
+	Record       string `json:"record"`
+	GeneratedUID string `json:"generated_uid"`
+}
+
+var _ Write = CreateRecord{}
+
+// Kind implements Step.
+func (CreateRecord) Kind() string { return "create-record" }
+
+func (s CreateRecord) String() string {
+	return fmt.Sprintf("create %s with GeneratedUID %s", s.Record, s.GeneratedUID)
+}
+
+// State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
+// between leaves a record that has no user ID.
+func (s CreateRecord) State(ctx context.Context, r *Reading) (State, string, error) {
+	return recordState(ctx, r, s.Record, s.GeneratedUID, true)
+}
+
+func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (State, string, error) {
+	p, err := dscl.ParsePath(name)
+	if err != nil {
+		return Foreign, "", err
+	}
+	find := r.record // its making proves that there is none
+	absent, present := Pending, Applied
+	if !create {
+		find = r.sought
+		absent, present = Applied, Pending
+	}
+	rec, err := find(ctx, p)
+	if err != nil {
+		return Foreign, "", err
+	}
+	switch {
+	case rec == nil:
+		return absent, "", nil
+	case rec.First(dscl.GeneratedUID) == guid:
+		return present, "", nil
+	case rec.Blank():
+		return Torn, name + " is there with nothing but its name", nil
+	}
+	return Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
+}
+
+// Settle implements Write.
+func (s CreateRecord) Settle(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+	}
+}
+
+// Expect implements Write.
+func (s CreateRecord) Expect(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+	}
+}
+
+// Inverse implements Write.
+func (s CreateRecord) Inverse() Write { return DeleteRecord(s) }
+
+// Apply implements Step. "dscl -create" does not tell a record that it makes from one that is there, and overwrites
+// that; so what the list of accounts left out is believed only when a reading of this one record, right before, says
+// that there is none.
+func (s CreateRecord) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	begun := r.inFlight
+	return persist(ctx, attempts, func() (again bool, err error) {
+		switch rec, err := dscl.ReadRecord(ctx, h, p); {
+		case err != nil:
+			return false, s.unmade(begun, fmt.Errorf("make sure that there is no %s: %w", s.Record, err))
+		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
+			return false, nil
+		case rec != nil && (!begun || !rec.Blank()):
+			return false, s.unmade(begun, conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
+				s.Record, orNone(rec.Values(dscl.GeneratedUID))))
+		}
+		// From here on, a record with nothing but a name is what this step has left.
+		begun = true
+		if err = dscl.Create(ctx, h, p, dscl.GeneratedUID, s.GeneratedUID); err == nil {
+			return false, nil
+		}
+		rec, readErr := dscl.ReadRecord(ctx, h, p)
+		switch {
+		case readErr != nil:
+			return false, errors.Join(err, readErr)
+		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
+			return false, nil
+		}
+		return dscl.Passing(err), explain(ctx, h, err)
+	})
+}
+
+// unmade marks an error of a step that has written nothing yet.
+func (CreateRecord) unmade(begun bool, err error) error {
+	if begun {
+		return err
+	}
+	return &unwritten{err}
+}
+
+// unwritten is the error of a write that found out, before it wrote anything, that it must not.
+type unwritten struct{ error }
+
+func (u *unwritten) Unwrap() error { return u.error }
+
+// DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
+type DeleteRecord struct {
+	Record       string `json:"record"`
+	GeneratedUID string `json:"generated_uid"`
+}
+
+var _ Write = DeleteRecord{}
+
+// Kind implements Step.
+func (DeleteRecord) Kind() string { return "delete-record" }
+
+func (s DeleteRecord) String() string { return "delete " + s.Record + ", which lixfix made" }
+
+// State implements Write.
+func (s DeleteRecord) State(ctx context.Context, r *Reading) (State, string, error) {
+	return recordState(ctx, r, s.Record, s.GeneratedUID, false)
+}
+
+// Settle implements Write.
+func (s DeleteRecord) Settle(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r.drop(p)
+	}
+}
+
+// Expect implements Write.
+func (s DeleteRecord) Expect(r *Reading) {
+	if p, err := dscl.ParsePath(s.Record); err == nil {
+		// What earlier steps have set is gone with it.
+		maps.DeleteFunc(r.expected, func(c cell, _ []string) bool { return c.path == p })
+		r.expect(p, dscl.GeneratedUID, nil)
+	}
+}
+
+// Inverse implements Write. A deleted record is not made again; a new repair does that.
+func (s DeleteRecord) Inverse() Write { return nil }
+
+// Apply implements Step.
+func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return err
+	}
+	begun := r.inFlight
+	return persist(ctx, attempts, func() (again bool, err error) {
+		// Read at once before the one write that cannot be taken back.
+		rec, err := dscl.ReadRecord(ctx, h, p)
+		switch {
+		case err != nil:
+			return false, err
+		case rec == nil:
+			return false, nil
+		case rec.First(dscl.GeneratedUID) != s.GeneratedUID && (!begun || !rec.Blank()):
+			return false, fmt.Errorf("%s is not the record that lixfix made (GeneratedUID %s)", s.Record, orNone(rec.Values(dscl.GeneratedUID)))
+		}
+		err = dscl.DeleteRecord(ctx, h, p)
+		return dscl.Passing(err), explain(ctx, h, err)
+	})
+}

@@ -1,0 +1,90 @@
+package sequoia
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/platform/dscl"
+)
+
+// flaw is an attribute of an existing build user that is not as the installers make it. The user ID and the primary
+// group are looked at elsewhere.
+type flaw struct {
+	id   string // of the finding
+	key  string
+	have string
+	want string // "" where the plan chooses it
+}
+
+// flaws returns what is wrong with an existing user, in the order in which it is set.
+func (h *host) flaws(u *user) []flaw {
+	if u.record == nil {
+		return nil
+	}
+	var list []flaw
+	add := func(id, key, want string) {
+		list = append(list, flaw{id: id, key: key, have: u.record.First(key), want: want})
+	}
+	if u.record.First(dscl.GeneratedUID) == "" {
+		add(idIncomplete, dscl.GeneratedUID, "")
+	}
+	switch where := u.record.First(dscl.NFSHomeDirectory); {
+	case where == "":
+		add(idIncomplete, dscl.NFSHomeDirectory, home)
+	case homeOfPeople(where):
+		add(idLikePerson, dscl.NFSHomeDirectory, home)
+	}
+	switch program := u.record.First(dscl.UserShell); {
+	case program == "":
+		add(idIncomplete, dscl.UserShell, shell)
+	case shellOfPeople(program):
+		add(idLikePerson, dscl.UserShell, shell)
+	}
+	// Installers of before November 2024 wrote no RealName at all. Where most have one, somebody did not come to it.
+	if u.record.First(dscl.RealName) == "" && h.realNames() {
+		add(idIncomplete, dscl.RealName, h.realName(u))
+	}
+	if !slices.Contains([]string{"1", "yes", "true"}, strings.ToLower(u.record.First(dscl.IsHidden))) {
+		add(idVisible, dscl.IsHidden, "1")
+	}
+	return list
+}
+
+// lacks returns the flaws of one kind.
+func (h *host) lacks(u *user, id string) []flaw {
+	return slices.DeleteFunc(h.flaws(u), func(f flaw) bool { return f.id != id })
+}
+
+// realNames reports whether build users have a RealName here: most of those who are finished do, or nobody is.
+func (h *host) realNames() bool {
+	finished := h.pick(func(u *user) bool { return u.record != nil && u.uid >= 0 })
+	with := slices.DeleteFunc(slices.Clone(finished), func(u *user) bool { return u.record.First(dscl.RealName) == "" })
+	return len(finished) == 0 || len(with) > len(finished)/2
+}
+
+// realName is what the installers call a user.
+func (h *host) realName(u *user) string {
+	return "Nix build user " + strings.TrimPrefix(u.name, h.prefix)
+}
+
+// homeOfPeople reports whether a home is where macOS puts those of people, or root's.
+func homeOfPeople(name string) bool {
+	name = path.Clean(strings.TrimPrefix(name, "/private"))
+	return name == "/Users" || strings.HasPrefix(name, "/Users/") || name == "/var/root" || name == "/"
+}
+
+// shellOfPeople reports whether a shell lets somebody log in.
+func shellOfPeople(program string) bool {
+	return !slices.Contains([]string{"nologin", "false", "true", "null"}, path.Base(program))
+}
+
+// person reports whether an account that is called like a build user is somebody else's: it is not in the group of the
+// build users, and can be logged in to or has a home of people.
+func (h *host) person(r *dscl.Record) bool {
+	if primary, err := r.Number(dscl.PrimaryGroupID); err == nil && primary == h.gid {
+		return false
+	}
+	where, program := r.First(dscl.NFSHomeDirectory), r.First(dscl.UserShell)
+	return where != "" && homeOfPeople(where) || program != "" && shellOfPeople(program)
+}

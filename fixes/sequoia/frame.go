@@ -1,0 +1,167 @@
+package sequoia
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/processes"
+)
+
+// frame puts the steps around the writes: consent first, the daemon out, nobody building; afterwards everything is
+// read again before the receipt says so, and the daemon comes back. A daemon that is out although nothing is left to
+// do comes back as well: a repair that was killed, and whose journal is gone, leaves it so.
+func (b *builder) frame(ctx context.Context, v platform.View) error {
+	if b.serviceErr != nil {
+		return fmt.Errorf("look at the Nix daemon: %w", b.serviceErr)
+	}
+	var stop, start []plan.Entry
+	pids := map[int]bool{}
+	out := b.stopped()
+	for _, s := range b.services {
+		if !s.Loaded && !out || s.Loaded && len(b.writes) == 0 {
+			continue // one that is out beside one that runs is meant to be out
+		}
+		if s.Loaded {
+			stop = append(stop, plan.Entry{Step: plan.StopService{Label: s.label, Plist: daemonPlist(s.label)}})
+		}
+		if s.PID > 0 {
+			pids[s.PID] = true
+		}
+		start = append(start, plan.Entry{For: idDaemonOut, Step: plan.StartService{Label: s.label, Plist: daemonPlist(s.label)}})
+	}
+	if len(b.writes) == 0 {
+		b.Entries = slices.Concat(b.file, start)
+		return nil
+	}
+	idle := plan.RequireIdle{Pool: pool, UIDs: b.watched()}
+	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
+		return err
+	}
+	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
+		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
+	return nil
+}
+
+// probe asks for consent with a user who is there.
+func (b *builder) probe() []plan.Entry {
+	for _, u := range b.users {
+		if u.uid < 0 || len(u.shared) > 0 || u.twin != "" {
+			continue
+		}
+		probe := plan.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
+		if to := b.uids[u.name]; to != u.uid {
+			probe.Later = strconv.Itoa(to)
+		}
+		return []plan.Entry{{Step: probe}}
+	}
+	return nil
+}
+
+// watched returns the user IDs under which a process would be a build: those of the build users, and those that they
+// get. An ID that another account has as well is not among them.
+func (b *builder) watched() []int {
+	var ids []int
+	for _, u := range b.users {
+		if u.uid >= 0 && len(u.shared) == 0 {
+			ids = append(ids, u.uid)
+		}
+		ids = append(ids, b.uids[u.name])
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// refuseBusy refuses while builds run: what descends from the daemon, what runs as a build user, locks in the pool.
+func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle plan.RequireIdle, daemons map[int]bool) error {
+	list, err := processes.List(ctx, v)
+	if err != nil {
+		return err
+	}
+	working := map[int]bool{}
+	for pid := range daemons {
+		for _, p := range processes.Descendants(list, pid) {
+			working[p.PID] = true
+		}
+	}
+	busy, err := idle.Busy(ctx, v, func(p processes.Process) bool { return working[p.PID] })
+	if errors.Is(err, fs.ErrPermission) && !b.facts.Root() {
+		b.Notes = append(b.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return &fix.Refusal{
+			ID: idBuilding, Reason: plan.ErrBusy.Error() + ": " + shorten(busy), Err: nil,
+			Next: "Wait until they have ended, or stop them, and run the command again.",
+		}
+	}
+	return nil
+}
+
+// seats draws who sits where before and after.
+func (b *builder) seats(targets map[string]int) {
+	before, after := map[int][]string{}, map[int][]string{}
+	show := func(id int) bool { return id >= 300 && id <= lastSafe }
+	for id, names := range b.holders {
+		for _, name := range names {
+			to, moved := targets[name]
+			if show(id) || moved {
+				before[id] = append(before[id], name)
+				if !moved {
+					after[id] = append(after[id], name)
+				}
+			}
+			if moved && !slices.Contains(after[to], name) {
+				after[to] = append(after[to], name)
+			}
+		}
+	}
+	for name, id := range targets {
+		if !slices.Contains(after[id], name) {
+			after[id] = append(after[id], name)
+		}
+	}
+	var ids []int
+	for id := range before {
+		ids = append(ids, id)
+	}
+	for id := range after {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		slices.Sort(before[id])
+		slices.Sort(after[id])
+		b.Seats = append(b.Seats, plan.Seat{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
+	}
+}
+
+// darwin tells the user of nix-darwin what to set so that its next activation finds what it expects.
+func (b *builder) darwin() {
+	if !b.nixDarwin {
+		return
+	}
+	base, known := 0, false
+	for _, u := range b.users {
+		d := b.uids[u.name] - u.number
+		if known && d != base {
+			b.Notes = append(b.Notes, "nix-darwin manages this Mac, and the new user IDs do not follow each other, which its option "+
+				"ids.uids.nixbld cannot express: set nix.configureBuildUsers = false, or free the IDs from 351 up first.")
+			return
+		}
+		base, known = d, true
+	}
+	b.Notes = append(b.Notes, fmt.Sprintf("nix-darwin manages this Mac. So that its next activation agrees, set ids.uids.nixbld = %d "+
+		"(350 is its default) and ids.gids.nixbld = %d in its configuration.", base, b.gid))
+}

@@ -1,0 +1,173 @@
+package mac
+
+import (
+	"slices"
+	"strconv"
+)
+
+// incomplete are the states in which users are there and not as an installer makes them.
+func incomplete(n int) []Variant {
+	current := Build{Count: n, Base: 350, GID: 350}
+	person := func(m *Mac) error {
+		return m.Put(Users, Record{
+			"name": {current.Name(3)}, "uid": {"502"}, "gid": {"20"}, "home": {"/Users/nix"}, "shell": {"/bin/zsh"},
+			"realname": {"Nick Sbuild"}, "passwd": {"********"}, "generateduid": {guid("person")},
+		})
+	}
+	return []Variant{
+		{
+			Name: "cut-at-realname", Doc: "The NixOS script was killed before its last write of a user: no RealName, where the others have one.", Version: "15.1",
+			Seed: seeds(withUsers(current), setUsers(current.Names(2), "RealName")),
+			Want: want(current, Want{Broken: true, Incomplete: current.Names(2)}),
+		},
+		{
+			Name: "cut-at-hidden", Doc: "The NixOS script was killed at IsHidden: a user ID and a group, and nothing behind it.", Version: "15.1",
+			Seed: seeds(
+				withUsers(current), setUsers(current.Names(4), "IsHidden"), setUsers(current.Names(4), "NFSHomeDirectory"),
+				setUsers(current.Names(4), "UserShell"), setUsers(current.Names(4), "RealName"),
+			),
+			Want: want(current, Want{Broken: true, Incomplete: current.Names(4)}),
+		},
+		{
+			Name: "not-hidden-one", Doc: "One user was left without IsHidden.", Version: "15.1",
+			Seed: seeds(withUsers(current), setUsers(current.Names(6), "IsHidden")),
+			Want: want(current, Want{Untidy: true}),
+		},
+		{
+			Name: "visible", Doc: "Somebody set IsHidden to 0 to see the users.", Version: "15.1",
+			Seed: seeds(withUsers(current), setUsers(current.Names(1, 2), "IsHidden", "0")),
+			Want: want(current, Want{Untidy: true}),
+		},
+		{
+			Name: "without-guid", Doc: "A user without a GeneratedUID, as a dscl leaves that was killed while it made the record.", Version: "15.1",
+			Seed: seeds(withUsers(current), setUsers(current.Names(5), "GeneratedUID")),
+			Want: want(current, Want{Broken: true, Incomplete: current.Names(5), StaleGUIDs: true}),
+		},
+		{
+			Name: "like-people", Doc: "Build users with a shell to log in with, and a home below /Users.", Version: "15.1",
+			Seed: seeds(
+				withUsers(current), setUsers(current.Names(2, 3), "UserShell", "/bin/zsh"),
+				setUsers(current.Names(3), "NFSHomeDirectory", "/Users/_nixbld3"),
+			),
+			Want: want(current, Want{Broken: true, LikePeople: current.Names(2, 3)}),
+		},
+		{
+			Name: "person", Doc: "A person has an account with the name of a build user, which the group names.", Version: "15.1",
+			Seed: seeds(withUsers(current), person),
+			Want: want(current, Want{
+				Broken: true, Untouchable: current.Names(3), WrongGroup: current.Names(3), LikePeople: current.Names(3),
+				High: current.Names(3), StaleGUIDs: true, Refusal: "an account that is no build user has the name of one",
+			}),
+		},
+	}
+}
+
+// groups are the states in which the group is not what it should be, or not Nix's at all.
+func groups(n int) []Variant {
+	current := Build{Count: n, Base: 350, GID: 350}
+	old := Build{Count: n}
+	usual := Build{Count: 32, Base: 350, GID: 350}
+	conf := func(text string) func(*Mac) error {
+		return func(m *Mac) error { return m.WriteFile("/etc/nix/nix.conf", text) }
+	}
+	gone := seeds(withUsers(old), upgrade("15.1"))
+	refused := want(current, Want{Broken: true, Refusal: "the group is not one of build users"})
+	refusedGone := want(old, Want{
+		Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true, Refusal: refused.Refusal,
+	})
+	all := slices.Concat(current.Names(), current.Names(1, 2))
+	return []Variant{
+		{
+			Name: "conf-staff", Doc: "build-users-group = staff: builds run as whoever logs in.", Version: "15.1",
+			Seed: seeds(withUsers(current), conf("build-users-group = staff\n")), Want: refused,
+		},
+		{
+			Name: "conf-wheel", Doc: "build-users-group = wheel, and users are missing.", Version: "14.7",
+			Seed: seeds(gone, conf("build-users-group = wheel\n")), Want: refusedGone,
+		},
+		{
+			Name: "receipt-staff", Doc: "The receipt names staff as the group.", Version: "14.7",
+			Seed: seeds(gone, withReceipt(Build{Count: n, Group: "staff", GID: 20}, Tagged)), Want: refusedGone,
+		},
+		{
+			Name: "person-in-group", Doc: "Somebody made a person a member of the build group.", Version: "14.7",
+			Seed: seeds(gone, func(m *Mac) error { return m.SetGroup("nixbld", "GroupMembership", append(old.Names(), "alex")...) }),
+			Want: refusedGone,
+		},
+		{
+			Name: "group-low", Doc: "The build group has an ID of macOS's range.", Version: "15.1",
+			Seed: withUsers(Build{Count: n, Base: 350, GID: 255}),
+			Want: want(Build{Count: n, Base: 350, GID: 255}, Want{Broken: true, Refusal: refused.Refusal}),
+		},
+		{
+			Name: "gid-shared", Doc: "A group of macOS came to have the ID of the build group.", Version: "15.1",
+			Seed: seeds(withUsers(current), func(m *Mac) error {
+				return m.AddGroup("_newcomers", map[string][]string{"PrimaryGroupID": {"350"}, "GeneratedUID": {AppleGUID(Groups, 350)}})
+			}),
+			Want: want(current, Want{}),
+		},
+		{
+			Name: "names-doubled-only", Doc: "Two names and one GUID stand twice in the group: -append, then dseditgroup.", Version: "15.1",
+			Seed: seeds(withUsers(current), setGroup("GroupMembership", all...)),
+			Want: want(current, Want{Untidy: true}),
+		},
+		{
+			Name: "group-without-users", Doc: "Nix is installed and its group is there, and nobody ever was in it.", Version: "15.1",
+			Seed: withUsers(Build{Count: n, Base: 350, GID: 350, Missing: current.Numbers(), Members: NoMembers}),
+			Want: want(usual, Want{Broken: true, Missing: usual.Names(), Unnamed: usual.Names()}),
+		},
+		{
+			Name: "nothing-left", Doc: "Nix and its daemon are installed, and there is neither group nor users.", Version: "15.1",
+			Seed: func(*Mac) error { return nil },
+			Want: Want{Broken: true, Refusal: "the ID of the group is not known", Group: "nixbld"},
+		},
+		{
+			Name: "feature-off", Doc: "auto-allocate-uids is on without its experimental feature, so Nix ignores it.", Version: "14.7",
+			Seed: seeds(gone, conf("build-users-group = nixbld\nauto-allocate-uids = true\n")),
+			Want: want(old, Want{Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true}),
+		},
+		{
+			Name: "daemon-out", Doc: "A repair was killed, and its journal is gone: the daemon's job is not loaded.", Version: "15.1",
+			Seed: seeds(withUsers(current), func(m *Mac) error {
+				return m.Config(func(c *Config) {
+					s := c.Service(DaemonLabel)
+					c.Stop(s)
+					s.Loaded = false
+				})
+			}),
+			Want: func() Want {
+				w := want(current, Want{Broken: true, DaemonOut: true})
+				return w
+			}(),
+		},
+	}
+}
+
+// unstable are the states in which macOS does not always say or do what it should.
+func unstable(n int) []Variant {
+	old := Build{Count: n}
+	gone := seeds(withUsers(old), upgrade("15.1"))
+	faulty := func(f ...Fault) func(*Mac) error {
+		return func(m *Mac) error { return m.Config(func(c *Config) { c.Faults = f }) }
+	}
+	broken := want(old, Want{Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true})
+	last := "^" + old.Name(n) + "$"
+	return []Variant{
+		{
+			Name: "list-lacks-once", Doc: "The first list of accounts leaves out users who are there.", Version: "14.7",
+			Seed: seeds(gone, faulty(Lacking(Users, last, 1))), Want: broken,
+		},
+		{
+			Name: "group-list-lacks-once", Doc: "The first list of groups leaves out the build group.", Version: "14.7",
+			Seed: seeds(gone, faulty(Lacking(Groups, "^nixbld$", 1))), Want: broken,
+		},
+		{
+			Name: "move-ignored-once", Doc: "macOS reports the first move of a user as done and does not do it.", Version: "14.7",
+			Seed: seeds(gone, faulty(Ignored(1, 1, "^-change$", "^"+strconv.Itoa(old.UID(n))+"$", "^35"))), Want: broken,
+		},
+		{
+			Name: "list-ignored-once", Doc: "macOS reports the members of the group as set and does not set them.", Version: "14.7",
+			Seed: seeds(gone, faulty(Ignored(1, 1, "^/Groups/nixbld$", "^-create$"))), Want: broken,
+		},
+	}
+}
