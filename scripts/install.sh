@@ -571,7 +571,7 @@
 	# again prints the line that runs the program once more in the same way, without its command.
 	again() {
 		case $0 in
-		*/* | *.sh)
+		*.sh) # a shell that reads the script from a pipe is called by its own name
 			again_line="sh $(quoted "$0")"
 			[ -z "$from" ] || again_line="$again_line --from $(quoted "$from")"
 			;;

@@ -91,6 +91,10 @@ func TestRunOnce(t *testing.T) {
 		if !strings.HasSuffix(strings.TrimSpace(r.stdout), "037") {
 			t.Errorf("umask of lixfix: %q", r.stdout)
 		}
+		r = do(t, call{argv: script(sh, dir, "again"), env: env})
+		if want := "sh " + filepath.Join(dir, "install.sh"); !strings.HasPrefix(r.stdout, want) || !strings.HasSuffix(r.stdout, " --\n") {
+			t.Errorf("the line that runs it again is %q, want %q and its options", r.stdout, want)
+		}
 		r = do(t, call{argv: script(sh, dir, "cat"), stdin: "for lixfix", env: env})
 		r.want(t, 0, "")
 		if r.stdout != "for lixfix" {
@@ -118,6 +122,9 @@ func TestPiped(t *testing.T) {
 			t.Errorf("lixfix was given the script as its standard input: %d %q", r.code, r.stdout)
 		}
 		do(t, piped("ask")).want(t, 6, "")
+		if r := do(t, piped("again")); !strings.HasPrefix(r.stdout, "curl -sSfL http") || !strings.HasSuffix(r.stdout, "/install.sh | sh -s --\n") {
+			t.Errorf("the line that runs it again is %q", r.stdout)
+		}
 
 		line := fmt.Sprintf("cat '%s/install.sh' | %s -s -- ask", dir, strings.Join(sh, " "))
 		r = do(t, call{argv: []string{"script", "-qec", line, "/dev/null"}, stdin: "yes\n", env: env})

@@ -77,6 +77,7 @@ version) echo "lixfix VERSION" ;;
 exit) exit "$2" ;;
 umask) umask ;;
 cat) cat ;;
+again) printf '%s\n' "${LIXFIX_RUN_AGAIN:-}" ;;
 where) command -v lixfix; printf '%s\n' "$0" ;;
 ask)
 	{ printf 'Go on? ' >/dev/tty; } 2>/dev/null || exit 6
