@@ -190,6 +190,10 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 	for i, e := range p.Entries {
 		w, ok := e.Step.(Write)
 		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i]}
+		// An interrupted Rollback has deleted the record, or begun to: what was in it may be gone as well.
+		if s, isAttr := e.Step.(SetAttribute); isAttr && s.New && it.mark == Done && !r.keeps(p, s.Record) {
+			it.mark = Untouched
+		}
 		if ok && it.mark != Skipped {
 			r.writes = append(r.writes, it)
 		}
@@ -221,6 +225,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 	r := d.runner()
 	first := p.firstWrite()
 	var before, writes, after []item
+	var with []int // attributes that go with their records
 	for i, e := range p.Entries {
 		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i], back: true}
 		w, ok := e.Step.(Write)
@@ -235,11 +240,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 				it.entry.Optional = it.entry.Optional || optional
 				writes = append(writes, it)
 			} else if s, isAttr := w.(SetAttribute); isAttr && s.New && it.mark == Done {
-				// It goes with its record. Were it left as done, a Run after an interrupted Rollback would make the
-				// record again, without it.
-				if err := r.Log.Set(i, Untouched, ""); err != nil {
-					return err
-				}
+				with = append(with, i)
 			}
 		}
 	}
@@ -248,7 +249,22 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 	if err := r.run(ctx, slices.Concat(before, writes, after)); err != nil {
 		return err
 	}
+	for _, i := range with {
+		if err := r.Log.Set(i, Untouched, ""); err != nil {
+			return err
+		}
+	}
 	return r.left()
+}
+
+// keeps reports whether the plan has made a record, and has not begun to delete it again.
+func (r *runner) keeps(p Plan, record string) bool {
+	for i, e := range p.Entries {
+		if s, ok := e.Step.(CreateRecord); ok && s.Record == record {
+			return r.marks[i] == Done || r.marks[i] == Already
+		}
+	}
+	return false
 }
 
 // run goes through the items and releases every hold on the way out.
