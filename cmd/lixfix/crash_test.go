@@ -225,7 +225,9 @@ func crash(t *testing.T, m *mac.Mac, p point, args ...string) {
 	if err := m.ResetCalls(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Config(func(c *mac.Config) { c.Faults = append([]mac.Fault{mac.KillCaller(p.write, p.at, p.stage)}, c.Faults...) }); err != nil {
+	if err := m.Config(func(c *mac.Config) {
+		c.Faults = append([]mac.Fault{mac.KillCaller(p.write, p.at, p.stage)}, c.Faults...)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	code, out := run(t, m, args...)

@@ -126,8 +126,9 @@ func setUsers(names []string, key string, values ...string) func(*Mac) error {
 	}
 }
 
-func setGroup(key string, values ...string) func(*Mac) error {
-	return func(m *Mac) error { return m.SetGroup("nixbld", key, values...) }
+// setMembers has the build group name these members.
+func setMembers(names ...string) func(*Mac) error {
+	return func(m *Mac) error { return m.SetGroup("nixbld", "GroupMembership", names...) }
 }
 
 // place gives users UIDs below dscl, from a first one upwards.
@@ -546,13 +547,13 @@ func Variants(n int) []Variant {
 		},
 		{
 			Name: "names-doubled", Doc: "Old Determinate named users twice: -append, then dseditgroup.", Version: "14.7",
-			Seed: seeds(withUsers(old), setGroup("GroupMembership", append(old.Names(), old.Names()...)...), upgrade("15.1")),
+			Seed: seeds(withUsers(old), setMembers(append(old.Names(), old.Names()...)...), upgrade("15.1")),
 			Want: after15(Want{StaleGUIDs: true}),
 		},
 		{
 			Name: "names-removed", Doc: "The missing names were taken out of the group by hand; only the receipt wants them (nix-darwin/nix-darwin#970).", Version: "14.7",
 			Seed: seeds(
-				upgraded15, withReceipt(old, Tagged), setGroup("GroupMembership", old.Names(survivors...)...),
+				upgraded15, withReceipt(old, Tagged), setMembers(old.Names(survivors...)...),
 			),
 			Want: after15(Want{Unnamed: old.Names(first4...), StaleGUIDs: true, ReceiptRewritten: true}),
 		},
@@ -561,7 +562,7 @@ func Variants(n int) []Variant {
 			w.Users = old.Names(survivors...)
 			return Variant{
 				Name: "names-removed-no-receipt", Doc: "The same without a receipt: nothing tells that there were more users.", Version: "14.7",
-				Seed: seeds(upgraded15, setGroup("GroupMembership", old.Names(survivors...)...)), Want: w,
+				Seed: seeds(upgraded15, setMembers(old.Names(survivors...)...)), Want: w,
 			}
 		}(),
 		{

@@ -108,7 +108,7 @@ func groups(n int) []Variant {
 		},
 		{
 			Name: "names-doubled-only", Doc: "Two names and one GUID stand twice in the group: -append, then dseditgroup.", Version: "15.1",
-			Seed: seeds(withUsers(current), setGroup("GroupMembership", all...)),
+			Seed: seeds(withUsers(current), setMembers(all...)),
 			Want: want(current, Want{Untidy: true}),
 		},
 		{
