@@ -400,7 +400,11 @@ func (f *found) findings() []fix.Finding {
 			Class: fix.Advice, Changes: "have a build look", Command: command,
 		})
 	case works == Unclear && !broken:
-		add(idNotKnown, fix.Unknown, "whether names resolve in the sandbox cannot be told from the host", s.predicts.Why,
+		why := s.predicts.Why
+		if u, ok := errors.AsType[*platform.Untrusted](s.dataErr); ok {
+			why += ": " + u.Error() + ", who could not read what root would"
+		}
+		add(idNotKnown, fix.Unknown, "whether names resolve in the sandbox cannot be told from the host", why,
 			&fix.Remedy{
 				Class: fix.Advice, Changes: "have a build look", Command: command,
 			})
