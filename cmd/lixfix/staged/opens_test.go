@@ -71,16 +71,21 @@ func besieged(t *testing.T) *linuxnet.Host {
 	h.WriteFile(t, "/home/alice/a.nix",
 		`derivation { name = "a"; system = "x86_64-linux";
 	builder = "/bin/sh"; args = [ "-c" "/bin/sleep 600" ]; }`, 0o644)
-	for range 2 {
-		build := h.UserCommand("env", "NIX_REMOTE=daemon", "HOME=/home/alice", "nix-build", "--no-out-link",
-			"/home/alice/a.nix")
-		h.Start(t, build)
+	for i, ready := range []func() bool{
+		func() bool {
+			asleep, _ := h.Command("pgrep", "-f", "^/bin/sleep 600").Output()
+			return len(asleep) > 0
+		},
+		func() bool {
+			workers, _ := h.Command("pgrep", "-x", "nix-daemon").Output()
+			return len(strings.Fields(string(workers))) >= 3
+		},
+	} {
+		// One after the other: two that make the database at once are in each other's way.
+		h.Start(t, h.UserCommand("env", "NIX_REMOTE=daemon", "HOME=/home/alice", "nix-build", "--no-out-link",
+			"/home/alice/a.nix"))
+		await(t, fmt.Sprintf("build %d", i+1), ready)
 	}
-	await(t, "two builds, of which one waits", func() bool {
-		workers, _ := h.Command("pgrep", "-x", "nix-daemon").Output()
-		asleep, _ := h.Command("pgrep", "-f", "^/bin/sleep 600").Output()
-		return len(strings.Fields(string(workers))) >= 3 && len(asleep) > 0
-	})
 	dir := "/home/alice/siege"
 	h.Run(t, "install", "-d", "-o", "1234", "-g", "1234", dir)
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix/staged/hostile"), "/home/alice/hostile", 0o755)
@@ -181,7 +186,7 @@ func traced(t *testing.T, h *linuxnet.Host, argv []string) (trace, out []byte) {
 	defer cancel()
 	strace := []string{
 		"-f", "-y", "-s", "4096", "-o", file, "-e", "signal=none",
-		"-e", "trace=open,openat,openat2,creat,execve,execveat,clone,clone3,fork,vfork", "--", program,
+		"-e", "trace=open,openat,openat2,creat,execve,execveat,clone,clone3,fork,vfork,dup3,fcntl", "--", program,
 	}
 	cmd := h.CommandContext(ctx, "strace", append(strace, argv...)...)
 	out, err := cmd.CombinedOutput()

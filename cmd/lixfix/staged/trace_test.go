@@ -30,6 +30,8 @@ var (
 	unfinished = regexp.MustCompile(`^(\d+) +(.*) <unfinished \.\.\.>$`)
 	resumed    = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>(.*)$`)
 	number     = regexp.MustCompile(`\bN\b`)
+	ownFile    = regexp.MustCompile(`^/proc/self/fd/(\d+)(/.*)?$`)
+	handed     = regexp.MustCompile(`^\d+ +(?:dup3\(\d+<([^>]*)>, (\d+)(?:<[^>]*>)?, 0\)|fcntl\((\d+)<([^>]*)>, F_SETFD, 0\)) += \d`)
 	deleted    = regexp.MustCompile(`\((?:deleted)\)$`)
 )
 
@@ -37,6 +39,7 @@ var (
 func parseTrace(trace []byte, program string) ([]opened, error) {
 	var list []opened
 	programs := map[string]string{}
+	files := map[string]string{} // that a child was handed, by its number and that of the descriptor
 	halves := map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(trace))
 	lines.Buffer(nil, 1<<20)
@@ -58,6 +61,10 @@ func parseTrace(trace []byte, program string) ([]opened, error) {
 		}
 		m := callLine.FindStringSubmatch(line)
 		if m == nil {
+			continue
+		}
+		if h := handed.FindStringSubmatch(line); h != nil {
+			files[m[1]+" "+h[2]+h[3]] = h[1] + h[4]
 			continue
 		}
 		pid, call, args, result, led := m[1], m[2], m[3], m[4], deleted.ReplaceAllString(m[5], "")
@@ -83,6 +90,11 @@ func parseTrace(trace []byte, program string) ([]opened, error) {
 			o.how = how(args)
 		case "execve", "execveat":
 			o.how = "run"
+			// lixfix runs a tool below the directory that it has looked at.
+			if fd := ownFile.FindStringSubmatch(name); fd != nil && files[pid+" "+fd[1]] != "" {
+				name = files[pid+" "+fd[1]] + fd[2]
+				o.name = name
+			}
 			if result == "0" {
 				programs[pid] = name
 			}

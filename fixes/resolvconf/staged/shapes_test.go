@@ -249,8 +249,8 @@ func saw(t *testing.T, r *probe.Result) outcome {
 	}
 	o, seen := outcome{lookup: fails}, map[string]string{}
 	for _, q := range r.Report.Queries {
-		if q.Type != "A" {
-			continue
+		if q.Type != "A" || q.Name != linuxnet.Name {
+			continue // the recording has no names of a search list
 		}
 		word := code(q.RCode == 0 && len(q.Answers) > 0, q.Error)
 		seen[q.Server+q.Protocol] = word
@@ -330,7 +330,7 @@ func (s shape) play(t *testing.T, by string) shapeLine {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	out, _ := h.Command(lixfix, "probe", "--name", linuxnet.Name, "--format", "json").Output()
+	out, _ := h.Command(lixfix, "probe", "--all", "--name", linuxnet.Name, "--format", "json").Output()
 	took := time.Since(began)
 	_ = look.Wait() // its exit tells what it found
 	var r report
@@ -382,7 +382,6 @@ func TestShapesOfResolvConf(t *testing.T) {
 	}
 	builders := []string{nix, newLix}
 	lines := make([]shapeLine, len(builders)*len(all))
-	few := make(chan struct{}, 4) // hosts at a time, as above
 	t.Run("all", func(t *testing.T) {
 		for i, s := range all {
 			for j, by := range builders {
@@ -393,8 +392,6 @@ func TestShapesOfResolvConf(t *testing.T) {
 				}
 				t.Run(by+" "+s.name, func(t *testing.T) {
 					t.Parallel()
-					few <- struct{}{}
-					defer func() { <-few }()
 					*l = s.play(t, by)
 				})
 			}

@@ -382,7 +382,11 @@ func (h *Host) WriteFile(t testing.TB, name, data string, mode fs.FileMode) {
 	if err := os.RemoveAll(file); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(data), mode); err != nil {
+	// No child of this process may be born with the file open: a program that somebody can still write is not run.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(file, []byte(data), mode)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(file, mode); err != nil {

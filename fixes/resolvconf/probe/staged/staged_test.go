@@ -144,7 +144,7 @@ func TestShapes(t *testing.T) {
 			answers: map[string]string{"127.0.0.1": "refused"},
 		},
 		{
-			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: probe.Ran, data: "nameserver " + linuxnet.Addr4 + "\r\n",
+			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: probe.Ran, exit: 1, data: "nameserver " + linuxnet.Addr4 + "\r\n",
 			answers: map[string]string{linuxnet.Addr4: "127.0.0.1"},
 		},
 		{
