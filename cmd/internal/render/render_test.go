@@ -23,6 +23,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/redact"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -404,7 +405,7 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"plain", "\x1b[31m", "\x1b]0;x\x07", "\u202e", "\x9b", "\xff", "é\n"} {
+	for _, s := range []string{"plain", "\x1b[31m", "\x1b]0;x\x07", "\u202e", "\x9b", "\xff", "é\n", "0:0@"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -428,7 +429,7 @@ func FuzzClean(f *testing.F) {
 		if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 			t.Fatal(err)
 		}
-		if want := strings.ToValidUTF8(s, "\uFFFD"); utf8.ValidString(s) && back.Error.Message != want {
+		if want := redact.Secrets(strings.ToValidUTF8(s, "\uFFFD")); utf8.ValidString(s) && back.Error.Message != want {
 			t.Errorf("%q came back as %q", s, back.Error.Message)
 		}
 	})
