@@ -131,12 +131,6 @@ func regular(file string, flags int) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(look)
-	return reopen(look, flags&unix.O_ACCMODE)
-}
-
-// reopen opens the regular file that a descriptor of this process was only looking at. It is the one link
-// below /proc that lixfix follows: its own, to what it has just looked at.
-func reopen(look, access int) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(look, &st); err != nil {
 		return -1, err
@@ -148,5 +142,30 @@ func reopen(look, access int) (int, error) {
 	default:
 		return -1, ErrNotRegular
 	}
-	return unix.Open(fmt.Sprintf("/proc/self/fd/%d", look), access|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	how := flags&unix.O_ACCMODE | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	// The one link below /proc that lixfix follows: its own, to what it has just looked at.
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", look), how, 0)
+	if err != nil && !throughDescriptors() {
+		return reopen(file, how|flags&unix.O_NOFOLLOW, &st)
+	}
+	return fd, err
+}
+
+// reopen opens a file by its name where there is no /proc, as in a bare chroot, and makes sure that it is still the one
+// that was looked at.
+func reopen(file string, flags int, was *unix.Stat_t) (int, error) {
+	fd, err := open(file, flags)
+	if err != nil {
+		return -1, err
+	}
+	var now unix.Stat_t
+	err = unix.Fstat(fd, &now)
+	if err == nil && (now.Dev != was.Dev || now.Ino != was.Ino) {
+		err = ErrUntrusted
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
