@@ -17,7 +17,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz staged unit machines bench clean
+.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz staged unit readmes machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 unit: ## go test, with the race detector where it can find something
 	scripts/gotest.sh -shuffle=on -timeout=20m -run='$(PROCESSES)' ./cmd/lixfix
 	scripts/gotest.sh -race -shuffle=on -timeout=20m -skip='$(PROCESSES)' $$(go list ./... | grep -v /staged$$)
+
+readmes: ## write the README of each fix from its tables
+	go run ./cmd/gendocs -readmes fixes
 
 machines: ## print every known state of a Mac, with what check, repair, check and undo end with
 	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== \|^ *--- PASS"'

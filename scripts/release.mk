@@ -21,12 +21,13 @@ docs: ## write man pages and completions to bin/docs
 	go run ./cmd/gendocs -out $(BIN)/docs -version "$(VERSION)" -date "$$(git log -1 --format=%cs 2>/dev/null)"
 
 install: build docs ## install below PREFIX, or DESTDIR and PREFIX
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man7" \
 		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" \
 		"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
 	install -m 0755 $(BIN)/lixfix "$(DESTDIR)$(PREFIX)/bin/lixfix"
 	ln -sf lixfix "$(DESTDIR)$(PREFIX)/bin/lix-fix"
 	install -m 0644 $(BIN)/docs/man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -m 0644 $(BIN)/docs/man/*.7 "$(DESTDIR)$(PREFIX)/share/man/man7"
 	install -m 0644 $(BIN)/docs/completions/lixfix.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/lixfix"
 	install -m 0644 $(BIN)/docs/completions/_lixfix "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lixfix"
 	install -m 0644 $(BIN)/docs/completions/lixfix.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lixfix.fish"

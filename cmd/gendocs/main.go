@@ -1,4 +1,5 @@
-// Gendocs writes the man pages and the completions of lixfix below a directory: man/*.1 and completions/*.
+// Gendocs writes the man pages and the completions of lixfix below a directory: man/* and completions/*. With -readmes
+// it writes the README of each fix below the directory of the fixes instead.
 package main
 
 import (
@@ -6,25 +7,48 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
+	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 func main() {
 	out := flag.String("out", "", "directory to write to")
 	version := flag.String("version", "devel", "version of lixfix")
 	date := flag.String("date", "", "date of the pages, which is that of the release and not today")
+	below := flag.String("readmes", "", "directory of the fixes")
 	flag.Parse()
-	if err := write(cli.Commands(fixes.All()), *out, *version, *date); err != nil {
+	var err error
+	if *below != "" {
+		err = readmes(fixes.All(), *below)
+	} else {
+		err = write(cli.Commands(fixes.All()), fixes.All(), *out, *version, *date)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "gendocs:", err)
 		os.Exit(1)
 	}
 }
 
-func write(root *cobra.Command, out, version, date string) error {
+// readmes writes the README of each fix. A fix stands in the directory of its name, without a hyphen.
+func readmes(all []fix.Fix, below string) error {
+	for _, f := range all {
+		if err := os.WriteFile(readme(f, below), markdown(f), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readme(f fix.Fix, below string) string {
+	return filepath.Join(below, strings.ReplaceAll(f.Name(), "-", ""), "README.md")
+}
+
+func write(root *cobra.Command, fixes []fix.Fix, out, version, date string) error {
 	for _, dir := range []string{"man", "completions"} {
 		if err := os.MkdirAll(filepath.Join(out, dir), 0o755); err != nil {
 			return err
@@ -33,6 +57,12 @@ func write(root *cobra.Command, out, version, date string) error {
 	for _, cmd := range all(root) {
 		name := filepath.Join(out, "man", pageName(cmd)+".1")
 		if err := os.WriteFile(name, page(cmd, version, date), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, f := range fixes {
+		name := filepath.Join(out, "man", fixPage(f)+".7")
+		if err := os.WriteFile(name, manual(f, version, date), 0o644); err != nil {
 			return err
 		}
 	}

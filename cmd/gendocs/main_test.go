@@ -14,13 +14,16 @@ func TestWrite(t *testing.T) {
 	root := cli.Commands(fixes.All())
 	one, two := t.TempDir(), t.TempDir()
 	for _, dir := range []string{one, two} {
-		if err := write(root, dir, "1.2.3", "2026-01-02"); err != nil {
+		if err := write(root, fixes.All(), dir, "1.2.3", "2026-01-02"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	names := []string{"completions/_lixfix", "completions/lixfix.bash", "completions/lixfix.fish"}
 	for _, cmd := range all(root) {
 		names = append(names, "man/"+pageName(cmd)+".1")
+	}
+	for _, f := range fixes.All() {
+		names = append(names, "man/"+fixPage(f)+".7")
 	}
 	for _, name := range names {
 		first, err := os.ReadFile(filepath.Join(one, name))
@@ -59,6 +62,17 @@ func TestRoff(t *testing.T) {
 	} {
 		if got := roff(in); got != want {
 			t.Errorf("roff(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestReadmes: the README of each fix is what its tables say.
+func TestReadmes(t *testing.T) {
+	for _, f := range fixes.All() {
+		name := readme(f, "../../fixes")
+		data, err := os.ReadFile(name)
+		if err != nil || string(data) != string(markdown(f)) {
+			t.Errorf("%s is not what the tables of %s say: run make readmes (%v)", name, f.Name(), err)
 		}
 	}
 }

@@ -24,8 +24,11 @@ const (
 // severity orders statuses, the worst last.
 var severity = map[Status]int{NotApplicable: 0, OK: 1, AtRisk: 2, Unknown: 3, Broken: 4}
 
-// Worst returns the worst status of some findings, NotApplicable for none.
+// Worst returns the worst status of some findings. A fix that found nothing at all has not told anything: Unknown.
 func Worst(findings []Finding) Status {
+	if len(findings) == 0 {
+		return Unknown
+	}
 	worst := NotApplicable
 	for _, f := range findings {
 		if severity[f.Status] > severity[worst] {
@@ -57,6 +60,9 @@ type Finding struct {
 	Evidence  []Evidence `json:"evidence,omitempty"`
 	Remedy    *Remedy    `json:"remedy,omitempty"`
 }
+
+// Is reports whether the finding is of a kind.
+func (f Finding) Is(k *Kind) bool { return f.ID == k.ID }
 
 // Evidence is what a finding rests on: where it was read, what a healthy host has there, what this one has.
 type Evidence struct {
@@ -128,6 +134,8 @@ type Fix interface {
 	// Name is the word on the command line and the start of finding IDs. It never changes.
 	Name() string
 	Doc() Doc
+	// Kinds is the table of all findings that the fix can have, in the order in which they are listed.
+	Kinds() []*Kind
 	Options() []Option
 	AppliesTo(platform.Facts) bool
 	// Detect reads the host and says what it found. An error means that it could not tell.
@@ -218,9 +226,3 @@ type Misuse struct {
 }
 
 func (m *Misuse) Error() string { return "--" + m.Option + ": " + m.Reason }
-
-// Knower is a Fix that can tell the IDs of its findings from others.
-type Knower interface {
-	Fix
-	Knows(id string) bool
-}

@@ -1,6 +1,10 @@
 package sequoia
 
-import "github.com/lixfix/lixfix/fixes/fix"
+import (
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+)
 
 // IDs of the findings. They never change.
 const (
@@ -90,10 +94,17 @@ var kinds = map[string]kind{
 	idBuilding:      {status: fix.Broken, class: fix.Advice}, // only ever the reason of a refusal
 }
 
-// Knows reports whether findings of the fix can have this ID.
-func (sequoia) Knows(id string) bool {
-	_, ok := kinds[id]
-	return ok
+// Kinds implements fix.Fix.
+func (sequoia) Kinds() []*fix.Kind {
+	var all []*fix.Kind
+	for _, id := range []string{
+		idHealthy, idNone, idUnused, idLeftover, idMissing, idIncomplete, idLikePerson, idVisible, idParked, idShared, idWrongGroup, idGroupMissing, idGroupNoGID, idGroupEmpty, idGroupForeign, idConfGroup, idGIDShared, idNotInGroup, idDoubled, idStaleGUIDs, idStrangers, idImpostors, idAtRisk, idHigh, idReceiptStale, idReceiptBroken, idDaemonOut, idDaemonUnknown, idConfBroken, idBuilding,
+	} {
+		k := kinds[id]
+		one := &fix.Kind{ID: id, Status: k.status, Title: strings.ReplaceAll(strings.TrimPrefix(id, "sequoia/"), "-", " "), Means: k.changes}
+		all = append(all, one)
+	}
+	return all
 }
 
 // finding makes a finding of its kind. Its evidence is cut to what can be read.

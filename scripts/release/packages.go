@@ -123,7 +123,8 @@ func placeOf(name, format string) string {
 	case name == "lixfix", name == "lix-fix":
 		return "/usr/bin/" + name
 	case strings.HasPrefix(name, "man/"):
-		return "/usr/share/man/man1/" + base + ".gz"
+		section := strings.TrimPrefix(path.Ext(base), ".")
+		return "/usr/share/man/man" + section + "/" + base + ".gz"
 	case name == "completions/lixfix.bash":
 		return "/usr/share/bash-completion/completions/lixfix"
 	case name == "completions/_lixfix" && format == "deb":

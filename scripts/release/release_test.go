@@ -113,7 +113,7 @@ func TestArchives(t *testing.T) {
 			files := unpack(t, archiveName(b.dir, target))
 			for _, name := range []string{
 				"LICENSE", "README.md", "CHANGELOG.md", "sbom.cdx.json", "lixfix", "man/lixfix.1", "man/lixfix-check.1",
-				"man/lixfix-repair-sequoia.1", "completions/_lixfix", "completions/lixfix.bash", "completions/lixfix.fish",
+				"man/lixfix-repair-sequoia.1", "man/lixfix-sequoia.7", "completions/_lixfix", "completions/lixfix.bash", "completions/lixfix.fish",
 				"integration/installer-hook.sh", "integration/macos-postinstall.sh",
 			} {
 				if len(files[name].data) == 0 {
@@ -399,7 +399,7 @@ func TestMakeInstall(t *testing.T) {
 	if _, err := tool(t.Context(), nil, "make", "install", "DESTDIR="+to, "PREFIX=/usr", "BIN="+t.TempDir(), "VERSION="+testVersion); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bin/lixfix", "bin/lix-fix", "share/man/man1/lixfix.1", "share/bash-completion/completions/lixfix"} {
+	for _, name := range []string{"bin/lixfix", "bin/lix-fix", "share/man/man1/lixfix.1", "share/man/man7/lixfix-sequoia.7", "share/bash-completion/completions/lixfix"} {
 		if _, err := os.Stat(filepath.Join(to, "usr", name)); err != nil {
 			t.Error(err)
 		}

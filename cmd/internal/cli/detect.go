@@ -104,14 +104,17 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 	}
 	if err != nil {
 		findings = append(findings, fix.Finding{
-			ID: f.Name() + "/not-checked", Status: fix.Unknown, Summary: "could not be checked", Reason: message(err),
+			ID: notChecked(f), Status: fix.Unknown, Summary: "could not be checked", Reason: message(err),
 		})
 		err = fmt.Errorf("check %s: %w", f.Name(), err)
 	}
-	out.Findings, out.Status = a.renamed(findings), render.Worst(findings)
+	out.Findings, out.Status = a.renamed(findings), fix.Worst(findings)
 	a.event(render.Event{Event: render.Found, Fix: &out})
 	return out, err
 }
+
+// notChecked is the ID of a finding that says that a fix could not look.
+func notChecked(f fix.Fix) string { return f.Name() + "/not-checked" }
 
 // picture only looks.
 func (a *app) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (fix.Picture, error) {

@@ -19,14 +19,16 @@ const pasted = 256 << 10
 
 func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain {FIX | ERROR TEXT... | -}",
-		Short: "Explain a known issue, or find the one behind an error",
-		Long: "Explain a known issue: its symptoms, its cause, what the repair changes and how\n" +
-			"that is undone. Or find the issues whose symptoms match an error text, which is\n" +
-			"given as arguments or, with \"-\", on standard input.\n\n" + exitHelp(Healthy, Problems, Usage) + "\n" +
+		Use:   "explain {FIX | FIX/FINDING | ERROR TEXT... | -}",
+		Short: "Explain a known issue, a finding, or an error",
+		Long: "Explain a known issue: its symptoms, its cause, what the repair changes, and how\n" +
+			"that is undone. Or explain one finding, by the ID that a check prints. Or find\n" +
+			"the issues whose symptoms match an error text, given as arguments or, with \"-\",\n" +
+			"on standard input.\n\n" + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 says that no known issue matches.",
-		Example:           "  lixfix list\n  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"",
-		ValidArgsFunction: a.completeFixes,
+		Example: "  lixfix list\n" + a.exampleKind() +
+			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"",
+		ValidArgsFunction: a.completeKinds,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("put the error text in quotes, behind --", "%w", err)
@@ -49,6 +51,9 @@ func (a *app) explain(args []string) (Code, error) {
 	if i := a.find(args[0]); i >= 0 && len(args) == 1 {
 		r.Explained = []render.Explained{explained(a.Fixes[i], "")}
 		return a.emit(r, Healthy, show)
+	}
+	if name, _, ok := strings.Cut(args[0], "/"); ok && len(args) == 1 && a.find(name) >= 0 {
+		return a.explainKind(r, a.Fixes[a.find(name)], args[0])
 	}
 	words := strings.Join(args, " ")
 	if words == "-" {
@@ -81,11 +86,54 @@ func (a *app) explain(args []string) (Code, error) {
 	return a.emit(r, Healthy, show)
 }
 
+func (a *app) explainKind(r *render.Report, f fix.Fix, id string) (Code, error) {
+	k := fix.KindOf(f, id)
+	if k == nil {
+		var known []string
+		for _, k := range f.Kinds() {
+			known = append(known, k.ID)
+		}
+		return Usage, usagef(a.Name+" list "+f.Name()+" lists its findings", "%q is not a finding of %s%s", id, f.Name(),
+			a.didYouMean(id, known))
+	}
+	r.Kinds = []render.Kind{kindOf(k)}
+	return a.emit(r, Healthy, func(t *render.Text) { t.ExplainKind(r.Kinds[0], f.Name()) })
+}
+
+// exampleKind is an example with the first finding of the first fix.
+func (a *app) exampleKind() string {
+	for _, f := range a.Fixes {
+		for _, k := range f.Kinds() {
+			if k.Status == fix.Broken {
+				return "  lixfix explain " + f.Name() + "\n  lixfix explain " + k.ID + "\n"
+			}
+		}
+	}
+	return ""
+}
+
+// completeKinds completes the names of fixes and, behind a slash, of findings.
+func (a *app) completeKinds(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	name, _, ok := strings.Cut(word, "/")
+	i := a.find(name)
+	if !ok || i < 0 {
+		return a.completeFixes(cmd, args, word)
+	}
+	var words []string
+	for _, k := range a.Fixes[i].Kinds() {
+		words = append(words, cobra.CompletionWithDesc(k.ID, k.Title))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
 func explained(f fix.Fix, matched string) render.Explained {
 	d := f.Doc()
 	e := render.Explained{
 		Name: f.Name(), Title: d.Title, Matched: matched, Symptoms: append([]string{}, d.Symptoms...), Cause: d.Cause,
 		Changes: d.Changes, Undo: d.Undo, Sources: append([]string{}, d.Sources...),
+	}
+	if matched == "" {
+		e.Kinds = kindsOf(f)
 	}
 	for _, o := range f.Options() {
 		opt := render.Option{Flag: "--" + o.Name, Env: o.Env, Usage: o.Usage}

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/lixfix/lixfix/fixes"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -23,6 +26,49 @@ func TestExplain(t *testing.T) {
 	w.run("explain", "-", "--format", "json").ends(Healthy)
 	w.stdin = strings.Repeat("x", pasted+1)
 	w.run("explain", "-").ends(Usage).says("longer than 256 KiB")
+}
+
+func TestExplainFinding(t *testing.T) {
+	w := newWorld(t)
+	w.run("explain", "paint/wall-3").ends(Healthy).says("wall 3 is not blue", "Everybody can see it.", "not blue", "the wall is dry",
+		"paints WALL", "sudo lixfix repair paint", "paints it back", "build a wall", "lixfix check paint")
+	w.run("explain", "paint/wal-3").ends(Usage).says(`did you mean "paint/wall-3"?`, "lixfix list paint")
+	r := w.run("explain", "paint/wall-3", "--format", "json").ends(Healthy).report()
+	if len(r.Kinds) != 1 || r.Kinds[0].ID != "paint/wall-3" || len(r.Kinds[0].Remedies) != 2 {
+		t.Errorf("got %+v", r.Kinds)
+	}
+	w.run("explain", "paint").ends(Healthy).says("Findings", "paint/wall-9")
+	w.run("list", "paint").ends(Healthy).says("paint/wall-9", "broken", "safe, advice")
+	w.run("list", "piant").ends(Usage).says(`did you mean "paint"?`)
+	w.run("list", "paint", "paint").ends(Usage)
+	if l := w.run("list", "--format", "json").ends(Healthy).report().Listed; len(l) == 0 || len(l[0].Kinds) != 10 {
+		t.Errorf("got %+v", l)
+	}
+}
+
+// The schema that is printed has each ID that a finding can have, and no other.
+func TestSchemaKnowsFindings(t *testing.T) {
+	w := newWorld(t)
+	var s jsonschema.Schema
+	if err := json.Unmarshal([]byte(w.run("schema").ends(Healthy).out), &s); err != nil {
+		t.Fatal(err)
+	}
+	id := s.Defs["finding-id"]
+	if n := len(id.Enum); n != 11 || id.Enum[3] != "paint/wall-3" || id.Enum[10] != "paint/not-checked" {
+		t.Errorf("the schema knows %v", id.Enum)
+	}
+	resolved, err := s.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, id := range map[bool]string{true: "paint/wall-3", false: "paint/wall-77"} {
+		doc := map[string]any{"schema": 1, "lixfix": "1", "command": "check", "summary": "", "exit": 0, "fixes": []any{map[string]any{
+			"name": "paint", "title": "", "status": "ok", "findings": []any{map[string]any{"id": id, "status": "ok", "summary": ""}},
+		}}}
+		if err := resolved.Validate(doc); (err == nil) != want {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
 }
 
 func TestMatching(t *testing.T) {

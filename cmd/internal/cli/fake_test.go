@@ -44,6 +44,21 @@ func (p *paint) Doc() fix.Doc {
 	}
 }
 
+func (p *paint) Kinds() []*fix.Kind {
+	var all []*fix.Kind
+	for n := range 10 {
+		all = append(all, &fix.Kind{
+			ID: fmt.Sprintf("%s/wall-%d", p.name, n), Status: fix.Broken, Also: []fix.Status{fix.OK, fix.AtRisk, fix.Unknown},
+			Title: fmt.Sprintf("wall %d is not blue", n), Means: "Everybody can see it.", Messages: []string{"not blue"},
+			Remedies: []fix.Remedial{
+				{Case: "paint", When: "the wall is dry", Class: fix.Safe, Changes: "paints {wall}", Undo: "paints it back"},
+				{Case: "build", When: "there is no wall", Class: fix.Advice, Changes: "build a wall"},
+			},
+		})
+	}
+	return all
+}
+
 func (p *paint) Options() []fix.Option {
 	return []fix.Option{
 		{Name: "tint", Env: "PAINT_TINT", Usage: "what to paint with", Check: func(v string) error {

@@ -7,25 +7,41 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 func (a *app) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the known issues",
-		Long:    "List the issues that this version of lixfix knows, and whether they can occur on\nthis host.\n\n" + exitHelp(Healthy, Usage),
-		Example: "  lixfix list\n  lixfix list --format json",
+		Use:   "list [FIX]",
+		Short: "List the known issues, or the findings of a fix",
+		Long: "List the issues that this version of lixfix knows, and whether they can occur on\nthis host; or what the named " +
+			"fix can find. JSON has all of it.\n\n" + exitHelp(Healthy, Usage),
+		Example:           "  lixfix list\n  lixfix list --format json\n" + a.example("  lixfix list %s"),
+		ValidArgsFunction: a.completeFixes,
 	}
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 1:
+			return usagef(a.Name+" list FIX", "list: one fix at a time")
+		case len(args) == 1 && a.find(args[0]) < 0:
+			return a.unknownFix(args[0])
+		}
+		return nil
+	}
+	cmd.RunE = a.run(func(_ context.Context, _ *cobra.Command, args []string) (Code, error) {
 		r := a.hosted("list")
+		if len(args) == 1 {
+			f := a.Fixes[a.find(args[0])]
+			l := a.listed(f, r.Host.OS)
+			r.Listed = []render.Listed{l}
+			r.Summary = fmt.Sprintf("lixfix %s: %s has %d findings", a.Version, f.Name(), len(l.Kinds))
+			return a.emit(r, Healthy, func(t *render.Text) { t.Kinds(l.Kinds) })
+		}
 		here := 0
 		for _, f := range a.Fixes {
-			l := render.Listed{Name: f.Name(), Title: f.Doc().Title, Applies: f.AppliesTo(r.Host.Facts)}
+			l := a.listed(f, r.Host.OS)
 			if l.Applies {
 				here++
-			} else {
-				l.Why = "it does not apply to " + render.System(r.Host.OS)
 			}
 			r.Listed = append(r.Listed, l)
 		}
@@ -33,4 +49,47 @@ func (a *app) listCommand() *cobra.Command {
 		return a.emit(r, Healthy, func(t *render.Text) { t.List(*r) })
 	})
 	return cmd
+}
+
+func (a *app) listed(f fix.Fix, os string) render.Listed {
+	l := render.Listed{Name: f.Name(), Title: f.Doc().Title, Applies: f.AppliesTo(a.Host.Facts()), Kinds: kindsOf(f)}
+	if !l.Applies {
+		l.Why = "it does not apply to " + render.System(os)
+	}
+	return l
+}
+
+// kindsOf is the table of a fix as it is printed.
+func kindsOf(f fix.Fix) []render.Kind {
+	var all []render.Kind
+	for _, k := range f.Kinds() {
+		all = append(all, kindOf(k))
+	}
+	return all
+}
+
+func kindOf(k *fix.Kind) render.Kind {
+	out := render.Kind{
+		ID: k.ID, Title: k.Title, Status: k.Status, Also: k.Also, Means: k.Means, Messages: k.Messages, Refusal: k.Refusal,
+		Sources: k.Sources,
+	}
+	for _, r := range k.Remedies {
+		one := render.KindOfRemedy{
+			When: r.When, Class: r.Class, Changes: r.Changes.General(), Command: r.Command.General(), Undo: r.Undo.General(),
+		}
+		if one.Command == "" {
+			one.Command = k.Command(r)
+		}
+		out.Remedies = append(out.Remedies, one)
+	}
+	return out
+}
+
+// example is a line for each fix.
+func (a *app) example(format string) string {
+	lines := ""
+	for _, f := range a.Fixes[:min(len(a.Fixes), 1)] {
+		lines += fmt.Sprintf(format, f.Name())
+	}
+	return lines
 }

@@ -141,9 +141,8 @@ func (how ask) allowed(id string, c fix.Class) bool {
 func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
 	c := a.change("repair")
 	c.fix, c.passive = f, how.passive
-	knower, knows := f.(fix.Knower)
 	for _, id := range how.accept {
-		if !strings.HasPrefix(id, f.Name()+"/") || knows && !knower.Knows(id) {
+		if fix.KindOf(f, id) == nil {
 			return Usage, usagef("IDs are shown by: "+a.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
 		}
 	}

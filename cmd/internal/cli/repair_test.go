@@ -102,8 +102,8 @@ func TestRepairNeedsRoot(t *testing.T) {
 	w := newWorld(t, "red").user()
 	w.env["PAINT_TINT"] = "blue's"
 	w.env["PAINT_NO_CONFIRM"] = "true"
-	r := w.run("repair", "paint", "--all", "-v", "--accept", "paint/wall-1", "--accept=paint/x y").ends(NoConsent)
-	const line = `next:  sudo lixfix repair paint --all --verbose --accept=paint/wall-1 '--accept=paint/x y' '--tint=blue'\''s' --yes` + "\n"
+	r := w.run("repair", "paint", "--all", "-v", "--accept", "paint/wall-1", "--accept=paint/wall-2").ends(NoConsent)
+	const line = `next:  sudo lixfix repair paint --all --verbose --accept=paint/wall-1 --accept=paint/wall-2 '--tint=blue'\''s' --yes` + "\n"
 	if !strings.Contains(r.err, line) {
 		t.Errorf("got %q, want %q", r.err, line)
 	}

@@ -45,7 +45,7 @@ func (a *app) schemaCommand() *cobra.Command {
 	}
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		_, err := a.out.Write(render.SchemaJSON())
+		_, err := a.out.Write(render.SchemaJSON(a.ids()...))
 		return Healthy, err
 	})
 	return cmd
@@ -78,4 +78,16 @@ func (a *app) completionCommand() *cobra.Command {
 		return Healthy, cmd.Root().GenFishCompletion(a.out, true)
 	})
 	return cmd
+}
+
+// ids are all that a finding can have.
+func (a *app) ids() []string {
+	var ids []string
+	for _, f := range a.Fixes {
+		for _, k := range f.Kinds() {
+			ids = append(ids, k.ID)
+		}
+		ids = append(ids, notChecked(f))
+	}
+	return ids
 }

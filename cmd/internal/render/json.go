@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -20,8 +21,19 @@ import (
 //go:embed schema.json
 var schemaJSON []byte
 
-// SchemaJSON is the JSON Schema of every document that lixfix prints.
-func SchemaJSON() []byte { return bytes.Clone(schemaJSON) }
+// SchemaJSON is the JSON Schema of every document that lixfix prints. ids are all that a finding can have; with none,
+// it takes any.
+func SchemaJSON(ids ...string) []byte {
+	if len(ids) == 0 {
+		return bytes.Clone(schemaJSON)
+	}
+	const def = `"finding-id": {"type": "string", `
+	list, err := json.MarshalIndent(ids, "      ", "  ")
+	if err != nil {
+		list = []byte("[]") // strings can always be encoded
+	}
+	return bytes.Replace(schemaJSON, []byte(def), slices.Concat([]byte(def+`"enum": `), list, []byte(", ")), 1)
+}
 
 // JSON writes a report on one line. Its plan has the very bytes that the journal stores, where no secret is in them: a
 // plan tells of files by their hashes, and what a repair needs to know is in the journal, which root alone can read.

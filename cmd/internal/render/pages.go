@@ -2,8 +2,6 @@ package render
 
 import (
 	"strings"
-
-	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 // Check shows the whole of "lixfix check".
@@ -157,21 +155,6 @@ func (t *Text) next(r Report) {
 
 func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
 
-// List shows the registry.
-func (t *Text) List(r Report) {
-	wide := 0
-	for _, l := range r.Listed {
-		wide = max(wide, width(t.clean(l.Name)))
-	}
-	for _, l := range r.Listed {
-		text := l.Title
-		if !l.Applies {
-			text += " (not here: " + l.Why + ")"
-		}
-		t.para(0, piece{text: l.Name, color: bold, width: wide + 2}, text)
-	}
-}
-
 // History shows what was done on this host, the oldest first.
 func (t *Text) History(r Report) {
 	undone := map[string]bool{}
@@ -230,74 +213,6 @@ func tail(id string) string {
 	return "…" + id[strings.LastIndexByte(id, '-')+1:]
 }
 
-// Explain shows the documentation of fixes.
-func (t *Text) Explain(r Report) {
-	for _, e := range r.Explained {
-		t.blank()
-		t.para(0, piece{text: e.Name, color: bold, width: width(t.clean(e.Name)) + 2}, e.Title)
-		t.section("The text matches", e.Matched)
-		if e.Matched == "" {
-			t.list("Symptoms", e.Symptoms)
-		}
-		t.section("Cause", e.Cause)
-		if e.Matched == "" {
-			t.section("What the repair changes", e.Changes)
-			t.section("How to undo", e.Undo)
-			t.options(e.Options)
-			t.list("Sources", e.Sources)
-		}
-		t.blank()
-		const label = 9
-		if e.Matched != "" {
-			t.line(0, piece{text: "more", width: label}, piece{text: "lixfix explain " + e.Name, color: bold})
-		}
-		t.line(0, piece{text: "look", width: label}, piece{text: "lixfix check " + e.Name, color: bold})
-		t.line(0, piece{text: "preview", width: label}, piece{text: "lixfix repair " + e.Name + " --dry-run", color: bold})
-		t.line(0, piece{text: "repair", width: label}, piece{text: "sudo lixfix repair " + e.Name, color: bold})
-	}
-	if r.Summary != "" {
-		t.blank()
-		t.para(0, piece{}, r.Summary)
-	}
-}
-
-func (t *Text) section(heading, text string) {
-	if text == "" {
-		return
-	}
-	t.blank()
-	t.line(0, piece{text: heading, color: bold})
-	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		t.para(2, piece{}, paragraph)
-	}
-}
-
-func (t *Text) list(heading string, items []string) {
-	if len(items) == 0 {
-		return
-	}
-	t.blank()
-	t.line(0, piece{text: heading, color: bold})
-	for _, i := range items {
-		t.para(2, piece{text: "-", width: 2}, i)
-	}
-}
-
-func (t *Text) options(all []Option) {
-	if len(all) == 0 {
-		return
-	}
-	t.blank()
-	t.line(0, piece{text: "Options", color: bold})
-	for _, o := range all {
-		t.line(2, piece{text: o.Flag})
-		t.para(6, piece{}, o.Usage)
-		if o.Env != "" {
-			t.para(6, piece{}, "in the environment: "+o.Env)
-		}
-	}
-}
-
 // Problem shows an error and what can be done about it.
 func (t *Text) Problem(p Problem) {
 	t.para(0, piece{text: "error:", color: red, width: len("error: ")}, p.Message)
@@ -308,14 +223,6 @@ func (t *Text) Problem(p Problem) {
 	case p.Next != "":
 		t.para(0, next, p.Next)
 	}
-}
-
-// Worst is the worst status of what a fix found; a fix that found nothing at all is well.
-func Worst(findings []fix.Finding) fix.Status {
-	if len(findings) == 0 {
-		return fix.OK
-	}
-	return fix.Worst(findings)
 }
 
 // Summary shows nothing else.

@@ -35,6 +35,7 @@ type Report struct {
 	Notes      []string      `json:"notes,omitempty"` // what to know beside it
 	Listed     []Listed      `json:"listed,omitempty"`
 	Explained  []Explained   `json:"explained,omitempty"`
+	Kinds      []Kind        `json:"kinds,omitempty"`     // of findings, explained one by one
 	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
 	Left       *LeftToDo     `json:"left,omitempty"`      // of an unfinished repair
 	Accepted   []string      `json:"accepted,omitempty"`  // finding IDs of --accept
@@ -155,6 +156,29 @@ type Listed struct {
 	Title   string `json:"title"`
 	Applies bool   `json:"applies"`
 	Why     string `json:"why,omitempty"` // it does not apply
+	Kinds   []Kind `json:"kinds,omitempty"`
+}
+
+// Kind is a kind of finding.
+type Kind struct {
+	ID       string         `json:"id"`
+	Title    string         `json:"title"`
+	Status   fix.Status     `json:"status"`
+	Also     []fix.Status   `json:"also,omitempty"` // that a finding of the kind can have as well
+	Means    string         `json:"means,omitempty"`
+	Messages []string       `json:"messages,omitempty"`
+	Remedies []KindOfRemedy `json:"remedies,omitempty"`
+	Refusal  bool           `json:"refusal,omitempty"` // only ever the reason why a repair is refused
+	Sources  []string       `json:"sources,omitempty"`
+}
+
+// KindOfRemedy is what can be done about findings of a kind. Words in capitals stand for what a finding names.
+type KindOfRemedy struct {
+	When    string    `json:"when,omitempty"` // in which case; "" in every case
+	Class   fix.Class `json:"class"`
+	Changes string    `json:"changes"`
+	Command string    `json:"command,omitempty"`
+	Undo    string    `json:"undo,omitempty"`
 }
 
 // Explained is the documentation of a fix.
@@ -168,6 +192,7 @@ type Explained struct {
 	Undo     string   `json:"undo"`
 	Sources  []string `json:"sources"`
 	Options  []Option `json:"options,omitempty"`
+	Kinds    []Kind   `json:"kinds,omitempty"` // of findings
 }
 
 // Option is a flag of a fix.
