@@ -23,11 +23,11 @@ var classes = map[fix.Class]string{
 
 // statuses are those that findings of a kind can have: "broken or at risk".
 func statuses(k *fix.Kind) string {
-	text := words[k.Status]
+	all := []string{words[k.Status]}
 	for _, s := range k.Also {
-		text += " or " + words[s]
+		all = append(all, words[s])
 	}
-	return text
+	return strings.Join(all, " or ")
 }
 
 // markdown is the README of a fix, made from its table.

@@ -72,7 +72,7 @@ func TestValidate(t *testing.T) {
 		"do not go":         func(k *fix.Kind) { k.Remedies[1].When = "" },
 		"the class":         func(k *fix.Kind) { k.Remedies[1].Class = "" },
 		"how the remedy":    func(k *fix.Kind) { k.Remedies[1].Undo = "" },
-		"that changes noth": func(k *fix.Kind) { k.Remedies[2].Changes = "" },
+		"a remedy that": func(k *fix.Kind) { k.Remedies[2].Changes = "" },
 	} {
 		k := *dead
 		k.Remedies = append([]fix.Remedial(nil), dead.Remedies...)

@@ -85,11 +85,10 @@ func kindOf(k *fix.Kind) render.Kind {
 	return out
 }
 
-// example is a line for each fix.
+// example is a line with the first fix.
 func (a *app) example(format string) string {
-	lines := ""
-	for _, f := range a.Fixes[:min(len(a.Fixes), 1)] {
-		lines += fmt.Sprintf(format, f.Name())
+	if len(a.Fixes) == 0 {
+		return ""
 	}
-	return lines
+	return fmt.Sprintf(format, a.Fixes[0].Name())
 }
