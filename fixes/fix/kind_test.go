@@ -63,16 +63,16 @@ func TestValidate(t *testing.T) {
 		t.Errorf("a good table: %v", wrong)
 	}
 	for what, change := range map[string]func(*fix.Kind){
-		"no ID of":          func(k *fix.Kind) { k.ID = "other/x" },
-		"full stop":         func(k *fix.Kind) { k.Title = "Wrong." },
-		"what it means":     func(k *fix.Kind) { k.Means = "" },
-		"the status":        func(k *fix.Kind) { k.Status = "bad" },
-		"for every case":    func(k *fix.Kind) { k.Remedies[0].Case, k.Remedies[0].When = "", "" },
-		"two remedies":      func(k *fix.Kind) { k.Remedies[1].Case = "start" },
-		"do not go":         func(k *fix.Kind) { k.Remedies[1].When = "" },
-		"the class":         func(k *fix.Kind) { k.Remedies[1].Class = "" },
-		"how the remedy":    func(k *fix.Kind) { k.Remedies[1].Undo = "" },
-		"a remedy that": func(k *fix.Kind) { k.Remedies[2].Changes = "" },
+		"no ID of":       func(k *fix.Kind) { k.ID = "other/x" },
+		"full stop":      func(k *fix.Kind) { k.Title = "Wrong." },
+		"what it means":  func(k *fix.Kind) { k.Means = "" },
+		"the status":     func(k *fix.Kind) { k.Status = "bad" },
+		"for every case": func(k *fix.Kind) { k.Remedies[0].Case, k.Remedies[0].When = "", "" },
+		"two remedies":   func(k *fix.Kind) { k.Remedies[1].Case = "start" },
+		"do not go":      func(k *fix.Kind) { k.Remedies[1].When = "" },
+		"the class":      func(k *fix.Kind) { k.Remedies[1].Class = "" },
+		"how the remedy": func(k *fix.Kind) { k.Remedies[1].Undo = "" },
+		"a remedy that":  func(k *fix.Kind) { k.Remedies[2].Changes = "" },
 	} {
 		k := *dead
 		k.Remedies = append([]fix.Remedial(nil), dead.Remedies...)

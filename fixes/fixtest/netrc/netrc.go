@@ -19,9 +19,9 @@ type netrc struct{}
 // New returns the fix.
 func New() fix.Fix { return netrc{} }
 
-func (netrc) Name() string                    { return "netrc" }
-func (netrc) Kinds() []*fix.Kind              { return []*fix.Kind{private, readable} }
-func (netrc) Options() []fix.Option           { return nil }
+func (netrc) Name() string                  { return "netrc" }
+func (netrc) Kinds() []*fix.Kind            { return []*fix.Kind{private, readable} }
+func (netrc) Options() []fix.Option         { return nil }
 func (netrc) AppliesTo(platform.Facts) bool { return true }
 func (netrc) Doc() fix.Doc {
 	return fix.Doc{
