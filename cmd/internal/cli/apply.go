@@ -61,25 +61,6 @@ func (c *change) stamp(p *plan.Plan) error {
 	return nil
 }
 
-// end prints the last page, and returns the code and what went wrong. That goes into the report as well, because a
-// reader of the JSON may not keep standard error.
-func (c *change) end(code Code, err error, draw func(*render.Text)) (Code, error) {
-	if err != nil {
-		if codeOf(err) == NoConsent && len(c.report.Waiting) > 0 {
-			f, typed := errors.AsType[*failure](err)
-			err = &failure{code: Waiting, err: err, next: nextOf(err), typed: typed && f.typed}
-		}
-		code = codeOf(err)
-		c.report.Outcome.Error = message(err)
-	}
-	c.report.Summary = render.ChangeVerdict(*c.report)
-	_, writeErr := c.app.emit(c.report, code, draw)
-	if err != nil {
-		return code, err
-	}
-	return code, writeErr
-}
-
 // consent asks the user once. The plan is drawn on the terminal where standard output does not show it.
 func (c *change) consent(ctx context.Context, question string, draw func(*render.Text)) error {
 	a := c.app
@@ -274,7 +255,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 			// All steps are done and marked; only the name of the journal still says otherwise.
 			o.Result = render.Unfinished
 			o.Next = c.ways(err)
-			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
+			return c.failed(err, c.ended)
 		}
 		return c.look(ctx, code)
 	case !j.Touched():
@@ -282,14 +263,14 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
 			runErr = errors.Join(runErr, err)
 		}
-		return c.end(Failed, runErr, func(t *render.Text) { t.Ended(*c.report) })
+		return c.failed(runErr, c.ended)
 	case rollback && !interrupted(runErr):
 		c.app.notice("a step failed: " + message(runErr))
 		c.app.notice("taking back what was done")
 		return c.takeBack(ctx, j, runErr)
 	}
 	o.Result, o.Next = render.Unfinished, c.ways(runErr)
-	return c.end(Failed, c.left(runErr), func(t *render.Text) { t.Ended(*c.report) })
+	return c.failed(c.left(runErr), c.ended)
 }
 
 func interrupted(err error) bool {
@@ -353,9 +334,9 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 		if cause != nil {
 			err = fmt.Errorf("%w; and taking back failed: %w", cause, err)
 		}
-		return c.end(Failed, c.left(err), func(t *render.Text) { t.Ended(*c.report) })
+		return c.failed(c.left(err), c.ended)
 	case cause != nil:
-		return c.end(Failed, cause, func(t *render.Text) { t.Ended(*c.report) })
+		return c.failed(cause, c.ended)
 	case o.Result == render.PartlyUndone:
 		return c.look(ctx, Unsafe)
 	}
@@ -384,7 +365,7 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 		if ctx.Err() != nil {
 			c.report.After = nil
 			err = fmt.Errorf("all steps are done; the look at the result was ended: %w", context.Cause(ctx))
-			return c.end(Failed, err, func(t *render.Text) { t.Ended(*c.report) })
+			return c.failed(err, c.ended)
 		}
 		if d, ok := c.fix.(fix.Drawer); ok && c.before != nil && after.Picture != nil && !c.undoing {
 			c.report.Moved = d.Moved(*c.before, *after.Picture)
@@ -393,7 +374,7 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 			code = verdict(false, render.Count(c.report.After), false)
 		}
 	}
-	return c.end(code, nil, func(t *render.Text) { t.Ended(*c.report) })
+	return c.done(code, c.ended)
 }
 
 // open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller

@@ -162,34 +162,34 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 	if !f.AppliesTo(a.Host.Facts()) {
 		c.report.Fixes = []render.Fix{{Name: f.Name(), Title: f.Doc().Title, Status: fix.NotApplicable}}
 		c.report.Outcome.Result = render.NotApplicable
-		return c.end(Healthy, nil, func(t *render.Text) { t.Verdict(*c.report) })
+		return c.done(Healthy, c.verdict)
 	}
 	if how.dry {
 		switch busy, err := journal.Busy(a.Host.StateDir()); {
 		case err != nil:
 			return Failed, err
 		case busy:
-			return c.end(Busy, journal.ErrBusy, func(*render.Text) {})
+			return c.fail(journal.ErrBusy)
 		}
 		all, err := a.waits(c.report)
 		if err != nil {
 			return Failed, err
 		}
 		if len(all) > 0 {
-			return c.end(Waiting, a.waiting(all), func(*render.Text) {})
+			return c.fail(a.waiting(all))
 		}
-		return c.prepare(ctx, how)
+		return c.prepare(ctx, nil, how)
 	}
 	if !a.Host.Facts().Root() {
 		if all, err := a.waits(c.report); err == nil && len(all) > 0 {
-			return c.end(Waiting, a.waiting(all), func(*render.Text) {})
+			return c.fail(a.waiting(all))
 		}
-		return c.end(NoConsent, a.needRoot(cmd, nil, f), func(*render.Text) {})
+		return c.fail(a.needRoot(cmd, nil, f))
 	}
 	// Locked before anything is read, so that what is shown is what is applied.
 	dir, err := c.open()
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
 	defer dir.Close()
 	all, err := a.waits(c.report)
@@ -197,27 +197,22 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 		err = a.waiting(all)
 	}
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
-	code, err := c.prepare(ctx, how)
-	if err != nil || c.report.Outcome.Result != render.NotStarted {
-		return code, err
-	}
-	return c.carryOut(ctx, dir, how)
+	return c.prepare(ctx, dir, how)
 }
 
-// prepare looks, plans and shows both. Where nothing is left to be done after that it ends the command; otherwise the
-// outcome is still NotStarted.
-func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
+// prepare looks and plans, and does what there is to do. dir is nil for a dry run.
+func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, error) {
 	a, o := c.app, c.report.Outcome
 	found, detectErr := a.detect(ctx, c.fix, c.memo, c.settings, !c.passive)
 	if ctx.Err() != nil {
-		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+		return c.fail(context.Cause(ctx))
 	}
 	c.report.Fixes, c.before, c.probed = []render.Fix{found}, found.Picture, found.Probed
 	show := func(t *render.Text) { t.Found(*c.report) }
 	if detectErr != nil {
-		return c.end(Failed, detectErr, show)
+		return c.failed(detectErr, show)
 	}
 	for _, id := range how.accept {
 		if !slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == id }) {
@@ -228,38 +223,27 @@ func (c *change) prepare(ctx context.Context, how ask) (Code, error) {
 		return c.fix.Plan(ctx, c.memo, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random, Probed: c.probed})
 	})
 	if ctx.Err() != nil {
-		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+		return c.fail(context.Cause(ctx))
 	}
 	if err != nil {
-		return c.end(Failed, fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
+		return c.failed(fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
 	}
 	p.Fix = c.fix.Name()
 	if err := guardedPlan(ctx, a.Host, p); err != nil {
-		return c.end(Failed, err, show)
+		return c.failed(err, show)
 	}
-	if err := c.stamp(&p); err != nil {
-		return c.end(Failed, err, show)
+	if err := c.ready(&p); err != nil {
+		return c.failed(err, show)
 	}
-	c.planned(&p)
 	c.report.Lasting = lasting(p, nil)
 	c.report.Undecided = c.undecided(found.Findings, how)
-	o.Total = len(p.Entries)
-	switch left := verdict(false, render.Count(c.report.Fixes), false); {
-	case p.Empty():
+	if p.Empty() {
 		o.Result = render.NothingToDo
-		return c.end(left, nil, func(t *render.Text) {
-			t.Found(*c.report)
-			t.Verdict(*c.report)
-		})
-	case how.dry:
-		o.Result = render.DryRun
-		return c.end(Problems, nil, func(t *render.Text) {
-			t.Found(*c.report)
-			t.Verdict(*c.report)
-		})
+		return c.done(verdict(false, render.Count(c.report.Fixes), false), c.with(show))
 	}
-	a.page(show)
-	return Healthy, nil
+	return c.propose(ctx, dir, how, proposal{
+		show: show, question: "Apply this plan", steps: len(p.Entries), dry: Problems, rollback: how.rollback,
+	})
 }
 
 // guardedPlan refuses a plan that would write where somebody else than root can turn the names.
@@ -288,23 +272,4 @@ func (c *change) undecided(found []fix.Finding, how ask) []render.Undecided {
 		list = append(list, render.Undecided{ID: f.ID, Changes: f.Remedy.Changes, Command: command})
 	}
 	return list
-}
-
-// carryOut asks, writes the plan down and does it.
-func (c *change) carryOut(ctx context.Context, dir *journal.Dir, how ask) (Code, error) {
-	a := c.app
-	if !how.yes {
-		show := func(t *render.Text) { t.Found(*c.report) }
-		if err := c.consent(ctx, fmt.Sprintf("Apply this plan (%s)?", render.Steps(len(c.report.Plan.Entries))), show); err != nil {
-			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
-		}
-	}
-	if ctx.Err() != nil {
-		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
-	}
-	j, err := dir.Create(*c.report.Plan, a.Now())
-	if err != nil {
-		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
-	}
-	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), how.rollback)
 }

@@ -53,17 +53,17 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	a := c.app
 	if !a.Host.Facts().Root() {
 		// Journals can hold secrets, so that nobody else can read them, not even for a dry run.
-		return c.end(NoConsent, a.needRoot(cmd, args, nil), func(*render.Text) {})
+		return c.fail(a.needRoot(cmd, args, nil))
 	}
 	dir, err := c.open()
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
 	defer dir.Close()
 	j, err := dir.Open()
 	switch {
 	case err != nil:
-		return c.end(Failed, a.unreadable(err), func(*render.Text) {})
+		return c.fail(a.unreadable(err))
 	case j == nil:
 		return c.nothing("no unfinished repair waits; nothing to do")
 	}
@@ -76,35 +76,32 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	todo := ahead(j, back)
 	c.planned(&todo)
 	heading := c.heading(j, back)
-	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
 	if how.dry {
-		j.Close()
-		o.Result, o.Total = render.DryRun, len(todo.Entries)
 		c.report.Unfinished = []string{o.ID}
-		return c.end(Waiting, nil, func(t *render.Text) {
-			show(t)
-			t.Verdict(*c.report)
-		})
 	}
-	a.page(show)
-	if !how.yes {
-		question := "Finish this repair"
-		switch {
-		case j.Back() || j.Plan.Undoes != "":
-			question = "Go on taking this repair back"
-		case back:
-			question = "Take this repair back"
-		}
-		if err := c.consent(ctx, fmt.Sprintf("%s (%s)?", question, render.Steps(len(todo.Entries))), show); err != nil {
-			j.Close()
-			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
-		}
+	question := "Finish this repair"
+	switch {
+	case j.Back() || j.Plan.Undoes != "":
+		question = "Go on taking this repair back"
+	case back:
+		question = "Take this repair back"
 	}
-	if back {
-		return c.takeBack(ctx, j, nil)
+	begun := false
+	code, err := c.propose(ctx, dir, how, proposal{
+		show: func(t *render.Text) { t.Remaining(*c.report, heading) }, question: question, steps: len(todo.Entries), dry: Waiting,
+		begin: func() (*journal.Journal, error) {
+			begun = true
+			if !back {
+				c.depict(ctx)
+			}
+			return j, nil
+		},
+		back: back,
+	})
+	if !begun {
+		j.Close()
 	}
-	c.depict(ctx)
-	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+	return code, err
 }
 
 // heading says what waits and what is going to be done about it.

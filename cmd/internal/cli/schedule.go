@@ -64,7 +64,7 @@ func (a *app) scheduleOne(name, short string, draw func(context.Context, *change
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		c := a.change("schedule")
 		if !how.dry && !a.Host.Facts().Root() {
-			return c.end(NoConsent, a.needRoot(cmd, nil, nil), func(*render.Text) {})
+			return c.fail(a.needRoot(cmd, nil, nil))
 		}
 		return c.schedule(ctx, name, how, draw)
 	})
@@ -72,12 +72,12 @@ func (a *app) scheduleOne(name, short string, draw func(context.Context, *change
 }
 
 func (c *change) schedule(ctx context.Context, name string, how ask, draw func(context.Context, *change) (plan.Plan, error)) (Code, error) {
-	a, o := c.app, c.report.Outcome
+	a := c.app
 	var dir *journal.Dir
 	if !how.dry {
 		var err error
 		if dir, err = c.open(); err != nil {
-			return c.end(Failed, err, func(*render.Text) {})
+			return c.fail(err)
 		}
 		defer dir.Close()
 	}
@@ -86,40 +86,23 @@ func (c *change) schedule(ctx context.Context, name string, how ask, draw func(c
 		err = a.waiting(all)
 	}
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
 	p, err := draw(ctx, c)
 	if err != nil {
-		return c.end(Failed, fmt.Errorf("plan to %s the job: %w", name, err), func(*render.Text) {})
+		return c.fail(fmt.Errorf("plan to %s the job: %w", name, err))
 	}
 	if p.Empty() {
 		return c.nothing(map[string]string{"install": "the job is installed already; nothing to do", "remove": "no job is installed; nothing to do"}[name])
 	}
-	if err := c.stamp(&p); err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+	if err := c.ready(&p); err != nil {
+		return c.fail(err)
 	}
-	c.planned(&p)
-	o.Total = len(p.Entries)
 	_, reports := schedule.File(c.memo.Facts())
-	show := func(t *render.Text) {
-		t.Remaining(*c.report, "To "+name+" the job that checks this host after each start (it reports to "+reports+"):")
-	}
-	if how.dry {
-		o.Result = render.DryRun
-		return c.end(Problems, nil, func(t *render.Text) {
-			show(t)
-			t.Verdict(*c.report)
-		})
-	}
-	a.page(show)
-	if !how.yes {
-		if err := c.consent(ctx, fmt.Sprintf("Do this (%s)?", render.Steps(len(p.Entries))), show); err != nil {
-			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
-		}
-	}
-	j, err := dir.Create(p, a.Now())
-	if err != nil {
-		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
-	}
-	return c.finish(ctx, j, c.drive(ctx, j, false, a.sig.stop), false)
+	return c.propose(ctx, dir, how, proposal{
+		show: func(t *render.Text) {
+			t.Remaining(*c.report, "To "+name+" the job that checks this host after each start (it reports to "+reports+"):")
+		},
+		question: "Do this", steps: len(p.Entries), dry: Problems,
+	})
 }

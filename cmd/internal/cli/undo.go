@@ -52,22 +52,22 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 	case len(all) > 0 && (id == "" || slices.ContainsFunc(all, func(w journal.Waiting) bool { return w.ID == id || w.Undoes == id })):
 		return c.unfinished(ctx, cmd, args, how, true)
 	case len(all) > 0:
-		return c.end(Waiting, a.waiting(all), func(*render.Text) {})
+		return c.fail(a.waiting(all))
 	}
 	if known, _, err := journal.IDs(a.Host.StateDir()); err == nil && len(known) == 0 && id == "" {
 		return c.nothing("no repair was made on this host; nothing to take back")
 	}
 	if !a.Host.Facts().Root() {
-		return c.end(NoConsent, a.needRoot(cmd, args, nil), func(*render.Text) {})
+		return c.fail(a.needRoot(cmd, args, nil))
 	}
 	dir, err := c.open()
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
 	defer dir.Close()
 	past, err := a.target(id)
 	if err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+		return c.fail(err)
 	}
 	if past == nil {
 		return c.nothing("no repair was made on this host; nothing to take back")
@@ -125,54 +125,30 @@ func (c *change) reverse(ctx context.Context, dir *journal.Dir, past journal.Rep
 	c.know(past.Plan)
 	inv, refused, err := c.inverse(ctx, past)
 	if ctx.Err() != nil {
-		return c.end(Failed, context.Cause(ctx), func(*render.Text) {})
+		return c.fail(context.Cause(ctx))
 	}
 	if err != nil {
-		return c.end(Failed, fmt.Errorf("look at what %s did: %w", past.Plan.ID, err), func(*render.Text) {})
+		return c.fail(fmt.Errorf("look at what %s did: %w", past.Plan.ID, err))
 	}
-	if err := c.stamp(&inv); err != nil {
-		return c.end(Failed, err, func(*render.Text) {})
+	if err := c.ready(&inv); err != nil {
+		return c.fail(err)
 	}
-	o := c.report.Outcome
-	c.report.Lasting = lasting(past.Plan, past.Marks)
-	c.report.Refused, o.Total = refused, len(inv.Entries)
-	c.planned(&inv)
+	c.report.Lasting, c.report.Refused = lasting(past.Plan, past.Marks), refused
 	heading := fmt.Sprintf("The repair %s was made on %s.", past.Plan.ID, past.Began.UTC().Format("2006-01-02 15:04 UTC"))
 	show := func(t *render.Text) { t.Remaining(*c.report, heading) }
-	code := Healthy
-	if len(refused)+len(c.report.Lasting) > 0 {
-		code = Unsafe
+	left := len(refused) + len(c.report.Lasting)
+	dry := Problems
+	if left > 0 {
+		dry = Unsafe
 	}
 	switch {
-	case inv.Empty() && len(refused)+len(c.report.Lasting) == 0:
+	case inv.Empty() && left == 0:
 		return c.nothing(past.Plan.ID + " is taken back already; nothing to do")
 	case inv.Empty():
-		o.Result = render.NothingToDo
-		return c.end(code, nil, func(t *render.Text) {
-			show(t)
-			t.Verdict(*c.report)
-		})
-	case how.dry:
-		o.Result = render.DryRun
-		if code == Healthy {
-			code = Problems
-		}
-		return c.end(code, nil, func(t *render.Text) {
-			show(t)
-			t.Verdict(*c.report)
-		})
+		c.report.Outcome.Result = render.NothingToDo
+		return c.done(Unsafe, c.with(show))
 	}
-	c.app.page(show)
-	if !how.yes {
-		if err := c.consent(ctx, fmt.Sprintf("Take this back (%s)?", render.Steps(len(inv.Entries))), show); err != nil {
-			return c.end(NoConsent, err, func(t *render.Text) { t.Verdict(*c.report) })
-		}
-	}
-	j, err := dir.Create(inv, c.app.Now())
-	if err != nil {
-		return c.end(Failed, fmt.Errorf("write the plan down: %w", err), func(*render.Text) {})
-	}
-	return c.finish(ctx, j, c.drive(ctx, j, false, c.app.sig.stop), false)
+	return c.propose(ctx, dir, how, proposal{show: show, question: "Take this back", steps: len(inv.Entries), dry: dry})
 }
 
 // lasting are the writes of a plan that nobody can take back, of those that were done where marks tell.
