@@ -11,37 +11,74 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 )
 
+// look is how a check is asked for.
+type look struct {
+	strict, again bool
+	closer        closer
+}
+
 func (a *app) checkCommand() *cobra.Command {
-	var strict, again bool
-	var how closer
 	cmd := &cobra.Command{
 		Use:   "check [FIX...]",
 		Short: "Look for known issues; change nothing",
-		Long: "Look for known issues: all, or those of the named fixes. Nothing is changed, and\n" +
-			"root is needed only where the host lets nobody else look; the last line says so.\n\n" +
-			exitHelp(Healthy, Problems, Usage, Failed, Waiting, Hangup, Interrupt, Terminated) + "\n" +
-			"If several hold: 4, then 1, then 3.",
-		Example:           "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
-		Annotations:       map[string]string{draws: ""},
-		ValidArgsFunction: a.completeFixes,
+		Long: paragraph("Look for known issues: all of them, or those of the fixes that you name. Nothing is changed. Root "+
+			"is needed only for what others cannot read; the last line says so.") + exitHelp(checkCodes...) + "\nIf several hold: 4, then 1, then 3.",
+		Example: "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
 	}
-	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 also for what is only at risk")
-	a.verbosely(cmd)
-	if len(a.drawers()) > 0 {
-		cmd.Flags().BoolVar(&again, "watch", false, "look again and again, until nothing waits any more or Ctrl-C; with --format jsonl a line for each change (for "+
-			strings.Join(a.drawers(), ", ")+", named alone)")
-		cmd.Long += "\n\n" + strings.Join(render.Wrap("A fix that can be drawn is drawn when it is the only one named; --format dot then prints it in the language of Graphviz.", helpWidth), "\n")
+	a.looking(cmd)
+	for _, f := range a.Fixes {
+		cmd.AddCommand(a.checkOne(f))
 	}
-	a.lookFlags(cmd)
-	a.closerFlags(cmd, &how)
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
-		return a.check(ctx, cmd, args, strict, again, how)
-	})
 	return cmd
 }
 
-func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, strict, again bool, how closer) (Code, error) {
-	if err := how.valid(); err != nil {
+var checkCodes = []Code{Healthy, Problems, Usage, Failed, Waiting, Hangup, Interrupt, Terminated}
+
+// checkOne is the check of one fix, which has that fix's flags. More fixes can be named behind it.
+func (a *app) checkOne(f fix.Fix) *cobra.Command {
+	name := f.Name()
+	cmd := &cobra.Command{
+		Use:   name + " [FIX...]",
+		Short: f.Doc().Title,
+		Long: paragraph("Look whether "+f.Doc().Title+". Nothing is changed. \"lixfix list "+name+"\" lists what it can find.") +
+			exitHelp(checkCodes...),
+		Example: "  lixfix check " + name,
+	}
+	if _, ok := f.(fix.Drawer); ok {
+		cmd.Annotations = map[string]string{draws: ""}
+		cmd.Example += "\n  lixfix check " + name + " --watch\n  lixfix check " + name + " --format dot"
+		cmd.Long += "\n\n" + strings.TrimSpace(paragraph("It is drawn when it is the only fix named; --format dot then prints the "+
+			"picture in the language of Graphviz."))
+	}
+	a.looking(cmd, f)
+	return cmd
+}
+
+// looking gives a command that checks its flags, those of a fix as well, and what it does.
+func (a *app) looking(cmd *cobra.Command, of ...fix.Fix) {
+	var how look
+	cmd.Flags().BoolVar(&how.strict, "strict", false, "exit with 1 also for what is only at risk")
+	a.verbosely(cmd)
+	for _, f := range of {
+		if _, ok := f.(fix.Drawer); ok {
+			cmd.Flags().BoolVar(&how.again, "watch", false,
+				"look again and again, until nothing waits any more or Ctrl-C; with --format jsonl a line for each change")
+		}
+		lookFlags(cmd, f)
+	}
+	a.closerFlags(cmd, &how.closer, of...)
+	cmd.ValidArgsFunction = a.completeFixes
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		names := make([]string, 0, len(of)+len(args))
+		for _, f := range of {
+			names = append(names, f.Name())
+		}
+		return a.check(ctx, cmd, append(names, args...), how)
+	})
+}
+
+func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how look) (Code, error) {
+	if err := how.closer.valid(); err != nil {
 		return Usage, err
 	}
 	wanted := a.Fixes
@@ -59,7 +96,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 			}
 		}
 	}
-	if err := a.lookable(cmd, wanted, len(names) > 0, again); err != nil {
+	if err := a.lookable(cmd, wanted, len(names) > 0, how.again); err != nil {
 		return Usage, err
 	}
 	settings := make([]fix.Settings, len(wanted))
@@ -70,11 +107,11 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, str
 		}
 		settings[i] = s
 	}
-	if again {
-		return a.watch(ctx, wanted[0].(fix.Drawer), settings[0], strict) // lookable has seen to that
+	if how.again {
+		return a.watch(ctx, wanted[0].(fix.Drawer), settings[0], how.strict) // lookable has seen to that
 	}
 	r := a.hosted("check")
-	code, err := a.checkOnce(ctx, r, wanted, settings, strict, how.wanted(len(names) > 0))
+	code, err := a.checkOnce(ctx, r, wanted, settings, how.strict, how.closer.wanted(len(names) > 0))
 	if err != nil {
 		return code, err
 	}

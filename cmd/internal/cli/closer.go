@@ -29,13 +29,20 @@ func (a *app) probers() []string {
 }
 
 // closerFlags adds the flags of check.
-func (a *app) closerFlags(cmd *cobra.Command, how *closer) {
+func (a *app) closerFlags(cmd *cobra.Command, how *closer, of ...fix.Fix) {
 	names := strings.Join(a.probers(), ", ")
 	if names == "" {
 		return
 	}
 	cmd.Flags().BoolVar(&how.probe, "probe", false, "look with a build as well, also where no fix is named ("+names+")")
 	cmd.Flags().BoolVar(&how.passive, "passive", false, "only read; build nothing, also where a fix is named")
+	// Behind a fix that builds nothing, they are for those that are named beside it.
+	for _, f := range of {
+		if _, ok := f.(fix.Prober); !ok {
+			_ = cmd.Flags().MarkHidden("probe")
+			_ = cmd.Flags().MarkHidden("passive")
+		}
+	}
 }
 
 func (how closer) valid() error {

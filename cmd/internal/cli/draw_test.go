@@ -140,11 +140,23 @@ func TestDrawingIsRefused(t *testing.T) {
 	for _, args := range []string{
 		"check --format dot", "check sequoia --format dot", "check stuck sequoia --format dot", "repair stuck --format dot",
 		"list --format dot", "check --watch", "check sequoia --watch", "check --pid 5", "check sequoia --pid 5",
-		"check stuck --watch --format dot", "check stuck --watch --format json", "report", "report sequoia", "report stuck --format dot", "check stuck --end 5",
+		"check stuck --watch --format dot", "check stuck --watch --format json", "report sequoia stuck", "report stuck --format dot", "report --pid 5", "check stuck --end 5",
 	} {
 		if r := s.run(strings.Fields(args)...); r.code != Usage || r.out != "" {
 			t.Errorf("%s: exit %d, %s%s", args, r.code, r.out, r.err)
 		}
+	}
+}
+
+// Who puts the flag of a fix behind a bare check is told where it belongs.
+func TestFlagOfAFix(t *testing.T) {
+	s := captured(t, "lix-2.95.3/s1-one-build")
+	s.run("check", "--pid", "5").ends(Usage).says("--pid is an option of stuck", "lixfix check stuck --pid")
+	s.run("report", "--pid", "5").ends(Usage).says("lixfix report stuck --pid")
+	s.run("check", "resolv-conf", "--pid", "5").ends(Usage).says("lixfix check stuck --pid")
+	s.run("check", "stuck", "--nope").ends(Usage).says("unknown flag: --nope", "lixfix check stuck --help")
+	if r := s.run("check", "resolv-conf", "--help").ends(Healthy); strings.Contains(r.out, "--pid") || !strings.Contains(r.out, "--nameserver") && !strings.Contains(r.out, "--name ") {
+		t.Errorf("the flags of check resolv-conf: %s", r.out)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
 )
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
@@ -45,6 +47,11 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpFunc(a.help)
 	root.SetUsageFunc(func(cmd *cobra.Command) error { a.help(cmd, nil); return nil })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			if err := a.flagOfAFix(cmd, unknown.GetSpecifiedName()); err != nil {
+				return err
+			}
+		}
 		return usagef(a.called(cmd)+" --help lists its flags", "%w", err)
 	})
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat, jsonLines}, cobra.ShellCompDirectiveNoFileComp))
@@ -78,6 +85,9 @@ func (a *app) verbosely(cmd *cobra.Command) {
 
 // helpWidth is what help texts fit into.
 const helpWidth = 80
+
+// paragraph breaks a text of a help page into lines, with a blank one below.
+func paragraph(text string) string { return strings.Join(render.Wrap(text, helpWidth), "\n") + "\n\n" }
 
 // help prints the help of a command.
 func (a *app) help(cmd *cobra.Command, _ []string) {

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/redact"
+)
+
+// readFirst is what is said of text that is made to be pasted.
+const readFirst = "read it before you send it"
+
+var reportCodes = []Code{Healthy, Usage, Failed, Hangup, Interrupt, Terminated}
+
+const named = " Names of users, groups and machines, domains and addresses are replaced, the same name by the same word, and " +
+	"tokens and passwords are taken out; names of packages stay. Read it before you send it. Nothing is sent, and nothing is changed."
+
+func (a *app) reportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "report [FIX]",
+		Short: "Describe what was found, to be pasted into an issue",
+		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of all that "+
+			"are not well."+named) + exitHelp(reportCodes...),
+		Example: "  lixfix report\n" + a.example("  lixfix report %s"),
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return a.unknownFix(args[0])
+		}
+		return nil
+	}
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+		return a.describeAll(ctx)
+	})
+	for _, f := range a.Fixes {
+		cmd.AddCommand(a.reportOne(f))
+	}
+	return cmd
+}
+
+func (a *app) reportOne(f fix.Fix) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   f.Name(),
+		Short: "Describe what " + f.Name() + " has found",
+		Long: paragraph("Describe what "+f.Name()+" has found on this host as Markdown, to be pasted into an issue."+named) +
+			exitHelp(reportCodes...),
+		Example: fmt.Sprintf("  lixfix report %[1]s\n  sudo lixfix report %[1]s", f.Name()),
+	}
+	lookFlags(cmd, f)
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef(a.Name+" report describes all that are not well", "report: one fix, or none for all")
+		}
+		return nil
+	}
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		s, err := a.settingsOf(f, cmd.Flags())
+		if err != nil {
+			return Usage, err
+		}
+		if !f.AppliesTo(a.Host.Facts()) {
+			return Failed, fmt.Errorf("%s does not apply to %s", f.Name(), render.System(a.Host.Facts().OS))
+		}
+		return a.describe(ctx, f, s)
+	})
+	return cmd
+}
+
+// describe prints what is to be pasted of one fix.
+func (a *app) describe(ctx context.Context, f fix.Fix, s fix.Settings) (Code, error) {
+	lines, err := a.pasted(ctx, f, s)
+	if err != nil {
+		return Failed, err
+	}
+	return a.paste("report "+f.Name(), lines)
+}
+
+// describeAll prints what is to be pasted of all fixes that are not well.
+func (a *app) describeAll(ctx context.Context) (Code, error) {
+	settings := make([]fix.Settings, len(a.Fixes))
+	for i, f := range a.Fixes {
+		s, err := a.settingsOf(f, nil)
+		if err != nil {
+			return Usage, err
+		}
+		settings[i] = s
+	}
+	var lines []string
+	for i, found := range a.detectAll(ctx, a.Fixes, settings, false) {
+		if found.Status == fix.OK || found.Status == fix.NotApplicable {
+			continue
+		}
+		more, err := a.pasted(ctx, a.Fixes[i], settings[i])
+		if err != nil {
+			return Failed, err
+		}
+		lines = append(append(lines, more...), "")
+	}
+	if ctx.Err() != nil {
+		return Failed, context.Cause(ctx)
+	}
+	if len(lines) == 0 {
+		lines = []string{"All that lixfix knows is well on this host, as far as could be told."}
+	}
+	return a.paste("report", lines)
+}
+
+// pasted is what is to be pasted of one fix: its findings, and what it adds itself.
+func (a *app) pasted(ctx context.Context, f fix.Fix, s fix.Settings) ([]string, error) {
+	lines, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]string, error) {
+		if r, ok := f.(fix.Reporter); ok {
+			return r.Paste(ctx, a.Host, s)
+		}
+		found, err := f.Detect(ctx, a.Host, s)
+		if err != nil {
+			return nil, err
+		}
+		return pageOf(f, found, a.Host.Facts(), redact.Read(ctx, a.Host)), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("report %s: %w", f.Name(), err)
+	}
+	return lines, nil
+}
+
+// pageOf makes Markdown of findings.
+func pageOf(f fix.Fix, found []fix.Finding, facts platform.Facts, names *redact.Names) []string {
+	page := redact.NewPage(names)
+	page.Heading("%s: %s", redact.Own(f.Name()), redact.Own(f.Doc().Title))
+	for _, one := range found {
+		page.Item("%s (%s): %s", one.ID, redact.Own(one.Status), one.Summary)
+		if one.Reason != "" {
+			page.Line("  - why it could not be told: %s", one.Reason)
+		}
+		for _, e := range one.Evidence {
+			switch {
+			case e.Expected == "" && e.Observed == "":
+				page.Line("  - %s", e.Source)
+			default:
+				page.Line("  - %s: %s, and should be %s", e.Source, e.Observed, e.Expected)
+			}
+		}
+	}
+	page.Heading("Host")
+	who := redact.Own("an ordinary user")
+	if facts.Root() {
+		who = "root"
+	}
+	page.Item("%s, %s, looked at as %s", render.HostName(facts), facts.Arch, who)
+	return page.Lines()
+}
+
+// paste prints lines of Markdown, behind one that tells what they are.
+func (a *app) paste(command string, lines []string) (Code, error) {
+	r := a.report("report")
+	r.Paste = append([]string{fmt.Sprintf("`%s %s`, version %s", program, command, a.Version), ""}, lines...)
+	r.Summary = readFirst
+	return a.emit(r, Healthy, func(t *render.Text) { t.Verbatim(r.Paste) })
+}
