@@ -36,8 +36,8 @@ func markdown(f fix.Fix) []byte {
 	d := f.Doc()
 	fmt.Fprintf(&b, "<!-- Made by \"make readmes\" from the tables of the fix. Do not edit. -->\n\n# %s\n\n%s.\n\n", f.Name(), upper(d.Title))
 	fmt.Fprintf(&b, "```console\n$ lixfix check %[1]s\n$ sudo lixfix repair %[1]s --dry-run\n$ sudo lixfix repair %[1]s\n```\n", f.Name())
-	for _, s := range []struct{ heading, text string }{{"Cause", d.Cause}, {"What the repair changes", d.Changes}, {"Undo", d.Undo}} {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.heading, s.text)
+	for _, s := range sections(d) {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.Heading, s.Text)
 	}
 	if options := f.Options(); len(options) > 0 {
 		b.WriteString("\n## Options\n\n| flag | variable | what it does |\n| --- | --- | --- |\n")
@@ -89,6 +89,13 @@ func markdown(f fix.Fix) []byte {
 	return b.Bytes()
 }
 
+// sections are the parts of a page about a fix, before its findings.
+func sections(d fix.Doc) []fix.Section {
+	return append([]fix.Section{
+		{Heading: "Cause", Text: d.Cause}, {Heading: "What the repair changes", Text: d.Changes}, {Heading: "Undo", Text: d.Undo},
+	}, d.More...)
+}
+
 func sources(b *bytes.Buffer, all []string) {
 	if len(all) > 0 {
 		b.WriteString("\n")
@@ -129,9 +136,9 @@ func manual(f fix.Fix, version, date string) []byte {
 	name := fixPage(f)
 	fmt.Fprintf(&b, ".TH %s 7 %q %q %q\n", strings.ToUpper(roff(name)), date, "lixfix "+version, "Known Issues")
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(d.Title))
-	for _, s := range []struct{ heading, text string }{{"CAUSE", d.Cause}, {"WHAT THE REPAIR CHANGES", d.Changes}, {"UNDO", d.Undo}} {
-		fmt.Fprintf(&b, ".SH %s\n", s.heading)
-		paragraphs(&b, s.text)
+	for _, s := range sections(d) {
+		fmt.Fprintf(&b, ".SH %s\n", strings.ToUpper(roff(s.Heading)))
+		paragraphs(&b, s.Text)
 	}
 	b.WriteString(".SH FINDINGS\n")
 	for _, k := range f.Kinds() {

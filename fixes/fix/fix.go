@@ -126,7 +126,14 @@ type Doc struct {
 	Cause    string
 	Changes  string
 	Undo     string
+	More     []Section // what else users should know
 	Sources  []string
+}
+
+// Section is a part of a page. Text is in paragraphs, with a blank line between them.
+type Section struct {
+	Heading string
+	Text    string
 }
 
 // Fix detects a known issue and plans its repair. It is a value without state.

@@ -134,6 +134,9 @@ func explained(f fix.Fix, matched string) render.Explained {
 	}
 	if matched == "" {
 		e.Kinds = kindsOf(f)
+		for _, s := range d.More {
+			e.More = append(e.More, render.Section(s))
+		}
 	}
 	for _, o := range f.Options() {
 		opt := render.Option{Flag: "--" + o.Name, Env: o.Env, Usage: o.Usage}

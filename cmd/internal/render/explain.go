@@ -111,6 +111,9 @@ func (t *Text) Explain(r Report) {
 		if e.Matched == "" {
 			t.section("What the repair changes", e.Changes)
 			t.section("How to undo", e.Undo)
+			for _, s := range e.More {
+				t.section(s.Heading, s.Text)
+			}
 			if len(e.Kinds) > 0 {
 				t.blank()
 				t.line(0, piece{text: "Findings", color: bold})

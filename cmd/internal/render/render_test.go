@@ -474,7 +474,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
-		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "kind-of-remedy": KindOfRemedy{},
+		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 	}
 	steps := []plan.Step{
 		plan.SetAttribute{},

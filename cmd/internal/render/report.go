@@ -183,16 +183,23 @@ type KindOfRemedy struct {
 
 // Explained is the documentation of a fix.
 type Explained struct {
-	Name     string   `json:"name"`
-	Title    string   `json:"title"`
-	Matched  string   `json:"matched,omitempty"` // the symptom that the pasted text matches
-	Symptoms []string `json:"symptoms"`
-	Cause    string   `json:"cause"`
-	Changes  string   `json:"changes"`
-	Undo     string   `json:"undo"`
-	Sources  []string `json:"sources"`
-	Options  []Option `json:"options,omitempty"`
-	Kinds    []Kind   `json:"kinds,omitempty"` // of findings
+	Name     string    `json:"name"`
+	Title    string    `json:"title"`
+	Matched  string    `json:"matched,omitempty"` // the symptom that the pasted text matches
+	Symptoms []string  `json:"symptoms"`
+	Cause    string    `json:"cause"`
+	Changes  string    `json:"changes"`
+	Undo     string    `json:"undo"`
+	More     []Section `json:"more,omitempty"`
+	Sources  []string  `json:"sources"`
+	Options  []Option  `json:"options,omitempty"`
+	Kinds    []Kind    `json:"kinds,omitempty"` // of findings
+}
+
+// Section is a part of the documentation of a fix.
+type Section struct {
+	Heading string `json:"heading"`
+	Text    string `json:"text"`
 }
 
 // Option is a flag of a fix.
