@@ -192,6 +192,25 @@ func TestAccountsThatAppearAtTheQuestion(t *testing.T) {
 	}
 }
 
+// TestAccountThatVanishesAtTheQuestion takes a build user away while lixfix waits for its answer about a plan that reads
+// no accounts: what it says in the end is true at the end.
+func TestAccountThatVanishesAtTheQuestion(t *testing.T) {
+	m := stateOf(t, "daemon-out")
+	tty := &terminal{Writer: io.Discard, answer: strings.NewReader("y\n"), before: func() {
+		if err := m.RemoveUser("_nixbld3"); err != nil {
+			t.Error(err)
+		}
+	}}
+	var out strings.Builder
+	code := cli.Run(context.Background(), cli.Config{
+		Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+		Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
+	})
+	if code != 1 || !strings.Contains(out.String(), "1 of 8 build users missing") {
+		t.Errorf("exit %d, want 1 and word of the user who is missing\n%s", code, out.String())
+	}
+}
+
 // TestUndoDeletesOnlyWhatItMade replaces a user that lixfix made by somebody's account before it is taken back.
 func TestUndoDeletesOnlyWhatItMade(t *testing.T) {
 	for name, attributes := range map[string]map[string][]string{
