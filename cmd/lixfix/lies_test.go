@@ -241,6 +241,27 @@ func TestUndoDeletesOnlyWhatItMade(t *testing.T) {
 	}
 }
 
+// TestUndoOfWhatWasTakenBack takes a repair back, repairs anew, and asks for the first to be taken back once more: the
+// users are where they are by the second repair, which alone can be taken back.
+func TestUndoOfWhatWasTakenBack(t *testing.T) {
+	m := stateOf(t, "upgraded-15")
+	before := tree(t, m)
+	first := changing.FindString(want(t, m, 0, "repair", "sequoia", "--yes"))
+	want(t, m, 0, "undo", "--yes")
+	second := changing.FindString(want(t, m, 0, "repair", "sequoia", "--yes"))
+	after := tree(t, m)
+	out := want(t, m, 0, "undo", first, "--yes")
+	same(t, "a second undo of the first repair", after, tree(t, m), out)
+	if !strings.Contains(out, second) {
+		t.Errorf("the repair that can be taken back is not named\n%s", out)
+	}
+	out = want(t, m, 0, "undo", "--yes")
+	same(t, "undo of the second repair", before, tree(t, m), out)
+	for _, args := range [][]string{{"undo", "--yes"}, {"undo", first, "--yes"}, {"undo", second, "--yes"}} {
+		same(t, strings.Join(args, " "), before, tree(t, m), want(t, m, 0, args...))
+	}
+}
+
 // sampled are some of the writes of an undisturbed run, or all of them with LIXFIX_TEST_LONG.
 func sampled(t *testing.T, m *mac.Mac, most int) []int {
 	t.Helper()
