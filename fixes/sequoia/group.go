@@ -45,9 +45,8 @@ func (h *host) foreign(name string) (why string, others []string) {
 	if nested := g.Values(dscl.NestedGroups); len(nested) > 0 {
 		return "has other groups as its members", h.groupNames(nested)
 	}
-	members := g.Values(dscl.GroupMembership)
-	strangers := slices.DeleteFunc(slices.Clone(members), func(m string) bool { _, ok := h.number(m); return ok })
-	if len(strangers) > 0 && len(strangers) == len(members) {
+	strangers := h.unlike(g)
+	if h.otherwise(name) {
 		return "has members, and none of them is called " + h.prefix + "N", strangers
 	}
 	others = slices.DeleteFunc(strangers, func(m string) bool { return h.names[m] == nil })
@@ -75,6 +74,22 @@ func (h *host) groupNamed(name string) *dscl.Record {
 		}
 	}
 	return nil
+}
+
+// unlike returns the members of a group that are not named like build users.
+func (h *host) unlike(g *dscl.Record) []string {
+	return slices.DeleteFunc(slices.Clone(g.Values(dscl.GroupMembership)), func(m string) bool { _, ok := h.number(m); return ok })
+}
+
+// otherwise reports whether a group has members and none of them is named like a build user: then the group may be right
+// and the prefix wrong.
+func (h *host) otherwise(name string) bool {
+	g := h.groupNamed(name)
+	if g == nil {
+		return false
+	}
+	n := len(g.Values(dscl.GroupMembership))
+	return n > 0 && len(h.unlike(g)) == n
 }
 
 // groupNames names groups by their GeneratedUIDs.
@@ -127,7 +142,11 @@ func (h *host) wrongGroups() []fix.Finding {
 	var list []fix.Finding
 	if why, others := h.foreign(h.group); why != "" && (h.source(optGroup) != sourceConf || len(others) > 0) {
 		summary, advice := "the group "+h.group+" "+why, "name the group of the build users: --"+optGroup+" NAME"
-		if len(others) > 0 {
+		switch {
+		case h.otherwise(h.group):
+			summary += ": " + shorten(others)
+			advice = "say what the build users are called, --" + optPrefix + " NAME, or which group is theirs, --" + optGroup + " NAME"
+		case len(others) > 0:
 			summary += ": " + shorten(others)
 			advice = "take them out of it, or name the group of the build users: --" + optGroup + " NAME"
 		}
@@ -207,6 +226,8 @@ func (h *host) refuseGroup() error {
 		Next: "Name the group of the build users with --" + optGroup + "; nothing was changed.",
 	}
 	switch {
+	case h.otherwise(h.group):
+		r.Next = "Say what the build users are called with --" + optPrefix + ", or which group is theirs with --" + optGroup + "; nothing was changed."
 	case len(others) > 0:
 		r.Next = "Take them out of it, or name the group of the build users with --" + optGroup + "; nothing was changed."
 	case h.source(optGroup) == sourceConf:
