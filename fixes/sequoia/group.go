@@ -143,7 +143,7 @@ func (h *host) wrongGroups() []fix.Finding {
 	if why, others := h.foreign(h.group); why != "" && (h.source(optGroup) != sourceConf || len(others) > 0) {
 		summary, advice := "the group "+h.group+" "+why, "name the group of the build users: --"+optGroup+" NAME"
 		switch {
-		case h.otherwise(h.group):
+		case len(others) > 0 && h.otherwise(h.group):
 			summary += ": " + shorten(others)
 			advice = "say what the build users are called, --" + optPrefix + " NAME, or which group is theirs, --" + optGroup + " NAME"
 		case len(others) > 0:
@@ -226,7 +226,7 @@ func (h *host) refuseGroup() error {
 		Next: "Name the group of the build users with --" + optGroup + "; nothing was changed.",
 	}
 	switch {
-	case h.otherwise(h.group):
+	case len(others) > 0 && h.otherwise(h.group):
 		r.Next = "Say what the build users are called with --" + optPrefix + ", or which group is theirs with --" + optGroup + "; nothing was changed."
 	case len(others) > 0:
 		r.Next = "Take them out of it, or name the group of the build users with --" + optGroup + "; nothing was changed."

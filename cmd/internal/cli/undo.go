@@ -87,8 +87,8 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 	return c.reverse(ctx, dir, *past, how)
 }
 
-// takenBack says that a finished repair was taken back by a later undo, "" where it was not. What a host looks like does
-// not tell: a later repair may have set the same values, and they are that one's to take back.
+// takenBack says that a finished repair was taken back and another one has come after that; "" where it is not so. What
+// the host looks like does not tell: the later repair may have set the same values, and they are its to take back.
 func (a *app) takenBack(past journal.Repair) string {
 	all, _ := journal.History(a.Host.StateDir()) // what cannot be read took nothing back
 	i := slices.IndexFunc(all, func(r journal.Repair) bool {
@@ -101,9 +101,6 @@ func (a *app) takenBack(past journal.Repair) string {
 		if r.Plan.Undoes == "" && r.Plan.Fix == past.Plan.Fix && (r.Outcome == journal.Finished || r.Outcome == journal.Partly) {
 			return fmt.Sprintf("%s was taken back already, and repaired again by %s; nothing to do", past.Plan.ID, r.Plan.ID)
 		}
-	}
-	if len(all[i].Left()) == 0 {
-		return past.Plan.ID + " is taken back already; nothing to do"
 	}
 	return "" // what was left alone then may be free now
 }
