@@ -192,6 +192,25 @@ func TestAccountsThatAppearAtTheQuestion(t *testing.T) {
 	}
 }
 
+// TestAccountThatVanishesAtTheQuestion takes a build user away while lixfix waits for its answer about a plan that reads
+// no accounts: what it says in the end is true at the end.
+func TestAccountThatVanishesAtTheQuestion(t *testing.T) {
+	m := stateOf(t, "daemon-out")
+	tty := &terminal{Writer: io.Discard, answer: strings.NewReader("y\n"), before: func() {
+		if err := m.RemoveUser("_nixbld3"); err != nil {
+			t.Error(err)
+		}
+	}}
+	var out strings.Builder
+	code := cli.Run(context.Background(), cli.Config{
+		Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+		Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
+	})
+	if code != 1 || !strings.Contains(out.String(), "1 of 8 build users missing") {
+		t.Errorf("exit %d, want 1 and word of the user who is missing\n%s", code, out.String())
+	}
+}
+
 // TestUndoDeletesOnlyWhatItMade replaces a user that lixfix made by somebody's account before it is taken back.
 func TestUndoDeletesOnlyWhatItMade(t *testing.T) {
 	for name, attributes := range map[string]map[string][]string{
@@ -219,6 +238,27 @@ func TestUndoDeletesOnlyWhatItMade(t *testing.T) {
 				t.Error("an unfinished undo is left")
 			}
 		})
+	}
+}
+
+// TestUndoOfWhatWasTakenBack takes a repair back, repairs anew, and asks for the first to be taken back once more: the
+// users are where they are by the second repair, which alone can be taken back.
+func TestUndoOfWhatWasTakenBack(t *testing.T) {
+	m := stateOf(t, "upgraded-15")
+	before := tree(t, m)
+	first := changing.FindString(want(t, m, 0, "repair", "sequoia", "--yes"))
+	want(t, m, 0, "undo", "--yes")
+	second := changing.FindString(want(t, m, 0, "repair", "sequoia", "--yes"))
+	after := tree(t, m)
+	out := want(t, m, 0, "undo", first, "--yes")
+	same(t, "a second undo of the first repair", after, tree(t, m), out)
+	if !strings.Contains(out, second) {
+		t.Errorf("the repair that can be taken back is not named\n%s", out)
+	}
+	out = want(t, m, 0, "undo", "--yes")
+	same(t, "undo of the second repair", before, tree(t, m), out)
+	for _, args := range [][]string{{"undo", "--yes"}, {"undo", first, "--yes"}, {"undo", second, "--yes"}} {
+		same(t, strings.Join(args, " "), before, tree(t, m), want(t, m, 0, args...))
 	}
 }
 

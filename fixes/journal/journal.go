@@ -218,7 +218,7 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	size := len(raw) + len(p.Entries)*marksEach*markSpace + endSpace
+	size := len(raw) + room(p)
 	for _, data := range p.Blobs() {
 		size += base64.StdEncoding.EncodedLen(len(data)) + 128
 	}
@@ -246,8 +246,7 @@ func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
 			os.Remove(draft)
 		}
 	}()
-	room := bytes.Repeat([]byte{'\n'}, len(p.Entries)*marksEach*markSpace+endSpace)
-	for _, part := range [][]byte{head, room} {
+	for _, part := range [][]byte{head, bytes.Repeat([]byte{'\n'}, room(p))} {
 		if _, err := f.Write(part); err != nil {
 			return nil, err
 		}
@@ -472,6 +471,9 @@ func (d *Dir) Prune(before time.Time) ([]string, error) {
 	return gone, platform.SyncDir(d.path)
 }
 
+// room is how many bytes are reserved for the marks of a plan and its end.
+func room(p plan.Plan) int { return len(p.Entries)*marksEach*markSpace + endSpace }
+
 // read parses a journal. The error wraps ErrFormat.
 func read(f io.Reader, id string) (Repair, error) {
 	data, err := io.ReadAll(io.LimitReader(f, sizeLimit+1))
@@ -479,8 +481,13 @@ func read(f io.Reader, id string) (Repair, error) {
 		return Repair{}, err
 	}
 	r, err := Parse(data)
-	if err == nil && r.Plan.ID != id {
+	switch {
+	case err != nil:
+	case r.Plan.ID != id:
 		err = fmt.Errorf("%w: it holds the plan %q", ErrFormat, r.Plan.ID)
+	case r.Outcome == "" && r.turns && len(data) < bytes.IndexByte(data, '\n')+1+room(r.Plan):
+		// Its space was on disk before its name was, so no crash makes it shorter; marks may be gone with the rest.
+		err = fmt.Errorf("%w: its end is cut off", ErrFormat)
 	}
 	if err != nil {
 		return Repair{}, fmt.Errorf("journal %s: %w", id, err)

@@ -267,6 +267,13 @@ func TestTornAtEveryByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			j, err := d.Open()
+			if len(torn) < len(data) {
+				// The space was there from the beginning: a file that is shorter may have lost marks.
+				if !errors.Is(err, journal.ErrFormat) {
+					t.Fatalf("cut at %d, %s: %v", cut-head, name, err)
+				}
+				continue
+			}
 			if err != nil {
 				t.Fatalf("cut at %d, %s: %v", cut-head, name, err)
 			}

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
@@ -75,9 +76,7 @@ func (r *Reading) load(ctx context.Context) error {
 	r.holders = make(map[string][]string, len(d.Users))
 	for _, u := range d.Users {
 		r.records[dscl.Path{Type: dscl.Users, Name: u.Name}] = u
-		for _, id := range u.Values(dscl.UniqueID) {
-			r.holders[id] = append(r.holders[id], u.Name)
-		}
+		r.join(u.Name, u.Values(dscl.UniqueID))
 	}
 	for _, g := range d.Groups {
 		r.records[dscl.Path{Type: dscl.Groups, Name: g.Name}] = g
@@ -160,15 +159,28 @@ func (r *Reading) sought(ctx context.Context, p dscl.Path) (*dscl.Record, error)
 func (r *Reading) enter(p dscl.Path, found *dscl.Record) {
 	r.records[p] = found.Clone()
 	if p.Type == dscl.Users {
-		for _, id := range found.Values(dscl.UniqueID) {
-			r.holders[id] = append(r.holders[id], found.Name)
-		}
+		r.join(found.Name, found.Values(dscl.UniqueID))
+	}
+}
+
+// number is a user ID as macOS takes it: 0352 is 352.
+func number(id string) string {
+	if n, err := strconv.Atoi(id); err == nil {
+		return strconv.Itoa(n)
+	}
+	return id
+}
+
+// join records that a user holds user IDs.
+func (r *Reading) join(name string, ids []string) {
+	for _, id := range ids {
+		r.holders[number(id)] = append(r.holders[number(id)], name)
 	}
 }
 
 // holder returns a user, other than those excepted, who has the user ID; "" when there is none.
 func (r *Reading) holder(id string, except []string) string {
-	for _, name := range r.holders[id] {
+	for _, name := range r.holders[number(id)] {
 		if !slices.Contains(except, name) {
 			return name
 		}
@@ -189,9 +201,7 @@ func (r *Reading) set(p dscl.Path, key string, values []string) {
 	r.records[p] = rec
 	if p.Type == dscl.Users && key == dscl.UniqueID {
 		r.leave(rec)
-		for _, id := range values {
-			r.holders[id] = append(r.holders[id], p.Name)
-		}
+		r.join(p.Name, values)
 	}
 	rec.Set(key, values)
 }
@@ -210,6 +220,7 @@ func (r *Reading) drop(p dscl.Path) {
 
 func (r *Reading) leave(rec *dscl.Record) {
 	for _, id := range rec.Values(dscl.UniqueID) {
+		id = number(id)
 		r.holders[id] = slices.DeleteFunc(slices.Clone(r.holders[id]), func(n string) bool { return n == rec.Name })
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -62,6 +63,7 @@ func (b *builder) complete(u *user, targets map[string]int, everything bool) err
 			return err
 		}
 		b.guids[u.name] = guid
+		own = "" // it is just that which changes
 		set(idIncomplete, dscl.GeneratedUID, guid)
 		own, flaws = guid, flaws[1:]
 	}
@@ -132,7 +134,7 @@ func (b *builder) lists(groupIsNew bool) {
 	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	switch {
-	case slices.ContainsFunc(ids, func(id string) bool { return !slices.Contains(old, id) }):
+	case slices.ContainsFunc(ids, func(id string) bool { return !dscl.HasID(old, id) }):
 		b.add(idStaleGUIDs, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
 	case repeated(old):
 		b.add(idDoubled, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
@@ -141,7 +143,11 @@ func (b *builder) lists(groupIsNew bool) {
 
 // repeated reports whether a list names something more than once.
 func repeated(list []string) bool {
-	return len(slices.Compact(slices.Sorted(slices.Values(list)))) < len(list)
+	seen := map[string]bool{}
+	for _, s := range list {
+		seen[strings.ToUpper(s)] = true
+	}
+	return len(seen) < len(list)
 }
 
 // receipt plans to bring the receipt in line with the directory as it will be.

@@ -176,9 +176,9 @@ func (h *host) broken() []fix.Finding {
 	case h.record == nil:
 		list = append(list, finding(idGroupMissing, "the group "+h.group+" of the build users is missing",
 			fix.Evidence{Source: "/Groups/" + h.group, Expected: "a group", Observed: "missing"}))
-	case len(h.record.Values(dscl.PrimaryGroupID)) == 0:
-		list = append(list, finding(idGroupNoGID, "the group "+h.group+" has no ID",
-			fix.Evidence{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "a number", Observed: "not set"}))
+	case !h.numbered:
+		list = append(list, finding(idGroupNoGID, "the group "+h.group+" has no ID of its own",
+			fix.Evidence{Source: "/Groups/" + h.group + " PrimaryGroupID", Expected: "one number", Observed: orNone(h.record.Values(dscl.PrimaryGroupID))}))
 	}
 	if !h.assumed {
 		about(idMissing, func(u *user) bool { return u.record == nil },
@@ -247,6 +247,8 @@ func (h *host) stranger(name string) string {
 		return "another account"
 	case appleGUID.MatchString(r.First(dscl.GeneratedUID)):
 		return "an account of macOS"
+	case r.Name != name:
+		return "another name of the account " + r.Name
 	}
 	return fmt.Sprintf("another account (user ID %s, home %s, shell %s)",
 		orNone(r.Values(dscl.UniqueID)), orNone(r.Values(dscl.NFSHomeDirectory)), orNone(r.Values(dscl.UserShell)))
@@ -311,7 +313,7 @@ func (h *host) membership() []fix.Finding {
 	if ids := h.record.Values(dscl.GroupMembers); len(ids) > 0 {
 		var names []string
 		for _, u := range present {
-			if id := u.record.First(dscl.GeneratedUID); id != "" && u.named && !slices.Contains(ids, id) {
+			if id := u.record.First(dscl.GeneratedUID); id != "" && u.named && !dscl.HasID(ids, id) {
 				names = append(names, u.name)
 			}
 		}

@@ -26,7 +26,7 @@ func (h *host) flaws(u *user) []flaw {
 	add := func(id, key, want string) {
 		list = append(list, flaw{id: id, key: key, have: u.record.First(key), want: want})
 	}
-	if u.record.First(dscl.GeneratedUID) == "" {
+	if !anyGUID.MatchString(u.record.First(dscl.GeneratedUID)) {
 		add(idIncomplete, dscl.GeneratedUID, "")
 	}
 	switch where := u.record.First(dscl.NFSHomeDirectory); {
@@ -79,12 +79,15 @@ func shellOfPeople(program string) bool {
 	return !slices.Contains([]string{"nologin", "false", "true", "null"}, path.Base(program))
 }
 
-// person reports whether an account that is called like a build user is somebody else's: it is not in the group of the
-// build users, and can be logged in to or has a home of people.
+// person reports whether an account that is called like a build user is somebody else's: it can be logged in to or has a
+// home of people, and is not in the group of the build users. One that is in it has to be a person's in every respect;
+// but where the names of the members are all that tells what build users are called, being a member tells nothing.
 func (h *host) person(r *dscl.Record) bool {
-	if primary, err := r.Number(dscl.PrimaryGroupID); err == nil && primary == h.gid {
-		return false
-	}
 	where, program := r.First(dscl.NFSHomeDirectory), r.First(dscl.UserShell)
-	return where != "" && homeOfPeople(where) || program != "" && shellOfPeople(program)
+	lives, logsIn := where != "" && homeOfPeople(where), program != "" && shellOfPeople(program)
+	if primary, err := r.Number(dscl.PrimaryGroupID); err == nil && primary == h.gid && h.source(optPrefix) != sourceMembers {
+		id, err := r.Number(dscl.UniqueID)
+		return lives && logsIn && err == nil && id > lastSafe
+	}
+	return lives || logsIn
 }

@@ -3,6 +3,7 @@ package sequoia
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -23,29 +24,34 @@ var systemGroups = []string{
 // the members for whom that is so, where it is for them. A repair writes its users into the group, and the daemon lets
 // builds run as whoever is in it.
 func (h *host) foreign(name string) (why string, others []string) {
-	if slices.Contains(systemGroups, name) || strings.HasPrefix(name, "com.apple.") {
+	if slices.Contains(systemGroups, strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "com.apple.") {
 		return "is one of macOS", nil
 	}
-	i := slices.IndexFunc(h.directory.Groups, func(g *dscl.Record) bool { return g.Name == name })
-	if i < 0 {
+	g := h.groupNamed(name)
+	if g == nil {
 		return "", nil
 	}
-	g := h.directory.Groups[i]
-	gid, err := g.Number(dscl.PrimaryGroupID)
-	switch {
-	case appleGUID.MatchString(g.First(dscl.GeneratedUID)):
-		return "is one of macOS", nil
-	case err == nil && gid < firstFree:
-		return fmt.Sprintf("has the ID %d, and macOS keeps those below %d for itself", gid, firstFree), nil
+	if g.Name != name {
+		return "is another name of the group " + g.Name, nil
 	}
-	members := g.Values(dscl.GroupMembership)
-	strangers := slices.DeleteFunc(slices.Clone(members), func(m string) bool { _, ok := h.number(m); return ok })
-	if len(strangers) > 0 && len(strangers) == len(members) {
+	if appleGUID.MatchString(g.First(dscl.GeneratedUID)) {
+		return "is one of macOS", nil
+	}
+	for _, id := range g.Values(dscl.PrimaryGroupID) {
+		if gid, err := strconv.Atoi(id); err == nil && gid < firstFree {
+			return fmt.Sprintf("has the ID %d, and macOS keeps those below %d for itself", gid, firstFree), nil
+		}
+	}
+	if nested := g.Values(dscl.NestedGroups); len(nested) > 0 {
+		return "has other groups as its members", h.groupNames(nested)
+	}
+	strangers := h.unlike(g)
+	if h.otherwise(name) {
 		return "has members, and none of them is called " + h.prefix + "N", strangers
 	}
 	others = slices.DeleteFunc(strangers, func(m string) bool { return h.names[m] == nil })
 	for _, r := range h.directory.Users {
-		if _, ok := h.number(r.Name); !ok && !slices.Contains(others, r.Name) && h.belongs(r, g) {
+		if !h.buildName(r) && !slices.Contains(others, r.Name) && h.belongs(r, g) {
 			others = append(others, r.Name)
 		}
 	}
@@ -55,10 +61,59 @@ func (h *host) foreign(name string) (why string, others []string) {
 	return "", nil
 }
 
+// groupNamed returns the group that macOS finds by a name: names and aliases differ in more than case. Nil for none.
+func (h *host) groupNamed(name string) *dscl.Record {
+	for _, g := range h.directory.Groups {
+		if g.Name == name {
+			return g
+		}
+	}
+	for _, g := range h.directory.Groups {
+		if slices.ContainsFunc(g.Values(dscl.RecordName), func(n string) bool { return strings.EqualFold(n, name) }) {
+			return g
+		}
+	}
+	return nil
+}
+
+// unlike returns the members of a group that are not named like build users.
+func (h *host) unlike(g *dscl.Record) []string {
+	return slices.DeleteFunc(slices.Clone(g.Values(dscl.GroupMembership)), func(m string) bool { _, ok := h.number(m); return ok })
+}
+
+// otherwise reports whether a group has members and none of them is named like a build user: then the group may be right
+// and the prefix wrong.
+func (h *host) otherwise(name string) bool {
+	g := h.groupNamed(name)
+	if g == nil {
+		return false
+	}
+	n := len(g.Values(dscl.GroupMembership))
+	return n > 0 && len(h.unlike(g)) == n
+}
+
+// groupNames names groups by their GeneratedUIDs.
+func (h *host) groupNames(ids []string) []string {
+	names := slices.Clone(ids)
+	for i, id := range ids {
+		for _, g := range h.directory.Groups {
+			if dscl.SameID(g.First(dscl.GeneratedUID), id) {
+				names[i] = g.Name
+			}
+		}
+	}
+	return names
+}
+
+// buildName reports whether any name of an account is that of a build user.
+func (h *host) buildName(r *dscl.Record) bool {
+	return slices.ContainsFunc(r.Values(dscl.RecordName), func(n string) bool { _, ok := h.number(n); return ok })
+}
+
 // belongs reports whether an account is in a group by its GUID, or by its primary group. Where two groups have one ID,
 // that does not tell.
 func (h *host) belongs(r, g *dscl.Record) bool {
-	if id := r.First(dscl.GeneratedUID); id != "" && slices.Contains(g.Values(dscl.GroupMembers), id) {
+	if id := r.First(dscl.GeneratedUID); id != "" && dscl.HasID(g.Values(dscl.GroupMembers), id) {
 		return true
 	}
 	gid, err := g.Number(dscl.PrimaryGroupID)
@@ -73,7 +128,8 @@ func (h *host) belongs(r, g *dscl.Record) bool {
 func (h *host) sharing(name string, gid int) []string {
 	var others []string
 	for _, g := range h.directory.Groups {
-		if n, err := g.Number(dscl.PrimaryGroupID); err == nil && n == gid && g.Name != name {
+		has := slices.ContainsFunc(g.Values(dscl.PrimaryGroupID), func(id string) bool { n, err := strconv.Atoi(id); return err == nil && n == gid })
+		if has && g.Name != name {
 			others = append(others, g.Name)
 		}
 	}
@@ -86,19 +142,74 @@ func (h *host) wrongGroups() []fix.Finding {
 	var list []fix.Finding
 	if why, others := h.foreign(h.group); why != "" && (h.source(optGroup) != sourceConf || len(others) > 0) {
 		summary, advice := "the group "+h.group+" "+why, "name the group of the build users: --"+optGroup+" NAME"
-		if len(others) > 0 {
+		switch {
+		case len(others) > 0 && h.otherwise(h.group):
+			summary += ": " + shorten(others)
+			advice = "say what the build users are called, --" + optPrefix + " NAME, or which group is theirs, --" + optGroup + " NAME"
+		case len(others) > 0:
 			summary += ": " + shorten(others)
 			advice = "take them out of it, or name the group of the build users: --" + optGroup + " NAME"
 		}
 		list = append(list, advised(idGroupForeign, summary, advice,
 			fix.Evidence{Source: "/Groups/" + h.group, Expected: "a group of build users alone", Observed: why}))
 	}
-	if why, others := h.foreign(h.confGroup.Value); h.confGroup.Value != "" && why != "" && len(others) == 0 {
-		list = append(list, advised(idConfGroup, "nix.conf has builds run as members of the group "+h.confGroup.Value+", which "+why,
-			"set build-users-group in "+h.confGroup.File+" to the group of the build users, such as "+defaultGroup+", and restart the daemon",
-			fix.Evidence{Source: h.confGroup.File + " build-users-group", Expected: "a group of build users alone", Observed: h.confGroup.Value}))
+	if f, ok := h.wrongConf(); ok {
+		list = append(list, f)
 	}
 	return list
+}
+
+// wrongConf says that builds fail, or run as people, because of the group that nix.conf names.
+func (h *host) wrongConf() (fix.Finding, bool) {
+	name := h.confGroup.Value
+	if name == "" {
+		return fix.Finding{}, false
+	}
+	better := "the group of the build users, such as " + defaultGroup
+	if usual, _ := h.foreign(h.group); name != h.group && usual == "" {
+		better = h.group
+	}
+	advice := "set build-users-group in " + h.confGroup.File + " to " + better + ", and restart the daemon"
+	expected := "a group of build users alone"
+	why, others := h.foreign(name)
+	switch {
+	case why != "" && name == h.group && len(others) > 0:
+		return fix.Finding{}, false // said
+	case why != "" && len(others) > 0:
+		why += ": " + shorten(others)
+	case why == "":
+		if why = h.unfit(); why == "" {
+			return fix.Finding{}, false
+		}
+		expected = "the group of the build users"
+		if g := h.groupNamed(name); g != nil && len(g.Values(dscl.GroupMembership)) > 0 {
+			advice = "have that group mended: " + repairCommand + " --" + optGroup + " " + name
+		}
+	}
+	return advised(idConfGroup, "nix.conf has builds run as members of the group "+name+", which "+why, advice,
+		fix.Evidence{Source: h.confGroup.File + " build-users-group", Expected: expected, Observed: name}), true
+}
+
+// unfit says why builds fail with the group that nix.conf names although another one is that of the build users, as the
+// end of a sentence; "" where they do not.
+func (h *host) unfit() string {
+	name := h.confGroup.Value
+	if name == "" || name == h.group || h.unused != "" || h.uninstalled {
+		return ""
+	}
+	g := h.groupNamed(name)
+	if g == nil {
+		return "does not exist"
+	}
+	members := g.Values(dscl.GroupMembership)
+	missing := slices.DeleteFunc(slices.Clone(members), func(m string) bool { return h.names[m] != nil })
+	switch {
+	case len(members) == 0:
+		return "names no members"
+	case len(missing) > 0:
+		return "names accounts that do not exist: " + shorten(missing)
+	}
+	return ""
 }
 
 // refuseGroup refuses to plan anything for a group that is not Nix's.
@@ -115,6 +226,8 @@ func (h *host) refuseGroup() error {
 		Next: "Name the group of the build users with --" + optGroup + "; nothing was changed.",
 	}
 	switch {
+	case len(others) > 0 && h.otherwise(h.group):
+		r.Next = "Say what the build users are called with --" + optPrefix + ", or which group is theirs with --" + optGroup + "; nothing was changed."
 	case len(others) > 0:
 		r.Next = "Take them out of it, or name the group of the build users with --" + optGroup + "; nothing was changed."
 	case h.source(optGroup) == sourceConf:
@@ -133,10 +246,14 @@ func (h *host) doubled() []string {
 	for _, key := range []string{dscl.GroupMembership, dscl.GroupMembers} {
 		seen := map[string]bool{}
 		for _, m := range h.record.Values(key) {
-			if seen[m] && !slices.Contains(twice, m) {
+			same := m
+			if key == dscl.GroupMembers {
+				same = strings.ToUpper(m)
+			}
+			if seen[same] && !slices.Contains(twice, m) {
 				twice = append(twice, m)
 			}
-			seen[m] = true
+			seen[same] = true
 		}
 	}
 	return twice

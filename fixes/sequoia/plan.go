@@ -149,7 +149,7 @@ func (b *builder) directory(everything bool) error {
 
 // groupID makes sure that the ID of the group is known, and reports whether the group has to be made.
 func (b *builder) groupID() (isNew bool, err error) {
-	if b.record != nil && len(b.record.Values(dscl.PrimaryGroupID)) > 0 && b.gid >= 0 {
+	if b.numbered {
 		return false, nil
 	}
 	refuse := func(reason string) error {
@@ -161,8 +161,11 @@ func (b *builder) groupID() (isNew bool, err error) {
 	if b.gid < 0 {
 		return false, refuse("the group " + b.group + " has no ID, and its users do not agree on one")
 	}
-	if holder := b.gids[b.gid]; holder != "" {
-		return false, refuse(fmt.Sprintf("the ID %d of the group %s belongs to the group %s now", b.gid, b.group, holder))
+	if old := b.groupIDs(); len(old) > 0 && !slices.Contains(old, strconv.Itoa(b.gid)) {
+		return false, refuse(fmt.Sprintf("the group %s has the IDs %s, and its users %d as their primary group", b.group, strings.Join(old, " and "), b.gid))
+	}
+	if holders := b.sharing(b.group, b.gid); len(holders) > 0 {
+		return false, refuse(fmt.Sprintf("the ID %d of the group %s belongs to the group %s now", b.gid, b.group, strings.Join(holders, " and ")))
 	}
 	if b.record != nil {
 		b.add(idGroupNoGID, plan.SetAttribute{
@@ -172,6 +175,17 @@ func (b *builder) groupID() (isNew bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// groupIDs are the numbers that the group has as its ID: none, or several.
+func (b *builder) groupIDs() []string {
+	if b.record == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(b.record.Values(dscl.PrimaryGroupID)), func(id string) bool {
+		_, err := strconv.Atoi(id)
+		return err != nil
+	})
 }
 
 func (b *builder) createGroup() error {

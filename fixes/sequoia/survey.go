@@ -19,6 +19,9 @@ import (
 	"github.com/lixfix/lixfix/platform/receipt"
 )
 
+// anyGUID is the form of a GeneratedUID.
+var anyGUID = regexp.MustCompile(`(?i)^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$`)
+
 const (
 	defaultPrefix = "_nixbld"
 	defaultGroup  = "nixbld"
@@ -81,6 +84,7 @@ type host struct {
 	existing  int          // build users that exist or that the group or the receipt names
 	record    *dscl.Record // of the group; nil when it is missing
 	gid       int          // of the group, or that the group is to get; -1 when not known
+	numbered  bool         // the group has this ID, and no other
 	names     map[string]*dscl.Record
 	holders   map[int][]string // user ID → names of accounts
 	gids      map[int]string   // group ID → name of a group
@@ -172,9 +176,9 @@ func (h *host) stopped() bool {
 // dscl was seen to leave records out of a valid list, so such a list is looked at twice before it is believed.
 func (h *host) lacking(looked map[string]bool) string {
 	switch {
-	case !looked[dscl.Groups] && h.record == nil && (len(h.users) > 0 || !h.uninstalled):
+	case !looked[dscl.Groups] && (h.record == nil && (len(h.users) > 0 || !h.uninstalled) || h.unfit() != ""):
 		return dscl.Groups // first: it names the users
-	case !looked[dscl.Users] && slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }):
+	case !looked[dscl.Users] && (slices.ContainsFunc(h.users, func(u *user) bool { return u.record == nil }) || h.unfit() != ""):
 		return dscl.Users
 	}
 	return ""
@@ -193,9 +197,19 @@ func (h *host) index() {
 			}
 		}
 	}
+	// A path with an alias leads to the account as well, and so does the look-up of its name by the daemon.
+	for _, u := range h.directory.Users {
+		for _, alias := range u.Values(dscl.RecordName) {
+			if h.names[alias] == nil {
+				h.names[alias] = u
+			}
+		}
+	}
 	for _, g := range h.directory.Groups {
-		if n, err := g.Number(dscl.PrimaryGroupID); err == nil {
-			h.gids[n] = g.Name
+		for _, id := range g.Values(dscl.PrimaryGroupID) {
+			if n, err := strconv.Atoi(id); err == nil {
+				h.gids[n] = g.Name
+			}
 		}
 	}
 }
@@ -292,6 +306,7 @@ func (h *host) choose(s fix.Settings, conf nixconf.Conf) {
 const (
 	sourceConf    = "nix.conf"
 	sourceDefault = "default"
+	sourceMembers = "members of the group"
 )
 
 const autoAllocate = "auto-allocate-uids"
@@ -327,7 +342,7 @@ func (h *host) commonPrefix() plan.Setting {
 			prefix = p
 		}
 	}
-	return plan.Setting{Value: prefix, Source: "members of the group"}
+	return plan.Setting{Value: prefix, Source: sourceMembers}
 }
 
 // number returns the number of a build user's name: digits without a leading zero behind the prefix.
@@ -342,7 +357,7 @@ func (h *host) number(name string) (int, bool) {
 
 // gather finds who the build users are and who should be.
 func (h *host) gather() {
-	h.users, h.strangers, h.impostors, h.record, h.gid = nil, nil, nil, nil, -1
+	h.users, h.strangers, h.impostors, h.record, h.gid, h.numbered = nil, nil, nil, nil, -1, false
 	for _, g := range h.directory.Groups {
 		if g.Name == h.group {
 			h.record = g
@@ -355,8 +370,8 @@ func (h *host) gather() {
 	var members []string
 	if h.record != nil {
 		members = h.record.Values(dscl.GroupMembership)
-		if n, err := h.record.Number(dscl.PrimaryGroupID); err == nil {
-			h.gid = n
+		if n, err := h.record.Number(dscl.PrimaryGroupID); err == nil && n >= 0 {
+			h.gid, h.numbered = n, true
 		}
 	}
 	wanted := map[string]bool{}
@@ -391,6 +406,13 @@ func (h *host) gather() {
 	h.existing = len(wanted)
 	h.assume(members, wanted)
 	h.ask(wanted)
+	for name := range wanted {
+		if r := h.names[name]; r != nil && r.Name != name {
+			h.impostors = append(h.impostors, name) // an alias of another account
+		}
+	}
+	slices.Sort(h.impostors)
+	h.impostors = slices.Compact(h.impostors)
 	for name := range wanted {
 		if slices.Contains(h.impostors, name) || h.uninstalled && h.count == 0 && h.names[name] == nil {
 			continue // without an installation nobody needs users that are not there
@@ -553,16 +575,16 @@ func (h *host) memberIDs(guid func(*user) string) []string {
 	}
 	known := map[string]bool{}
 	for _, r := range slices.Concat(h.directory.Users, h.directory.Groups) {
-		known[r.First(dscl.GeneratedUID)] = true
+		known[strings.ToUpper(r.First(dscl.GeneratedUID))] = true
 	}
 	var list []string
 	for _, id := range old {
-		if known[id] && !slices.Contains(list, id) {
+		if known[strings.ToUpper(id)] && !dscl.HasID(list, id) {
 			list = append(list, id)
 		}
 	}
 	for _, u := range h.users {
-		if id := guid(u); id != "" && !slices.Contains(list, id) {
+		if id := guid(u); id != "" && !dscl.HasID(list, id) {
 			list = append(list, id)
 		}
 	}

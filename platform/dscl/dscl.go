@@ -37,6 +37,7 @@ const (
 	IsHidden         = "IsHidden" // not a standard attribute: dscl stores and returns it as a native one
 	GroupMembership  = "GroupMembership"
 	GroupMembers     = "GroupMembers"
+	NestedGroups     = "NestedGroups"
 )
 
 // Types of records, as they stand in a path.
@@ -49,7 +50,7 @@ const (
 // human user as megabytes of hex.
 var keys = map[string][]string{
 	Users:  {RecordName, UniqueID, PrimaryGroupID, GeneratedUID, NFSHomeDirectory, UserShell, RealName, IsHidden},
-	Groups: {RecordName, PrimaryGroupID, GeneratedUID, RealName, GroupMembership, GroupMembers},
+	Groups: {RecordName, PrimaryGroupID, GeneratedUID, RealName, GroupMembership, GroupMembers, NestedGroups},
 }
 
 // ErrIncomplete is returned by Read when the answer lacks what every directory has. dscl exits 0 with no output when
@@ -106,6 +107,14 @@ func (r *Record) First(key string) string {
 		return v[0]
 	}
 	return ""
+}
+
+// SameID reports whether two GeneratedUIDs are one: macOS compares them without case.
+func SameID(a, b string) bool { return strings.EqualFold(a, b) }
+
+// HasID reports whether a list of GeneratedUIDs has one.
+func HasID(list []string, id string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return SameID(s, id) })
 }
 
 // Number returns the one value of an attribute as a number. It fails when there is none, several, or when it is not

@@ -1,6 +1,7 @@
 package dscl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -43,7 +44,7 @@ func (f *failure) Unwrap() error { return f.err }
 func (f *failure) Error() string {
 	switch {
 	case f.err.Err != nil:
-		return "dscl: " + f.err.Err.Error()
+		return "dscl: " + strings.TrimSuffix(f.err.Err.Error(), ": "+context.DeadlineExceeded.Error())
 	case f.err.Signal != 0:
 		return fmt.Sprintf("dscl was killed (signal %d, %v)", int(f.err.Signal), f.err.Signal)
 	}

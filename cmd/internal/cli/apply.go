@@ -201,6 +201,10 @@ func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop 
 	restore()
 	c.app.sig.applying(false)
 	c.app.progress.Close()
+	if !slices.ContainsFunc(j.Plan.Entries, func(e plan.Entry) bool { _, ok := e.Step.(plan.ReadBack); return ok }) {
+		// Nothing was read since somebody was asked, so what is remembered tells what was true then.
+		c.memo = platform.NewMemo(c.app.Host)
+	}
 
 	o := c.report.Outcome
 	o.ID, o.Total, o.Done, o.Back = j.Plan.ID, len(j.Plan.Entries), held(j), back

@@ -81,7 +81,28 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 	case journal.Abandoned:
 		return c.nothing(past.Plan.ID + " failed before it changed anything; nothing to take back")
 	}
+	if why := a.takenBack(*past); why != "" {
+		return c.nothing(why)
+	}
 	return c.reverse(ctx, dir, *past, how)
+}
+
+// takenBack says that a finished repair was taken back and another one has come after that; "" where it is not so. What
+// the host looks like does not tell: the later repair may have set the same values, and they are its to take back.
+func (a *app) takenBack(past journal.Repair) string {
+	all, _ := journal.History(a.Host.StateDir()) // what cannot be read took nothing back
+	i := slices.IndexFunc(all, func(r journal.Repair) bool {
+		return r.Plan.Undoes == past.Plan.ID && r.Outcome == journal.Finished
+	})
+	if i < 0 {
+		return ""
+	}
+	for _, r := range slices.Backward(all[i+1:]) {
+		if r.Plan.Undoes == "" && r.Plan.Fix == past.Plan.Fix && (r.Outcome == journal.Finished || r.Outcome == journal.Partly) {
+			return fmt.Sprintf("%s was taken back already, and repaired again by %s; nothing to do", past.Plan.ID, r.Plan.ID)
+		}
+	}
+	return "" // what was left alone then may be free now
 }
 
 // target finds the repair to take back: the one of the ID, else the last one that changed something. A repair that took

@@ -104,8 +104,12 @@ func (m *Mac) set(k Kind, name, key string, values []string) error {
 	if err != nil {
 		return err
 	}
+	old := r.Name()
 	r.Set(DiskName(key), values...)
-	return m.Put(k, r)
+	if err := m.Put(k, r); err != nil || r.Name() == old {
+		return err
+	}
+	return os.Remove(m.file(k, old))
 }
 
 // AddUser stores a user with exactly the given attributes, below dscl. Keys may

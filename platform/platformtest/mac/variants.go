@@ -32,6 +32,8 @@ type Want struct {
 	AtRisk bool
 	// Untidy says that something does no harm and is mended by a plain repair.
 	Untidy bool
+	// GroupID says that the group's ID is none, or not one number.
+	GroupID bool
 	// DaemonOut says that the daemon's job is not loaded, and that a repair loads it.
 	DaemonOut bool
 	// Repairable says that a repair without further permission leads to a host

@@ -3,11 +3,13 @@ package mac
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // incomplete are the states in which users are there and not as an installer makes them.
 func incomplete(n int) []Variant {
 	current := Build{Count: n, Base: 350, GID: 350}
+	old := Build{Count: n}
 	person := func(m *Mac) error {
 		return m.Put(Users, Record{
 			"name": {current.Name(3)}, "uid": {"502"}, "gid": {"20"}, "home": {"/Users/nix"}, "shell": {"/bin/zsh"},
@@ -44,6 +46,37 @@ func incomplete(n int) []Variant {
 			Want: want(current, Want{Broken: true, Incomplete: current.Names(5), StaleGUIDs: true}),
 		},
 		{
+			Name: "guid-garbage", Doc: "A user whose GeneratedUID is none: written by hand.", Version: "15.1",
+			Seed: seeds(withUsers(current), setUsers(current.Names(5), "GeneratedUID", "nix-5")),
+			Want: want(current, Want{Broken: true, Incomplete: current.Names(5), StaleGUIDs: true}),
+		},
+		{
+			Name: "guid-lower", Doc: "A user whose GeneratedUID is spelled in small letters, and is the same.", Version: "14.7",
+			Seed: seeds(withUsers(old), func(m *Mac) error {
+				r, err := m.Find(Users, old.Name(6))
+				if err != nil {
+					return err
+				}
+				return m.SetUser(old.Name(6), "GeneratedUID", strings.ToLower(r["generateduid"][0]))
+			}, upgrade("15.1")),
+			Want: want(old, Want{Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true}),
+		},
+		{
+			Name: "alias-of-person", Doc: "A person's account bears the name of a build user as an alias; macOS finds it by that.", Version: "14.7",
+			Seed: seeds(withUsers(old), upgrade("15.1"), func(m *Mac) error {
+				r, err := m.Find(Users, "alex")
+				if err != nil {
+					return err
+				}
+				return m.SetUser("alex", "RecordName", append(r["name"], old.Name(2))...)
+			}),
+			Want: want(old, Want{
+				Broken: true, Missing: old.Names(1, 3, 4), WrongGroup: old.Names(2), LikePeople: old.Names(2), High: old.Names(2),
+				Low: low(old, 1, 2, 3, 4), StaleGUIDs: true, Untouchable: []string{"alex"},
+				Refusal: "an account that is no build user has the name of one",
+			}),
+		},
+		{
 			Name: "like-people", Doc: "Build users with a shell to log in with, and a home below /Users.", Version: "15.1",
 			Seed: seeds(
 				withUsers(current), setUsers(current.Names(2, 3), "UserShell", "/bin/zsh"),
@@ -71,6 +104,21 @@ func groups(n int) []Variant {
 		return func(m *Mac) error { return m.WriteFile("/etc/nix/nix.conf", text) }
 	}
 	gone := seeds(withUsers(old), upgrade("15.1"))
+	people := make([]string, n)
+	for i := range people {
+		people[i] = "pupil" + strconv.Itoa(i+1)
+	}
+	pupils := func(m *Mac) error {
+		for i, name := range people {
+			if err := m.AddUser(name, map[string][]string{
+				"uid": {strconv.Itoa(601 + i)}, "gid": {"601"}, "home": {"/Users/" + name}, "shell": {"/bin/zsh"}, "realname": {name},
+				"passwd": {"********"}, "generateduid": {guid(name)},
+			}); err != nil {
+				return err
+			}
+		}
+		return m.AddGroup("pupils", map[string][]string{"gid": {"601"}, "users": people, "generateduid": {guid("pupils")}})
+	}
 	refused := want(current, Want{Broken: true, Refusal: "the group is not one of build users"})
 	refusedGone := want(old, Want{
 		Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true, Refusal: refused.Refusal,
@@ -93,6 +141,48 @@ func groups(n int) []Variant {
 			Name: "person-in-group", Doc: "Somebody made a person a member of the build group.", Version: "14.7",
 			Seed: seeds(gone, func(m *Mac) error { return m.SetGroup("nixbld", "GroupMembership", append(old.Names(), "alex")...) }),
 			Want: refusedGone,
+		},
+		{
+			Name: "person-by-guid", Doc: "A person is a member of the build group by GUID alone, in small letters.", Version: "14.7",
+			Seed: seeds(gone, func(m *Mac) error {
+				r, err := m.Find(Users, "alex")
+				if err != nil {
+					return err
+				}
+				g, err := m.Find(Groups, "nixbld")
+				if err != nil {
+					return err
+				}
+				return m.SetGroup("nixbld", "GroupMembers", append(g["groupmembers"], strings.ToLower(r["generateduid"][0]))...)
+			}),
+			Want: refusedGone,
+		},
+		{
+			Name: "group-nested", Doc: "The build group has the group staff as a member.", Version: "14.7",
+			Seed: seeds(gone, func(m *Mac) error { return m.SetGroup("nixbld", "NestedGroups", AppleGUID(Groups, 20)) }),
+			Want: refusedGone,
+		},
+		{
+			Name: "group-of-people", Doc: "nix.conf names a group of people, whose names end in numbers and whose primary group it is.", Version: "15.1",
+			Seed: seeds(pupils, conf("build-users-group = pupils\n")),
+			Want: want(Build{Count: n, Base: 350, GID: 601, Group: "pupils", Prefix: "pupil", Missing: current.Numbers()}, Want{
+				Broken: true, High: people, LikePeople: people, Untouchable: people, Refusal: refused.Refusal,
+			}),
+		},
+		{
+			Name: "conf-no-group", Doc: "nix.conf names a group that does not exist, and the receipt the one that does.", Version: "15.1",
+			Seed: seeds(withUsers(current), withReceipt(current, Tagged), conf("build-users-group = builders\n")),
+			Want: refused,
+		},
+		{
+			Name: "gid-text", Doc: "The group's ID is no number, which macOS takes for 0.", Version: "15.1",
+			Seed: seeds(withUsers(current), func(m *Mac) error { return m.SetGroup("nixbld", "PrimaryGroupID", "nix") }),
+			Want: want(current, Want{Broken: true, GroupID: true}),
+		},
+		{
+			Name: "gid-two", Doc: "The group has two IDs.", Version: "15.1",
+			Seed: seeds(withUsers(current), func(m *Mac) error { return m.SetGroup("nixbld", "PrimaryGroupID", "350", "30000") }),
+			Want: want(current, Want{Broken: true, GroupID: true}),
 		},
 		{
 			Name: "group-low", Doc: "The build group has an ID of macOS's range.", Version: "15.1",

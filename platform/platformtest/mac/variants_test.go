@@ -36,14 +36,14 @@ func TestVariants(t *testing.T) {
 			got := observe(t, m, v.Want)
 			want := v.Want
 			got.Broken, got.AtRisk, got.Repairable, got.FlagOnly = want.Broken, want.AtRisk, want.Repairable, want.FlagOnly
-			got.Untidy, got.DaemonOut = want.Untidy, want.DaemonOut
+			got.Untidy, got.DaemonOut, got.GroupID = want.Untidy, want.DaemonOut, want.GroupID
 			got.Refusal, got.ReceiptRewritten, got.Untouchable = want.Refusal, want.ReceiptRewritten, want.Untouchable
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("want and directory differ (-want +directory):\n%s", d)
 			}
 			wrong := len(got.Missing)+len(got.Incomplete)+len(got.Parked)+len(got.Shared)+len(got.Double)+len(got.WrongGroup)+len(got.Unnamed)+len(got.LikePeople) > 0
 			// That the group or the names are not Nix's, or that the daemon is out, stands elsewhere.
-			wrong = wrong || want.Refusal != "" || want.DaemonOut
+			wrong = wrong || want.Refusal != "" || want.DaemonOut || want.GroupID
 			if wrong != want.Broken {
 				t.Errorf("Broken is %v", want.Broken)
 			}
@@ -115,7 +115,7 @@ func observe(t *testing.T, m *Mac, want Want) Want {
 				uid = n
 			}
 		}
-		bare := named > len(want.Users)/2 && len(r["realname"]) == 0 || len(r["generateduid"]) == 0
+		bare := named > len(want.Users)/2 && len(r["realname"]) == 0 || len(r["generateduid"]) == 0 || len(r["generateduid"][0]) != len(guid(""))
 		if uid < 0 || len(r["home"]) == 0 || len(r["shell"]) == 0 || len(r["gid"]) == 0 || bare {
 			got.Incomplete = append(got.Incomplete, name)
 		}
