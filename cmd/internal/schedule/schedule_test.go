@@ -16,10 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"howett.net/plist"
 
+	"github.com/lixfix/lixfix/cmd/internal/schedule"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/schedule"
 	"github.com/lixfix/lixfix/platform"
 )
 
