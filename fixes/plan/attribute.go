@@ -53,7 +53,14 @@ type SetAttribute struct {
 	Back bool `json:"back,omitempty"`
 }
 
-var _ Write = SetAttribute{}
+var _ interface {
+	Settler
+	Expecter
+	Exclusive
+	Subject
+	Part
+	Lenient
+} = SetAttribute{}
 
 // Kind implements Step.
 func (SetAttribute) Kind() string { return "set-attribute" }
@@ -76,7 +83,8 @@ func values(v []string) string {
 }
 
 // State implements Write. A user ID that another user holds is Foreign, because then two would share it.
-func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s SetAttribute) State(ctx context.Context, in *Pass) (State, string, error) {
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return Foreign, "", err
@@ -121,19 +129,40 @@ func orNone(v []string) string {
 	return values(v)
 }
 
-// Settle implements Write.
-func (s SetAttribute) Settle(r *Reading) {
+// Settle implements Settler.
+func (s SetAttribute) Settle(in *Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.set(p, s.Key, s.To)
+		reading(in).set(p, s.Key, s.To)
 	}
 }
 
-// Expect implements Write.
-func (s SetAttribute) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.expect(p, s.Key, s.To)
+// Expect implements Expecter.
+func (s SetAttribute) Expect(in *Pass, holds bool) {
+	switch p, err := dscl.ParsePath(s.Record); {
+	case err != nil:
+	case holds:
+		reading(in).expect(p, s.Key, s.To)
+	default:
+		reading(in).expectNothing(p, s.Key)
 	}
 }
+
+// Exclusive implements Exclusive.
+func (SetAttribute) Exclusive() bool { return true }
+
+// Subject implements Subject.
+func (s SetAttribute) Subject() string { return s.Record }
+
+// PartOf implements Part.
+func (s SetAttribute) PartOf() string {
+	if s.New {
+		return s.Record
+	}
+	return ""
+}
+
+// Lenient implements Lenient: macOS keeps user IDs unique even where they were not.
+func (s SetAttribute) Lenient() bool { return len(s.Beside) > 0 }
 
 // Inverse implements Write.
 func (s SetAttribute) Inverse() Write {
@@ -155,7 +184,8 @@ func (s SetAttribute) beside() []string {
 
 // Apply implements Step. A single value is replaced by "dscl -change", which fails when the old value has gone; the
 // rest by -create, the verb that was seen to work on every macOS.
-func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+func (s SetAttribute) Apply(ctx context.Context, h platform.Host, in *Pass) error {
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -220,6 +250,17 @@ func (s SetAttribute) try(ctx context.Context, h platform.Host, p dscl.Path, cha
 	return false, explain(ctx, h, err)
 }
 
+// isRecordWrite reports whether a step changes the directory.
+func isRecordWrite(s Step) bool {
+	switch s := s.(type) {
+	case SetAttribute, CreateRecord, DeleteRecord:
+		return true
+	case KeepNames:
+		return s.Back
+	}
+	return false
+}
+
 // explain adds to a refusal of macOS what the user can do about it. The session tells whether macOS could have asked.
 func explain(ctx context.Context, h platform.Host, err error) error {
 	switch {
@@ -252,7 +293,10 @@ type KeepNames struct {
 	Back   bool     `json:"back,omitempty"`
 }
 
-var _ Write = KeepNames{}
+var _ interface {
+	Exclusive
+	Late
+} = KeepNames{}
 
 // Kind implements Step.
 func (KeepNames) Kind() string { return "keep-names" }
@@ -266,10 +310,11 @@ func (s KeepNames) String() string {
 
 // State implements Write. The group is read from the machine itself, because what macOS does to it is not the plan's
 // doing. A list that lacks none of the deleted users is nobody's business, whatever else is in it.
-func (s KeepNames) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s KeepNames) State(ctx context.Context, in *Pass) (State, string, error) {
 	if !s.Back {
 		return Applied, "", nil
 	}
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return Foreign, "", err
@@ -315,11 +360,11 @@ func (s KeepNames) gone(ctx context.Context, r *Reading) ([]string, error) {
 	return gone, nil
 }
 
-// Settle implements Write. The reading has the names: no step took them out.
-func (KeepNames) Settle(*Reading) {}
+// Exclusive implements Exclusive.
+func (s KeepNames) Exclusive() bool { return s.Back }
 
-// Expect implements Write.
-func (KeepNames) Expect(*Reading) {}
+// Late implements Late: what macOS makes of the group shows only when the users are gone.
+func (s KeepNames) Late() bool { return s.Back }
 
 // Inverse implements Write.
 func (s KeepNames) Inverse() Write {
@@ -328,8 +373,8 @@ func (s KeepNames) Inverse() Write {
 }
 
 // Apply implements Step.
-func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
-	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, r)
+func (s KeepNames) Apply(ctx context.Context, h platform.Host, in *Pass) error {
+	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, in)
 }
 
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
@@ -342,6 +387,8 @@ type ProbeConsent struct {
 	Later string `json:"later,omitempty"`
 }
 
+var _ Guard = ProbeConsent{}
+
 // Kind implements Step.
 func (ProbeConsent) Kind() string { return "probe-consent" }
 
@@ -349,8 +396,11 @@ func (s ProbeConsent) String() string {
 	return fmt.Sprintf("ask macOS for permission: write %s of %s as it is", s.Key, s.Record)
 }
 
+// Protects implements Guard: without a record to write there is nothing to ask for.
+func (ProbeConsent) Protects(s Step) bool { return isRecordWrite(s) }
+
 // Apply implements Step.
-func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -378,6 +428,6 @@ func (FlushAccounts) Kind() string { return "flush-accounts" }
 func (FlushAccounts) String() string { return "flush the cache of account names" }
 
 // Apply implements Step.
-func (FlushAccounts) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (FlushAccounts) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return h.Run(ctx, "/usr/bin/dscacheutil", "-flushcache")
 }

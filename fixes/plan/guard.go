@@ -31,20 +31,10 @@ func (RequireIdle) Kind() string { return "require-idle" }
 func (s RequireIdle) String() string { return "make sure that no build is running" }
 
 // Protects implements Guard.
-func (RequireIdle) Protects(s Step) bool { return isRecordWrite(s) }
-
-func isRecordWrite(s Step) bool {
-	switch s := s.(type) {
-	case SetAttribute, CreateRecord, DeleteRecord:
-		return true
-	case KeepNames:
-		return s.Back
-	}
-	return false
-}
+func (RequireIdle) Protects(s Step) bool { return IsExclusive(s) }
 
 // Apply implements Step.
-func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	busy, err := s.Busy(platform.Fresh(ctx), h, nil)
 	if err != nil {
 		return err

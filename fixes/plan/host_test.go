@@ -98,7 +98,7 @@ func TestHostSteps(t *testing.T) {
 			back := c.step.Inverse()
 			is := func(s plan.Write, want plan.State) {
 				t.Helper()
-				got, reason, err := s.State(t.Context(), plan.NewReading(m))
+				got, reason, err := s.State(t.Context(), plan.NewPass(m))
 				if err != nil || got != want || want == plan.Foreign && reason == "" {
 					t.Fatalf("%s: state %v (%s), %v, want %v", s, got, reason, err, want)
 				}
@@ -151,7 +151,7 @@ func TestUnitsThatCannotBeAsked(t *testing.T) {
 	if err := os.WriteFile(root+"/usr/bin/systemctl", []byte("#!/bin/sh\necho 'System has not been booted with systemd' >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if s, _, err := (plan.StartUnit{Unit: "x.service", On: true}).State(t.Context(), plan.NewReading(m)); err == nil {
+	if s, _, err := (plan.StartUnit{Unit: "x.service", On: true}).State(t.Context(), plan.NewPass(m)); err == nil {
 		t.Errorf("without systemd the state of a unit is %v", s)
 	}
 	if err := (plan.LoadModule{Module: "-r tun", On: true}).Apply(t.Context(), m, nil); err == nil {

@@ -17,7 +17,7 @@ type SetMode struct {
 	Why  string      `json:"why"` // "let build users read it"
 }
 
-var _ Write = SetMode{}
+var _ Placed = SetMode{}
 
 // Kind implements Step.
 func (SetMode) Kind() string { return "set-mode" }
@@ -27,8 +27,8 @@ func (s SetMode) String() string {
 }
 
 // State implements Write.
-func (s SetMode) State(ctx context.Context, r *Reading) (State, string, error) {
-	info, err := r.view.Stat(ctx, s.Name)
+func (s SetMode) State(ctx context.Context, in *Pass) (State, string, error) {
+	info, err := in.View().Stat(ctx, s.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Foreign, s.Name + " is gone", nil
@@ -47,19 +47,16 @@ func (s SetMode) State(ctx context.Context, r *Reading) (State, string, error) {
 	}
 }
 
-// Settle implements Write. Modes are compared with the machine itself.
-func (SetMode) Settle(*Reading) {}
-
-// Expect implements Write.
-func (SetMode) Expect(*Reading) {}
-
 // Inverse implements Write.
 func (s SetMode) Inverse() Write {
-	return SetMode{Name: s.Name, From: s.To, To: s.From, Why: takenBack(s.Why)}
+	return SetMode{Name: s.Name, From: s.To, To: s.From, Why: TakenBack(s.Why)}
 }
 
+// Places implements Placed.
+func (s SetMode) Places() []string { return []string{s.Name} }
+
 // Apply implements Step.
-func (s SetMode) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s SetMode) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return h.SetMode(ctx, s.Name, s.To)
 }
 
@@ -71,7 +68,10 @@ type SetLink struct {
 	Why  string `json:"why"`
 }
 
-var _ Write = SetLink{}
+var _ interface {
+	Tidier
+	Placed
+} = SetLink{}
 
 // Kind implements Step.
 func (SetLink) Kind() string { return "set-link" }
@@ -87,8 +87,8 @@ func (s SetLink) String() string {
 }
 
 // State implements Write.
-func (s SetLink) State(ctx context.Context, r *Reading) (State, string, error) {
-	info, err := r.view.Stat(ctx, s.Name)
+func (s SetLink) State(ctx context.Context, in *Pass) (State, string, error) {
+	info, err := in.View().Stat(ctx, s.Name)
 	target := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -110,24 +110,21 @@ func (s SetLink) State(ctx context.Context, r *Reading) (State, string, error) {
 	return Foreign, s.Name + " leads to " + target, nil
 }
 
-// Settle implements Write. Links are compared with the machine itself.
-func (SetLink) Settle(*Reading) {}
-
-// Expect implements Write.
-func (SetLink) Expect(*Reading) {}
-
 // Inverse implements Write.
 func (s SetLink) Inverse() Write {
-	return SetLink{Name: s.Name, From: s.To, To: s.From, Why: takenBack(s.Why)}
+	return SetLink{Name: s.Name, From: s.To, To: s.From, Why: TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s SetLink) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s SetLink) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	if s.To == "" {
 		return h.Remove(ctx, s.Name)
 	}
 	return h.SetLink(ctx, s.Name, s.To)
 }
+
+// Places implements Placed.
+func (s SetLink) Places() []string { return []string{s.Name} }
 
 // Tidy removes what a kill in Apply can leave beside the link.
 func (s SetLink) Tidy(ctx context.Context, h platform.Host) error { return h.Tidy(ctx, s.Name) }

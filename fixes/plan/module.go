@@ -35,8 +35,8 @@ func (s LoadModule) String() string {
 }
 
 // State implements Write. /sys/module has what is loaded and what is built in.
-func (s LoadModule) State(ctx context.Context, r *Reading) (State, string, error) {
-	_, err := r.view.Stat(ctx, "/sys/module/"+s.Module)
+func (s LoadModule) State(ctx context.Context, in *Pass) (State, string, error) {
+	_, err := in.View().Stat(ctx, "/sys/module/"+s.Module)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Foreign, "", err
 	}
@@ -46,19 +46,13 @@ func (s LoadModule) State(ctx context.Context, r *Reading) (State, string, error
 	return Pending, "", nil
 }
 
-// Settle implements Write. The kernel is asked each time.
-func (LoadModule) Settle(*Reading) {}
-
-// Expect implements Write.
-func (LoadModule) Expect(*Reading) {}
-
 // Inverse implements Write.
 func (s LoadModule) Inverse() Write {
-	return LoadModule{Module: s.Module, On: !s.On, Why: takenBack(s.Why)}
+	return LoadModule{Module: s.Module, On: !s.On, Why: TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s LoadModule) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s LoadModule) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	if !moduleForm.MatchString(s.Module) {
 		return fmt.Errorf("%q is not the name of a module", s.Module)
 	}

@@ -602,7 +602,7 @@ func TestTornValues(t *testing.T) {
 					if err != nil {
 						t.Errorf("in flight: %v", err)
 					}
-					if state, why, err := tt.step.State(t.Context(), plan.NewReading(f)); err != nil || state != plan.Applied {
+					if state, why, err := tt.step.State(t.Context(), plan.NewPass(f)); err != nil || state != plan.Applied {
 						t.Errorf("in flight: state %d, %s, %v", state, why, err)
 					}
 					continue
@@ -708,7 +708,7 @@ func TestUndoKeepsNames(t *testing.T) {
 	} {
 		f := newFake()
 		f.groups["nixbld"][dscl.GroupMembership] = tt.now
-		if state, why, err := step.State(t.Context(), plan.NewReading(f)); state != tt.want || err != nil {
+		if state, why, err := step.State(t.Context(), plan.NewPass(f)); state != tt.want || err != nil {
 			t.Errorf("%s: %v, %s, %v", tt.name, state, why, err)
 		}
 	}

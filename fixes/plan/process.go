@@ -63,13 +63,13 @@ func processState(ctx context.Context, v platform.View, p platform.ProcessID) (S
 }
 
 // State implements Write.
-func (s EndProcess) State(ctx context.Context, r *Reading) (State, string, error) {
-	st, _, reason, err := processState(ctx, r.view, s.Process)
+func (s EndProcess) State(ctx context.Context, in *Pass) (State, string, error) {
+	st, _, reason, err := processState(ctx, in.View(), s.Process)
 	return st, reason, err
 }
 
 // Apply implements Step.
-func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	if err := h.Signal(ctx, s.Process, syscall.SIGTERM); err != nil {
 		return ignoreGone(err)
 	}
@@ -116,12 +116,6 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// Settle implements Write.
-func (EndProcess) Settle(*Reading) {}
-
-// Expect implements Write.
-func (EndProcess) Expect(*Reading) {}
-
 // Inverse implements Write: nobody can bring a process back.
 func (EndProcess) Inverse() Write { return nil }
 
@@ -144,8 +138,8 @@ func (s ContinueProcess) String() string {
 }
 
 // State implements Write.
-func (s ContinueProcess) State(ctx context.Context, r *Reading) (State, string, error) {
-	st, state, reason, err := processState(ctx, r.view, s.Process)
+func (s ContinueProcess) State(ctx context.Context, in *Pass) (State, string, error) {
+	st, state, reason, err := processState(ctx, in.View(), s.Process)
 	if st == Pending && state != 'T' {
 		st = Applied
 	}
@@ -153,15 +147,9 @@ func (s ContinueProcess) State(ctx context.Context, r *Reading) (State, string, 
 }
 
 // Apply implements Step.
-func (s ContinueProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s ContinueProcess) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return ignoreGone(h.Signal(ctx, s.Process, syscall.SIGCONT))
 }
-
-// Settle implements Write.
-func (ContinueProcess) Settle(*Reading) {}
-
-// Expect implements Write.
-func (ContinueProcess) Expect(*Reading) {}
 
 // Inverse implements Write: a process that goes on is what everybody wants.
 func (ContinueProcess) Inverse() Write { return nil }

@@ -219,7 +219,7 @@ func TestStateAgreesWithApply(t *testing.T) {
 		p, _ := draw(t, f)
 		// state compares a write and its inverse with one reading.
 		state := func(w, back plan.Write, want, wantBack plan.State) {
-			r := plan.NewReading(f)
+			r := plan.NewPass(f)
 			if got, why, err := w.State(t.Context(), r); err != nil || got != want {
 				t.Fatalf("%v is in state %d and not %d: %s, %v", w, got, want, why, err)
 			}
@@ -231,7 +231,7 @@ func TestStateAgreesWithApply(t *testing.T) {
 			}
 		}
 		apply := func(w plan.Write) world {
-			if err := w.Apply(t.Context(), f, plan.NewReading(f)); err != nil {
+			if err := w.Apply(t.Context(), f, plan.NewPass(f)); err != nil {
 				t.Fatal(err)
 			}
 			return f.world()

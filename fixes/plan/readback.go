@@ -2,7 +2,6 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,18 +14,19 @@ import (
 // although dscl reported success, the driver sets again, and then it reads once more.
 type ReadBack struct{}
 
-var _ Guard = ReadBack{}
+var _ Check = ReadBack{}
 
 // Kind implements Step.
 func (ReadBack) Kind() string { return "read-back" }
 
 func (ReadBack) String() string { return "read everything again and compare" }
 
-// Protects implements Guard.
-func (ReadBack) Protects(Step) bool { return true }
+// Rounds implements Check.
+func (ReadBack) Rounds() int { return 3 }
 
-// Apply implements Step. The error is a *mismatch where values differ.
-func (ReadBack) Apply(ctx context.Context, _ platform.Host, r *Reading) error {
+// Apply implements Step. The error wraps a *mismatch where values differ.
+func (ReadBack) Apply(ctx context.Context, _ platform.Host, in *Pass) error {
+	r := reading(in)
 	if len(r.expected) == 0 {
 		return nil
 	}
@@ -47,10 +47,14 @@ func (ReadBack) Apply(ctx context.Context, _ platform.Host, r *Reading) error {
 		}
 	}
 	if len(wrong.cells) == 0 {
+		r.missed = 0
 		return nil
 	}
+	// What -change does not do twice, whatever it says, -create may.
+	r.missed++
+	r.ignored = r.missed > 1
 	slices.Sort(wrong.texts)
-	return wrong
+	return Hint(wrong, "Something on this Mac, such as a management profile or a directory service, takes these changes back or drops them.")
 }
 
 // mismatch says which values are not as the plan has set them.
@@ -69,11 +73,11 @@ func (m *mismatch) Error() string {
 	return "macOS does not keep what was written: " + strings.Join(texts, "; ") + more
 }
 
-// touched reports whether a write sets one of the values.
-func (m *mismatch) touched(w Write) bool {
-	scratch := &Reading{}
-	w.Expect(scratch)
-	for c := range scratch.expected {
+// Touches implements Untaken.
+func (m *mismatch) Touches(w Write) bool {
+	scratch := &Pass{}
+	expect(scratch, w, true)
+	for c := range reading(scratch).expected {
 		if m.cells[c] {
 			return true
 		}
@@ -89,66 +93,4 @@ func (m *mismatch) record(p dscl.Path, except string) bool {
 		}
 	}
 	return false
-}
-
-// rounds is how often the directory is read back before a value that is not kept ends the run.
-const rounds = 3
-
-// confirm reads back, and sets again what did not take: what has its old value, or none at all.
-func (r *runner) confirm(ctx context.Context, it item) error {
-	for n := 1; ; n++ {
-		err := r.apply(ctx, it)
-		wrong, ok := errors.AsType[*mismatch](err)
-		if !ok {
-			return err
-		}
-		if n == rounds {
-			// Not done any more, whatever the log says: a later run starts with them.
-			for _, w := range r.writes {
-				if wrong.touched(w.step.(Write)) {
-					if logErr := r.Log.Set(w.index, w.inFlight(), "did not take"); logErr != nil {
-						return errors.Join(err, logErr)
-					}
-				}
-			}
-			r.event(it, Failed, err)
-			return Hint(err, "Something on this Mac, such as a management profile or a directory service, takes these changes back or drops them.")
-		}
-		// What -change does not do twice, whatever it says, -create may.
-		r.reading.ignored = n > 1
-		for _, w := range r.writes {
-			if !wrong.touched(w.step.(Write)) {
-				continue
-			}
-			w.mark = w.inFlight()
-			if err := r.again(ctx, w, wrong); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// again makes a write once more that did not take. A record that this run has made, and that has everything but the
-// GeneratedUID that it was made with, was made by the write after that one.
-func (r *runner) again(ctx context.Context, it item, wrong *mismatch) error {
-	w := it.step.(Write)
-	made, ok := w.(CreateRecord)
-	if !ok || !r.made[made.Record] {
-		return r.write(ctx, it, w)
-	}
-	p, err := dscl.ParsePath(made.Record)
-	if err != nil {
-		return err
-	}
-	now := r.reading.values(cell{p, dscl.GeneratedUID})
-	if len(now) == 0 || wrong.record(p, dscl.GeneratedUID) {
-		return r.write(ctx, it, w)
-	}
-	set := SetAttribute{Record: made.Record, Key: dscl.GeneratedUID, From: now, To: []string{made.GeneratedUID}}
-	r.event(item{index: it.index, step: set}, Starting, nil)
-	if err := set.Apply(ctx, r.Host, r.reading); err != nil {
-		return err
-	}
-	set.Settle(r.reading)
-	return nil
 }

@@ -24,7 +24,7 @@ func (s StopService) String() string {
 }
 
 // Apply implements Step.
-func (s StopService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StopService) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return launchd.Stop(ctx, h, s.Label)
 }
 
@@ -43,7 +43,7 @@ func (StartService) Kind() string { return "start-service" }
 func (s StartService) String() string { return fmt.Sprintf("start the service %s again", s.Label) }
 
 // Apply implements Step.
-func (s StartService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StartService) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	if err := launchd.Start(ctx, h, s.Label, s.Plist); err != nil {
 		return Hint(fmt.Errorf("start the service %s: %w", s.Label, err),
 			"Start it by hand: sudo launchctl bootstrap system "+s.Plist)

@@ -32,9 +32,9 @@ func (s EnableUnit) String() string {
 }
 
 // State implements Write. What is enabled is a link; "systemctl is-enabled" reads the same.
-func (s EnableUnit) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s EnableUnit) State(ctx context.Context, in *Pass) (State, string, error) {
 	link := path.Join(systemd.Units, s.Target+".wants", s.Unit)
-	info, err := r.view.Stat(ctx, link)
+	info, err := in.View().Stat(ctx, link)
 	enabled := false
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -51,17 +51,11 @@ func (s EnableUnit) State(ctx context.Context, r *Reading) (State, string, error
 	return Pending, "", nil
 }
 
-// Settle implements Write. Links are compared with the machine itself.
-func (EnableUnit) Settle(*Reading) {}
-
-// Expect implements Write.
-func (EnableUnit) Expect(*Reading) {}
-
 // Inverse implements Write.
 func (s EnableUnit) Inverse() Write { return EnableUnit{Unit: s.Unit, Target: s.Target, On: !s.On} }
 
 // Apply implements Step.
-func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return systemd.Enable(ctx, h, s.Unit, s.On)
 }
 
@@ -86,8 +80,8 @@ func (s StartUnit) String() string {
 }
 
 // State implements Write.
-func (s StartUnit) State(ctx context.Context, r *Reading) (State, string, error) {
-	active, err := systemd.Active(ctx, r.view, s.Unit)
+func (s StartUnit) State(ctx context.Context, in *Pass) (State, string, error) {
+	active, err := systemd.Active(ctx, in.View(), s.Unit)
 	switch {
 	case err != nil:
 		return Foreign, "", err
@@ -97,19 +91,13 @@ func (s StartUnit) State(ctx context.Context, r *Reading) (State, string, error)
 	return Pending, "", nil
 }
 
-// Settle implements Write. systemd is asked each time.
-func (StartUnit) Settle(*Reading) {}
-
-// Expect implements Write.
-func (StartUnit) Expect(*Reading) {}
-
 // Inverse implements Write.
 func (s StartUnit) Inverse() Write {
-	return StartUnit{Unit: s.Unit, On: !s.On, Why: takenBack(s.Why)}
+	return StartUnit{Unit: s.Unit, On: !s.On, Why: TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return systemd.Start(ctx, h, s.Unit, s.On)
 }
 
@@ -128,6 +116,6 @@ func (RestartUnit) Kind() string { return "restart-unit" }
 func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Unit, s.Why) }
 
 // Apply implements Step.
-func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
 	return systemd.Restart(ctx, h, s.Unit)
 }

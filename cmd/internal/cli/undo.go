@@ -199,10 +199,10 @@ func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, [
 	writes := 0
 	for i, e := range inv.Entries {
 		if _, ok := e.Step.(plan.Write); ok {
-			_, keep := e.Step.(plan.KeepNames)
+			late := plan.IsLate(e.Step)
 			switch {
-			case verdicts[i].State == plan.Applied && keep:
-				// Only after the deletions it can be told what macOS makes of the group.
+			case verdicts[i].State == plan.Applied && late:
+				// Only after the steps before it can it be told.
 			case verdicts[i].State == plan.Applied:
 				continue
 			case verdicts[i].State == plan.Pending:

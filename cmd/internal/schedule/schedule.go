@@ -84,9 +84,9 @@ func Remove(ctx context.Context, v platform.View) (plan.Plan, error) {
 
 // pending makes the steps entries of p that are not so already.
 func pending(ctx context.Context, v platform.View, p plan.Plan, steps []plan.Write) (plan.Plan, error) {
-	r := plan.NewReading(v)
+	pass := plan.NewPass(v)
 	for _, s := range steps {
-		state, why, err := s.State(ctx, r)
+		state, why, err := s.State(ctx, pass)
 		if err != nil {
 			return plan.Plan{}, err
 		}
