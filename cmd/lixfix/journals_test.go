@@ -10,6 +10,8 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
 
@@ -31,15 +33,15 @@ func setStep(t *testing.T, m *mac.Mac, s plan.Step, after bool) {
 	}
 	var err error
 	switch s := s.(type) {
-	case plan.SetAttribute:
+	case account.SetAttribute:
 		values := s.From
 		if after {
 			values = s.To
 		}
 		err = put(s.Record, s.Key, values)
-	case plan.CreateRecord:
+	case account.CreateRecord:
 		err = user(s.Record, s.GeneratedUID, after)
-	case plan.DeleteRecord:
+	case account.DeleteRecord:
 		err = user(s.Record, s.GeneratedUID, !after)
 		if err == nil && !after {
 			n := strings.TrimPrefix(s.Record, "/Users/_nixbld")
@@ -68,7 +70,7 @@ func TestJournalsOfTheVersionBefore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := journal.Parse(data)
+			r, err := journal.Parse(data, step.Kinds())
 			if err != nil {
 				t.Fatal(err)
 			}

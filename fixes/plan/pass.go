@@ -43,17 +43,17 @@ func (p *Pass) Fresh(ctx context.Context) context.Context {
 // Torn reports of the write that is applied that an earlier attempt at it may have been interrupted.
 func (p *Pass) Torn() bool { return p.torn }
 
-// Keep returns what the kinds of steps that share the type K keep in a pass. make is called where that is nothing yet.
-func Keep[K Kept](p *Pass, make func(*Pass) K) K {
+// Keep returns what the kinds of steps that share the type K keep in a pass. first makes it, where there is none yet.
+func Keep[K Kept](p *Pass, first func(*Pass) K) K {
 	var key K // a nil pointer of its type
 	if k, ok := p.kept[key].(K); ok {
 		return k
 	}
 	var k K
 	if p.of != nil {
-		k = Keep(p.of, make).Fork().(K)
+		k = Keep(p.of, first).Fork().(K)
 	} else {
-		k = make(p)
+		k = first(p)
 	}
 	if p.kept == nil {
 		p.kept = map[any]Kept{}

@@ -6,11 +6,8 @@
 package plan
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -85,93 +82,6 @@ func (p Plan) Empty() bool { return len(p.Entries) == 0 }
 
 // ErrSchema is returned for a plan of a version that this lixfix does not read.
 var ErrSchema = errors.New("made by another version of lixfix")
-
-// kinds decodes a step of each kind.
-var kinds = map[string]func([]byte) (Step, error){
-	SetAttribute{}.Kind():    decode[SetAttribute],
-	CreateRecord{}.Kind():    decode[CreateRecord],
-	DeleteRecord{}.Kind():    decode[DeleteRecord],
-	WriteFile{}.Kind():       decode[WriteFile],
-	StopService{}.Kind():     decode[StopService],
-	StartService{}.Kind():    decode[StartService],
-	KeepNames{}.Kind():       decode[KeepNames],
-	ProbeConsent{}.Kind():    decode[ProbeConsent],
-	RequireIdle{}.Kind():     decode[RequireIdle],
-	ReadBack{}.Kind():        decode[ReadBack],
-	FlushAccounts{}.Kind():   decode[FlushAccounts],
-	EndProcess{}.Kind():      decode[EndProcess],
-	ContinueProcess{}.Kind(): decode[ContinueProcess],
-	EnableUnit{}.Kind():      decode[EnableUnit],
-	SetMode{}.Kind():         decode[SetMode],
-	SetLink{}.Kind():         decode[SetLink],
-	StartUnit{}.Kind():       decode[StartUnit],
-	RestartUnit{}.Kind():     decode[RestartUnit],
-	LoadModule{}.Kind():      decode[LoadModule],
-}
-
-func decode[S Step](data []byte) (Step, error) {
-	var step S
-	if bytes.Equal(data, []byte("null")) {
-		return nil, errors.New("it is empty")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&step); err != nil {
-		return nil, err
-	}
-	return step, nil
-}
-
-type entryJSON struct {
-	Kind     string          `json:"kind"`
-	For      string          `json:"for,omitempty"`
-	Optional bool            `json:"optional,omitempty"`
-	Step     json.RawMessage `json:"step"`
-}
-
-// MarshalJSON writes the kind beside the step.
-func (e Entry) MarshalJSON() ([]byte, error) {
-	step, err := json.Marshal(e.Step)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(entryJSON{Kind: e.Step.Kind(), For: e.For, Optional: e.Optional, Step: step})
-}
-
-// UnmarshalJSON refuses kinds that it does not know: a step that is passed over would be a repair left half done.
-func (e *Entry) UnmarshalJSON(data []byte) error {
-	var raw entryJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&raw); err != nil {
-		return err
-	}
-	decode, ok := kinds[raw.Kind]
-	if !ok {
-		return fmt.Errorf("step of the kind %q: %w", raw.Kind, ErrSchema)
-	}
-	step, err := decode(raw.Step)
-	if err != nil {
-		return fmt.Errorf("step of the kind %q: %w", raw.Kind, err)
-	}
-	*e = Entry{Step: step, For: raw.For, Optional: raw.Optional}
-	return nil
-}
-
-// UnmarshalJSON checks the version before anything else is read.
-func (p *Plan) UnmarshalJSON(data []byte) error {
-	var v struct {
-		Schema int `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return err
-	}
-	if v.Schema != Schema {
-		return fmt.Errorf("plan of schema %d: %w", v.Schema, ErrSchema)
-	}
-	type plain Plan
-	return json.Unmarshal(data, (*plain)(p))
-}
 
 // Blobs returns the file contents that the plan refers to by their SHA-256. They are not part of the plan's JSON,
 // which people and bug reports get to see, because configuration can hold secrets; the journal keeps them.

@@ -12,6 +12,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 func (a *app) undoCommand() *cobra.Command {
@@ -88,7 +89,7 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 // another back is passed over, so that undo twice does not go on to older repairs.
 func (a *app) target(id string) (*journal.Repair, error) {
 	if id != "" {
-		past, err := journal.Find(a.Host.StateDir(), id)
+		past, err := journal.Find(a.Host.StateDir(), id, step.Kinds())
 		if errors.Is(err, journal.ErrNotFound) {
 			return nil, &failure{code: Usage, err: err, next: "sudo " + a.Name + " history lists the repairs"}
 		}
@@ -103,7 +104,7 @@ func (a *app) target(id string) (*journal.Repair, error) {
 		}
 		return &past, nil
 	}
-	all, errs := journal.History(a.Host.StateDir())
+	all, errs := journal.History(a.Host.StateDir(), step.Kinds())
 	// What is no file at all holds no repair; the command has named it.
 	errs = slices.DeleteFunc(errs, isStrange)
 	if len(errs) > 0 {

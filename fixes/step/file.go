@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -52,9 +53,9 @@ type WriteFile struct {
 }
 
 var _ interface {
-	Tidier
-	Placed
-	Carrier
+	plan.Tidier
+	plan.Placed
+	plan.Carrier
 } = WriteFile{}
 
 // Kind implements Step.
@@ -72,19 +73,19 @@ func (s WriteFile) String() string {
 }
 
 // State implements Write.
-func (s WriteFile) State(ctx context.Context, in *Pass) (State, string, error) {
+func (s WriteFile) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	now, err := readFileState(ctx, in.View(), s.Name)
 	switch {
 	case err != nil:
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	case now.equal(s.After):
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	case now.equal(s.Before):
-		return Pending, "", nil
+		return plan.Pending, "", nil
 	case now == nil:
-		return Foreign, s.Name + " is gone", nil
+		return plan.Foreign, s.Name + " is gone", nil
 	}
-	return Foreign, s.Name + " has changed", nil
+	return plan.Foreign, s.Name + " has changed", nil
 }
 
 func readFileState(ctx context.Context, v platform.View, name string) (*FileState, error) {
@@ -111,12 +112,12 @@ func ReadFileState(ctx context.Context, v platform.View, name string) (*FileStat
 }
 
 // Inverse implements Write.
-func (s WriteFile) Inverse() Write {
-	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: TakenBack(s.Why)}
+func (s WriteFile) Inverse() plan.Write {
+	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: plan.TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *Pass) error {
+func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if s.After == nil {
 		return h.Remove(ctx, s.Name)
 	}

@@ -1,9 +1,10 @@
-package plan
+package account
 
 import (
 	"context"
 	"slices"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -16,7 +17,7 @@ type Reading struct {
 	records map[dscl.Path]*dscl.Record // nil until the directory is read
 	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
 	holders map[string][]string        // UniqueID → names of users
-	in      *Pass
+	in      *plan.Pass
 	of      *Reading // this one was forked from, until the directory is read
 
 	missed  int  // how often ReadBack found that something was not kept
@@ -29,8 +30,8 @@ type Reading struct {
 }
 
 // reading is the one of a pass.
-func reading(in *Pass) *Reading {
-	return Keep(in, func(in *Pass) *Reading { return &Reading{view: in.View(), in: in} })
+func reading(in *plan.Pass) *Reading {
+	return plan.Keep(in, func(in *plan.Pass) *Reading { return &Reading{view: in.View(), in: in} })
 }
 
 // second is a second list of each type of records, taken where the first lacks a record that a step is about.
@@ -113,7 +114,7 @@ func (r *Reading) again() { r.records, r.holders, r.shared, r.dropped = nil, nil
 func (r *Reading) Renew() { r.again() }
 
 // Fork implements Kept.
-func (r *Reading) Fork() Kept { return &Reading{view: r.view, in: r.in, of: r} }
+func (r *Reading) Fork() plan.Kept { return &Reading{view: r.view, in: r.in, of: r} }
 
 // copy takes the records of the reading that r was forked from, so that steps can be tried without touching that one.
 func (r *Reading) copy(ctx context.Context) error {

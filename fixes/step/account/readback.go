@@ -1,4 +1,4 @@
-package plan
+package account
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -14,7 +15,7 @@ import (
 // although dscl reported success, the driver sets again, and then it reads once more.
 type ReadBack struct{}
 
-var _ Check = ReadBack{}
+var _ plan.Check = ReadBack{}
 
 // Kind implements Step.
 func (ReadBack) Kind() string { return "read-back" }
@@ -25,7 +26,7 @@ func (ReadBack) String() string { return "read everything again and compare" }
 func (ReadBack) Rounds() int { return 3 }
 
 // Apply implements Step. The error wraps a *mismatch where values differ.
-func (ReadBack) Apply(ctx context.Context, _ platform.Host, in *Pass) error {
+func (ReadBack) Apply(ctx context.Context, _ platform.Host, in *plan.Pass) error {
 	r := reading(in)
 	if len(r.expected) == 0 {
 		return nil
@@ -54,7 +55,7 @@ func (ReadBack) Apply(ctx context.Context, _ platform.Host, in *Pass) error {
 	r.missed++
 	r.ignored = r.missed > 1
 	slices.Sort(wrong.texts)
-	return Hint(wrong, "Something on this Mac, such as a management profile or a directory service, takes these changes back or drops them.")
+	return plan.Hint(wrong, "Something on this Mac, such as a management profile or a directory service, takes these changes back or drops them.")
 }
 
 // mismatch says which values are not as the plan has set them.
@@ -74,9 +75,11 @@ func (m *mismatch) Error() string {
 }
 
 // Touches implements Untaken.
-func (m *mismatch) Touches(w Write) bool {
-	scratch := &Pass{}
-	expect(scratch, w, true)
+func (m *mismatch) Touches(w plan.Write) bool {
+	scratch := plan.NewPass(nil)
+	if e, ok := w.(plan.Expecter); ok {
+		e.Expect(scratch, true)
+	}
 	for c := range reading(scratch).expected {
 		if m.cells[c] {
 			return true

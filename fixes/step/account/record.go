@@ -1,4 +1,4 @@
-package plan
+package account
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -17,12 +18,12 @@ type CreateRecord struct {
 }
 
 var _ interface {
-	Settler
-	Expecter
-	Exclusive
-	Subject
-	Maker
-	Mender
+	plan.Settler
+	plan.Expecter
+	plan.Exclusive
+	plan.Subject
+	plan.Maker
+	plan.Mender
 } = CreateRecord{}
 
 // Kind implements Step.
@@ -34,24 +35,24 @@ func (s CreateRecord) String() string {
 
 // State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
 // between leaves a record that has no user ID.
-func (s CreateRecord) State(ctx context.Context, in *Pass) (State, string, error) {
+func (s CreateRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, true)
 }
 
-func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (State, string, error) {
+func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (plan.State, string, error) {
 	p, err := dscl.ParsePath(name)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	find := r.record // its making proves that there is none
-	absent, present := Pending, Applied
+	absent, present := plan.Pending, plan.Applied
 	if !create {
 		find = r.sought
-		absent, present = Applied, Pending
+		absent, present = plan.Applied, plan.Pending
 	}
 	rec, err := find(ctx, p)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	switch {
 	case rec == nil:
@@ -59,13 +60,13 @@ func recordState(ctx context.Context, r *Reading, name, guid string, create bool
 	case rec.First(dscl.GeneratedUID) == guid:
 		return present, "", nil
 	case rec.Blank():
-		return Torn, name + " is there with nothing but its name", nil
+		return plan.Torn, name + " is there with nothing but its name", nil
 	}
-	return Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
+	return plan.Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
 }
 
 // Settle implements Settler.
-func (s CreateRecord) Settle(in *Pass) {
+func (s CreateRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
 		r := reading(in)
 		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
@@ -74,7 +75,7 @@ func (s CreateRecord) Settle(in *Pass) {
 }
 
 // Expect implements Expecter.
-func (s CreateRecord) Expect(in *Pass, holds bool) {
+func (s CreateRecord) Expect(in *plan.Pass, holds bool) {
 	switch p, err := dscl.ParsePath(s.Record); {
 	case err != nil:
 	case holds:
@@ -95,7 +96,7 @@ func (s CreateRecord) Makes() string { return s.Record }
 
 // Mend implements Mender. A record that this run has made, and that has everything but the GeneratedUID that it was made
 // with, was made by the write after that one.
-func (s CreateRecord) Mend(in *Pass, untaken Untaken) Write {
+func (s CreateRecord) Mend(in *plan.Pass, untaken plan.Untaken) plan.Write {
 	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil || !r.made[p] {
@@ -109,12 +110,12 @@ func (s CreateRecord) Mend(in *Pass, untaken Untaken) Write {
 }
 
 // Inverse implements Write.
-func (s CreateRecord) Inverse() Write { return DeleteRecord(s) }
+func (s CreateRecord) Inverse() plan.Write { return DeleteRecord(s) }
 
 // Apply implements Step. "dscl -create" does not tell a record that it makes from one that is there, and overwrites
 // that; so what the list of accounts left out is believed only when a reading of this one record, right before, says
 // that there is none.
-func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *Pass) error {
+func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -127,7 +128,7 @@ func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *Pass) erro
 		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
 			return false, nil
 		case rec != nil && (!begun || !rec.Blank()):
-			return false, s.unmade(begun, Conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
+			return false, s.unmade(begun, plan.Conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
 				s.Record, orNone(rec.Values(dscl.GeneratedUID))))
 		}
 		// From here on, a record with nothing but a name is what this step has left.
@@ -151,7 +152,7 @@ func (CreateRecord) unmade(begun bool, err error) error {
 	if begun {
 		return err
 	}
-	return Unwritten(err)
+	return plan.Unwritten(err)
 }
 
 // DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
@@ -161,10 +162,10 @@ type DeleteRecord struct {
 }
 
 var _ interface {
-	Settler
-	Expecter
-	Exclusive
-	Lenient
+	plan.Settler
+	plan.Expecter
+	plan.Exclusive
+	plan.Lenient
 } = DeleteRecord{}
 
 // Kind implements Step.
@@ -173,19 +174,19 @@ func (DeleteRecord) Kind() string { return "delete-record" }
 func (s DeleteRecord) String() string { return "delete " + s.Record + ", which lixfix made" }
 
 // State implements Write.
-func (s DeleteRecord) State(ctx context.Context, in *Pass) (State, string, error) {
+func (s DeleteRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, false)
 }
 
 // Settle implements Settler.
-func (s DeleteRecord) Settle(in *Pass) {
+func (s DeleteRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
 		reading(in).drop(p)
 	}
 }
 
 // Expect implements Expecter.
-func (s DeleteRecord) Expect(in *Pass, holds bool) {
+func (s DeleteRecord) Expect(in *plan.Pass, holds bool) {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return
@@ -207,10 +208,10 @@ func (DeleteRecord) Exclusive() bool { return true }
 func (DeleteRecord) Lenient() bool { return true }
 
 // Inverse implements Write. A deleted record is not made again; a new repair does that.
-func (s DeleteRecord) Inverse() Write { return nil }
+func (s DeleteRecord) Inverse() plan.Write { return nil }
 
 // Apply implements Step.
-func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, in *Pass) error {
+func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
