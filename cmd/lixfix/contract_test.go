@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
 
@@ -190,7 +191,7 @@ func TestSignalsDuringARepair(t *testing.T) {
 func TestTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	m := upgraded(t)
-	other, err := journal.Lock(filepath.Join(m.Root, "var/db/lixfix"))
+	other, err := journal.Lock(filepath.Join(m.Root, "var/db/lixfix"), step.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
 
@@ -31,15 +35,15 @@ func setStep(t *testing.T, m *mac.Mac, s plan.Step, after bool) {
 	}
 	var err error
 	switch s := s.(type) {
-	case plan.SetAttribute:
+	case account.SetAttribute:
 		values := s.From
 		if after {
 			values = s.To
 		}
 		err = put(s.Record, s.Key, values)
-	case plan.CreateRecord:
+	case account.CreateRecord:
 		err = user(s.Record, s.GeneratedUID, after)
-	case plan.DeleteRecord:
+	case account.DeleteRecord:
 		err = user(s.Record, s.GeneratedUID, !after)
 		if err == nil && !after {
 			n := strings.TrimPrefix(s.Record, "/Users/_nixbld")
@@ -58,6 +62,24 @@ func setStep(t *testing.T, m *mac.Mac, s plan.Step, after bool) {
 	}
 }
 
+// sameForm: a plan that was read from a journal has the JSON that the journal has, byte for byte.
+func sameForm(t *testing.T, p plan.Plan, data []byte) {
+	t.Helper()
+	var head struct {
+		Plan json.RawMessage `json:"plan"`
+	}
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&head); err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(p)
+	if err != nil || !bytes.Equal(got, head.Plan) {
+		t.Errorf("written again it is %v\n%s\nand was\n%s", err, got, head.Plan)
+	}
+	if len(p.Seats) == 0 {
+		t.Error("it has no seats")
+	}
+}
+
 // TestJournalsOfTheVersionBefore goes on from journals that the version before left unfinished: in the middle of moves,
 // of a new user, of taking back, and of the undo of a finished repair.
 func TestJournalsOfTheVersionBefore(t *testing.T) {
@@ -68,10 +90,11 @@ func TestJournalsOfTheVersionBefore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := journal.Parse(data)
+			r, err := journal.Parse(data, step.Kinds())
 			if err != nil {
 				t.Fatal(err)
 			}
+			sameForm(t, r.Plan, data)
 			m := stateOf(t, "upgraded-15")
 			initial := tree(t, m)
 			if r.Plan.Undoes != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -101,7 +102,7 @@ const (
 // drive goes the way and reports whether lixfix lived to its end.
 func (c Case) drive(t *testing.T, f fix.Fix, m *mortal, w way) (lived bool) {
 	t.Helper()
-	dir, err := journal.Lock(m.StateDir())
+	dir, err := journal.Lock(m.StateDir(), step.Kinds())
 	m.must(err)
 	defer dir.Close()
 	var j *journal.Journal
@@ -112,7 +113,7 @@ func (c Case) drive(t *testing.T, f fix.Fix, m *mortal, w way) (lived bool) {
 		j, err = dir.Create(p, time.Now())
 		m.must(err)
 	case undoing:
-		past, errs := journal.History(m.StateDir())
+		past, errs := journal.History(m.StateDir(), step.Kinds())
 		if len(past) == 0 || len(errs) > 0 {
 			t.Fatalf("the repairs of this host: %v, %v", past, errs)
 		}

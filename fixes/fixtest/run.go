@@ -19,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -216,8 +217,8 @@ func (c Case) plan(t *testing.T, f fix.Fix, h *Host) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back plan.Plan
-	if err := json.Unmarshal(data, &back); err != nil {
+	back, err := step.Kinds().Plan(data)
+	if err != nil {
 		t.Fatalf("the plan cannot be read again: %v", err)
 	}
 	again, err := json.Marshal(back)

@@ -11,6 +11,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/fixtest/netrc"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -56,7 +57,7 @@ var wrongs = map[string]struct {
 	"a kind that nobody finds": {wrong{kinds: []*fix.Kind{{ID: "netrc/never", Status: fix.Broken, Title: "x", Means: "x"}}}, "no case finds netrc/never"},
 	"a repair that mends nothing": {wrong{plan: func(p *plan.Plan) {
 		for i, e := range p.Entries {
-			s := e.Step.(plan.SetMode)
+			s := e.Step.(step.SetMode)
 			s.To = s.From | 0o111
 			p.Entries[i].Step = s
 		}

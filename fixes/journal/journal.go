@@ -97,13 +97,15 @@ func NewID(now time.Time, fix string, random [2]byte) string {
 
 // Dir is a state directory that this process has locked.
 type Dir struct {
-	path string
-	lock *os.File
+	path  string
+	kinds plan.Kinds
+	lock  *os.File
 }
 
 // Lock creates the state directory if there is none, makes sure that nobody else can write to it, and takes its
-// lock. The lock ends with the process. The error wraps ErrBusy or ErrUnsafe.
-func Lock(path string) (*Dir, error) {
+// lock. The lock ends with the process. Journals that are read through it may hold steps of these kinds. The error wraps
+// ErrBusy or ErrUnsafe.
+func Lock(path string, kinds plan.Kinds) (*Dir, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ func Lock(path string) (*Dir, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
-	d := &Dir{path: path, lock: f}
+	d := &Dir{path: path, kinds: kinds, lock: f}
 	if err := d.settle(); err != nil {
 		f.Close()
 		return nil, err
@@ -148,7 +150,7 @@ func (d *Dir) settle() error {
 		return err
 	}
 	for _, n := range names {
-		if r, err := load(d.path, n); err != nil || r.Outcome == "" {
+		if r, err := load(d.path, n, d.kinds); err != nil || r.Outcome == "" {
 			continue
 		}
 		if err := os.Rename(filepath.Join(d.path, n), filepath.Join(d.path, idOf(n)+finishedSuffix)); err != nil {
@@ -283,7 +285,7 @@ func (d *Dir) Open() (*Journal, error) {
 	}
 	var r Repair
 	if err = own(f); err == nil {
-		r, err = read(f, idOf(names[0]))
+		r, err = read(f, idOf(names[0]), d.kinds)
 	}
 	if err != nil {
 		f.Close()
@@ -404,14 +406,14 @@ func (r Repair) Left() map[int]string {
 
 // History returns the repairs that a state directory holds, oldest first, and an error for each that cannot be read.
 // The error of what is no journal wraps ErrStrange.
-func History(dir string) ([]Repair, []error) {
+func History(dir string, kinds plan.Kinds) ([]Repair, []error) {
 	names, errs, err := list(dir)
 	if err != nil {
 		return nil, []error{err}
 	}
 	var all []Repair
 	for _, n := range names {
-		r, err := load(dir, n)
+		r, err := load(dir, n, kinds)
 		if err != nil {
 			errs = append(errs, &unusable{idOf(n), err})
 			continue
@@ -423,18 +425,18 @@ func History(dir string) ([]Repair, []error) {
 }
 
 // Find returns a finished repair.
-func Find(dir, id string) (Repair, error) {
+func Find(dir, id string, kinds plan.Kinds) (Repair, error) {
 	if !idForm.MatchString(id) {
 		return Repair{}, fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
-	r, err := load(dir, id+finishedSuffix)
+	r, err := load(dir, id+finishedSuffix, kinds)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Repair{}, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 	return r, err
 }
 
-func load(dir, name string) (Repair, error) {
+func load(dir, name string, kinds plan.Kinds) (Repair, error) {
 	f, err := open(filepath.Join(dir, name), os.O_RDONLY)
 	if err != nil {
 		return Repair{}, err
@@ -443,7 +445,7 @@ func load(dir, name string) (Repair, error) {
 	if err := own(f); err != nil {
 		return Repair{}, fmt.Errorf("journal %s: %w", idOf(name), err)
 	}
-	return read(f, idOf(name))
+	return read(f, idOf(name), kinds)
 }
 
 // Prune removes finished journals that began before the given time and returns their IDs.
@@ -475,12 +477,12 @@ func (d *Dir) Prune(before time.Time) ([]string, error) {
 func room(p plan.Plan) int { return len(p.Entries)*marksEach*markSpace + endSpace }
 
 // read parses a journal. The error wraps ErrFormat.
-func read(f io.Reader, id string) (Repair, error) {
+func read(f io.Reader, id string, kinds plan.Kinds) (Repair, error) {
 	data, err := io.ReadAll(io.LimitReader(f, sizeLimit+1))
 	if err != nil {
 		return Repair{}, err
 	}
-	r, err := Parse(data)
+	r, err := Parse(data, kinds)
 	switch {
 	case err != nil:
 	case r.Plan.ID != id:
@@ -497,7 +499,7 @@ func read(f io.Reader, id string) (Repair, error) {
 
 // Parse parses a journal. It tolerates a last line that was cut off; any other line that it does not understand is an
 // error that wraps ErrFormat or plan.ErrSchema.
-func Parse(data []byte) (Repair, error) {
+func Parse(data []byte, kinds plan.Kinds) (Repair, error) {
 	if len(data) > sizeLimit {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, platform.ErrTooLarge)
 	}
@@ -518,13 +520,14 @@ func Parse(data []byte) (Repair, error) {
 	if err := json.Unmarshal(first, &h); err != nil {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	r := Repair{Began: h.Began, turns: h.Turns}
-	if err := json.Unmarshal(h.Plan, &r.Plan); err != nil {
+	p, err := kinds.Plan(h.Plan)
+	if err != nil {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if err := r.Plan.Attach(h.Blobs); err != nil {
+	if err := p.Attach(h.Blobs); err != nil {
 		return Repair{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
+	r := Repair{Plan: p, Began: h.Began, turns: h.Turns}
 	r.Marks = make([]plan.Mark, len(r.Plan.Entries))
 	r.whys = make([]string, len(r.Plan.Entries))
 	r.offset = int64(len(first) + 1)

@@ -22,6 +22,8 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -67,13 +69,13 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func samplePlan(n int) plan.Plan {
 	p := plan.Plan{Schema: plan.Schema, ID: id, Fix: "sequoia", Version: "0.1.0", Made: now, Host: platform.Facts{OS: platform.Darwin, Arch: "arm64"}}
 	for i := range n {
-		p.Entries = append(p.Entries, plan.Entry{For: "sequoia/uids-at-risk", Step: plan.SetAttribute{
+		p.Entries = append(p.Entries, plan.Entry{For: "sequoia/uids-at-risk", Step: account.SetAttribute{
 			Record: fmt.Sprintf("/Users/_nixbld%d", i+1), Key: "UniqueID", From: []string{fmt.Sprint(301 + i)}, To: []string{fmt.Sprint(351 + i)},
 		}})
 	}
-	p.Entries = append(p.Entries, plan.Entry{Step: plan.WriteFile{
-		Name: "/etc/nix/nix.conf", Why: "test", Before: plan.NewFileState(platform.Content{Data: []byte(secret), Mode: 0o600}),
-		After: plan.NewFileState(platform.Content{Data: []byte("after"), Mode: 0o600}),
+	p.Entries = append(p.Entries, plan.Entry{Step: step.WriteFile{
+		Name: "/etc/nix/nix.conf", Why: "test", Before: step.NewFileState(platform.Content{Data: []byte(secret), Mode: 0o600}),
+		After: step.NewFileState(platform.Content{Data: []byte("after"), Mode: 0o600}),
 	}})
 	return p
 }
@@ -85,7 +87,7 @@ func state(t *testing.T) string {
 
 func lock(t *testing.T, dir string) *journal.Dir {
 	t.Helper()
-	d, err := journal.Lock(dir)
+	d, err := journal.Lock(dir, step.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +180,7 @@ func TestRoundTrip(t *testing.T) {
 	if !j.Touched() || !j.Began.Equal(now) || asJSON(t, j.Plan) != asJSON(t, p) {
 		t.Errorf("read again: %v %s", j.Began, asJSON(t, j.Plan))
 	}
-	if got := j.Plan.Entries[4].Step.(plan.WriteFile).Before.Data(); string(got) != secret {
+	if got := j.Plan.Entries[4].Step.(step.WriteFile).Before.Data(); string(got) != secret {
 		t.Errorf("the content is %q", got)
 	}
 	ended := now.Add(time.Minute)
@@ -195,11 +197,11 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil || bytes.Contains(data, []byte("\n\n")) || !bytes.HasSuffix(data, []byte("}\n")) {
 		t.Errorf("the space that was reserved is left over (%v)", err)
 	}
-	r, err := journal.Find(dir, id)
+	r, err := journal.Find(dir, id, step.Kinds())
 	if err != nil || r.Outcome != journal.Partly || !r.Ended.Equal(ended) || len(r.Left()) != 1 || !strings.HasPrefix(r.Left()[2], "eDSPermissionError\n<") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	all, errs := journal.History(dir)
+	all, errs := journal.History(dir, step.Kinds())
 	if len(all) != 1 || len(errs) != 0 || all[0].Plan.ID != id {
 		t.Errorf("%v, %v", all, errs)
 	}
@@ -253,7 +255,7 @@ func TestTornAtEveryByte(t *testing.T) {
 					whole = i
 				}
 			}
-			r, err := journal.Parse(torn)
+			r, err := journal.Parse(torn, step.Kinds())
 			if err != nil {
 				t.Fatalf("cut at %d, %s: %v", cut-head, name, err)
 			}
@@ -285,7 +287,7 @@ func TestTornAtEveryByte(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, err = journal.Parse(again); err != nil {
+			if r, err = journal.Parse(again, step.Kinds()); err != nil {
 				t.Fatalf("cut at %d, %s, and written on: %v\n%q", cut-head, name, err, again[head:])
 			}
 			if d := cmp.Diff(want, r.Marks); d != "" {
@@ -294,7 +296,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		}
 	}
 	for cut := range head {
-		if r, err := journal.Parse(data[:cut]); !errors.Is(err, journal.ErrFormat) {
+		if r, err := journal.Parse(data[:cut], step.Kinds()); !errors.Is(err, journal.ErrFormat) {
 			t.Fatalf("the plan is cut at %d: %v, %v", cut, r, err)
 		}
 	}
@@ -330,7 +332,7 @@ func TestDamagedJournalsAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := journal.Parse([]byte(tt.text))
+			r, err := journal.Parse([]byte(tt.text), step.Kinds())
 			if !errors.Is(err, journal.ErrFormat) || errors.Is(err, plan.ErrSchema) != tt.schema {
 				t.Errorf("got %+v, %v", r, err)
 			}
@@ -345,7 +347,7 @@ func TestDamagedJournalsAreRefused(t *testing.T) {
 			if left, err := os.ReadFile(unfinished(dir)); err != nil || string(left) != tt.text {
 				t.Errorf("it was changed: %v", err)
 			}
-			if all, errs := journal.History(dir); len(all) != 0 || len(errs) != 1 {
+			if all, errs := journal.History(dir, step.Kinds()); len(all) != 0 || len(errs) != 1 {
 				t.Errorf("History: %v, %v", all, errs)
 			}
 		})
@@ -425,7 +427,7 @@ func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 		"writable for all": mode(0o757), "writable for all, with the sticky bit": mode(0o777 | fs.ModeSticky), "of somebody else": foreign,
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := journal.Lock(dir)
+			d, err := journal.Lock(dir, step.Kinds())
 			if !errors.Is(err, journal.ErrUnsafe) {
 				t.Errorf("got %v, %v", d, err)
 			}
@@ -435,7 +437,7 @@ func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 		})
 	}
 	old := unix.Umask(0o077)
-	d, err := journal.Lock(filepath.Join(parent, "new", "lixfix"))
+	d, err := journal.Lock(filepath.Join(parent, "new", "lixfix"), step.Kinds())
 	unix.Umask(old)
 	if err != nil {
 		t.Fatal(err)
@@ -457,7 +459,7 @@ func danglingLink(t *testing.T) string {
 
 // hold takes the lock, says so, and holds it until its standard input ends.
 func hold(dir string) error {
-	d, err := journal.Lock(dir)
+	d, err := journal.Lock(dir, step.Kinds())
 	if err != nil {
 		return err
 	}
@@ -484,7 +486,7 @@ func TestTwoProcessesExcludeEachOther(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
 		t.Fatal(line, err)
 	}
-	if d, err := journal.Lock(dir); !errors.Is(err, journal.ErrBusy) {
+	if d, err := journal.Lock(dir, step.Kinds()); !errors.Is(err, journal.ErrBusy) {
 		t.Errorf("got %v, %v", d, err)
 	}
 	// Without the lock it can be looked at.
@@ -496,7 +498,7 @@ func TestTwoProcessesExcludeEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	lock(t, dir)
-	if d, err := journal.Lock(dir); !errors.Is(err, journal.ErrBusy) {
+	if d, err := journal.Lock(dir, step.Kinds()); !errors.Is(err, journal.ErrBusy) {
 		t.Errorf("twice in one process: %v, %v", d, err)
 	}
 }
@@ -518,7 +520,7 @@ var steps = []struct {
 
 // takeSteps does one step whenever a byte comes in, and says so.
 func takeSteps(dir string) error {
-	d, err := journal.Lock(dir)
+	d, err := journal.Lock(dir, step.Kinds())
 	if err != nil {
 		return err
 	}
@@ -574,7 +576,7 @@ func TestKilledAfterEachStep(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.want == nil {
-				r, err := journal.Find(dir, id)
+				r, err := journal.Find(dir, id, step.Kinds())
 				if j != nil || err != nil || r.Outcome != journal.Undone {
 					t.Errorf("%v, %+v, %v", j, r, err)
 				}
@@ -593,7 +595,7 @@ func TestKilledAfterEachStep(t *testing.T) {
 // fillDisk makes a journal where its contents do not fit, then one where they fit and the space for marks does not.
 func fillDisk(dir string) error {
 	signal.Ignore(unix.SIGXFSZ)
-	d, err := journal.Lock(dir)
+	d, err := journal.Lock(dir, step.Kinds())
 	if err != nil {
 		return err
 	}
@@ -662,14 +664,14 @@ func TestCreateRefusals(t *testing.T) {
 		if _, err := d.Create(p, now); err == nil {
 			t.Errorf("the ID %q was taken", bad)
 		}
-		if r, err := journal.Find(dir, bad); !errors.Is(err, journal.ErrNotFound) {
+		if r, err := journal.Find(dir, bad, step.Kinds()); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("Find %q: %v, %v", bad, r, err)
 		}
 	}
 	large := samplePlan(0)
 	for i := range 4 {
 		data := bytes.Repeat([]byte{byte(i)}, 13<<20)
-		large.Entries = append(large.Entries, plan.Entry{Step: plan.WriteFile{Name: "/x", After: plan.NewFileState(platform.Content{Data: data})}})
+		large.Entries = append(large.Entries, plan.Entry{Step: step.WriteFile{Name: "/x", After: step.NewFileState(platform.Content{Data: data})}})
 	}
 	if _, err := d.Create(large, now); !errors.Is(err, platform.ErrTooLarge) {
 		t.Errorf("one that could not be read again: %v", err)
@@ -726,7 +728,7 @@ func TestDirectoryThatIsNotThere(t *testing.T) {
 	if ids, err := journal.Unfinished(dir); err != nil || ids != nil {
 		t.Errorf("%v, %v", ids, err)
 	}
-	if all, errs := journal.History(dir); all != nil || errs != nil {
+	if all, errs := journal.History(dir, step.Kinds()); all != nil || errs != nil {
 		t.Errorf("%v, %v", all, errs)
 	}
 	if _, err := os.Lstat(dir); err == nil {
@@ -753,13 +755,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"journal":1,"plan":{"schema":1,"steps":[{"kind":"read-back","step":{}}]}}` + "\n"))
 	f.Add([]byte("{}\n"))
 	dir := filepath.Join(f.TempDir(), "lixfix")
-	d, err := journal.Lock(dir)
+	d, err := journal.Lock(dir, step.Kinds())
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { d.Close() })
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := journal.Parse(data)
+		r, err := journal.Parse(data, step.Kinds())
 		if err != nil {
 			if !errors.Is(err, journal.ErrFormat) {
 				t.Fatal(err)
@@ -791,7 +793,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := journal.Parse(next)
+		again, err := journal.Parse(next, step.Kinds())
 		if err != nil {
 			t.Fatalf("%v\n%q", err, next)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -96,7 +97,7 @@ type Waiting struct {
 }
 
 // Waits returns the unfinished repairs, with what can be told of them: without root that is what their names say.
-func Waits(dir string) ([]Waiting, error) {
+func Waits(dir string, kinds plan.Kinds) ([]Waiting, error) {
 	names, err := unfinished(dir)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func Waits(dir string) ([]Waiting, error) {
 	var all []Waiting
 	for _, n := range names {
 		w := Waiting{ID: idOf(n), Undo: strings.HasSuffix(n, undoingSuffix+unfinishedSuffix)}
-		switch r, err := load(dir, n); {
+		switch r, err := load(dir, n, kinds); {
 		case err == nil:
 			w.Undo, w.Undoes = r.Back || r.Plan.Undoes != "", r.Plan.Undoes
 		case errors.Is(err, fs.ErrNotExist):
@@ -200,7 +201,7 @@ func (d *Dir) SetAside(id string) (Aside, error) {
 		return Aside{}, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 	name := names[i]
-	_, why := load(d.path, name)
+	_, why := load(d.path, name, d.kinds)
 	if waits, err := unfinished(d.path); why == nil && err == nil && len(waits) > 1 && slices.Contains(waits, name) {
 		why = fmt.Errorf("%w: several repairs are unfinished", ErrFormat)
 	}

@@ -6,11 +6,9 @@
 package plan
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,43 +35,8 @@ type Step interface {
 	Kind() string
 	// String says what the step does, from the fields that Apply uses.
 	String() string
-	// Apply does it. It consults nothing but the step's own fields; the reading tells it what else is there.
-	Apply(context.Context, platform.Host, *Reading) error
-}
-
-// Write is a Step that compares and sets a value.
-type Write interface {
-	Step
-	// State compares. For Foreign, the string says what is there instead.
-	State(context.Context, *Reading) (State, string, error)
-	// Settle records in the reading what Apply did to the machine.
-	Settle(*Reading)
-	// Expect tells the reading what ReadBack should find after Apply.
-	Expect(*Reading)
-	// Inverse is the step that takes this one back; nil when another step's inverse does that as well.
-	Inverse() Write
-}
-
-// Lasting is a Write that nobody can take back.
-type Lasting interface {
-	Write
-	// Lasting says why, without a full stop.
-	Lasting() string
-}
-
-// Guard is a Step that writes nothing: its Apply fails where the plan must not go on.
-type Guard interface {
-	Step
-	// Protects reports whether the guard has to hold before s is applied.
-	Protects(s Step) bool
-}
-
-// Hold is a Step that is in force while the plan runs, such as a stopped service. It is harmless when repeated, and
-// it is released on every way out.
-type Hold interface {
-	Step
-	// Release is the step that ends it.
-	Release() Step
+	// Apply does it. It consults nothing but the step's own fields; the pass tells it what else is there.
+	Apply(context.Context, platform.Host, *Pass) error
 }
 
 // Entry is a step in its plan.
@@ -120,104 +83,13 @@ func (p Plan) Empty() bool { return len(p.Entries) == 0 }
 // ErrSchema is returned for a plan of a version that this lixfix does not read.
 var ErrSchema = errors.New("made by another version of lixfix")
 
-// kinds decodes a step of each kind.
-var kinds = map[string]func([]byte) (Step, error){
-	SetAttribute{}.Kind():    decode[SetAttribute],
-	CreateRecord{}.Kind():    decode[CreateRecord],
-	DeleteRecord{}.Kind():    decode[DeleteRecord],
-	WriteFile{}.Kind():       decode[WriteFile],
-	StopService{}.Kind():     decode[StopService],
-	StartService{}.Kind():    decode[StartService],
-	KeepNames{}.Kind():       decode[KeepNames],
-	ProbeConsent{}.Kind():    decode[ProbeConsent],
-	RequireIdle{}.Kind():     decode[RequireIdle],
-	ReadBack{}.Kind():        decode[ReadBack],
-	FlushAccounts{}.Kind():   decode[FlushAccounts],
-	EndProcess{}.Kind():      decode[EndProcess],
-	ContinueProcess{}.Kind(): decode[ContinueProcess],
-	EnableUnit{}.Kind():      decode[EnableUnit],
-	SetMode{}.Kind():         decode[SetMode],
-	SetLink{}.Kind():         decode[SetLink],
-	StartUnit{}.Kind():       decode[StartUnit],
-	RestartUnit{}.Kind():     decode[RestartUnit],
-	LoadModule{}.Kind():      decode[LoadModule],
-}
-
-func decode[S Step](data []byte) (Step, error) {
-	var step S
-	if bytes.Equal(data, []byte("null")) {
-		return nil, errors.New("it is empty")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&step); err != nil {
-		return nil, err
-	}
-	return step, nil
-}
-
-type entryJSON struct {
-	Kind     string          `json:"kind"`
-	For      string          `json:"for,omitempty"`
-	Optional bool            `json:"optional,omitempty"`
-	Step     json.RawMessage `json:"step"`
-}
-
-// MarshalJSON writes the kind beside the step.
-func (e Entry) MarshalJSON() ([]byte, error) {
-	step, err := json.Marshal(e.Step)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(entryJSON{Kind: e.Step.Kind(), For: e.For, Optional: e.Optional, Step: step})
-}
-
-// UnmarshalJSON refuses kinds that it does not know: a step that is passed over would be a repair left half done.
-func (e *Entry) UnmarshalJSON(data []byte) error {
-	var raw entryJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&raw); err != nil {
-		return err
-	}
-	decode, ok := kinds[raw.Kind]
-	if !ok {
-		return fmt.Errorf("step of the kind %q: %w", raw.Kind, ErrSchema)
-	}
-	step, err := decode(raw.Step)
-	if err != nil {
-		return fmt.Errorf("step of the kind %q: %w", raw.Kind, err)
-	}
-	*e = Entry{Step: step, For: raw.For, Optional: raw.Optional}
-	return nil
-}
-
-// UnmarshalJSON checks the version before anything else is read.
-func (p *Plan) UnmarshalJSON(data []byte) error {
-	var v struct {
-		Schema int `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return err
-	}
-	if v.Schema != Schema {
-		return fmt.Errorf("plan of schema %d: %w", v.Schema, ErrSchema)
-	}
-	type plain Plan
-	return json.Unmarshal(data, (*plain)(p))
-}
-
 // Blobs returns the file contents that the plan refers to by their SHA-256. They are not part of the plan's JSON,
 // which people and bug reports get to see, because configuration can hold secrets; the journal keeps them.
 func (p Plan) Blobs() map[string][]byte {
 	all := map[string][]byte{}
 	for _, e := range p.Entries {
-		if f, ok := e.Step.(WriteFile); ok {
-			for _, s := range []*FileState{f.Before, f.After} {
-				if s != nil {
-					all[s.SHA256] = s.data
-				}
-			}
+		if c, ok := e.Step.(Carrier); ok {
+			maps.Copy(all, c.Contents())
 		}
 	}
 	return all
@@ -226,19 +98,10 @@ func (p Plan) Blobs() map[string][]byte {
 // Attach gives a decoded plan its file contents back.
 func (p Plan) Attach(blobs map[string][]byte) error {
 	for _, e := range p.Entries {
-		f, ok := e.Step.(WriteFile)
-		if !ok {
-			continue
-		}
-		for _, s := range []*FileState{f.Before, f.After} {
-			if s == nil {
-				continue
+		if c, ok := e.Step.(Carrier); ok {
+			if err := c.Attach(blobs); err != nil {
+				return err
 			}
-			data, ok := blobs[s.SHA256]
-			if !ok || sum(data) != s.SHA256 {
-				return fmt.Errorf("the content of %s is missing or damaged", f.Name)
-			}
-			s.data = data
 		}
 	}
 	return nil
@@ -283,24 +146,17 @@ func (p Plan) Inverse(marks []Mark) Plan {
 	return inv
 }
 
-// took reports whether a write with this mark is taken back: it was this plan's doing, or may have been. What KeepNames
-// noted is always so.
+// took reports whether a write with this mark is taken back: it was this plan's doing, or may have been. One whose
+// inverse is late is so even where it was found done.
 func took(w Write, m Mark) bool {
-	_, keep := w.(KeepNames)
-	return m == Begun || m == Done || m == Undoing || keep && m == Already
+	return m == Begun || m == Done || m == Undoing || m == Already && IsLate(w.Inverse())
 }
 
-// inverse returns the step that takes w back, and whether macOS may refuse it without the rest being in vain: it does
-// not let everybody delete accounts, and keeps user IDs unique even where they were not.
+// inverse returns the step that takes w back, and whether it may fail without the rest being in vain.
 func inverse(w Write) (back Write, optional bool) {
 	back = w.Inverse()
-	switch b := back.(type) {
-	case DeleteRecord:
-		optional = true
-	case SetAttribute:
-		optional = len(b.Beside) > 0
-	}
-	return back, optional
+	l, ok := back.(Lenient)
+	return back, ok && l.Lenient()
 }
 
 // Hinted is an error that says what the user can do next.
@@ -315,8 +171,8 @@ func (h *Hinted) Unwrap() error { return h.Err }
 // Hint adds to err what the user can do next.
 func Hint(err error, next string) error { return &Hinted{Err: err, Next: next} }
 
-// takenBack is the reason of the inverse of a step, from that of the step.
-func takenBack(why string) string {
+// TakenBack is the reason of the inverse of a step, from that of the step.
+func TakenBack(why string) string {
 	const back = "take back: "
 	return back + strings.TrimPrefix(why, back)
 }

@@ -81,12 +81,12 @@ type Verdict struct {
 // no writes are Pending.
 func Preview(ctx context.Context, v platform.View, p Plan) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(p.Entries))
-	r := NewReading(v)
+	pass := NewPass(v)
 	var items []item
 	for i, e := range p.Entries {
 		items = append(items, item{index: i, entry: e, step: e.Step, mark: Untouched})
 	}
-	return verdicts, foresee(ctx, r, items, func(it item, v Verdict) { verdicts[it.index] = v })
+	return verdicts, foresee(ctx, pass, items, func(it item, v Verdict) { verdicts[it.index] = v })
 }
 
 // item is an entry on its way through a run, forwards or backwards.
@@ -109,22 +109,15 @@ func (it item) inFlight() Mark {
 	return Begun
 }
 
-// foresee walks the items over a copy of the reading and reports how each write stands when its turn comes.
-func foresee(ctx context.Context, r *Reading, items []item, report func(item, Verdict)) error {
-	trial := &Reading{view: r.view, fresh: r.fresh}
-	if slices.ContainsFunc(items, func(it item) bool { return isRecordWrite(it.step) }) {
-		var err error
-		if trial, err = r.fork(ctx); err != nil {
-			return err
-		}
-	}
+// foresee walks the items over a copy of the pass and reports how each write stands when its turn comes.
+func foresee(ctx context.Context, pass *Pass, items []item, report func(item, Verdict)) error {
+	trial := pass.fork()
 	for _, it := range items {
 		w, ok := it.step.(Write)
 		if !ok {
 			continue
 		}
-		if k, ok := w.(KeepNames); ok && k.Back {
-			// What macOS makes of the group shows only when the users are gone.
+		if IsLate(w) {
 			report(it, Verdict{State: Applied})
 			continue
 		}
@@ -136,7 +129,7 @@ func foresee(ctx context.Context, r *Reading, items []item, report func(item, Ve
 			state = Foreign
 		}
 		if state != Foreign {
-			w.Settle(trial)
+			settle(trial, w)
 		}
 		report(it, Verdict{State: state, Reason: reason})
 	}
@@ -160,11 +153,10 @@ type Driver struct {
 type runner struct {
 	Driver
 	marks   []Mark // as the log had them at the start
-	reading *Reading
+	pass    *Pass
 	holds   []Hold // in force
 	refused []string
-	writes  []item          // all that the run wants to be true in the end, in its order
-	made    map[string]bool // records that this run has made
+	writes  []item // all that the run wants to be true in the end, in its order
 }
 
 func (d Driver) runner() *runner {
@@ -175,7 +167,7 @@ func (d Driver) runner() *runner {
 		d.Stop = func() error { return nil }
 	}
 	// Between the plan and its first write somebody was asked, so what was read for the plan is not good enough.
-	return &runner{Driver: d, marks: d.Log.Marks(), reading: &Reading{view: d.Host, fresh: true}, made: map[string]bool{}}
+	return &runner{Driver: d, marks: d.Log.Marks(), pass: &Pass{view: d.Host, fresh: true}}
 }
 
 // Run does what is left of the plan: all of it at first, the rest after an interruption. Before it writes anything it
@@ -190,8 +182,8 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 	for i, e := range p.Entries {
 		w, ok := e.Step.(Write)
 		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i]}
-		// An interrupted Rollback has deleted the record, or begun to: what was in it may be gone as well.
-		if s, isAttr := e.Step.(SetAttribute); isAttr && s.New && it.mark == Done && !r.keeps(p, s.Record) {
+		// An interrupted Rollback has removed what it is a part of, or begun to: it may be gone as well.
+		if whole := partOf(e.Step); whole != "" && it.mark == Done && !r.keeps(p, whole) {
 			it.mark = Untouched
 		}
 		if ok && it.mark != Skipped {
@@ -199,7 +191,7 @@ func (d Driver) Run(ctx context.Context, p Plan) error {
 		}
 		if ok && (it.mark == Done || it.mark == Already || it.mark == Skipped) {
 			if it.mark != Skipped {
-				w.Expect(r.reading)
+				expect(r.pass, w, true)
 			}
 			continue
 		}
@@ -225,7 +217,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 	r := d.runner()
 	first := p.firstWrite()
 	var before, writes, after []item
-	var with []int // attributes that go with their records
+	var with []int // parts that go with what they belong to
 	for i, e := range p.Entries {
 		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i], back: true}
 		w, ok := e.Step.(Write)
@@ -239,7 +231,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 				it.step = back
 				it.entry.Optional = it.entry.Optional || optional
 				writes = append(writes, it)
-			} else if s, isAttr := w.(SetAttribute); isAttr && s.New && it.mark == Done {
+			} else if partOf(w) != "" && it.mark == Done {
 				with = append(with, i)
 			}
 		}
@@ -257,10 +249,18 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 	return r.left()
 }
 
-// keeps reports whether the plan has made a record, and has not begun to delete it again.
-func (r *runner) keeps(p Plan, record string) bool {
+// partOf names what another write of the plan makes, and a step fills; "" for none.
+func partOf(s Step) string {
+	if p, ok := s.(Part); ok {
+		return p.PartOf()
+	}
+	return ""
+}
+
+// keeps reports whether the plan has made the whole that a part belongs to, and has not begun to remove it again.
+func (r *runner) keeps(p Plan, whole string) bool {
 	for i, e := range p.Entries {
-		if s, ok := e.Step.(CreateRecord); ok && s.Record == record {
+		if m, ok := e.Step.(Maker); ok && m.Makes() == whole {
 			return r.marks[i] == Done || r.marks[i] == Already
 		}
 	}
@@ -316,23 +316,21 @@ func (r *runner) each(ctx context.Context, items []item) error {
 			}
 			continue
 		case Hold:
-			if !remaining(rest, isRecordWrite) {
+			if !remaining(rest, IsExclusive) {
 				continue
 			}
+		case Check:
+			if err := r.confirm(ctx, it, step); err != nil {
+				return err
+			}
+			continue
 		case Guard:
-			if _, readBack := step.(ReadBack); readBack {
-				if err := r.confirm(ctx, it); err != nil {
-					return err
-				}
-				continue
-			}
 			if !remaining(rest, step.Protects) {
 				continue
 			}
 		default:
-			// Harmless when repeated, but pointless: a probe when no write is left, a flush that was done.
-			_, probe := step.(ProbeConsent)
-			if probe && !remaining(rest, isRecordWrite) || !probe && !it.back && it.mark == Done {
+			// Harmless when repeated, but pointless.
+			if !it.back && it.mark == Done {
 				continue
 			}
 		}
@@ -355,20 +353,19 @@ func (r *runner) apply(ctx context.Context, it item) error {
 		// In force from here on, even if Apply fails half way: releasing it is harmless.
 		r.holds = append(r.holds, h)
 	}
-	if err := it.step.Apply(ctx, r.Host, r.reading); err != nil {
+	if err := it.step.Apply(ctx, r.Host, r.pass); err != nil {
 		if it.entry.Optional {
 			r.event(it, Tolerated, err)
 			return nil
 		}
-		if _, ok := errors.AsType[*mismatch](err); !ok {
+		if _, ok := errors.AsType[Untaken](err); !ok {
 			r.event(it, Failed, err)
 		}
 		return err
 	}
 	r.holds = releasedBy(it.step, r.holds)
 	if _, ok := it.step.(Hold); ok {
-		r.reading.again()
-		r.reading.fresh = true
+		r.pass.renew()
 	}
 	r.event(it, Finished, nil)
 	if it.back {
@@ -391,12 +388,12 @@ func releasedBy(step Step, holds []Hold) []Hold {
 // conflicts looks at every write that is left before the first of them is made.
 func (r *runner) conflicts(ctx context.Context, items []item) error {
 	var reasons []string
-	said := map[string]bool{} // records: that one is somebody else's is said once
-	err := foresee(ctx, r.reading, items, func(it item, v Verdict) {
+	said := map[string]bool{} // subjects
+	err := foresee(ctx, r.pass, items, func(it item, v Verdict) {
 		if v.State != Foreign || it.back || r.Leave || it.entry.Optional {
 			return
 		}
-		if name := recordOf(it.step); name == "" || !said[name] {
+		if name := subjectOf(it.step); name == "" || !said[name] {
 			reasons = append(reasons, v.Reason)
 			said[name] = true
 		}
@@ -411,40 +408,33 @@ func (r *runner) conflicts(ctx context.Context, items []item) error {
 			more = fmt.Sprintf(" (and %d more)", len(reasons)-few)
 			reasons = reasons[:few]
 		}
-		return conflict("%s%s", strings.Join(reasons, "; "), more)
+		return Conflict("%s%s", strings.Join(reasons, "; "), more)
 	}
 	return nil
 }
 
-// recordOf names the directory record that a step is about; "" for none.
-func recordOf(s Step) string {
-	switch s := s.(type) {
-	case SetAttribute:
-		return s.Record
-	case CreateRecord:
-		return s.Record
+// subjectOf names what a step is about; "" where nothing else is about it.
+func subjectOf(s Step) string {
+	if a, ok := s.(Subject); ok {
+		return a.Subject()
 	}
 	return ""
 }
 
-func conflict(format string, args ...any) error {
+// Conflict is the error of a step that finds the machine neither as the plan found it nor as the plan leaves it.
+func Conflict(format string, args ...any) error {
 	return Hint(fmt.Errorf("%w since it was read: %s", ErrConflict, fmt.Sprintf(format, args...)),
 		`Nothing more was written; "lixfix check" shows what is true now.`)
 }
 
-// tidier is a write that a kill can make leave something beside its target.
-type tidier interface {
-	Tidy(context.Context, platform.Host) error
-}
-
 // write brings one value where it is to be.
 func (r *runner) write(ctx context.Context, it item, w Write) error {
-	state, reason, err := w.State(ctx, r.reading)
+	state, reason, err := w.State(ctx, r.pass)
 	if err != nil {
 		return err
 	}
 	if it.torn() {
-		if t, ok := w.(tidier); ok {
+		if t, ok := w.(Tidier); ok {
 			if err := t.Tidy(ctx, r.Host); err != nil {
 				return err
 			}
@@ -459,11 +449,11 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		if !it.torn() && !it.back {
 			done = Already
 		}
-		w.Expect(r.reading)
+		expect(r.pass, w, true)
 		r.event(it, WasSo, nil)
 		return r.Log.Set(it.index, done, "")
 	case state == Foreign, state == Torn && !it.torn():
-		r.forget(w)
+		expect(r.pass, w, false)
 		if it.back || r.Leave {
 			r.refused = append(r.refused, w.String()+": "+reason)
 			r.event(it, Refused, errors.New(reason))
@@ -474,7 +464,7 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 			return r.Log.Set(it.index, Skipped, reason)
 		}
 		r.event(it, Failed, errors.New(reason))
-		return conflict("%s", reason)
+		return Conflict("%s", reason)
 	}
 	begun := Begun
 	if it.back && (it.mark != Begun || state != Torn) {
@@ -484,10 +474,10 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 	if err := r.Log.Set(it.index, begun, ""); err != nil {
 		return err
 	}
-	r.reading.inFlight = begun == Begun && it.torn()
-	if err := w.Apply(ctx, r.Host, r.reading); err != nil {
-		r.forget(w)
-		if _, ok := errors.AsType[*unwritten](err); ok && !it.back && it.mark == Untouched {
+	r.pass.torn = begun == Begun && it.torn()
+	if err := w.Apply(ctx, r.Host, r.pass); err != nil {
+		expect(r.pass, w, false)
+		if isUnwritten(err) && !it.back && it.mark == Untouched {
 			if logErr := r.Log.Set(it.index, Untouched, ""); logErr != nil {
 				return errors.Join(err, logErr)
 			}
@@ -502,22 +492,10 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 		r.event(it, Failed, err)
 		return fmt.Errorf("%s: %w", w, err)
 	}
-	if c, ok := w.(CreateRecord); ok {
-		r.made[c.Record] = true
-	}
-	w.Settle(r.reading)
-	w.Expect(r.reading)
+	settle(r.pass, w)
+	expect(r.pass, w, true)
 	r.event(it, Finished, nil)
 	return r.Log.Set(it.index, done, "")
-}
-
-// forget expects nothing of the values that a write sets: it was left, or failed.
-func (r *runner) forget(w Write) {
-	scratch := &Reading{}
-	w.Expect(scratch)
-	for c := range scratch.expected {
-		delete(r.reading.expected, c)
-	}
 }
 
 func (r *runner) event(it item, phase Phase, err error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/nixconf"
@@ -151,12 +152,12 @@ func (s *survey) rewrite(causes []cause) plan.Step {
 	case bytes.Equal(data, s.data) && !opens:
 		return nil
 	case bytes.Equal(data, s.data):
-		return plan.SetMode{Name: conf.File, From: before.Mode.Perm(), To: after.Mode.Perm(), Why: "let build users read it"}
+		return step.SetMode{Name: conf.File, From: before.Mode.Perm(), To: after.Mode.Perm(), Why: "let build users read it"}
 	case opens:
 		why = append(why, "let build users read it")
 	}
-	return plan.WriteFile{
-		Name: conf.File, Before: plan.NewFileState(before), After: plan.NewFileState(after),
+	return step.WriteFile{
+		Name: conf.File, Before: step.NewFileState(before), After: step.NewFileState(after),
 		Why: strings.Join(why, "; "),
 	}
 }
@@ -313,7 +314,7 @@ func (c *collector) network() {
 		} else {
 			x.risky("set the mode of /dev/net/tun to 0666, until the next start of the system; a rule of udev makes it "+
 				"last, in a container "+
-				outside, undoMode, plan.SetMode{
+				outside, undoMode, step.SetMode{
 				Name: tunDevice, From: c.tun.info.Mode.Perm(), To: 0o666,
 				Why: "let pasta open it as a build user",
 			})
@@ -333,7 +334,7 @@ func (c *collector) network() {
 				"of NixOS and rebuild"}
 		case exists(c.ctx, c.v, "/usr/sbin/modprobe") && !exists(c.ctx, c.v, "/sys/module/tun"):
 			x.risky("load the module tun into the kernel, until the next start of the system; /etc/modules-load.d makes it last",
-				"lixfix undo removes the module again", plan.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"})
+				"lixfix undo removes the module again", step.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"})
 		default:
 			x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "make the device: \"mknod -m 666 /dev/net/tun c 10 200\", " +
 				"with a kernel that has the module tun; in a container, " + outside}
@@ -376,7 +377,7 @@ func (c *collector) editConf(x *cause) {
 			"nix.conf" + restart + "; " + off}
 		return
 	}
-	state, err := plan.ReadFileState(c.ctx, c.v, set.File)
+	state, err := step.ReadFileState(c.ctx, c.v, set.File)
 	if err != nil || state == nil || !strings.HasPrefix(set.File, "/etc/") {
 		x.remedy = &fix.Remedy{
 			Class: fix.Advice, Changes: "remove the line pasta-path from " + set.File + restart + "; " + off,
@@ -398,9 +399,9 @@ func (c *collector) editConf(x *cause) {
 		changes += "; if you want no pasta, add --" + optPastaOff + ": " + off
 	}
 	content := platform.Content{Data: after, Mode: state.Mode, UID: state.UID, GID: state.GID}
-	x.risky(changes, undoFile, plan.WriteFile{Name: set.File, Before: state, After: plan.NewFileState(content), Why: why})
+	x.risky(changes, undoFile, step.WriteFile{Name: set.File, Before: state, After: step.NewFileState(content), Why: why})
 	if active, err := systemd.Active(c.ctx, c.v, daemonUnit); err == nil && active {
-		x.steps = append(x.steps, plan.RestartUnit{Unit: daemonUnit, Why: "read nix.conf again"})
+		x.steps = append(x.steps, step.RestartUnit{Unit: daemonUnit, Why: "read nix.conf again"})
 	}
 }
 
@@ -426,13 +427,13 @@ func (c *collector) file() {
 		case c.owner == WSL, c.nixos:
 			x.remedy = c.advise("have the target of the link made")
 		case unit != "" && c.stopped(unit):
-			x.risky("start "+unit+", which writes the target of the link", "lixfix undo stops it", plan.StartUnit{
+			x.risky("start "+unit+", which writes the target of the link", "lixfix undo stops it", step.StartUnit{
 				Unit: unit,
 				On:   true, Why: "write " + c.way.end,
 			})
 		case file != "" && len(c.way.links) == 1:
 			x.risky(fmt.Sprintf("let /etc/resolv.conf lead to %s, the file of %s, which answers", file, owner), undoLink,
-				plan.SetLink{Name: conf.File, From: c.way.links[last].info.Target, To: file, Why: "lead to a file that is there"})
+				step.SetLink{Name: conf.File, From: c.way.links[last].info.Target, To: file, Why: "lead to a file that is there"})
 		default:
 			x.remedy = c.advise("have the target of the link made, or let the link lead to a file that is there")
 		}
@@ -447,10 +448,10 @@ func (c *collector) file() {
 		case file != "":
 			x.risky(fmt.Sprintf("link /etc/resolv.conf to %s, the file of %s, which answers", file, owner),
 				"lixfix undo removes the link",
-				plan.SetLink{Name: conf.File, To: file, Why: "name a server that answers"})
+				step.SetLink{Name: conf.File, To: file, Why: "name a server that answers"})
 		case len(c.extra) > 0:
-			x.risky("write /etc/resolv.conf with the servers that you named", "lixfix undo removes the file", plan.WriteFile{
-				Name: conf.File, After: plan.NewFileState(platform.Content{
+			x.risky("write /etc/resolv.conf with the servers that you named", "lixfix undo removes the file", step.WriteFile{
+				Name: conf.File, After: step.NewFileState(platform.Content{
 					Data: []byte(c.named()),
 					Mode: 0o644,
 				}), Why: "name servers",
@@ -505,7 +506,7 @@ func (c *collector) closedFile(evidence []fix.Evidence) {
 			Source: n.name, Expected: right,
 			Observed: fmt.Sprintf("mode %04o, owner %d:%d", n.info.Mode.Perm(), n.info.UID, n.info.GID),
 		})
-		x.steps = append(x.steps, plan.SetMode{
+		x.steps = append(x.steps, step.SetMode{
 			Name: n.name, From: n.info.Mode.Perm(), To: to,
 			Why: "let build users read " + conf.File,
 		})
@@ -719,7 +720,7 @@ func (c *collector) reachable() {
 	switch {
 	case unit != "":
 		x.risky("start "+unit+", which is to answer on "+first.address.String(), "lixfix undo stops it",
-			plan.StartUnit{Unit: unit, On: true, Why: "answer on " + first.address.String()})
+			step.StartUnit{Unit: unit, On: true, Why: "answer on " + first.address.String()})
 	case c.editable() && len(c.extra) > 0:
 		x.risky("put the servers that you named before all others", undoFile)
 		x.text("ask servers first that you named", c.inFront)
@@ -945,7 +946,7 @@ func (c *collector) surroundings() {
 			}},
 		}
 		if file, _ := c.stub(); file == byOwner[Resolved].stub && len(c.way.links) == 1 && !c.nixos {
-			x.risky("let /etc/resolv.conf lead to "+byOwner[Resolved].stub+", which knows them", undoLink, plan.SetLink{
+			x.risky("let /etc/resolv.conf lead to "+byOwner[Resolved].stub+", which knows them", undoLink, step.SetLink{
 				Name: conf.File, From: c.way.links[0].info.Target, To: byOwner[Resolved].stub, Why: "ask systemd-resolved, " +
 					"which knows the domains",
 			})

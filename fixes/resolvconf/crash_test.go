@@ -15,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -88,7 +89,7 @@ func (m *mortal) Run(ctx context.Context, tool string, args ...string) error {
 // a repair of its own, else it goes on with the journal that is there.
 func drive(t *testing.T, m *mortal, r *row, back bool) (lived bool) {
 	t.Helper()
-	dir, err := journal.Lock(m.StateDir())
+	dir, err := journal.Lock(m.StateDir(), step.Kinds())
 	m.must(err)
 	defer dir.Close()
 	var j *journal.Journal

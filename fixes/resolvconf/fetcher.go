@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
-	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
@@ -79,7 +79,7 @@ func (f *found) fetcher(ctx context.Context) cause {
 	const why = "let the daemon see how names are resolved now"
 	if active, err := systemd.Active(ctx, s.v, daemonUnit); err == nil && active {
 		x.risky("restart "+daemonUnit+", which ends the builds that it runs", "nothing is left to take back",
-			plan.RestartUnit{Unit: daemonUnit, Why: why})
+			step.RestartUnit{Unit: daemonUnit, Why: why})
 		return x
 	}
 	x.remedy = &fix.Remedy{

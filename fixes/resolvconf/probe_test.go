@@ -16,6 +16,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
@@ -241,7 +242,7 @@ func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 	if len(p.Entries) != 1 {
 		t.Fatalf("%v", p.Entries)
 	}
-	if _, ok := p.Entries[0].Step.(plan.WriteFile); !ok {
+	if _, ok := p.Entries[0].Step.(step.WriteFile); !ok {
 		t.Errorf("%v", p.Entries[0].Step)
 	}
 	verdicts, err := plan.Preview(t.Context(), h, p)
@@ -258,7 +259,7 @@ func TestRiskyNeedsConsent(t *testing.T) {
 	p, err := resolvconf.New().Plan(t.Context(), h, fix.Request{Allowed: safe})
 	h.must(err)
 	for _, e := range p.Entries {
-		w, ok := e.Step.(plan.WriteFile)
+		w, ok := e.Step.(step.WriteFile)
 		if !ok || e.For != "resolv-conf/pasta-skips-line" || string(w.After.Data()) != "nameserver "+dead+"\nnameserver "+live+"\n" {
 			t.Errorf("without consent: %v for %s", e.Step, e.For)
 		}

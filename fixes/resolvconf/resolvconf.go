@@ -15,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
@@ -293,20 +294,20 @@ func (resolvConf) Plan(ctx context.Context, v platform.View, req fix.Request) (p
 		if x.edit != nil || x.open {
 			edits = append(edits, x)
 		}
-		for _, step := range x.steps {
-			if _, restart := step.(plan.RestartUnit); restart {
-				last = append(last, cause{id: x.id, steps: []plan.Step{step}})
+		for _, s := range x.steps {
+			if _, restart := s.(step.RestartUnit); restart {
+				last = append(last, cause{id: x.id, steps: []plan.Step{s}})
 				continue
 			}
-			add(step, x.id)
+			add(s, x.id)
 		}
 		if x.remedy.Class == fix.Risky {
 			p.Notes = append(p.Notes, Name+"/"+x.id+": "+x.remedy.Changes)
 		}
 	}
-	if step := f.survey.rewrite(edits); step != nil {
-		add(step, edits[0].id)
-		if w, ok := step.(plan.WriteFile); ok {
+	if s := f.survey.rewrite(edits); s != nil {
+		add(s, edits[0].id)
+		if w, ok := s.(step.WriteFile); ok {
 			p.Notes = append(p.Notes, reads(w.After.Data()))
 		}
 	}

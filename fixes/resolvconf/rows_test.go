@@ -15,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 // row is a host with something the matter, what is found on it without a build, and what a repair leaves.
@@ -559,7 +560,7 @@ func (r row) repair(t *testing.T, h *host, f fix.Fix) {
 		return
 	}
 	p.Schema, p.Fix, p.ID = plan.Schema, f.Name(), journal.NewID(time.Now(), f.Name(), [2]byte{1, 2})
-	dir, err := journal.Lock(h.StateDir())
+	dir, err := journal.Lock(h.StateDir(), step.Kinds())
 	h.must(err)
 	defer dir.Close()
 	j, err := dir.Create(p, time.Now())

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/receipt"
@@ -25,7 +27,7 @@ func (b *builder) make(u *user, targets map[string]int) error {
 		return err
 	}
 	b.guids[u.name] = guid
-	b.add(idMissing, plan.CreateRecord{Record: u.path(), GeneratedUID: guid})
+	b.add(idMissing, account.CreateRecord{Record: u.path(), GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.NFSHomeDirectory, home},
@@ -37,7 +39,7 @@ func (b *builder) make(u *user, targets map[string]int) error {
 		if a[0] == dscl.RealName && !b.realNames() {
 			continue // as with the others
 		}
-		b.add(idMissing, plan.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
+		b.add(idMissing, account.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 		// macOS was seen to kill dscl here, and it only keeps the user out of the login window.
 		b.writes[len(b.writes)-1].Optional = a[0] == dscl.IsHidden
 	}
@@ -54,7 +56,7 @@ func (b *builder) complete(u *user, targets map[string]int, everything bool) err
 	}
 	own := u.record.First(dscl.GeneratedUID)
 	set := func(id, key string, to string) {
-		b.add(id, plan.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}, GeneratedUID: own})
+		b.add(id, account.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}, GeneratedUID: own})
 	}
 	flaws := b.flaws(u)
 	if len(flaws) > 0 && flaws[0].key == dscl.GeneratedUID {
@@ -97,7 +99,7 @@ func (b *builder) keepNames() {
 		}
 	}
 	if len(made) > 0 {
-		b.add(idMissing, plan.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
+		b.add(idMissing, account.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
 	}
 }
 
@@ -118,8 +120,8 @@ func (b *builder) lists(groupIsNew bool) {
 				ids = append(ids, id)
 			}
 		}
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, GeneratedUID: b.groupGUID, New: true})
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, GeneratedUID: b.groupGUID, New: true})
+		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, GeneratedUID: b.groupGUID, New: true})
+		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, GeneratedUID: b.groupGUID, New: true})
 		return
 	}
 	old := b.record.Values(dscl.GroupMembership)
@@ -129,15 +131,15 @@ func (b *builder) lists(groupIsNew bool) {
 		if len(names) < len(old) {
 			id = idDoubled
 		}
-		b.add(id, plan.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names, GeneratedUID: own})
+		b.add(id, account.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names, GeneratedUID: own})
 	}
 	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	switch {
 	case slices.ContainsFunc(ids, func(id string) bool { return !dscl.HasID(old, id) }):
-		b.add(idStaleGUIDs, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
+		b.add(idStaleGUIDs, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
 	case repeated(old):
-		b.add(idDoubled, plan.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
+		b.add(idDoubled, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
 	}
 }
 
@@ -160,10 +162,10 @@ func (b *builder) receipt() {
 		return
 	}
 	old := b.receiptFile
-	next := plan.NewFileState(platform.Content{
+	next := step.NewFileState(platform.Content{
 		Data: b.host.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
 	})
-	b.file = append(b.file, plan.Entry{For: idReceiptStale, Step: plan.WriteFile{
+	b.file = append(b.file, plan.Entry{For: idReceiptStale, Step: step.WriteFile{
 		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", counted(len(changes), "place")),
 	}})
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/processes"
@@ -31,23 +33,23 @@ func (b *builder) frame(ctx context.Context, v platform.View) error {
 			continue // one that is out beside one that runs is meant to be out
 		}
 		if s.Loaded {
-			stop = append(stop, plan.Entry{Step: plan.StopService{Label: s.label, Plist: daemonPlist(s.label)}})
+			stop = append(stop, plan.Entry{Step: step.StopService{Label: s.label, Plist: daemonPlist(s.label)}})
 		}
 		if s.PID > 0 {
 			pids[s.PID] = true
 		}
-		start = append(start, plan.Entry{For: idDaemonOut, Step: plan.StartService{Label: s.label, Plist: daemonPlist(s.label)}})
+		start = append(start, plan.Entry{For: idDaemonOut, Step: step.StartService{Label: s.label, Plist: daemonPlist(s.label)}})
 	}
 	if len(b.writes) == 0 {
 		b.Entries = slices.Concat(b.file, start)
 		return nil
 	}
-	idle := plan.RequireIdle{Pool: pool, UIDs: b.watched()}
+	idle := step.RequireIdle{Pool: pool, UIDs: b.watched()}
 	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
 		return err
 	}
-	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: plan.ReadBack{}}}, b.file,
-		[]plan.Entry{{Step: plan.FlushAccounts{}, Optional: true}}, start)
+	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: account.ReadBack{}}}, b.file,
+		[]plan.Entry{{Step: account.FlushAccounts{}, Optional: true}}, start)
 	return nil
 }
 
@@ -57,7 +59,7 @@ func (b *builder) probe() []plan.Entry {
 		if u.uid < 0 || len(u.shared) > 0 || u.twin != "" {
 			continue
 		}
-		probe := plan.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
+		probe := account.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
 		if to := b.uids[u.name]; to != u.uid {
 			probe.Later = strconv.Itoa(to)
 		}
@@ -81,7 +83,7 @@ func (b *builder) watched() []int {
 }
 
 // refuseBusy refuses while builds run: what descends from the daemon, what runs as a build user, locks in the pool.
-func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle plan.RequireIdle, daemons map[int]bool) error {
+func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle step.RequireIdle, daemons map[int]bool) error {
 	list, err := processes.List(ctx, v)
 	if err != nil {
 		return err
@@ -102,7 +104,7 @@ func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle plan.Req
 	}
 	if len(busy) > 0 {
 		return &fix.Refusal{
-			ID: idBuilding, Reason: plan.ErrBusy.Error() + ": " + shorten(busy), Err: nil,
+			ID: idBuilding, Reason: step.ErrBusy.Error() + ": " + shorten(busy), Err: nil,
 			Next: "Wait until they have ended, or stop them, and run the command again.",
 		}
 	}

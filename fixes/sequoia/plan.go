@@ -12,6 +12,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -168,7 +169,7 @@ func (b *builder) groupID() (isNew bool, err error) {
 		return false, refuse(fmt.Sprintf("the ID %d of the group %s belongs to the group %s now", b.gid, b.group, strings.Join(holders, " and ")))
 	}
 	if b.record != nil {
-		b.add(idGroupNoGID, plan.SetAttribute{
+		b.add(idGroupNoGID, account.SetAttribute{
 			Record: "/Groups/" + b.group, Key: dscl.PrimaryGroupID, From: b.record.Values(dscl.PrimaryGroupID), To: []string{strconv.Itoa(b.gid)},
 			GeneratedUID: b.record.First(dscl.GeneratedUID),
 		})
@@ -195,12 +196,12 @@ func (b *builder) createGroup() error {
 	}
 	path := "/Groups/" + b.group
 	b.groupGUID = guid
-	b.add(idGroupMissing, plan.CreateRecord{Record: path, GeneratedUID: guid})
+	b.add(idGroupMissing, account.CreateRecord{Record: path, GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.RealName, "Nix build group for nix-daemon"},
 	} {
-		b.add(idGroupMissing, plan.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
+		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 	}
 	return nil
 }
@@ -245,7 +246,7 @@ func (b *builder) moveUsers(movers []*user, targets map[string]int) error {
 		}
 		to := []string{strconv.Itoa(m.to)}
 		now[m.name] = to
-		b.add(b.reason(u), plan.SetAttribute{
+		b.add(b.reason(u), account.SetAttribute{
 			Record: u.path(), Key: dscl.UniqueID, From: from, To: to, GeneratedUID: b.guid(u), Beside: b.beside(u.name, from),
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/sequoia"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/platformtest"
@@ -49,7 +50,7 @@ func makePlan(t *testing.T, h platform.Host, s fix.Settings) (plan.Plan, error) 
 // apply runs a plan as the program does, with a journal.
 func apply(t *testing.T, h platform.Host, p plan.Plan) error {
 	t.Helper()
-	d, err := journal.Lock(filepath.Join(t.TempDir(), "lixfix"))
+	d, err := journal.Lock(filepath.Join(t.TempDir(), "lixfix"), step.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/launchd"
@@ -90,7 +91,7 @@ type host struct {
 	gids      map[int]string   // group ID → name of a group
 
 	receipt     *receipt.Receipt
-	receiptFile *plan.FileState
+	receiptFile *step.FileState
 	receiptErr  error           // why it cannot be used, although it is there
 	confErr     error           // why nix.conf cannot be used, although it is there
 	confGroup   nixconf.Setting // the group that nix.conf names; its value is "" where it names none
@@ -216,7 +217,7 @@ func (h *host) index() {
 
 // files reads what stands beside the directory. Only a receipt that cannot be used is worth an answer of its own.
 func (h *host) files(ctx context.Context, v platform.View) error {
-	state, err := plan.ReadFileState(ctx, v, receipt.File)
+	state, err := step.ReadFileState(ctx, v, receipt.File)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		h.receiptErr = err

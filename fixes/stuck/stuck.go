@@ -13,6 +13,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -240,11 +241,11 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 				continue // it has ended meanwhile, which is what the step is for
 			}
 			id.Start = a.Start
-			var step plan.Step = plan.ContinueProcess{Process: id, Name: a.Name}
+			var s plan.Step = step.ContinueProcess{Process: id, Name: a.Name}
 			if a.Kind == "end" {
-				step = plan.EndProcess{Process: id, Name: a.Name, GraceMS: graceMS, Kill: a.Kill}
+				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: graceMS, Kill: a.Kill}
 			}
-			p.Entries = append(p.Entries, plan.Entry{Step: step, For: d.ID})
+			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
 			p.Notes = append(p.Notes, a.What+": lost is "+a.Costs)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -201,7 +202,7 @@ func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop 
 	restore()
 	c.app.sig.applying(false)
 	c.app.progress.Close()
-	if !slices.ContainsFunc(j.Plan.Entries, func(e plan.Entry) bool { _, ok := e.Step.(plan.ReadBack); return ok }) {
+	if !slices.ContainsFunc(j.Plan.Entries, func(e plan.Entry) bool { _, ok := e.Step.(plan.Check); return ok }) {
 		// Nothing was read since somebody was asked, so what is remembered tells what was true then.
 		c.memo = platform.NewMemo(c.app.Host)
 	}
@@ -387,7 +388,7 @@ func (c *change) open() (*journal.Dir, error) {
 	const pause = 100 * time.Millisecond
 	a := c.app
 	for until := time.Now().Add(a.wait); ; time.Sleep(pause) {
-		dir, err := journal.Lock(a.Host.StateDir())
+		dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
 		if !errors.Is(err, journal.ErrBusy) || !time.Now().Before(until) {
 			return dir, err
 		}
@@ -430,7 +431,7 @@ func (a *app) aside(id string) string { return "sudo " + a.Name + " history --se
 
 // waits looks for unfinished repairs and puts them into a report.
 func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
-	all, err := journal.Waits(a.Host.StateDir())
+	all, err := journal.Waits(a.Host.StateDir(), step.Kinds())
 	for _, w := range all {
 		r.Unfinished = append(r.Unfinished, w.ID)
 		out := render.Waiting{ID: w.ID, Undo: w.Undo}

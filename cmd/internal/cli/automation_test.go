@@ -10,6 +10,7 @@ import (
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/journal"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 func TestHelpAutomation(t *testing.T) {
@@ -46,11 +47,23 @@ func (r result) events() []render.Event {
 	r.t.Helper()
 	var all []render.Event
 	for line := range strings.Lines(r.out) {
-		var e render.Event
+		var e struct {
+			render.Event
+			// In place of those of the event.
+			Plan   json.RawMessage `json:"plan"`
+			Report json.RawMessage `json:"report"`
+		}
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			r.t.Fatalf("%v: %s", err, line)
 		}
-		all = append(all, e)
+		if len(e.Report) > 0 {
+			report, err := decodeReport(e.Report)
+			if err != nil {
+				r.t.Fatalf("%v: %s", err, line)
+			}
+			e.Event.Report = &report
+		}
+		all = append(all, e.Event)
 	}
 	return all
 }
@@ -85,7 +98,7 @@ func TestEvents(t *testing.T) {
 
 func TestWait(t *testing.T) {
 	w := newWorld(t, "red")
-	other, err := journal.Lock(w.state())
+	other, err := journal.Lock(w.state(), step.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}

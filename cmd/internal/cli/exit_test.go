@@ -16,6 +16,8 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -32,7 +34,7 @@ func TestCodeOf(t *testing.T) {
 		{fmt.Errorf("x: %w", journal.ErrBusy), Busy},
 		{fmt.Errorf("x: %w", journal.ErrUnsafe), Unsafe},
 		{fmt.Errorf("x: %w", plan.ErrConflict), Unsafe},
-		{plan.Hint(plan.ErrBusy, "wait"), Unsafe},
+		{plan.Hint(step.ErrBusy, "wait"), Unsafe},
 		{fmt.Errorf("x: %w", &fix.Refusal{}), Unsafe},
 		{plan.Hint(refused, "allow it"), NoConsent},
 		{&plan.Interrupted{Cause: &signalled{sig: os.Interrupt}}, Interrupt},
@@ -86,9 +88,9 @@ func TestVerdict(t *testing.T) {
 
 // The user has to be told whether a service that was stopped runs again.
 func TestTrackerFollowsServices(t *testing.T) {
-	stop := plan.StopService{Label: "org.nixos.nix-daemon", Plist: "/x.plist"}
-	set := plan.SetAttribute{Record: "/Users/_nixbld1", Key: "UniqueID", From: []string{"301"}, To: []string{"351"}}
-	p := plan.Plan{Entries: []plan.Entry{{Step: stop}, {Step: set}, {Step: plan.StartService(stop)}}}
+	stop := step.StopService{Label: "org.nixos.nix-daemon", Plist: "/x.plist"}
+	set := account.SetAttribute{Record: "/Users/_nixbld1", Key: "UniqueID", From: []string{"301"}, To: []string{"351"}}
+	p := plan.Plan{Entries: []plan.Entry{{Step: stop}, {Step: set}, {Step: step.StartService(stop)}}}
 	for _, test := range []struct {
 		last    plan.Phase
 		running bool

@@ -20,6 +20,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -152,15 +153,15 @@ func (p *paint) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.
 			continue
 		}
 		name := f.Evidence[0].Source
-		before, err := plan.ReadFileState(ctx, v, name)
+		before, err := step.ReadFileState(ctx, v, name)
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		after := plan.NewFileState(platform.Content{
+		after := step.NewFileState(platform.Content{
 			Data: []byte(color + "\n"), Mode: before.Mode, UID: before.UID, GID: before.GID,
 		})
 		out.Entries = append(out.Entries, plan.Entry{
-			Step: plan.WriteFile{Name: name, Before: before, After: after, Why: "paint it " + color}, For: f.ID,
+			Step: step.WriteFile{Name: name, Before: before, After: after, Why: "paint it " + color}, For: f.ID,
 		})
 	}
 	return out, nil
@@ -393,14 +394,28 @@ func (r result) valid() {
 // report decodes the document on standard output.
 func (r result) report() render.Report {
 	r.t.Helper()
-	var doc render.Report
-	if err := json.Unmarshal([]byte(r.out), &doc); err != nil {
+	doc, err := decodeReport([]byte(r.out))
+	if err != nil {
 		r.t.Fatalf("%v in %q; standard error: %s", err, r.out, r.err)
 	}
 	if doc.Exit != int(r.code) {
 		r.t.Errorf("the report says exit %d, and it was %d", doc.Exit, r.code)
 	}
 	return doc
+}
+
+// decodeReport decodes a report, and the plan in it with the kinds of steps that there are.
+func decodeReport(data []byte) (render.Report, error) {
+	var doc struct {
+		render.Report
+		Plan json.RawMessage `json:"plan"` // in place of that of the report
+	}
+	err := json.Unmarshal(data, &doc)
+	if err == nil && len(doc.Plan) > 0 {
+		doc.Report.Plan = new(plan.Plan)
+		*doc.Report.Plan, err = step.Kinds().Plan(doc.Plan)
+	}
+	return doc.Report, err
 }
 
 // ends checks the exit code.

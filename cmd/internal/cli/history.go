@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 const keep = 90 * 24 * time.Hour // the age up to which --prune leaves journals
@@ -59,7 +60,7 @@ func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code
 	if !a.Host.Facts().Root() {
 		return NoConsent, a.needRoot(cmd, nil, nil)
 	}
-	dir, err := journal.Lock(a.Host.StateDir())
+	dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
 	if err != nil {
 		return Failed, err
 	}
@@ -156,7 +157,7 @@ func (a *app) history(cmd *cobra.Command) (Code, error) {
 		}
 		return NoConsent, a.needRoot(cmd, nil, nil)
 	}
-	all, errs := journal.History(a.Host.StateDir())
+	all, errs := journal.History(a.Host.StateDir(), step.Kinds())
 	for _, past := range all {
 		r.History = append(r.History, pastOf(past))
 	}
@@ -221,7 +222,7 @@ func (a *app) prune(cmd *cobra.Command, age time.Duration) (Code, error) {
 	if !a.Host.Facts().Root() {
 		return NoConsent, a.needRoot(cmd, nil, nil)
 	}
-	dir, err := journal.Lock(a.Host.StateDir())
+	dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
 	if err != nil {
 		return Failed, err
 	}

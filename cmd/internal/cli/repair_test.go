@@ -20,6 +20,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -198,7 +199,7 @@ func TestRepairRefusals(t *testing.T) {
 		says string
 	}{
 		{"unsafe", &fix.Refusal{Reason: "the wall bears weight", Next: "ask an architect"}, Unsafe, "next: ask an architect"},
-		{"busy", plan.Hint(fmt.Errorf("%w: 1", plan.ErrBusy), "wait"), Unsafe, "next: wait"},
+		{"busy", plan.Hint(fmt.Errorf("%w: 1", step.ErrBusy), "wait"), Unsafe, "next: wait"},
 		{"failed", errors.New("no plan"), Failed, "plan the repair paint: no plan"},
 		{"denied", &platform.ToolError{Tool: "/usr/bin/dscl", Exit: 40}, NoConsent, "dscl"},
 	} {

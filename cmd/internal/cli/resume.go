@@ -11,6 +11,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 func (a *app) resumeCommand() *cobra.Command {
@@ -178,7 +179,7 @@ func (a *app) unreadable(err error) error {
 		return err
 	}
 	next := "sudo " + a.Name + " history --set-aside ID moves it away"
-	if all, waitErr := journal.Waits(a.Host.StateDir()); waitErr == nil && len(all) > 0 {
+	if all, waitErr := journal.Waits(a.Host.StateDir(), step.Kinds()); waitErr == nil && len(all) > 0 {
 		next = a.aside(all[0].ID) + " moves it away"
 	}
 	f := &failure{code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err), next: "If a newer lixfix made it, use that one. Otherwise " + next + "."}

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/cmd/internal/schedule"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/schedule"
 )
 
 // executable is the name of the running program, without links.

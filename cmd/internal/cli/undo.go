@@ -12,6 +12,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 func (a *app) undoCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 // takenBack says that a finished repair was taken back and another one has come after that; "" where it is not so. What
 // the host looks like does not tell: the later repair may have set the same values, and they are its to take back.
 func (a *app) takenBack(past journal.Repair) string {
-	all, _ := journal.History(a.Host.StateDir()) // what cannot be read took nothing back
+	all, _ := journal.History(a.Host.StateDir(), step.Kinds()) // what cannot be read took nothing back
 	i := slices.IndexFunc(all, func(r journal.Repair) bool {
 		return r.Plan.Undoes == past.Plan.ID && r.Outcome == journal.Finished
 	})
@@ -109,7 +110,7 @@ func (a *app) takenBack(past journal.Repair) string {
 // another back is passed over, so that undo twice does not go on to older repairs.
 func (a *app) target(id string) (*journal.Repair, error) {
 	if id != "" {
-		past, err := journal.Find(a.Host.StateDir(), id)
+		past, err := journal.Find(a.Host.StateDir(), id, step.Kinds())
 		if errors.Is(err, journal.ErrNotFound) {
 			return nil, &failure{code: Usage, err: err, next: "sudo " + a.Name + " history lists the repairs"}
 		}
@@ -124,7 +125,7 @@ func (a *app) target(id string) (*journal.Repair, error) {
 		}
 		return &past, nil
 	}
-	all, errs := journal.History(a.Host.StateDir())
+	all, errs := journal.History(a.Host.StateDir(), step.Kinds())
 	// What is no file at all holds no repair; the command has named it.
 	errs = slices.DeleteFunc(errs, isStrange)
 	if len(errs) > 0 {
@@ -196,10 +197,10 @@ func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, [
 	writes := 0
 	for i, e := range inv.Entries {
 		if _, ok := e.Step.(plan.Write); ok {
-			_, keep := e.Step.(plan.KeepNames)
+			late := plan.IsLate(e.Step)
 			switch {
-			case verdicts[i].State == plan.Applied && keep:
-				// Only after the deletions it can be told what macOS makes of the group.
+			case verdicts[i].State == plan.Applied && late:
+				// Only after the steps before it can it be told.
 			case verdicts[i].State == plan.Applied:
 				continue
 			case verdicts[i].State == plan.Pending:

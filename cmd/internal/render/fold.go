@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
@@ -48,11 +49,11 @@ const (
 
 func sortOf(s plan.Step) string {
 	switch s := s.(type) {
-	case plan.CreateRecord:
+	case account.CreateRecord:
 		return making + " " + kindOf(s.Record)
-	case plan.DeleteRecord:
+	case account.DeleteRecord:
 		return removing + " " + kindOf(s.Record)
-	case plan.SetAttribute:
+	case account.SetAttribute:
 		switch {
 		case s.New:
 			return making + " " + kindOf(s.Record)
@@ -85,7 +86,7 @@ func describe(sort string, steps []plan.Step) string {
 	case removing:
 		var names []string
 		for _, s := range steps {
-			names = append(names, nameOf(s.(plan.DeleteRecord).Record))
+			names = append(names, nameOf(s.(account.DeleteRecord).Record))
 		}
 		if len(names) == 1 {
 			break
@@ -105,7 +106,7 @@ func describe(sort string, steps []plan.Step) string {
 func describeMoves(steps []plan.Step) string {
 	var names, from, to []string
 	for _, s := range steps {
-		m := s.(plan.SetAttribute)
+		m := s.(account.SetAttribute)
 		names = append(names, nameOf(m.Record))
 		from, to = append(from, m.From[0]), append(to, m.To[0])
 	}
@@ -119,9 +120,9 @@ func describeNew(kind string, steps []plan.Step) string {
 	var made, given, ids, keys []string
 	for _, s := range steps {
 		switch s := s.(type) {
-		case plan.CreateRecord:
+		case account.CreateRecord:
 			made = append(made, nameOf(s.Record))
-		case plan.SetAttribute:
+		case account.SetAttribute:
 			given, keys = append(given, nameOf(s.Record)), append(keys, s.Key)
 			if s.Key == idKey(kind) {
 				ids = append(ids, s.To...)
@@ -172,7 +173,7 @@ func people(n int, kind string) string {
 
 // describeSets describes steps that set the same attribute of records of one type; false where their String is better.
 func describeSets(steps []plan.Step) (string, bool) {
-	first := steps[0].(plan.SetAttribute)
+	first := steps[0].(account.SetAttribute)
 	if len(steps) == 1 {
 		switch {
 		case len(first.To) > 0 && len(first.From) > 1 && len(first.To) != len(first.From):
@@ -185,7 +186,7 @@ func describeSets(steps []plan.Step) (string, bool) {
 	var names []string
 	same := true
 	for _, s := range steps {
-		a := s.(plan.SetAttribute)
+		a := s.(account.SetAttribute)
 		names = append(names, nameOf(a.Record))
 		same = same && slices.Equal(a.To, first.To)
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/redact"
@@ -110,12 +112,12 @@ func manyMoves() plan.Plan {
 	add := func(s plan.Step, optional bool) {
 		p.Entries = append(p.Entries, plan.Entry{Step: s, For: "sequoia/users-missing", Optional: optional})
 	}
-	daemon := plan.StopService{Label: "org.nixos.nix-daemon", Plist: "/Library/LaunchDaemons/org.nixos.nix-daemon.plist"}
-	add(plan.ProbeConsent{Record: "/Users/_nixbld5", Key: "UniqueID", Value: "305"}, false)
+	daemon := step.StopService{Label: "org.nixos.nix-daemon", Plist: "/Library/LaunchDaemons/org.nixos.nix-daemon.plist"}
+	add(account.ProbeConsent{Record: "/Users/_nixbld5", Key: "UniqueID", Value: "305"}, false)
 	add(daemon, false)
-	add(plan.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{305}}, false)
+	add(step.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{305}}, false)
 	set := func(record, key string, from, to []string, made bool) {
-		add(plan.SetAttribute{Record: record, Key: key, From: from, To: to, New: made}, false)
+		add(account.SetAttribute{Record: record, Key: key, From: from, To: to, New: made}, false)
 	}
 	for i := 5; i <= 32; i++ {
 		set(fmt.Sprintf("/Users/_nixbld%d", i), "UniqueID", []string{fmt.Sprint(300 + i)}, []string{fmt.Sprint(350 + i)}, false)
@@ -125,7 +127,7 @@ func manyMoves() plan.Plan {
 		record := fmt.Sprintf("/Users/_nixbld%d", i)
 		guid := fmt.Sprintf("AAAAAAAA-0000-4000-8000-%012d", i)
 		members = append(members, guid)
-		add(plan.CreateRecord{Record: record, GeneratedUID: guid}, false)
+		add(account.CreateRecord{Record: record, GeneratedUID: guid}, false)
 		set(record, "UniqueID", nil, []string{fmt.Sprint(350 + i)}, true)
 		set(record, "UserShell", nil, []string{"/sbin/nologin"}, true)
 	}
@@ -133,12 +135,12 @@ func manyMoves() plan.Plan {
 	set("/Users/_nixbld7", "PrimaryGroupID", []string{"20"}, []string{"30000"}, false)
 	set("/Users/_nixbld8", "PrimaryGroupID", nil, []string{"30000"}, false)
 	set("/Groups/nixbld", "GroupMembers", members[:1], members, false)
-	add(plan.WriteFile{
+	add(step.WriteFile{
 		Name: "/nix/receipt.json", Why: "record the new user IDs in the installer's receipt",
-		Before: plan.NewFileState(platform.Content{Data: []byte("secret"), Mode: 0o644}), After: plan.NewFileState(platform.Content{Data: []byte("new"), Mode: 0o644}),
+		Before: step.NewFileState(platform.Content{Data: []byte("secret"), Mode: 0o644}), After: step.NewFileState(platform.Content{Data: []byte("new"), Mode: 0o644}),
 	}, true)
-	add(plan.ReadBack{}, false)
-	add(plan.FlushAccounts{}, true)
+	add(account.ReadBack{}, false)
+	add(account.FlushAccounts{}, true)
 	add(daemon.Release(), false)
 	for i, name := range []string{"_modelmanagerd", "_reportmemoryexception", "_swtransparencyd", "_naturallanguaged"} {
 		p.Seats = append(p.Seats, plan.Seat{ID: 301 + i, Before: name, After: name})
@@ -307,25 +309,25 @@ func TestGroups(t *testing.T) {
 		{"a detour", []plan.Step{uid(1, 301, 31000), uid(2, 302, 301), uid(1, 31000, 302)}, []string{"move 2 build users, UIDs 301–302, 31000 → 301–302, 31000"}},
 		{"scattered moves", []plan.Step{uid(1, 301, 351), uid(2, 311, 353), uid(3, 321, 355), uid(4, 331, 357)}, []string{"move 4 build users, UIDs 4 IDs from 301 to 331 → 4 IDs from 351 to 357"}},
 		{"a group", []plan.Step{
-			plan.CreateRecord{Record: "/Groups/nixbld", GeneratedUID: "X"},
-			plan.SetAttribute{Record: "/Groups/nixbld", Key: "PrimaryGroupID", To: []string{"350"}, New: true},
+			account.CreateRecord{Record: "/Groups/nixbld", GeneratedUID: "X"},
+			account.SetAttribute{Record: "/Groups/nixbld", Key: "PrimaryGroupID", To: []string{"350"}, New: true},
 		}, []string{"create /Groups/nixbld, GID 350"}},
 		{"a user whose record was made before", []plan.Step{
-			plan.SetAttribute{Record: "/Users/_nixbld1", Key: "UniqueID", To: []string{"351"}, New: true},
-			plan.SetAttribute{Record: "/Users/_nixbld2", Key: "UniqueID", To: []string{"352"}, New: true},
+			account.SetAttribute{Record: "/Users/_nixbld1", Key: "UniqueID", To: []string{"351"}, New: true},
+			account.SetAttribute{Record: "/Users/_nixbld2", Key: "UniqueID", To: []string{"352"}, New: true},
 		}, []string{"set UniqueID of 2 build users, UIDs 351–352"}},
 		{"users and a group", []plan.Step{
-			plan.CreateRecord{Record: "/Users/_nixbld1", GeneratedUID: "X"}, plan.CreateRecord{Record: "/Groups/nixbld", GeneratedUID: "Y"},
+			account.CreateRecord{Record: "/Users/_nixbld1", GeneratedUID: "X"}, account.CreateRecord{Record: "/Groups/nixbld", GeneratedUID: "Y"},
 		}, []string{"create /Users/_nixbld1", "create /Groups/nixbld"}},
 		{"not a number", []plan.Step{
-			plan.SetAttribute{Record: "/Users/a", Key: "UniqueID", From: []string{"x"}, To: []string{"351"}},
-			plan.SetAttribute{Record: "/Users/b", Key: "UniqueID", From: []string{"y"}, To: []string{"352"}},
+			account.SetAttribute{Record: "/Users/a", Key: "UniqueID", From: []string{"x"}, To: []string{"351"}},
+			account.SetAttribute{Record: "/Users/b", Key: "UniqueID", From: []string{"y"}, To: []string{"352"}},
 		}, []string{"move 2 build users, UIDs x, y → 351–352"}},
 		{"removed attributes", []plan.Step{
-			plan.SetAttribute{Record: "/Users/_nixbld1", Key: "Picture", From: []string{"x"}},
-			plan.SetAttribute{Record: "/Users/_nixbld2", Key: "Picture", From: []string{"y"}},
+			account.SetAttribute{Record: "/Users/_nixbld1", Key: "Picture", From: []string{"x"}},
+			account.SetAttribute{Record: "/Users/_nixbld2", Key: "Picture", From: []string{"y"}},
 		}, []string{"remove Picture of 2 build users (_nixbld1–2)"}},
-		{"nothing alike", []plan.Step{plan.ReadBack{}, plan.ReadBack{}, plan.FlushAccounts{}}, []string{
+		{"nothing alike", []plan.Step{account.ReadBack{}, account.ReadBack{}, account.FlushAccounts{}}, []string{
 			"read everything again and compare", "read everything again and compare", "flush the cache of account names",
 		}},
 	} {
@@ -354,7 +356,7 @@ func TestGroups(t *testing.T) {
 }
 
 func uid(n, from, to int) plan.Step {
-	return plan.SetAttribute{Record: fmt.Sprintf("/Users/_nixbld%d", n), Key: "UniqueID", From: []string{fmt.Sprint(from)}, To: []string{fmt.Sprint(to)}}
+	return account.SetAttribute{Record: fmt.Sprintf("/Users/_nixbld%d", n), Key: "UniqueID", From: []string{fmt.Sprint(from)}, To: []string{fmt.Sprint(to)}}
 }
 
 func TestNames(t *testing.T) {
@@ -466,7 +468,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 	}
 	types := map[string]any{
 		"report": Report{}, "host": Host{}, "facts": platform.Facts{}, "fix": Fix{}, "finding": fix.Finding{}, "evidence": fix.Evidence{},
-		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": plan.FileState{},
+		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": step.FileState{},
 		"refused": Refused{}, "undecided": Undecided{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
@@ -477,25 +479,25 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 	}
 	steps := []plan.Step{
-		plan.SetAttribute{},
-		plan.CreateRecord{},
-		plan.DeleteRecord{},
-		plan.WriteFile{},
-		plan.StopService{},
-		plan.StartService{},
-		plan.ProbeConsent{},
-		plan.RequireIdle{},
-		plan.KeepNames{},
-		plan.ReadBack{},
-		plan.FlushAccounts{},
-		plan.EndProcess{},
-		plan.ContinueProcess{},
-		plan.EnableUnit{},
-		plan.SetMode{},
-		plan.SetLink{},
-		plan.StartUnit{},
-		plan.RestartUnit{},
-		plan.LoadModule{},
+		account.SetAttribute{},
+		account.CreateRecord{},
+		account.DeleteRecord{},
+		step.WriteFile{},
+		step.StopService{},
+		step.StartService{},
+		account.ProbeConsent{},
+		step.RequireIdle{},
+		account.KeepNames{},
+		account.ReadBack{},
+		account.FlushAccounts{},
+		step.EndProcess{},
+		step.ContinueProcess{},
+		step.EnableUnit{},
+		step.SetMode{},
+		step.SetLink{},
+		step.StartUnit{},
+		step.RestartUnit{},
+		step.LoadModule{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

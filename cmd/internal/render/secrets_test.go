@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/step"
 )
 
 const owl = "Secr3tOwl"
@@ -31,7 +32,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	}}
 	p := plan.Plan{
 		Schema: 1, Fix: "x", Notes: []string{text}, Settings: []plan.Setting{{Name: "a", Value: text, Source: text}},
-		Entries: []plan.Entry{{Step: plan.SetLink{Name: "/x", From: text, To: text, Why: text}}},
+		Entries: []plan.Entry{{Step: step.SetLink{Name: "/x", From: text, To: text, Why: text}}},
 	}
 	r := Report{
 		Command: "check", Summary: text, Fixes: found, After: found, Problems: []string{text}, Plan: &p, Moved: text,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -62,8 +63,8 @@ func remedy(s survey, found []fix.Finding, allowed func(string, fix.Class) bool)
 	var entries []plan.Entry
 	for _, f := range found {
 		if f.Is(readable) && allowed(f.ID, f.Remedy.Class) {
-			step := plan.SetMode{Name: file, From: s.mode, To: s.mode &^ 0o044, Why: "keep passwords from other users"}
-			entries = append(entries, plan.Entry{Step: step, For: f.ID})
+			closed := step.SetMode{Name: file, From: s.mode, To: s.mode &^ 0o044, Why: "keep passwords from other users"}
+			entries = append(entries, plan.Entry{Step: closed, For: f.ID})
 		}
 	}
 	return entries

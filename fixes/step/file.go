@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -51,7 +52,11 @@ type WriteFile struct {
 	Why    string     `json:"why"` // "record the new user IDs in the installer's receipt"
 }
 
-var _ Write = WriteFile{}
+var _ interface {
+	plan.Tidier
+	plan.Placed
+	plan.Carrier
+} = WriteFile{}
 
 // Kind implements Step.
 func (WriteFile) Kind() string { return "write-file" }
@@ -68,19 +73,19 @@ func (s WriteFile) String() string {
 }
 
 // State implements Write.
-func (s WriteFile) State(ctx context.Context, r *Reading) (State, string, error) {
-	now, err := readFileState(ctx, r.view, s.Name)
+func (s WriteFile) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	now, err := readFileState(ctx, in.View(), s.Name)
 	switch {
 	case err != nil:
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	case now.equal(s.After):
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	case now.equal(s.Before):
-		return Pending, "", nil
+		return plan.Pending, "", nil
 	case now == nil:
-		return Foreign, s.Name + " is gone", nil
+		return plan.Foreign, s.Name + " is gone", nil
 	}
-	return Foreign, s.Name + " has changed", nil
+	return plan.Foreign, s.Name + " has changed", nil
 }
 
 func readFileState(ctx context.Context, v platform.View, name string) (*FileState, error) {
@@ -106,25 +111,48 @@ func ReadFileState(ctx context.Context, v platform.View, name string) (*FileStat
 	return readFileState(ctx, v, name)
 }
 
-// Settle implements Write. Files are compared with the machine itself.
-func (WriteFile) Settle(*Reading) {}
-
-// Expect implements Write.
-func (WriteFile) Expect(*Reading) {}
-
 // Inverse implements Write.
-func (s WriteFile) Inverse() Write {
-	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: takenBack(s.Why)}
+func (s WriteFile) Inverse() plan.Write {
+	return WriteFile{Name: s.Name, Before: s.After, After: s.Before, Why: plan.TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if s.After == nil {
 		return h.Remove(ctx, s.Name)
 	}
 	return h.WriteFile(ctx, s.Name, platform.Content{
 		Data: s.After.data, Mode: s.After.Mode, UID: s.After.UID, GID: s.After.GID,
 	})
+}
+
+// Places implements Placed.
+func (s WriteFile) Places() []string { return []string{s.Name} }
+
+// Contents implements Carrier.
+func (s WriteFile) Contents() map[string][]byte {
+	all := map[string][]byte{}
+	for _, state := range []*FileState{s.Before, s.After} {
+		if state != nil {
+			all[state.SHA256] = state.data
+		}
+	}
+	return all
+}
+
+// Attach implements Carrier.
+func (s WriteFile) Attach(contents map[string][]byte) error {
+	for _, state := range []*FileState{s.Before, s.After} {
+		if state == nil {
+			continue
+		}
+		data, ok := contents[state.SHA256]
+		if !ok || sum(data) != state.SHA256 {
+			return fmt.Errorf("the content of %s is missing or damaged", s.Name)
+		}
+		state.data = data
+	}
+	return nil
 }
 
 // Tidy removes what a kill in Apply can leave beside the file.

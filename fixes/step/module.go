@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -17,7 +18,7 @@ type LoadModule struct {
 	Why    string `json:"why"`
 }
 
-var _ Write = LoadModule{}
+var _ plan.Write = LoadModule{}
 
 var moduleForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,50}$`)
 
@@ -35,30 +36,24 @@ func (s LoadModule) String() string {
 }
 
 // State implements Write. /sys/module has what is loaded and what is built in.
-func (s LoadModule) State(ctx context.Context, r *Reading) (State, string, error) {
-	_, err := r.view.Stat(ctx, "/sys/module/"+s.Module)
+func (s LoadModule) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	_, err := in.View().Stat(ctx, "/sys/module/"+s.Module)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	if (err == nil) == s.On {
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	}
-	return Pending, "", nil
+	return plan.Pending, "", nil
 }
 
-// Settle implements Write. The kernel is asked each time.
-func (LoadModule) Settle(*Reading) {}
-
-// Expect implements Write.
-func (LoadModule) Expect(*Reading) {}
-
 // Inverse implements Write.
-func (s LoadModule) Inverse() Write {
-	return LoadModule{Module: s.Module, On: !s.On, Why: takenBack(s.Why)}
+func (s LoadModule) Inverse() plan.Write {
+	return LoadModule{Module: s.Module, On: !s.On, Why: plan.TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s LoadModule) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s LoadModule) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if !moduleForm.MatchString(s.Module) {
 		return fmt.Errorf("%q is not the name of a module", s.Module)
 	}

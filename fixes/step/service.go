@@ -1,9 +1,10 @@
-package plan
+package step
 
 import (
 	"context"
 	"fmt"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/launchd"
 )
@@ -14,7 +15,7 @@ type StopService struct {
 	Plist string `json:"plist"` // what starts it again
 }
 
-var _ Hold = StopService{}
+var _ plan.Hold = StopService{}
 
 // Kind implements Step.
 func (StopService) Kind() string { return "stop-service" }
@@ -24,12 +25,12 @@ func (s StopService) String() string {
 }
 
 // Apply implements Step.
-func (s StopService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StopService) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return launchd.Stop(ctx, h, s.Label)
 }
 
 // Release implements Hold.
-func (s StopService) Release() Step { return StartService(s) }
+func (s StopService) Release() plan.Step { return StartService(s) }
 
 // StartService loads a service of macOS.
 type StartService struct {
@@ -43,9 +44,9 @@ func (StartService) Kind() string { return "start-service" }
 func (s StartService) String() string { return fmt.Sprintf("start the service %s again", s.Label) }
 
 // Apply implements Step.
-func (s StartService) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StartService) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if err := launchd.Start(ctx, h, s.Label, s.Plist); err != nil {
-		return Hint(fmt.Errorf("start the service %s: %w", s.Label, err),
+		return plan.Hint(fmt.Errorf("start the service %s: %w", s.Label, err),
 			"Start it by hand: sudo launchctl bootstrap system "+s.Plist)
 	}
 	return nil

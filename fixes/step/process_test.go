@@ -1,4 +1,4 @@
-package plan_test
+package step_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -60,9 +61,9 @@ func child(t *testing.T, script string) platform.ProcessID {
 	return id
 }
 
-func apply(step plan.Step) (marks, error) {
+func apply(s plan.Step) (marks, error) {
 	m := make(marks, 1)
-	err := plan.Driver{Host: platform.Local(), Log: m}.Run(context.Background(), plan.Plan{Schema: plan.Schema, Entries: []plan.Entry{{Step: step}}})
+	err := plan.Driver{Host: platform.Local(), Log: m}.Run(context.Background(), plan.Plan{Schema: plan.Schema, Entries: []plan.Entry{{Step: s}}})
 	return m, err
 }
 
@@ -98,7 +99,7 @@ func TestEndProcess(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			id := child(t, tt.script)
-			_, err := apply(plan.EndProcess{Process: id, Name: "a shell", GraceMS: 500, Kill: tt.kill})
+			_, err := apply(step.EndProcess{Process: id, Name: "a shell", GraceMS: 500, Kill: tt.kill})
 			if (err == nil) != tt.ends || alive(t, id) == tt.ends {
 				t.Errorf("want it to end: %v; error %v, alive %v", tt.ends, err, alive(t, id))
 			}
@@ -108,11 +109,11 @@ func TestEndProcess(t *testing.T) {
 
 func TestEndProcessAgain(t *testing.T) {
 	id := child(t, obedient)
-	step := plan.EndProcess{Process: id, Name: "a shell", GraceMS: 5000}
-	if m, err := apply(step); err != nil || m[0] != plan.Done {
+	end := step.EndProcess{Process: id, Name: "a shell", GraceMS: 5000}
+	if m, err := apply(end); err != nil || m[0] != plan.Done {
 		t.Fatalf("first: %v, %v", m, err)
 	}
-	if m, err := apply(step); err != nil || m[0] != plan.Already {
+	if m, err := apply(end); err != nil || m[0] != plan.Already {
 		t.Fatalf("second: %v, %v", m, err)
 	}
 }
@@ -123,12 +124,12 @@ func TestReusedNumber(t *testing.T) {
 	other := id
 	start, _ := strconv.Atoi(id.Start)
 	other.Start = fmt.Sprint(start - 1)
-	for _, step := range []plan.Step{
-		plan.EndProcess{Process: other, Name: "a shell", GraceMS: 500, Kill: true},
-		plan.ContinueProcess{Process: other, Name: "a shell"},
+	for _, s := range []plan.Step{
+		step.EndProcess{Process: other, Name: "a shell", GraceMS: 500, Kill: true},
+		step.ContinueProcess{Process: other, Name: "a shell"},
 	} {
-		if _, err := apply(step); !errors.Is(err, plan.ErrConflict) || !strings.Contains(err.Error(), "another one now") {
-			t.Errorf("%s: got %v", step, err)
+		if _, err := apply(s); !errors.Is(err, plan.ErrConflict) || !strings.Contains(err.Error(), "another one now") {
+			t.Errorf("%s: got %v", s, err)
 		}
 	}
 	if err := platform.Local().Signal(t.Context(), other, syscall.SIGKILL); !errors.Is(err, platform.ErrGone) {
@@ -144,7 +145,7 @@ func TestOtherBoot(t *testing.T) {
 	id := child(t, obedient)
 	before := id
 	before.Boot = "before"
-	if m, err := apply(plan.EndProcess{Process: before, Name: "a shell", GraceMS: 500, Kill: true}); err != nil || m[0] != plan.Already {
+	if m, err := apply(step.EndProcess{Process: before, Name: "a shell", GraceMS: 500, Kill: true}); err != nil || m[0] != plan.Already {
 		t.Errorf("got %v, %v", m, err)
 	}
 	if !alive(t, id) {
@@ -154,8 +155,8 @@ func TestOtherBoot(t *testing.T) {
 
 func TestContinueProcess(t *testing.T) {
 	id := child(t, obedient)
-	step := plan.ContinueProcess{Process: id, Name: "a shell"}
-	if m, err := apply(step); err != nil || m[0] != plan.Already {
+	cont := step.ContinueProcess{Process: id, Name: "a shell"}
+	if m, err := apply(cont); err != nil || m[0] != plan.Already {
 		t.Fatalf("it was not stopped: %v, %v", m, err)
 	}
 	if err := syscall.Kill(id.PID, syscall.SIGSTOP); err != nil {
@@ -173,7 +174,7 @@ func TestContinueProcess(t *testing.T) {
 			t.Fatal("it does not stop")
 		}
 	}
-	if m, err := apply(step); err != nil || m[0] != plan.Done || state() == 'T' {
+	if m, err := apply(cont); err != nil || m[0] != plan.Done || state() == 'T' {
 		t.Errorf("got %v, %v, state %c", m, err, state())
 	}
 }
@@ -189,21 +190,21 @@ func TestNeverSignalled(t *testing.T) {
 func TestProcessStepsAsJSON(t *testing.T) {
 	id := platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}
 	tests := map[string]plan.Step{
-		`{"kind":"end-process","step":{"process":{"pid":3510,"start":"123456","boot":"b"},"name":"worker 3510","grace_ms":5000,"kill":true}}`: plan.EndProcess{
+		`{"kind":"end-process","step":{"process":{"pid":3510,"start":"123456","boot":"b"},"name":"worker 3510","grace_ms":5000,"kill":true}}`: step.EndProcess{
 			Process: id, Name: "worker 3510", GraceMS: 5000, Kill: true,
 		},
-		`{"kind":"continue-process","step":{"process":{"pid":3510,"start":"123456","boot":"b"},"name":"worker 3510"}}`: plan.ContinueProcess{Process: id, Name: "worker 3510"},
+		`{"kind":"continue-process","step":{"process":{"pid":3510,"start":"123456","boot":"b"},"name":"worker 3510"}}`: step.ContinueProcess{Process: id, Name: "worker 3510"},
 	}
-	for want, step := range tests {
-		got, err := json.Marshal(plan.Entry{Step: step})
+	for want, s := range tests {
+		got, err := json.Marshal(plan.Entry{Step: s})
 		if err != nil || string(got) != want {
 			t.Errorf("got %s, %v", got, err)
 		}
-		var back plan.Entry
-		if err := json.Unmarshal(got, &back); err != nil {
+		back, err := step.Kinds().Entry(got)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(step, back.Step); diff != "" {
+		if diff := cmp.Diff(s, back.Step); diff != "" {
 			t.Error(diff)
 		}
 	}

@@ -1,4 +1,4 @@
-package plan_test
+package step_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -33,7 +35,7 @@ func draw(t *rapid.T, f *fake) (plan.Plan, world) {
 		} else {
 			a[key] = to
 		}
-		writes = append(writes, plan.Entry{For: "test/x", Step: plan.SetAttribute{Record: path, Key: key, From: from, To: to, New: isNew}})
+		writes = append(writes, plan.Entry{For: "test/x", Step: account.SetAttribute{Record: path, Key: key, From: from, To: to, New: isNew}})
 	}
 	words := func(least int) []string {
 		v := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d e"}), least, 3).Draw(t, "values")
@@ -72,7 +74,7 @@ func draw(t *rapid.T, f *fake) (plan.Plan, world) {
 			name := fmt.Sprintf("_nixbld%d", len(model.Users)+10)
 			a := attributes{dscl.GeneratedUID: {"NEW-" + name}}
 			model.Users[name] = a
-			writes = append(writes, plan.Entry{Step: plan.CreateRecord{Record: "/Users/" + name, GeneratedUID: "NEW-" + name}})
+			writes = append(writes, plan.Entry{Step: account.CreateRecord{Record: "/Users/" + name, GeneratedUID: "NEW-" + name}})
 			for _, key := range []string{dscl.PrimaryGroupID, dscl.NFSHomeDirectory, dscl.RealName} {
 				set("/Users/"+name, a, key, words(1), true)
 			}
@@ -84,20 +86,20 @@ func draw(t *rapid.T, f *fake) (plan.Plan, world) {
 				continue
 			}
 			written[name] = true
-			var before, after *plan.FileState
+			var before, after *step.FileState
 			if c, ok := model.Files[name]; ok {
-				before = plan.NewFileState(c)
+				before = step.NewFileState(c)
 			}
 			if before == nil || rapid.Bool().Draw(t, "rewrite") {
 				c := platform.Content{Data: []byte(rapid.StringN(0, 20, -1).Draw(t, "text")), Mode: 0o600, UID: rapid.IntRange(0, 2).Draw(t, "uid")}
-				after, model.Files[name] = plan.NewFileState(c), c
+				after, model.Files[name] = step.NewFileState(c), c
 			} else {
 				delete(model.Files, name)
 			}
 			if before != nil && after != nil && before.SHA256 == after.SHA256 && before.Mode == after.Mode && before.UID == after.UID {
 				continue
 			}
-			writes = append(writes, plan.Entry{Step: plan.WriteFile{Name: name, Before: before, After: after, Why: "test"}})
+			writes = append(writes, plan.Entry{Step: step.WriteFile{Name: name, Before: before, After: after, Why: "test"}})
 		}
 	}
 	return framed(writes...), model
@@ -121,8 +123,8 @@ func storable(t *rapid.T, p plan.Plan) plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var q plan.Plan
-	if err := json.Unmarshal(data, &q); err != nil {
+	q, err := step.Kinds().Plan(data)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Attach(p.Blobs()); err != nil {
@@ -219,7 +221,7 @@ func TestStateAgreesWithApply(t *testing.T) {
 		p, _ := draw(t, f)
 		// state compares a write and its inverse with one reading.
 		state := func(w, back plan.Write, want, wantBack plan.State) {
-			r := plan.NewReading(f)
+			r := plan.NewPass(f)
 			if got, why, err := w.State(t.Context(), r); err != nil || got != want {
 				t.Fatalf("%v is in state %d and not %d: %s, %v", w, got, want, why, err)
 			}
@@ -231,7 +233,7 @@ func TestStateAgreesWithApply(t *testing.T) {
 			}
 		}
 		apply := func(w plan.Write) world {
-			if err := w.Apply(t.Context(), f, plan.NewReading(f)); err != nil {
+			if err := w.Apply(t.Context(), f, plan.NewPass(f)); err != nil {
 				t.Fatal(err)
 			}
 			return f.world()
@@ -269,7 +271,7 @@ func TestForeignIsNeverOverwritten(t *testing.T) {
 		}
 		stranger := attributes{dscl.UniqueID: {"501"}, dscl.GeneratedUID: {"STRANGER"}, dscl.NFSHomeDirectory: {"/Users/x"}}
 		switch w := rapid.SampledFrom(writes).Draw(t, "write").(type) {
-		case plan.SetAttribute:
+		case account.SetAttribute:
 			path, err := dscl.ParsePath(w.Record)
 			if err != nil {
 				t.Fatal(err)
@@ -284,7 +286,7 @@ func TestForeignIsNeverOverwritten(t *testing.T) {
 			default:
 				m[path.Name][w.Key] = []string{"77777"}
 			}
-		case plan.CreateRecord:
+		case account.CreateRecord:
 			path, err := dscl.ParsePath(w.Record)
 			if err != nil {
 				t.Fatal(err)
@@ -295,7 +297,7 @@ func TestForeignIsNeverOverwritten(t *testing.T) {
 				stranger[dscl.RecordName] = []string{"person", path.Name}
 				f.users["person"] = stranger
 			}
-		case plan.WriteFile:
+		case step.WriteFile:
 			f.files[w.Name] = platform.Content{Data: []byte("by somebody else"), Mode: 0o644}
 		}
 		before := f.world()

@@ -1,4 +1,4 @@
-package plan
+package account
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/launchd"
@@ -53,7 +54,14 @@ type SetAttribute struct {
 	Back bool `json:"back,omitempty"`
 }
 
-var _ Write = SetAttribute{}
+var _ interface {
+	plan.Settler
+	plan.Expecter
+	plan.Exclusive
+	plan.Subject
+	plan.Part
+	plan.Lenient
+} = SetAttribute{}
 
 // Kind implements Step.
 func (SetAttribute) Kind() string { return "set-attribute" }
@@ -76,38 +84,39 @@ func values(v []string) string {
 }
 
 // State implements Write. A user ID that another user holds is Foreign, because then two would share it.
-func (s SetAttribute) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s SetAttribute) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	rec, err := r.sought(ctx, p)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	if rec == nil {
-		return Foreign, s.Record + " is gone", nil
+		return plan.Foreign, s.Record + " is gone", nil
 	}
 	if id := rec.First(dscl.GeneratedUID); s.GeneratedUID != "" && id != s.GeneratedUID {
-		return Foreign, fmt.Sprintf("%s is another account now (GeneratedUID %s)", s.Record, orNone(rec.Values(dscl.GeneratedUID))), nil
+		return plan.Foreign, fmt.Sprintf("%s is another account now (GeneratedUID %s)", s.Record, orNone(rec.Values(dscl.GeneratedUID))), nil
 	}
 	now := rec.Values(s.Key)
 	switch {
 	case slices.Equal(now, s.To):
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	case slices.Equal(now, s.From):
 		if s.Key == dscl.UniqueID {
 			for _, id := range s.To {
 				if name := r.holder(id, append(s.beside(), p.Name)); name != "" {
-					return Foreign, fmt.Sprintf("user ID %s now belongs to %s", id, name), nil
+					return plan.Foreign, fmt.Sprintf("user ID %s now belongs to %s", id, name), nil
 				}
 			}
 		}
-		return Pending, "", nil
+		return plan.Pending, "", nil
 	case len(now) == 0, isPrefix(now, s.To), isPrefix(now, s.From):
-		return Torn, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
+		return plan.Torn, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
 	}
-	return Foreign, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
+	return plan.Foreign, fmt.Sprintf("%s of %s is %s", s.Key, s.Record, orNone(now)), nil
 }
 
 func isPrefix(part, whole []string) bool {
@@ -121,22 +130,43 @@ func orNone(v []string) string {
 	return values(v)
 }
 
-// Settle implements Write.
-func (s SetAttribute) Settle(r *Reading) {
+// Settle implements Settler.
+func (s SetAttribute) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.set(p, s.Key, s.To)
+		reading(in).set(p, s.Key, s.To)
 	}
 }
 
-// Expect implements Write.
-func (s SetAttribute) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.expect(p, s.Key, s.To)
+// Expect implements Expecter.
+func (s SetAttribute) Expect(in *plan.Pass, holds bool) {
+	switch p, err := dscl.ParsePath(s.Record); {
+	case err != nil:
+	case holds:
+		reading(in).expect(p, s.Key, s.To)
+	default:
+		reading(in).expectNothing(p, s.Key)
 	}
 }
+
+// Exclusive implements Exclusive.
+func (SetAttribute) Exclusive() bool { return true }
+
+// Subject implements Subject.
+func (s SetAttribute) Subject() string { return s.Record }
+
+// PartOf implements Part.
+func (s SetAttribute) PartOf() string {
+	if s.New {
+		return s.Record
+	}
+	return ""
+}
+
+// Lenient implements Lenient: macOS keeps user IDs unique even where they were not.
+func (s SetAttribute) Lenient() bool { return len(s.Beside) > 0 }
 
 // Inverse implements Write.
-func (s SetAttribute) Inverse() Write {
+func (s SetAttribute) Inverse() plan.Write {
 	if s.New {
 		return nil
 	}
@@ -155,7 +185,8 @@ func (s SetAttribute) beside() []string {
 
 // Apply implements Step. A single value is replaced by "dscl -change", which fails when the old value has gone; the
 // rest by -create, the verb that was seen to work on every macOS.
-func (s SetAttribute) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+func (s SetAttribute) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -232,12 +263,12 @@ func explain(ctx context.Context, h platform.Host, err error) error {
 				"System Settings > General > Sharing > Remote Login > \"Allow full disk access for remote users\", or " +
 				"run the command in a terminal on the Mac itself."
 		}
-		return Hint(err, next+" On a managed Mac the profile of the administrator may forbid it.")
+		return plan.Hint(err, next+" On a managed Mac the profile of the administrator may forbid it.")
 	case dscl.Killed(err):
-		return Hint(err, "macOS, a management profile or security software kills dscl. Ask the administrator of this Mac to "+
+		return plan.Hint(err, "macOS, a management profile or security software kills dscl. Ask the administrator of this Mac to "+
 			"allow /usr/bin/dscl, or run the command in a terminal that has Full Disk Access.")
 	case dscl.Taken(err):
-		return Hint(err, "Another account took the value meanwhile. Run \"lixfix check\" to see which.")
+		return plan.Hint(err, "Another account took the value meanwhile. Run \"lixfix check\" to see which.")
 	}
 	return err
 }
@@ -252,7 +283,10 @@ type KeepNames struct {
 	Back   bool     `json:"back,omitempty"`
 }
 
-var _ Write = KeepNames{}
+var _ interface {
+	plan.Exclusive
+	plan.Late
+} = KeepNames{}
 
 // Kind implements Step.
 func (KeepNames) Kind() string { return "keep-names" }
@@ -266,24 +300,25 @@ func (s KeepNames) String() string {
 
 // State implements Write. The group is read from the machine itself, because what macOS does to it is not the plan's
 // doing. A list that lacks none of the deleted users is nobody's business, whatever else is in it.
-func (s KeepNames) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s KeepNames) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	if !s.Back {
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	}
+	r := reading(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	gone, err := s.gone(ctx, r)
 	if err != nil || len(gone) == 0 {
-		return Applied, "", err
+		return plan.Applied, "", err
 	}
 	rec, err := dscl.ReadRecord(ctx, r.view, p)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	if rec == nil {
-		return Foreign, s.Record + " is gone", nil
+		return plan.Foreign, s.Record + " is gone", nil
 	}
 	now := rec.Values(dscl.GroupMembership)
 	without := func(list []string) []string {
@@ -291,13 +326,13 @@ func (s KeepNames) State(ctx context.Context, r *Reading) (State, string, error)
 	}
 	switch {
 	case slices.Equal(without(now), without(s.Names)) && len(now) < len(s.Names):
-		return Pending, "", nil
+		return plan.Pending, "", nil
 	case isPrefix(now, s.Names):
-		return Torn, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+		return plan.Torn, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
 	case !slices.ContainsFunc(gone, func(name string) bool { return !slices.Contains(now, name) }):
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	}
-	return Foreign, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
+	return plan.Foreign, fmt.Sprintf("GroupMembership of %s is %s", s.Record, orNone(now)), nil
 }
 
 // gone returns the users of the plan who are not there.
@@ -315,21 +350,21 @@ func (s KeepNames) gone(ctx context.Context, r *Reading) ([]string, error) {
 	return gone, nil
 }
 
-// Settle implements Write. The reading has the names: no step took them out.
-func (KeepNames) Settle(*Reading) {}
+// Exclusive implements Exclusive.
+func (s KeepNames) Exclusive() bool { return s.Back }
 
-// Expect implements Write.
-func (KeepNames) Expect(*Reading) {}
+// Late implements Late: what macOS makes of the group shows only when the users are gone.
+func (s KeepNames) Late() bool { return s.Back }
 
 // Inverse implements Write.
-func (s KeepNames) Inverse() Write {
+func (s KeepNames) Inverse() plan.Write {
 	s.Back = !s.Back
 	return s
 }
 
 // Apply implements Step.
-func (s KeepNames) Apply(ctx context.Context, h platform.Host, r *Reading) error {
-	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, r)
+func (s KeepNames) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
+	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, in)
 }
 
 // ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
@@ -342,6 +377,8 @@ type ProbeConsent struct {
 	Later string `json:"later,omitempty"`
 }
 
+var _ plan.Guard = ProbeConsent{}
+
 // Kind implements Step.
 func (ProbeConsent) Kind() string { return "probe-consent" }
 
@@ -349,8 +386,11 @@ func (s ProbeConsent) String() string {
 	return fmt.Sprintf("ask macOS for permission: write %s of %s as it is", s.Key, s.Record)
 }
 
+// Protects implements Guard: without a record to write there is nothing to ask for.
+func (ProbeConsent) Protects(s plan.Step) bool { return isRecordWrite(s) }
+
 // Apply implements Step.
-func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s ProbeConsent) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -378,6 +418,6 @@ func (FlushAccounts) Kind() string { return "flush-accounts" }
 func (FlushAccounts) String() string { return "flush the cache of account names" }
 
 // Apply implements Step.
-func (FlushAccounts) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (FlushAccounts) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return h.Run(ctx, "/usr/bin/dscacheutil", "-flushcache")
 }

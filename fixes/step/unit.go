@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
@@ -19,7 +20,7 @@ type EnableUnit struct {
 	On     bool   `json:"on"`
 }
 
-var _ Write = EnableUnit{}
+var _ plan.Write = EnableUnit{}
 
 // Kind implements Step.
 func (EnableUnit) Kind() string { return "enable-unit" }
@@ -32,36 +33,32 @@ func (s EnableUnit) String() string {
 }
 
 // State implements Write. What is enabled is a link; "systemctl is-enabled" reads the same.
-func (s EnableUnit) State(ctx context.Context, r *Reading) (State, string, error) {
+func (s EnableUnit) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	link := path.Join(systemd.Units, s.Target+".wants", s.Unit)
-	info, err := r.view.Stat(ctx, link)
+	info, err := in.View().Stat(ctx, link)
 	enabled := false
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	case info.Mode&fs.ModeSymlink == 0 || path.Base(info.Target) != s.Unit:
-		return Foreign, link + " is not what systemd makes of " + s.Unit, nil
+		return plan.Foreign, link + " is not what systemd makes of " + s.Unit, nil
 	default:
 		enabled = true
 	}
 	if enabled == s.On {
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	}
-	return Pending, "", nil
+	return plan.Pending, "", nil
 }
 
-// Settle implements Write. Links are compared with the machine itself.
-func (EnableUnit) Settle(*Reading) {}
-
-// Expect implements Write.
-func (EnableUnit) Expect(*Reading) {}
-
 // Inverse implements Write.
-func (s EnableUnit) Inverse() Write { return EnableUnit{Unit: s.Unit, Target: s.Target, On: !s.On} }
+func (s EnableUnit) Inverse() plan.Write {
+	return EnableUnit{Unit: s.Unit, Target: s.Target, On: !s.On}
+}
 
 // Apply implements Step.
-func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return systemd.Enable(ctx, h, s.Unit, s.On)
 }
 
@@ -72,7 +69,7 @@ type StartUnit struct {
 	Why  string `json:"why"`
 }
 
-var _ Write = StartUnit{}
+var _ plan.Write = StartUnit{}
 
 // Kind implements Step.
 func (StartUnit) Kind() string { return "start-unit" }
@@ -86,30 +83,24 @@ func (s StartUnit) String() string {
 }
 
 // State implements Write.
-func (s StartUnit) State(ctx context.Context, r *Reading) (State, string, error) {
-	active, err := systemd.Active(ctx, r.view, s.Unit)
+func (s StartUnit) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	active, err := systemd.Active(ctx, in.View(), s.Unit)
 	switch {
 	case err != nil:
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	case active == s.On:
-		return Applied, "", nil
+		return plan.Applied, "", nil
 	}
-	return Pending, "", nil
+	return plan.Pending, "", nil
 }
 
-// Settle implements Write. systemd is asked each time.
-func (StartUnit) Settle(*Reading) {}
-
-// Expect implements Write.
-func (StartUnit) Expect(*Reading) {}
-
 // Inverse implements Write.
-func (s StartUnit) Inverse() Write {
-	return StartUnit{Unit: s.Unit, On: !s.On, Why: takenBack(s.Why)}
+func (s StartUnit) Inverse() plan.Write {
+	return StartUnit{Unit: s.Unit, On: !s.On, Why: plan.TakenBack(s.Why)}
 }
 
 // Apply implements Step.
-func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return systemd.Start(ctx, h, s.Unit, s.On)
 }
 
@@ -120,7 +111,7 @@ type RestartUnit struct {
 	Why  string `json:"why"`
 }
 
-var _ Step = RestartUnit{}
+var _ plan.Step = RestartUnit{}
 
 // Kind implements Step.
 func (RestartUnit) Kind() string { return "restart-unit" }
@@ -128,6 +119,6 @@ func (RestartUnit) Kind() string { return "restart-unit" }
 func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Unit, s.Why) }
 
 // Apply implements Step.
-func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return systemd.Restart(ctx, h, s.Unit)
 }

@@ -1,10 +1,11 @@
-package plan
+package account
 
 import (
 	"context"
 	"slices"
 	"strconv"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -17,14 +18,21 @@ type Reading struct {
 	records map[dscl.Path]*dscl.Record // nil until the directory is read
 	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
 	holders map[string][]string        // UniqueID → names of users
-	fresh   bool                       // the next reading has to come from the machine itself
-	// inFlight says of the write that is applied that it may have been interrupted before.
-	inFlight bool
-	ignored  bool // dscl -change was seen to report success and to change nothing, twice
+	in      *plan.Pass
+	of      *Reading // this one was forked from, until the directory is read
 
-	expected map[cell][]string // what the plan has set
-	second   *second           // shared with the readings that were forked from this one
+	missed  int  // how often ReadBack found that something was not kept
+	ignored bool // dscl -change was seen to report success and to change nothing, twice
+
+	expected map[cell][]string  // what the plan has set
+	made     map[dscl.Path]bool // records that this run has made
+	second   *second            // shared with the readings that were forked from this one
 	dropped  map[dscl.Path]bool
+}
+
+// reading is the one of a pass.
+func reading(in *plan.Pass) *Reading {
+	return plan.Keep(in, func(in *plan.Pass) *Reading { return &Reading{view: in.View(), in: in} })
 }
 
 // second is a second list of each type of records, taken where the first lacks a record that a step is about.
@@ -47,6 +55,9 @@ func (r *Reading) expect(p dscl.Path, key string, values []string) {
 	r.expected[cell{p, key}] = values
 }
 
+// expectNothing records that ReadBack need not look.
+func (r *Reading) expectNothing(p dscl.Path, key string) { delete(r.expected, cell{p, key}) }
+
 // values returns what an attribute of a record is in the reading.
 func (r *Reading) values(c cell) []string {
 	if rec := r.records[c.path]; rec != nil {
@@ -55,23 +66,20 @@ func (r *Reading) values(c cell) []string {
 	return nil
 }
 
-// NewReading returns a reading of v that is taken when the first step needs it.
-func NewReading(v platform.View) *Reading { return &Reading{view: v} }
-
 // load reads the directory, if that was not done.
 func (r *Reading) load(ctx context.Context) error {
 	if r.records != nil {
 		return nil
 	}
-	r.second = &second{fresh: r.fresh || platform.IsFresh(ctx), lists: map[string][]*dscl.Record{}}
-	if r.fresh {
-		ctx = platform.Fresh(ctx)
+	if r.of != nil {
+		return r.copy(ctx)
 	}
+	ctx = r.in.Fresh(ctx)
+	r.second = &second{fresh: platform.IsFresh(ctx), lists: map[string][]*dscl.Record{}}
 	d, err := dscl.Read(ctx, r.view)
 	if err != nil {
 		return err
 	}
-	r.fresh = false
 	r.records = make(map[dscl.Path]*dscl.Record, len(d.Users)+len(d.Groups))
 	r.holders = make(map[string][]string, len(d.Users))
 	for _, u := range d.Users {
@@ -101,22 +109,30 @@ func (r *Reading) aliases(kind string, records []*dscl.Record) {
 // again forgets the reading; the next step takes a new one.
 func (r *Reading) again() { r.records, r.holders, r.shared, r.dropped = nil, nil, nil, nil }
 
-// fork returns a copy in which steps can be tried without touching r.
-func (r *Reading) fork(ctx context.Context) (*Reading, error) {
-	if err := r.load(ctx); err != nil {
-		return nil, err
+// Renew implements Kept.
+func (r *Reading) Renew() { r.again() }
+
+// Fork implements Kept.
+func (r *Reading) Fork() plan.Kept { return &Reading{view: r.view, in: r.in, of: r} }
+
+// copy takes the records of the reading that r was forked from, so that steps can be tried without touching that one.
+func (r *Reading) copy(ctx context.Context) error {
+	from := r.of
+	if err := from.load(ctx); err != nil {
+		return err
 	}
-	f := &Reading{view: r.view, second: r.second, records: make(map[dscl.Path]*dscl.Record, len(r.records))}
-	f.shared = make(map[dscl.Path]bool, len(r.records))
-	for p, rec := range r.records {
-		f.records[p] = rec
-		f.shared[p] = true
+	r.of, r.second = nil, from.second
+	r.records = make(map[dscl.Path]*dscl.Record, len(from.records))
+	r.shared = make(map[dscl.Path]bool, len(from.records))
+	for p, rec := range from.records {
+		r.records[p] = rec
+		r.shared[p] = true
 	}
-	f.holders = make(map[string][]string, len(r.holders))
-	for id, names := range r.holders {
-		f.holders[id] = slices.Clone(names)
+	r.holders = make(map[string][]string, len(from.holders))
+	for id, names := range from.holders {
+		r.holders[id] = slices.Clone(names)
 	}
-	return f, nil
+	return nil
 }
 
 // record returns a record, nil when the list has none. Who goes on from there being none has to prove it.
@@ -204,6 +220,14 @@ func (r *Reading) set(p dscl.Path, key string, values []string) {
 		r.join(p.Name, values)
 	}
 	rec.Set(key, values)
+}
+
+// make records that the plan has made a record.
+func (r *Reading) make(p dscl.Path) {
+	if r.made == nil {
+		r.made = map[dscl.Path]bool{}
+	}
+	r.made[p] = true
 }
 
 // drop records that a record is gone.

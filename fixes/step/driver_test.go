@@ -1,4 +1,4 @@
-package plan_test
+package step_test
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/platformtest"
@@ -36,25 +38,44 @@ const secret = "access-tokens = github.com=ghp_secret"
 
 // steps has one of each kind.
 var steps = []plan.Step{
-	plan.ProbeConsent{Record: "/Users/_nixbld5", Key: dscl.UniqueID, Value: "305", Later: "355"},
-	plan.StopService{Label: daemon, Plist: daemonPlist},
-	plan.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{305, 355}},
-	plan.SetAttribute{Record: "/Users/_nixbld5", Key: dscl.UniqueID, From: []string{"305"}, To: []string{"355"}},
-	plan.CreateRecord{Record: "/Users/_nixbld1", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"},
-	plan.DeleteRecord{Record: "/Users/_nixbld1", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"},
-	plan.ReadBack{},
-	plan.WriteFile{
-		Name: "/nix/receipt.json", Why: "record the new numbers", Before: plan.NewFileState(platform.Content{Data: []byte(secret), Mode: 0o644, UID: 0, GID: 30000}),
-		After: plan.NewFileState(platform.Content{Data: []byte("new"), Mode: 0o600}),
+	account.ProbeConsent{Record: "/Users/_nixbld5", Key: dscl.UniqueID, Value: "305", Later: "355"},
+	step.StopService{Label: daemon, Plist: daemonPlist},
+	step.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{305, 355}},
+	account.SetAttribute{Record: "/Users/_nixbld5", Key: dscl.UniqueID, From: []string{"305"}, To: []string{"355"}},
+	account.CreateRecord{Record: "/Users/_nixbld1", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"},
+	account.DeleteRecord{Record: "/Users/_nixbld1", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"},
+	account.ReadBack{},
+	step.WriteFile{
+		Name: "/nix/receipt.json", Why: "record the new numbers", Before: step.NewFileState(platform.Content{Data: []byte(secret), Mode: 0o644, UID: 0, GID: 30000}),
+		After: step.NewFileState(platform.Content{Data: []byte("new"), Mode: 0o600}),
 	},
-	plan.FlushAccounts{},
-	plan.StartService{Label: daemon, Plist: daemonPlist},
-	plan.SetMode{Name: "/dev/net/tun", From: 0o600, To: 0o666, Why: "let pasta open it"},
-	plan.SetLink{Name: "/etc/resolv.conf", From: "/run/gone", To: "/run/systemd/resolve/stub-resolv.conf", Why: "lead to a file that is there"},
-	plan.StartUnit{Unit: "systemd-resolved.service", On: true, Why: "answer on 127.0.0.53"},
-	plan.RestartUnit{Unit: "nix-daemon.service", Why: "read nix.conf again"},
-	plan.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
-	plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld2"}, Made: []string{"_nixbld2"}},
+	account.FlushAccounts{},
+	step.StartService{Label: daemon, Plist: daemonPlist},
+	step.SetMode{Name: "/dev/net/tun", From: 0o600, To: 0o666, Why: "let pasta open it"},
+	step.SetLink{Name: "/etc/resolv.conf", From: "/run/gone", To: "/run/systemd/resolve/stub-resolv.conf", Why: "lead to a file that is there"},
+	step.StartUnit{Unit: "systemd-resolved.service", On: true, Why: "answer on 127.0.0.53"},
+	step.RestartUnit{Unit: "nix-daemon.service", Why: "read nix.conf again"},
+	step.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
+	account.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld2"}, Made: []string{"_nixbld2"}},
+	step.EndProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510", GraceMS: 5000, Kill: true},
+	step.ContinueProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510"},
+	step.EnableUnit{Unit: "lixfix-check.service", Target: "multi-user.target", On: true},
+}
+
+// TestKinds: no kind is listed twice, and of each there is a sample that the tests here read and write.
+func TestKinds(t *testing.T) {
+	var listed, samples []string
+	for _, k := range step.Kinds() {
+		listed = append(listed, k.Name())
+	}
+	for _, s := range steps {
+		samples = append(samples, s.Kind())
+	}
+	slices.Sort(listed)
+	slices.Sort(samples)
+	if d := cmp.Diff(listed, samples); d != "" || len(slices.Compact(listed)) != len(samples) {
+		t.Errorf("listed, and samples:\n%s", d)
+	}
 }
 
 // TestJSONOfEachKind: a journal of yesterday has to be read by the lixfix of tomorrow.
@@ -84,8 +105,8 @@ func TestJSONOfEachKind(t *testing.T) {
 			if d := cmp.Diff(string(want), got.String()); d != "" {
 				t.Error(d)
 			}
-			var again plan.Entry
-			if err := json.Unmarshal(data, &again); err != nil {
+			again, err := step.Kinds().Entry(data)
+			if err != nil {
 				t.Fatal(err)
 			}
 			if next, err := json.Marshal(again); err != nil || !bytes.Equal(next, data) {
@@ -119,8 +140,7 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var p plan.Plan
-			err := json.Unmarshal([]byte(tt.text), &p)
+			p, err := step.Kinds().Plan([]byte(tt.text))
 			if err == nil || errors.Is(err, plan.ErrSchema) != tt.schema {
 				t.Errorf("got %+v, %v", p, err)
 			}
@@ -139,12 +159,12 @@ func TestContentsAreNotInTheJSON(t *testing.T) {
 			t.Errorf("%s is in %s", text, data)
 		}
 	}
-	var q plan.Plan
-	if err := json.Unmarshal(data, &q); err != nil {
+	q, err := step.Kinds().Plan(data)
+	if err != nil {
 		t.Fatal(err)
 	}
 	blobs := p.Blobs()
-	if err := q.Attach(blobs); err != nil || string(q.Entries[3].Step.(plan.WriteFile).Before.Data()) != secret {
+	if err := q.Attach(blobs); err != nil || string(q.Entries[3].Step.(step.WriteFile).Before.Data()) != secret {
 		t.Errorf("attached: %v", err)
 	}
 	for sum := range blobs {
@@ -193,8 +213,8 @@ func TestHoldsAreReleasedOnEveryWayOut(t *testing.T) {
 			f.users["_nixbld2"][dscl.UserShell] = nil
 			return nil
 		}, false, nil},
-		{"a guard fails, because a build runs", func(f *fake, _ *memory) func() error { f.processes = "  900   411   301 /bin/bash\n"; return nil }, false, plan.ErrBusy},
-		{"a guard fails, because a lock is held", func(f *fake, _ *memory) func() error { f.locked = []string{"301"}; return nil }, false, plan.ErrBusy},
+		{"a guard fails, because a build runs", func(f *fake, _ *memory) func() error { f.processes = "  900   411   301 /bin/bash\n"; return nil }, false, step.ErrBusy},
+		{"a guard fails, because a lock is held", func(f *fake, _ *memory) func() error { f.locked = []string{"301"}; return nil }, false, step.ErrBusy},
 		{"a conflict", func(f *fake, _ *memory) func() error {
 			f.users["_nixbld1"][dscl.UniqueID] = []string{"400"}
 			return nil
@@ -248,7 +268,7 @@ func TestHoldsAreReleasedOnEveryWayOut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake()
 			p := framed(move("_nixbld1", "301", "351"), move("_nixbld2", "302", "352"))
-			p.Entries = append(p.Entries, plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld2", Key: dscl.RealName, To: []string{"x"}}})
+			p.Entries = append(p.Entries, plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld2", Key: dscl.RealName, To: []string{"x"}}})
 			log := newMemory(p)
 			stop := tt.prepare(f, log)
 			func() {
@@ -282,7 +302,7 @@ func TestHoldsAreReleasedOnEveryWayOut(t *testing.T) {
 	})
 	t.Run("the plan does not release it, and starting fails", func(t *testing.T) {
 		f := newFake()
-		p := plan.Plan{Schema: plan.Schema, Entries: []plan.Entry{{Step: plan.StopService{Label: daemon, Plist: "/elsewhere"}}, move("_nixbld1", "301", "351")}}
+		p := plan.Plan{Schema: plan.Schema, Entries: []plan.Entry{{Step: step.StopService{Label: daemon, Plist: "/elsewhere"}}, move("_nixbld1", "301", "351")}}
 		if _, err := run(t, f, p, newMemory(p), false, nil); err == nil {
 			t.Error("the daemon is out and nobody was told")
 		}
@@ -329,8 +349,8 @@ func TestStopBetweenSteps(t *testing.T) {
 
 func TestOptionalSteps(t *testing.T) {
 	f := newFake()
-	hidden := plan.Entry{Optional: true, Step: plan.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.IsHidden, To: []string{"1"}}}
-	strange := plan.Entry{Optional: true, Step: plan.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.RealName, From: []string{"a"}, To: []string{"b"}}}
+	hidden := plan.Entry{Optional: true, Step: account.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.IsHidden, To: []string{"1"}}}
+	strange := plan.Entry{Optional: true, Step: account.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.RealName, From: []string{"a"}, To: []string{"b"}}}
 	f.users["_nixbld1"][dscl.RealName] = []string{"c"}
 	p := framed(hidden, strange, move("_nixbld1", "301", "351"))
 	f.answer = func(_ int, args []string) error {
@@ -364,9 +384,9 @@ func TestRollbackRefusesWhatHasChangedSince(t *testing.T) {
 	f := newFake()
 	p := framed(
 		move("_nixbld1", "301", "351"), move("_nixbld2", "302", "352"),
-		plan.Entry{Step: plan.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}},
-		plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.UniqueID, To: []string{"359"}, New: true}},
-		plan.Entry{Step: plan.CreateRecord{Record: "/Users/_nixbld8", GeneratedUID: "NEW8"}},
+		plan.Entry{Step: account.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}},
+		plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.UniqueID, To: []string{"359"}, New: true}},
+		plan.Entry{Step: account.CreateRecord{Record: "/Users/_nixbld8", GeneratedUID: "NEW8"}},
 		move("_nixbld3", "303", "353"),
 	)
 	log := newMemory(p)
@@ -402,8 +422,8 @@ func TestRollbackRefusesWhatHasChangedSince(t *testing.T) {
 func TestReadBackFindsWhatDoesNotHold(t *testing.T) {
 	f := newFake()
 	p := framed(
-		plan.Entry{Step: plan.SetAttribute{Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: f.groups["nixbld"][dscl.GroupMembership], To: []string{"_nixbld1"}}},
-		plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.UserShell, From: []string{"/sbin/nologin"}}},
+		plan.Entry{Step: account.SetAttribute{Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: f.groups["nixbld"][dscl.GroupMembership], To: []string{"_nixbld1"}}},
+		plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld1", Key: dscl.UserShell, From: []string{"/sbin/nologin"}}},
 	)
 	// dscl exits 0 and removes nothing, as for native names on macOS 26.
 	f.answer = func(_ int, args []string) error {
@@ -477,10 +497,10 @@ func TestDsclFaults(t *testing.T) {
 			}
 			p := framed(
 				move("_nixbld1", "301", "351"),
-				plan.Entry{Step: plan.CreateRecord{Record: "/Users/_nixbld3", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"}},
-				plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld3", Key: dscl.NFSHomeDirectory, To: []string{"/var/empty"}, New: true}},
-				plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld3", Key: dscl.UniqueID, To: []string{"353"}, New: true}},
-				plan.Entry{Step: plan.SetAttribute{
+				plan.Entry{Step: account.CreateRecord{Record: "/Users/_nixbld3", GeneratedUID: "E75C1E93-9DD8-4E75-907A-EF5E09BED5C6"}},
+				plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld3", Key: dscl.NFSHomeDirectory, To: []string{"/var/empty"}, New: true}},
+				plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld3", Key: dscl.UniqueID, To: []string{"353"}, New: true}},
+				plan.Entry{Step: account.SetAttribute{
 					Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: []string{"_nixbld1", "_nixbld2"}, To: []string{"_nixbld1", "_nixbld2", "_nixbld3"},
 				}},
 			)
@@ -560,9 +580,9 @@ func TestRetriesAreBounded(t *testing.T) {
 // TestTornValues resumes on every state that a killed dscl leaves, and refuses the same where no write was in flight.
 func TestTornValues(t *testing.T) {
 	names := []string{"_nixbld1", "_nixbld2", "_nixbld3", "_nixbld4", "_nixbld5"}
-	list := plan.SetAttribute{Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: names, To: []string{"a", "b", "c"}}
-	create := plan.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}
-	lone := move("_nixbld1", "301", "351").Step.(plan.SetAttribute)
+	list := account.SetAttribute{Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: names, To: []string{"a", "b", "c"}}
+	create := account.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}
+	lone := move("_nixbld1", "301", "351").Step.(account.SetAttribute)
 	group := func(v ...string) func(*fake) {
 		return func(f *fake) { f.groups["nixbld"][dscl.GroupMembership] = v }
 	}
@@ -602,7 +622,7 @@ func TestTornValues(t *testing.T) {
 					if err != nil {
 						t.Errorf("in flight: %v", err)
 					}
-					if state, why, err := tt.step.State(t.Context(), plan.NewReading(f)); err != nil || state != plan.Applied {
+					if state, why, err := tt.step.State(t.Context(), plan.NewPass(f)); err != nil || state != plan.Applied {
 						t.Errorf("in flight: state %d, %s, %v", state, why, err)
 					}
 					continue
@@ -620,9 +640,9 @@ func TestTornValues(t *testing.T) {
 func TestUndoThatWasKilledAndResumed(t *testing.T) {
 	f := newFake()
 	p := framed(
-		plan.Entry{Step: plan.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}},
-		plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.NFSHomeDirectory, To: []string{"/var/empty"}, New: true}},
-		plan.Entry{Step: plan.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.UniqueID, To: []string{"359"}, New: true}},
+		plan.Entry{Step: account.CreateRecord{Record: "/Users/_nixbld9", GeneratedUID: "NEW"}},
+		plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.NFSHomeDirectory, To: []string{"/var/empty"}, New: true}},
+		plan.Entry{Step: account.SetAttribute{Record: "/Users/_nixbld9", Key: dscl.UniqueID, To: []string{"359"}, New: true}},
 	)
 	log := newMemory(p)
 	if _, err := run(t, f, p, log, false, nil); err != nil {
@@ -648,8 +668,8 @@ func TestUndoThatWasKilledAndResumed(t *testing.T) {
 func TestUndoKeepsNames(t *testing.T) {
 	create := func(name, id string) []plan.Entry {
 		return []plan.Entry{
-			{Step: plan.CreateRecord{Record: "/Users/" + name, GeneratedUID: "NEW-" + name}},
-			{Step: plan.SetAttribute{Record: "/Users/" + name, Key: dscl.UniqueID, To: []string{id}, New: true}},
+			{Step: account.CreateRecord{Record: "/Users/" + name, GeneratedUID: "NEW-" + name}},
+			{Step: account.SetAttribute{Record: "/Users/" + name, Key: dscl.UniqueID, To: []string{id}, New: true}},
 		}
 	}
 	killed := 0
@@ -659,7 +679,7 @@ func TestUndoKeepsNames(t *testing.T) {
 		names := []string{"_nixbld1", "_nixbld8", "_nixbld2", "_nixbld3", "_nixbld9", "_nixbld4", "_nixbld5"}
 		f.groups["nixbld"][dscl.GroupMembership] = names
 		before := f.world()
-		keep := plan.Entry{Step: plan.KeepNames{Record: "/Groups/nixbld", Names: names, Made: []string{"_nixbld8", "_nixbld9"}}}
+		keep := plan.Entry{Step: account.KeepNames{Record: "/Groups/nixbld", Names: names, Made: []string{"_nixbld8", "_nixbld9"}}}
 		p := framed(slices.Concat([]plan.Entry{keep}, create("_nixbld8", "358"), create("_nixbld9", "359"))...)
 		log := newMemory(p)
 		if _, err := run(t, f, p, log, false, nil); err != nil {
@@ -692,7 +712,7 @@ func TestUndoKeepsNames(t *testing.T) {
 		t.Errorf("it was killed %d times", killed)
 	}
 
-	step := plan.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld9", "_nixbld1"}, Made: []string{"_nixbld9"}, Back: true}
+	step := account.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld9", "_nixbld1"}, Made: []string{"_nixbld9"}, Back: true}
 	for _, tt := range []struct {
 		name string
 		now  []string
@@ -708,7 +728,7 @@ func TestUndoKeepsNames(t *testing.T) {
 	} {
 		f := newFake()
 		f.groups["nixbld"][dscl.GroupMembership] = tt.now
-		if state, why, err := step.State(t.Context(), plan.NewReading(f)); state != tt.want || err != nil {
+		if state, why, err := step.State(t.Context(), plan.NewPass(f)); state != tt.want || err != nil {
 			t.Errorf("%s: %v, %s, %v", tt.name, state, why, err)
 		}
 	}

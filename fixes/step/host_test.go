@@ -1,4 +1,4 @@
-package plan_test
+package step_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -63,30 +64,30 @@ func TestHostSteps(t *testing.T) {
 		meddle  func(root string) error // nil where there is no third state
 	}{
 		{
-			step:    plan.SetMode{Name: "/etc/f", From: 0o600, To: 0o644},
+			step:    step.SetMode{Name: "/etc/f", From: 0o600, To: 0o644},
 			prepare: func(root string) error { return os.WriteFile(root+"/etc/f", nil, 0o600) },
 			meddle:  func(root string) error { return os.Chmod(root+"/etc/f", 0o640) },
 		},
 		{
-			step:    plan.SetMode{Name: "/etc/d", From: 0o700, To: 0o711},
+			step:    step.SetMode{Name: "/etc/d", From: 0o700, To: 0o711},
 			prepare: func(root string) error { return os.Mkdir(root+"/etc/d", 0o700) },
 			meddle: func(root string) error {
 				return errors.Join(os.Remove(root+"/etc/d"), os.Symlink("/run", root+"/etc/d"))
 			},
 		},
 		{
-			step:    plan.SetLink{Name: "/etc/l", From: "/gone", To: "../run/x"},
+			step:    step.SetLink{Name: "/etc/l", From: "/gone", To: "../run/x"},
 			prepare: func(root string) error { return os.Symlink("/gone", root+"/etc/l") },
 			meddle: func(root string) error {
 				return errors.Join(os.Remove(root+"/etc/l"), os.WriteFile(root+"/etc/l", []byte("x"), 0o644))
 			},
 		},
 		{
-			step:   plan.SetLink{Name: "/etc/l", To: "/run/x"},
+			step:   step.SetLink{Name: "/etc/l", To: "/run/x"},
 			meddle: func(root string) error { return errors.Join(os.Remove(root+"/etc/l"), os.Symlink("/y", root+"/etc/l")) },
 		},
-		{step: plan.StartUnit{Unit: "x.service", On: true}},
-		{step: plan.LoadModule{Module: "tun", On: true}},
+		{step: step.StartUnit{Unit: "x.service", On: true}},
+		{step: step.LoadModule{Module: "tun", On: true}},
 	} {
 		t.Run(c.step.Kind()+" "+c.step.String(), func(t *testing.T) {
 			m, root := linux(t)
@@ -98,7 +99,7 @@ func TestHostSteps(t *testing.T) {
 			back := c.step.Inverse()
 			is := func(s plan.Write, want plan.State) {
 				t.Helper()
-				got, reason, err := s.State(t.Context(), plan.NewReading(m))
+				got, reason, err := s.State(t.Context(), plan.NewPass(m))
 				if err != nil || got != want || want == plan.Foreign && reason == "" {
 					t.Fatalf("%s: state %v (%s), %v, want %v", s, got, reason, err, want)
 				}
@@ -151,13 +152,13 @@ func TestUnitsThatCannotBeAsked(t *testing.T) {
 	if err := os.WriteFile(root+"/usr/bin/systemctl", []byte("#!/bin/sh\necho 'System has not been booted with systemd' >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if s, _, err := (plan.StartUnit{Unit: "x.service", On: true}).State(t.Context(), plan.NewReading(m)); err == nil {
+	if s, _, err := (step.StartUnit{Unit: "x.service", On: true}).State(t.Context(), plan.NewPass(m)); err == nil {
 		t.Errorf("without systemd the state of a unit is %v", s)
 	}
-	if err := (plan.LoadModule{Module: "-r tun", On: true}).Apply(t.Context(), m, nil); err == nil {
+	if err := (step.LoadModule{Module: "-r tun", On: true}).Apply(t.Context(), m, nil); err == nil {
 		t.Error("an option was taken for a module")
 	}
-	if err := (plan.StartUnit{Unit: "--force.service"}).Apply(t.Context(), m, nil); err == nil {
+	if err := (step.StartUnit{Unit: "--force.service"}).Apply(t.Context(), m, nil); err == nil {
 		t.Error("an option was taken for a unit")
 	}
 }
@@ -165,7 +166,7 @@ func TestUnitsThatCannotBeAsked(t *testing.T) {
 func TestRestartUnit(t *testing.T) {
 	m, root := linux(t)
 	for range 2 {
-		if err := (plan.RestartUnit{Unit: "x.service"}).Apply(t.Context(), m, nil); err != nil {
+		if err := (step.RestartUnit{Unit: "x.service"}).Apply(t.Context(), m, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/processes"
 )
@@ -23,7 +24,7 @@ type RequireIdle struct {
 	UIDs []int  `json:"uids"`
 }
 
-var _ Guard = RequireIdle{}
+var _ plan.Guard = RequireIdle{}
 
 // Kind implements Step.
 func (RequireIdle) Kind() string { return "require-idle" }
@@ -31,26 +32,16 @@ func (RequireIdle) Kind() string { return "require-idle" }
 func (s RequireIdle) String() string { return "make sure that no build is running" }
 
 // Protects implements Guard.
-func (RequireIdle) Protects(s Step) bool { return isRecordWrite(s) }
-
-func isRecordWrite(s Step) bool {
-	switch s := s.(type) {
-	case SetAttribute, CreateRecord, DeleteRecord:
-		return true
-	case KeepNames:
-		return s.Back
-	}
-	return false
-}
+func (RequireIdle) Protects(s plan.Step) bool { return plan.IsExclusive(s) }
 
 // Apply implements Step.
-func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	busy, err := s.Busy(platform.Fresh(ctx), h, nil)
 	if err != nil {
 		return err
 	}
 	if len(busy) > 0 {
-		return Hint(fmt.Errorf("%w: %s", ErrBusy, strings.Join(busy, ", ")), "Wait until they have ended, or stop them, and run the command again.")
+		return plan.Hint(fmt.Errorf("%w: %s", ErrBusy, strings.Join(busy, ", ")), "Wait until they have ended, or stop them, and run the command again.")
 	}
 	return nil
 }

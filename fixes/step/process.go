@@ -1,4 +1,4 @@
-package plan
+package step
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -26,7 +27,7 @@ type EndProcess struct {
 	Kill bool `json:"kill"`
 }
 
-var _ Lasting = EndProcess{}
+var _ plan.Lasting = EndProcess{}
 
 // Kind implements Step.
 func (EndProcess) Kind() string { return "end-process" }
@@ -45,31 +46,31 @@ func (s EndProcess) grace() time.Duration {
 
 // processState tells whether the process of a step is still there. A process that has ended is Applied; another one
 // with its number is Foreign.
-func processState(ctx context.Context, v platform.View, p platform.ProcessID) (State, byte, string, error) {
+func processState(ctx context.Context, v platform.View, p platform.ProcessID) (plan.State, byte, string, error) {
 	now, state, err := platform.Identity(ctx, v, p.PID)
 	switch {
 	case errors.Is(err, platform.ErrGone):
-		return Applied, 0, "", nil
+		return plan.Applied, 0, "", nil
 	case err != nil:
-		return Foreign, 0, "", err
+		return plan.Foreign, 0, "", err
 	case p.Boot != "" && now.Boot != p.Boot:
-		return Applied, 0, "", nil // it did not survive the restart of the machine
+		return plan.Applied, 0, "", nil // it did not survive the restart of the machine
 	case now.Start != p.Start:
-		return Foreign, 0, fmt.Sprintf("process %d is another one now: its number was given out again", p.PID), nil
+		return plan.Foreign, 0, fmt.Sprintf("process %d is another one now: its number was given out again", p.PID), nil
 	case state == 'Z' || state == 'X':
-		return Applied, state, "", nil
+		return plan.Applied, state, "", nil
 	}
-	return Pending, state, "", nil
+	return plan.Pending, state, "", nil
 }
 
 // State implements Write.
-func (s EndProcess) State(ctx context.Context, r *Reading) (State, string, error) {
-	st, _, reason, err := processState(ctx, r.view, s.Process)
+func (s EndProcess) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	st, _, reason, err := processState(ctx, in.View(), s.Process)
 	return st, reason, err
 }
 
 // Apply implements Step.
-func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if err := h.Signal(ctx, s.Process, syscall.SIGTERM); err != nil {
 		return ignoreGone(err)
 	}
@@ -77,7 +78,7 @@ func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) erro
 		return err
 	}
 	if !s.Kill {
-		return Hint(fmt.Errorf("process %d did not end within %s of SIGTERM", s.Process.PID, s.grace()),
+		return plan.Hint(fmt.Errorf("process %d did not end within %s of SIGTERM", s.Process.PID, s.grace()),
 			fmt.Sprintf("Look at it with: ps -o pid,stat,wchan,args -p %d", s.Process.PID))
 	}
 	if err := h.Signal(ctx, s.Process, syscall.SIGKILL); err != nil {
@@ -86,7 +87,7 @@ func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) erro
 	if ended, err := s.await(ctx, h, killTime); ended || err != nil {
 		return err
 	}
-	return Hint(fmt.Errorf("process %d did not end within %s of SIGKILL", s.Process.PID, killTime),
+	return plan.Hint(fmt.Errorf("process %d did not end within %s of SIGKILL", s.Process.PID, killTime),
 		"It waits in the kernel, for a disk or a network mount; it ends when that answers, or when the machine is restarted.")
 }
 
@@ -94,9 +95,9 @@ func (s EndProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) erro
 func (s EndProcess) await(ctx context.Context, v platform.View, d time.Duration) (ended bool, err error) {
 	for deadline := time.Now().Add(d); ; {
 		st, _, _, err := processState(ctx, v, s.Process)
-		if err != nil || st != Pending {
+		if err != nil || st != plan.Pending {
 			// Foreign: it has ended, and its number was given out again.
-			return st != Pending, err
+			return st != plan.Pending, err
 		}
 		if time.Now().After(deadline) {
 			return false, nil
@@ -116,14 +117,8 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// Settle implements Write.
-func (EndProcess) Settle(*Reading) {}
-
-// Expect implements Write.
-func (EndProcess) Expect(*Reading) {}
-
 // Inverse implements Write: nobody can bring a process back.
-func (EndProcess) Inverse() Write { return nil }
+func (EndProcess) Inverse() plan.Write { return nil }
 
 // Lasting implements Lasting.
 func (EndProcess) Lasting() string { return "a process that was ended cannot be brought back" }
@@ -134,7 +129,7 @@ type ContinueProcess struct {
 	Name    string             `json:"name"`
 }
 
-var _ Lasting = ContinueProcess{}
+var _ plan.Lasting = ContinueProcess{}
 
 // Kind implements Step.
 func (ContinueProcess) Kind() string { return "continue-process" }
@@ -144,27 +139,21 @@ func (s ContinueProcess) String() string {
 }
 
 // State implements Write.
-func (s ContinueProcess) State(ctx context.Context, r *Reading) (State, string, error) {
-	st, state, reason, err := processState(ctx, r.view, s.Process)
-	if st == Pending && state != 'T' {
-		st = Applied
+func (s ContinueProcess) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	st, state, reason, err := processState(ctx, in.View(), s.Process)
+	if st == plan.Pending && state != 'T' {
+		st = plan.Applied
 	}
 	return st, reason, err
 }
 
 // Apply implements Step.
-func (s ContinueProcess) Apply(ctx context.Context, h platform.Host, _ *Reading) error {
+func (s ContinueProcess) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return ignoreGone(h.Signal(ctx, s.Process, syscall.SIGCONT))
 }
 
-// Settle implements Write.
-func (ContinueProcess) Settle(*Reading) {}
-
-// Expect implements Write.
-func (ContinueProcess) Expect(*Reading) {}
-
 // Inverse implements Write: a process that goes on is what everybody wants.
-func (ContinueProcess) Inverse() Write { return nil }
+func (ContinueProcess) Inverse() plan.Write { return nil }
 
 // Lasting implements Lasting.
 func (ContinueProcess) Lasting() string { return "a process that goes on is not stopped again" }

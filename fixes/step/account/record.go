@@ -1,4 +1,4 @@
-package plan
+package account
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -16,7 +17,14 @@ type CreateRecord struct {
 	GeneratedUID string `json:"generated_uid"`
 }
 
-var _ Write = CreateRecord{}
+var _ interface {
+	plan.Settler
+	plan.Expecter
+	plan.Exclusive
+	plan.Subject
+	plan.Maker
+	plan.Mender
+} = CreateRecord{}
 
 // Kind implements Step.
 func (CreateRecord) Kind() string { return "create-record" }
@@ -27,24 +35,24 @@ func (s CreateRecord) String() string {
 
 // State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
 // between leaves a record that has no user ID.
-func (s CreateRecord) State(ctx context.Context, r *Reading) (State, string, error) {
-	return recordState(ctx, r, s.Record, s.GeneratedUID, true)
+func (s CreateRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, true)
 }
 
-func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (State, string, error) {
+func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (plan.State, string, error) {
 	p, err := dscl.ParsePath(name)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	find := r.record // its making proves that there is none
-	absent, present := Pending, Applied
+	absent, present := plan.Pending, plan.Applied
 	if !create {
 		find = r.sought
-		absent, present = Applied, Pending
+		absent, present = plan.Applied, plan.Pending
 	}
 	rec, err := find(ctx, p)
 	if err != nil {
-		return Foreign, "", err
+		return plan.Foreign, "", err
 	}
 	switch {
 	case rec == nil:
@@ -52,37 +60,67 @@ func recordState(ctx context.Context, r *Reading, name, guid string, create bool
 	case rec.First(dscl.GeneratedUID) == guid:
 		return present, "", nil
 	case rec.Blank():
-		return Torn, name + " is there with nothing but its name", nil
+		return plan.Torn, name + " is there with nothing but its name", nil
 	}
-	return Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
+	return plan.Foreign, fmt.Sprintf("%s is there, and lixfix did not make it (GeneratedUID %s)", name, orNone(rec.Values(dscl.GeneratedUID))), nil
 }
 
-// Settle implements Write.
-func (s CreateRecord) Settle(r *Reading) {
+// Settle implements Settler.
+func (s CreateRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
+		r := reading(in)
 		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+		r.make(p)
 	}
 }
 
-// Expect implements Write.
-func (s CreateRecord) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+// Expect implements Expecter.
+func (s CreateRecord) Expect(in *plan.Pass, holds bool) {
+	switch p, err := dscl.ParsePath(s.Record); {
+	case err != nil:
+	case holds:
+		reading(in).expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+	default:
+		reading(in).expectNothing(p, dscl.GeneratedUID)
 	}
+}
+
+// Exclusive implements Exclusive.
+func (CreateRecord) Exclusive() bool { return true }
+
+// Subject implements Subject.
+func (s CreateRecord) Subject() string { return s.Record }
+
+// Makes implements Maker.
+func (s CreateRecord) Makes() string { return s.Record }
+
+// Mend implements Mender. A record that this run has made, and that has everything but the GeneratedUID that it was made
+// with, was made by the write after that one.
+func (s CreateRecord) Mend(in *plan.Pass, untaken plan.Untaken) plan.Write {
+	r := reading(in)
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil || !r.made[p] {
+		return nil
+	}
+	now := r.values(cell{p, dscl.GeneratedUID})
+	if wrong, ok := untaken.(*mismatch); !ok || len(now) == 0 || wrong.record(p, dscl.GeneratedUID) {
+		return nil
+	}
+	return SetAttribute{Record: s.Record, Key: dscl.GeneratedUID, From: now, To: []string{s.GeneratedUID}}
 }
 
 // Inverse implements Write.
-func (s CreateRecord) Inverse() Write { return DeleteRecord(s) }
+func (s CreateRecord) Inverse() plan.Write { return DeleteRecord(s) }
 
 // Apply implements Step. "dscl -create" does not tell a record that it makes from one that is there, and overwrites
 // that; so what the list of accounts left out is believed only when a reading of this one record, right before, says
 // that there is none.
-func (s CreateRecord) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
 	}
-	begun := r.inFlight
+	begun := in.Torn()
 	return persist(ctx, attempts, func() (again bool, err error) {
 		switch rec, err := dscl.ReadRecord(ctx, h, p); {
 		case err != nil:
@@ -90,7 +128,7 @@ func (s CreateRecord) Apply(ctx context.Context, h platform.Host, r *Reading) er
 		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
 			return false, nil
 		case rec != nil && (!begun || !rec.Blank()):
-			return false, s.unmade(begun, conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
+			return false, s.unmade(begun, plan.Conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
 				s.Record, orNone(rec.Values(dscl.GeneratedUID))))
 		}
 		// From here on, a record with nothing but a name is what this step has left.
@@ -114,13 +152,8 @@ func (CreateRecord) unmade(begun bool, err error) error {
 	if begun {
 		return err
 	}
-	return &unwritten{err}
+	return plan.Unwritten(err)
 }
-
-// unwritten is the error of a write that found out, before it wrote anything, that it must not.
-type unwritten struct{ error }
-
-func (u *unwritten) Unwrap() error { return u.error }
 
 // DeleteRecord removes a record that a CreateRecord made, recognised by its GeneratedUID. Only undo has it.
 type DeleteRecord struct {
@@ -128,7 +161,12 @@ type DeleteRecord struct {
 	GeneratedUID string `json:"generated_uid"`
 }
 
-var _ Write = DeleteRecord{}
+var _ interface {
+	plan.Settler
+	plan.Expecter
+	plan.Exclusive
+	plan.Lenient
+} = DeleteRecord{}
 
 // Kind implements Step.
 func (DeleteRecord) Kind() string { return "delete-record" }
@@ -136,36 +174,49 @@ func (DeleteRecord) Kind() string { return "delete-record" }
 func (s DeleteRecord) String() string { return "delete " + s.Record + ", which lixfix made" }
 
 // State implements Write.
-func (s DeleteRecord) State(ctx context.Context, r *Reading) (State, string, error) {
-	return recordState(ctx, r, s.Record, s.GeneratedUID, false)
+func (s DeleteRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
+	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, false)
 }
 
-// Settle implements Write.
-func (s DeleteRecord) Settle(r *Reading) {
+// Settle implements Settler.
+func (s DeleteRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r.drop(p)
+		reading(in).drop(p)
 	}
 }
 
-// Expect implements Write.
-func (s DeleteRecord) Expect(r *Reading) {
-	if p, err := dscl.ParsePath(s.Record); err == nil {
-		// What earlier steps have set is gone with it.
-		maps.DeleteFunc(r.expected, func(c cell, _ []string) bool { return c.path == p })
-		r.expect(p, dscl.GeneratedUID, nil)
+// Expect implements Expecter.
+func (s DeleteRecord) Expect(in *plan.Pass, holds bool) {
+	p, err := dscl.ParsePath(s.Record)
+	if err != nil {
+		return
 	}
+	r := reading(in)
+	if !holds {
+		r.expectNothing(p, dscl.GeneratedUID)
+		return
+	}
+	// What earlier steps have set is gone with it.
+	maps.DeleteFunc(r.expected, func(c cell, _ []string) bool { return c.path == p })
+	r.expect(p, dscl.GeneratedUID, nil)
 }
+
+// Exclusive implements Exclusive.
+func (DeleteRecord) Exclusive() bool { return true }
+
+// Lenient implements Lenient: macOS does not let everybody delete accounts.
+func (DeleteRecord) Lenient() bool { return true }
 
 // Inverse implements Write. A deleted record is not made again; a new repair does that.
-func (s DeleteRecord) Inverse() Write { return nil }
+func (s DeleteRecord) Inverse() plan.Write { return nil }
 
 // Apply implements Step.
-func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, r *Reading) error {
+func (s DeleteRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
 	}
-	begun := r.inFlight
+	begun := in.Torn()
 	return persist(ctx, attempts, func() (again bool, err error) {
 		// Read at once before the one write that cannot be taken back.
 		rec, err := dscl.ReadRecord(ctx, h, p)

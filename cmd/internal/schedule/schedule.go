@@ -15,6 +15,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
@@ -52,17 +53,17 @@ func Install(ctx context.Context, v platform.View, program string) (plan.Plan, e
 		}
 		content = systemdUnit(program)
 	}
-	before, err := plan.ReadFileState(ctx, v, file)
+	before, err := step.ReadFileState(ctx, v, file)
 	if err != nil {
 		return plan.Plan{}, fmt.Errorf("read %s: %w", file, err)
 	}
-	after := plan.NewFileState(platform.Content{Data: content, Mode: 0o644})
+	after := step.NewFileState(platform.Content{Data: content, Mode: 0o644})
 	p := plan.Plan{Schema: plan.Schema, Fix: Name}
-	steps := []plan.Write{plan.WriteFile{
+	steps := []plan.Write{step.WriteFile{
 		Name: file, Before: before, After: after, Why: "check this host after each start of the system",
 	}}
 	if v.Facts().OS != platform.Darwin {
-		steps = append(steps, plan.EnableUnit{Unit: unit, Target: target, On: true})
+		steps = append(steps, step.EnableUnit{Unit: unit, Target: target, On: true})
 	}
 	return pending(ctx, v, p, steps)
 }
@@ -70,23 +71,23 @@ func Install(ctx context.Context, v platform.View, program string) (plan.Plan, e
 // Remove plans the end of the job.
 func Remove(ctx context.Context, v platform.View) (plan.Plan, error) {
 	file, _ := File(v.Facts())
-	before, err := plan.ReadFileState(ctx, v, file)
+	before, err := step.ReadFileState(ctx, v, file)
 	if err != nil {
 		return plan.Plan{}, fmt.Errorf("read %s: %w", file, err)
 	}
 	var steps []plan.Write
 	if v.Facts().OS != platform.Darwin {
-		steps = append(steps, plan.EnableUnit{Unit: unit, Target: target})
+		steps = append(steps, step.EnableUnit{Unit: unit, Target: target})
 	}
-	steps = append(steps, plan.WriteFile{Name: file, Before: before, Why: "no longer check this host after each start"})
+	steps = append(steps, step.WriteFile{Name: file, Before: before, Why: "no longer check this host after each start"})
 	return pending(ctx, v, plan.Plan{Schema: plan.Schema, Fix: Name}, steps)
 }
 
 // pending makes the steps entries of p that are not so already.
 func pending(ctx context.Context, v platform.View, p plan.Plan, steps []plan.Write) (plan.Plan, error) {
-	r := plan.NewReading(v)
+	pass := plan.NewPass(v)
 	for _, s := range steps {
-		state, why, err := s.State(ctx, r)
+		state, why, err := s.State(ctx, pass)
 		if err != nil {
 			return plan.Plan{}, err
 		}

@@ -1,4 +1,4 @@
-package plan_test
+package step_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -372,20 +374,20 @@ func (m *memory) Set(i int, mark plan.Mark, why string) error {
 // framed puts writes into the frame of a repair.
 func framed(writes ...plan.Entry) plan.Plan {
 	entries := []plan.Entry{
-		{Step: plan.ProbeConsent{Record: "/Users/_nixbld1", Key: dscl.UserShell, Value: "/sbin/nologin"}},
-		{Step: plan.StopService{Label: daemon, Plist: daemonPlist}},
-		{Step: plan.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{301, 351}}},
+		{Step: account.ProbeConsent{Record: "/Users/_nixbld1", Key: dscl.UserShell, Value: "/sbin/nologin"}},
+		{Step: step.StopService{Label: daemon, Plist: daemonPlist}},
+		{Step: step.RequireIdle{Pool: "/nix/var/nix/userpool", UIDs: []int{301, 351}}},
 	}
 	entries = append(entries, writes...)
 	entries = append(entries,
-		plan.Entry{Step: plan.ReadBack{}},
-		plan.Entry{Step: plan.FlushAccounts{}, Optional: true},
-		plan.Entry{Step: plan.StartService{Label: daemon, Plist: daemonPlist}},
+		plan.Entry{Step: account.ReadBack{}},
+		plan.Entry{Step: account.FlushAccounts{}, Optional: true},
+		plan.Entry{Step: step.StartService{Label: daemon, Plist: daemonPlist}},
 	)
 	return plan.Plan{Schema: plan.Schema, ID: "20260101-000000-test-0000", Fix: "test", Entries: entries}
 }
 
 // move is the step that every repair consists of.
 func move(name, from, to string) plan.Entry {
-	return plan.Entry{Step: plan.SetAttribute{Record: "/Users/" + name, Key: dscl.UniqueID, From: []string{from}, To: []string{to}}}
+	return plan.Entry{Step: account.SetAttribute{Record: "/Users/" + name, Key: dscl.UniqueID, From: []string{from}, To: []string{to}}}
 }

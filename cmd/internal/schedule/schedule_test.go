@@ -16,10 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"howett.net/plist"
 
+	"github.com/lixfix/lixfix/cmd/internal/schedule"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/schedule"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -101,7 +102,7 @@ func files(t *testing.T, root string) map[string]string {
 // apply runs a plan as a repair does, through a journal, and returns a function that takes it back.
 func apply(t *testing.T, m *platform.Machine, p plan.Plan) (undo func()) {
 	t.Helper()
-	dir, err := journal.Lock(m.StateDir())
+	dir, err := journal.Lock(m.StateDir(), step.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,178 @@
+package plan
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+// The driver knows no kind of step. What a step can do beside Step it says by the interfaces of this file, each of
+// which is all that the driver knows of it.
+
+// Write is a Step that compares and sets a value.
+type Write interface {
+	Step
+	// State compares. For Foreign, the string says what is there instead.
+	State(context.Context, *Pass) (State, string, error)
+	// Inverse is the step that takes this one back; nil when another step's inverse does that as well.
+	Inverse() Write
+}
+
+// Lasting is a Write that nobody can take back.
+type Lasting interface {
+	Write
+	// Lasting says why, without a full stop.
+	Lasting() string
+}
+
+// Settler is a Write that is compared with what the pass keeps, and not with the machine each time.
+type Settler interface {
+	Write
+	// Settle records in the pass what Apply did to the machine.
+	Settle(*Pass)
+}
+
+// Expecter is a Write whose value a Check of the same plan reads back.
+type Expecter interface {
+	Write
+	// Expect tells the pass what the check should find. Where the write does not hold, because it was left or has
+	// failed, that is nothing.
+	Expect(in *Pass, holds bool)
+}
+
+// Check is a Step that compares what the plan has set with the machine. It is never passed over.
+type Check interface {
+	Step
+	// Rounds is how often it is done before a value that is not kept ends the run. The error of Apply wraps an Untaken
+	// then, and the driver sets those values again in between.
+	Rounds() int
+}
+
+// Untaken is the error of a Check where the machine does not have what was set.
+type Untaken interface {
+	error
+	// Touches reports whether a write sets one of the values that are not there.
+	Touches(Write) bool
+}
+
+// Mender is a Write that can be finished by another one where it did not take.
+type Mender interface {
+	Write
+	// Mend returns that write; nil where this one is to be made again.
+	Mend(*Pass, Untaken) Write
+}
+
+// Maker is a Write that makes something which other writes of the plan fill.
+type Maker interface {
+	Write
+	// Makes names it.
+	Makes() string
+}
+
+// Part is a Write that can belong to what a Maker of the same plan makes, and goes with it when that is taken back.
+type Part interface {
+	Write
+	// PartOf is what the Maker calls it; "" where the write stands for itself.
+	PartOf() string
+}
+
+// Subject is a Write of which several can be about one thing. That it is somebody else's is said once.
+type Subject interface {
+	Write
+	// Subject names the thing.
+	Subject() string
+}
+
+// Exclusive is a Write that running builds would notice. Holds are in force and guards are asked as long as one is left.
+type Exclusive interface {
+	Write
+	Exclusive() bool
+}
+
+// IsExclusive reports whether running builds would notice a step.
+func IsExclusive(s Step) bool {
+	x, ok := s.(Exclusive)
+	return ok && x.Exclusive()
+}
+
+// Late is a Write of which only what the plan does before shows whether there is anything to do. It is not looked at in
+// advance, and it takes another write back even where that one found everything as it was to be.
+type Late interface {
+	Write
+	Late() bool
+}
+
+// IsLate reports whether a step cannot be looked at in advance.
+func IsLate(s Step) bool {
+	l, ok := s.(Late)
+	return ok && l.Late()
+}
+
+// Lenient is a Write that may fail where it takes another one back, without the rest being in vain.
+type Lenient interface {
+	Write
+	Lenient() bool
+}
+
+// Guard is a Step that writes nothing: its Apply fails where the plan must not go on.
+type Guard interface {
+	Step
+	// Protects reports whether the guard has to hold before s is applied.
+	Protects(s Step) bool
+}
+
+// Hold is a Step that is in force while exclusive writes are made, such as a stopped service. It is harmless when
+// repeated, and it is released on every way out.
+type Hold interface {
+	Step
+	// Release is the step that ends it.
+	Release() Step
+}
+
+// Tidier is a Write that a kill can make leave something beside its target.
+type Tidier interface {
+	Write
+	Tidy(context.Context, platform.Host) error
+}
+
+// Placed is a Write that writes to names itself. What tools write for it is theirs to guard.
+type Placed interface {
+	Write
+	Places() []string
+}
+
+// Carrier is a Write with contents that are not part of its JSON; see Plan.Blobs.
+type Carrier interface {
+	Write
+	// Contents are by their SHA-256.
+	Contents() map[string][]byte
+	// Attach gives a decoded step its contents back.
+	Attach(contents map[string][]byte) error
+}
+
+// settle and expect tell the pass of a write that was made.
+func settle(in *Pass, w Write) {
+	if s, ok := w.(Settler); ok {
+		s.Settle(in)
+	}
+}
+
+func expect(in *Pass, w Write, holds bool) {
+	if e, ok := w.(Expecter); ok {
+		e.Expect(in, holds)
+	}
+}
+
+// Unwritten marks the error of a write that found out, before it wrote anything, that it must not.
+func Unwritten(err error) error { return &unwritten{err} }
+
+type unwritten struct{ error }
+
+func (u *unwritten) Unwrap() error { return u.error }
+
+// isUnwritten reports whether err says that nothing was written.
+func isUnwritten(err error) bool {
+	_, ok := errors.AsType[*unwritten](err)
+	return ok
+}
