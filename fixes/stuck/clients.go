@@ -25,8 +25,8 @@ func (s *snapshot) explainClient(p *proc) reason {
 		case p.hidden["io"]:
 			r.sure = Likely
 		}
-		if grown := p.grown(); r.id == idEvaluating && grown > 1<<20 {
-			r.text += ", memory +" + bytesText(grown)
+		if r.id == idEvaluating {
+			r.text += growth(p)
 		}
 		return r
 	}
@@ -94,6 +94,14 @@ func (s *snapshot) building(p *proc) bool {
 	})
 }
 
+// growth says how much memory a process took while it was watched.
+func growth(p *proc) string {
+	if n := p.grown(); n > 1<<20 {
+		return ", memory +" + bytesText(n)
+	}
+	return ""
+}
+
 // quietClient is the reason of a client that nothing else explains.
 func (s *snapshot) quietClient(p, w *proc) reason {
 	moved := p.moved()
@@ -104,7 +112,7 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 	case moved > copies:
 		return reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
 	case p.evaluates() && (s.share(p) > 0.05 || p.ticks() > 2):
-		return reason{id: idEvaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU", int(s.share(p)*100+0.5))}
+		return reason{id: idEvaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU%s", int(s.share(p)*100+0.5), growth(p))}
 	case moved > 64<<10:
 		return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(moved) + " in a moment"}
 	case p.ticks() > 0 || moved > 0:

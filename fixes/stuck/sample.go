@@ -93,6 +93,9 @@ func (p *proc) stopped() bool {
 	return (p.first.state == 'T' || p.first.state == 't') && (p.second.state == 'T' || p.second.state == 't')
 }
 
+// ended reports whether a process is not there any more, or is a zombie, which has nothing open.
+func (p *proc) ended() bool { return p == nil || p.gone || p.State == 'Z' || p.second.state == 'Z' }
+
 // ticks is the processor time used between the samples.
 func (p *proc) ticks() uint64 { return p.second.cpu - min(p.first.cpu, p.second.cpu) }
 
