@@ -111,7 +111,7 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 	switch {
 	case moved > copies:
 		return reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
-	case p.evaluates() && (s.share(p) > 0.05 || p.ticks() > 2):
+	case p.evaluates() && (s.share(p) > 0.05 || p.ticks() > 2 || p.runs()):
 		return reason{id: idEvaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU%s", int(s.share(p)*100+0.5), growth(p))}
 	case moved > 64<<10:
 		return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(moved) + " in a moment"}

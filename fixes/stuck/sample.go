@@ -93,6 +93,9 @@ func (p *proc) stopped() bool {
 	return (p.first.state == 'T' || p.first.state == 't') && (p.second.state == 'T' || p.second.state == 't')
 }
 
+// runs reports whether a process wanted a processor in both samples, as on a busy host it may without getting much of one.
+func (p *proc) runs() bool { return p.first.state == 'R' && p.second.state == 'R' }
+
 // ended reports whether a process is not there any more, or is a zombie, which has nothing open.
 func (p *proc) ended() bool { return p == nil || p.gone || p.State == 'Z' || p.second.state == 'Z' }
 
