@@ -501,7 +501,7 @@ func (c *collector) surroundings(ctx context.Context) {
 		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known to lixfix", false)
 	}
 	if c.skipped > 0 {
-		c.limit("many", fmt.Sprintf("%d more processes thatmay be of Nix: "+
+		c.limit("many", fmt.Sprintf("%d more processes that may be of Nix: "+
 			"%d are read, and none of who makes that slow", c.skipped, maxDeep), false)
 	}
 	c.unlooked()
