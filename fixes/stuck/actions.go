@@ -3,12 +3,13 @@ package stuck
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
-const sigTerm = 1 << 14 // in a mask of signals
-
 // actions are what lixfix may do about a situation. The decision table allows no others: what has no client any more
-// is ended, what is stopped is continued, and everything else is ended only when the user names it.
+// is ended, what is stopped is continued, and everything else is ended only when the user names it. The first of those
+// is always the same one, whoever looks: the culprit.
 func (s *snapshot) actions(id string, o *outcome) []Action {
 	var list []Action
 	add := func(a *Action) {
@@ -30,51 +31,153 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 		}
 	case idBuilderLeftover:
 		add(s.end(o.root, "what that process does; the build then completes", true, false))
-	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idSQLiteBusy:
+	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idReaderStopped, idSQLiteBusy:
 		if o.root != nil && o.root.stopped() {
 			add(s.resume(o.root))
 		}
 	case idBuilderStopped:
-		for _, q := range s.subtree(o.root) {
+		for _, q := range s.subtree(s.wholeBuild(o.root)) {
 			if q.stopped() {
 				add(s.resume(q))
 			}
 		}
-	case idDeadlock:
-		add(s.end(outermost(o), "its run; builds that are done stay", false, true))
-	case idHoldAndWait:
-		var young *proc
-		for _, p := range o.cycle {
-			if c := clientOf(p); c != nil && (young == nil || c.Start > young.Start || c.Start == young.Start && c.PID > young.PID) {
-				young = c
+	}
+	if p := s.culprit(id, o); p != nil {
+		a := s.end(p, s.costs(p), false, true)
+		add(a)
+		if a != nil && alien(p) {
+			// A lock belongs to an open file, and passes to children: it is free when none of them has it any more.
+			for _, q := range s.sharers(p, o.lastLock) {
+				if b := s.end(q, s.costs(q), false, true); b != nil {
+					b.With = p.PID
+					add(b)
+				}
 			}
-		}
-		add(s.end(young, "its run; builds that are done stay", false, true))
-	case idForeign:
-		if o.holder != nil && o.holder.uid == s.facts.UID {
-			add(s.end(o.holder, "whatever it does", false, true))
 		}
 	}
 	// Whoever is in the way can be named: a garbage collection, or the command whose build everybody waits for.
-	for _, p := range append(slices.Clone(o.path), o.holder) {
-		c := clientOf(p)
-		if c == nil || c.role != Client {
-			continue
+	for _, p := range slices.Backward(append([]*proc{o.holder}, o.path...)) {
+		if c := clientOf(p); c != nil && c.role == Client && !dangerous(c) {
+			add(s.end(c, s.costs(c), false, true))
 		}
-		costs := "its run, and the build in progress, which starts from zero; outputs that are done stay"
-		if s.collects(c) {
-			costs = "nothing: a collection can be ended at any time"
-		}
-		if dangerous(c) {
-			continue
-		}
-		add(s.end(c, costs, false, true))
 	}
 	return list
 }
 
+// costs are what is lost with a process.
+func (s *snapshot) costs(p *proc) string {
+	switch {
+	case p.role == Reader:
+		return "what it shows, and the run of the command whose output it reads"
+	case p.role != Client:
+		return "whatever it does"
+	case s.collects(p):
+		return "nothing: a collection can be ended at any time"
+	case !s.building(p) && p.pair == nil:
+		return "its run"
+	}
+	return "its run, and the build in progress, which starts from zero; outputs that are done stay"
+}
+
+// culprit is the one process with whose end a chain goes on: its root, or the command that its root works for. It is nil
+// where that is not for lixfix to end, or cannot be told; whoever waits is never ended in its place.
+func (s *snapshot) culprit(id string, o *outcome) *proc {
+	if o.cycle != nil {
+		return s.victim(o)
+	}
+	p := o.root
+	switch id {
+	case idForeign:
+		if p = o.lastHolder; !alien(p) {
+			p = nil
+		}
+	case idTraced:
+		if p != nil {
+			p = s.procs[p.status.Tracer]
+		}
+	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idBuilderStopped, idReaderStopped, idNotAccepting,
+		idWorkerOrphaned, idHolderOrphaned, idUserLeaked, idBuilderLeftover, idIOWait:
+		return nil // it is continued, or ended without being named, or no signal helps
+	default:
+		p = s.behind(p)
+	}
+	if p == nil || dangerous(p) {
+		return nil
+	}
+	return p
+}
+
+// behind returns the command for whose sake a process runs, or the process itself where it is a reader.
+func (s *snapshot) behind(p *proc) *proc {
+	for n := 0; p != nil && n < 64; p, n = s.procs[p.Parent], n+1 {
+		switch p.role {
+		case Client, Worker:
+			if c := clientOf(p); c != nil && c.role == Client {
+				return c
+			}
+			return nil
+		case Reader:
+			return p
+		case Builder, Hook, Helper, Pasta:
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// victim is the command of a ring that is ended: the outermost where one command runs the others, else the youngest,
+// which has the least to lose.
+func (s *snapshot) victim(o *outcome) *proc {
+	var young *proc
+	for _, p := range o.cycle {
+		c := s.behind(p)
+		if c != nil && (young == nil || c.Start > young.Start || c.Start == young.Start && c.PID > young.PID) {
+			young = c
+		}
+	}
+	for n := 0; young != nil && n < 64; n++ {
+		outer := s.behind(s.procs[young.Parent])
+		if outer == nil || outer == young {
+			break
+		}
+		young = outer
+	}
+	if young != nil && dangerous(young) {
+		return nil
+	}
+	return young
+}
+
+// sharers are the processes that have inherited a lock from another one.
+func (s *snapshot) sharers(p *proc, lf *lockFile) []*proc {
+	var list []*proc
+	if lf == nil {
+		return nil
+	}
+	for _, q := range descendants(p)[1:] {
+		for _, h := range q.held {
+			if h.File == lf.file && !slices.Contains(list, q) {
+				list = append(list, q)
+			}
+		}
+	}
+	return list
+}
+
+// wholeBuild returns the first process of a build.
+func (s *snapshot) wholeBuild(p *proc) *proc {
+	for q, n := s.procs[p.Parent], 0; q != nil && q.role == Builder && n < 64; q, n = s.procs[q.Parent], n+1 {
+		p = q
+	}
+	return p
+}
+
 // dangerous reports whether ending a command could harm the store.
 func dangerous(p *proc) bool {
+	if p.role != Client {
+		return false
+	}
 	for _, a := range p.argv {
 		switch a {
 		case "--repair", "--import", "--optimise", "--load-db":
@@ -97,22 +200,9 @@ func clientOf(p *proc) *proc {
 	return nil
 }
 
-// outermost returns the command of a ring that a user started: the one that no other is an ancestor of.
-func outermost(o *outcome) *proc {
-	for _, p := range o.path {
-		if c := clientOf(p); c != nil {
-			return c
-		}
-	}
-	return nil
-}
-
 // touchable reports whether a signal may be sent to a process at all.
 func (s *snapshot) touchable(p *proc) bool {
-	if p == nil || p.PID < 2 || p.gone || p.State == 'Z' || p.second.state == 'D' || !p.second.ok {
-		return false
-	}
-	if p.ns != "" && s.self != "" && p.ns != s.self {
+	if p == nil || p.PID < 2 || p.gone || p.State == 'Z' || p.second.state == 'D' || !p.second.ok || !s.ours(p) {
 		return false
 	}
 	for q, n := s.procs[s.selfPID], 0; q != nil && n < 64; q, n = s.procs[q.Parent], n+1 {
@@ -126,24 +216,30 @@ func (s *snapshot) touchable(p *proc) bool {
 	return true
 }
 
+// ours reports whether a process belongs to this host, and not to a container: it is in lixfix's PID namespace, or in
+// one that a Nix of this host made for the sandbox of a build.
+func (s *snapshot) ours(p *proc) bool {
+	for n := 0; p != nil && n < 64; p, n = s.procs[p.Parent], n+1 {
+		if p.ns == "" || s.self == "" || p.ns == s.self {
+			return true
+		}
+		if p.role != Builder {
+			return false
+		}
+	}
+	return false
+}
+
 func (s *snapshot) end(p *proc, costs string, kill, named bool) *Action {
 	if !s.touchable(p) {
 		return nil
 	}
-	what := "end " + s.describe(p)
-	if s.ignoresTerm(p) {
-		what += fmt.Sprintf(" (process %d takes no SIGTERM)", p.PID)
+	e := s.ending(p)
+	a := &Action{
+		Kind: "end", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "end " + s.describe(p), Costs: costs,
+		Kill: kill || e.kill, How: e.how, Grace: e.grace, Named: named,
 	}
-	return &Action{Kind: "end", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: what, Costs: costs, Kill: kill, Named: named}
-}
-
-// ignoresTerm reports whether SIGTERM will not reach a process: it is blocked, and no thread takes it up. Workers of
-// Nix are so, because the thread does not survive the fork.
-func (s *snapshot) ignoresTerm(p *proc) bool {
-	if p.status.Blocked&sigTerm == 0 || !s.callsOK || p.hidden["syscall"] {
-		return false
-	}
-	return !slices.ContainsFunc(p.second.threads, func(t thread) bool { return t.call.Known && t.call.N == s.calls.Sigtimedwait })
+	return a
 }
 
 func (s *snapshot) resume(p *proc) *Action {
@@ -151,4 +247,18 @@ func (s *snapshot) resume(p *proc) *Action {
 		return nil
 	}
 	return &Action{Kind: "continue", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "continue " + s.describe(p), Costs: "nothing"}
+}
+
+// continues is the command that continues processes by their numbers.
+func continues(actions []Action) string {
+	var pids []string
+	for _, a := range actions {
+		if a.Kind == "continue" {
+			pids = append(pids, strconv.Itoa(a.PID))
+		}
+	}
+	if len(pids) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("sudo kill -CONT %s", strings.Join(pids, " "))
 }

@@ -104,7 +104,7 @@ func (c *collector) deepen(ctx context.Context, list []*proc) {
 		if !ok {
 			p.hidden = map[string]bool{"everything": true}
 			c.late[p.uid]++
-			c.limit("unreadable", fmt.Sprintf("process %d could not be readwithin %s: "+
+			c.limit("unreadable", fmt.Sprintf("process %d could not be read within %s: "+
 				"something holds the lock of its memory", p.PID, deepTime), false)
 			continue
 		}
@@ -182,7 +182,7 @@ func (c *collector) unlooked() {
 		}
 	}
 	if len(files) > 0 {
-		c.limit("open-files", "what all the open files of "+tally(files)+" are: there aremore than lixfix looks at, "+
+		c.limit("open-files", "what all the open files of "+tally(files)+" are: there are more than lixfix looks at, "+
 			"so that locks and connections of theirs "+
 			"may be missing", false)
 	}

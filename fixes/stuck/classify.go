@@ -23,6 +23,7 @@ const (
 	Pasta    Role = "pasta"    // gives the network to a fixed-output build
 	Helper   Role = "helper"   // any other child, such as ssh or git
 	Remote   Role = "remote"   // serves a client on another machine
+	Reader   Role = "reader"   // reads what a command prints
 	Stranger Role = "stranger" // is no part of Nix and holds one of its locks
 	other    Role = ""
 )
@@ -48,7 +49,7 @@ func (p *proc) program() string {
 }
 
 func (p *proc) arg(i int) string {
-	if i < len(p.argv) {
+	if i >= 0 && i < len(p.argv) {
 		return p.argv[i]
 	}
 	return ""
@@ -102,12 +103,14 @@ func (s *snapshot) classify() {
 				continue
 			}
 			switch {
-			case role == Builder, role == Helper:
+			case role == Builder, role == Helper, role == Pasta:
 				c.role = role
+			case s.givesNetwork(c):
+				c.role = Pasta
 			case p.role == Hook || p.role == Remote:
 				c.role = Helper
-			case c.Session == c.PID || c.State == 'Z' || s.builders[c.uid] != "":
-				// A builder leads a session of its own; git, ssh and a post-build-hook stay in that of their parent.
+			case c.Session == c.PID || c.State == 'Z':
+				// A builder leads a session of its own; git, ssh and the hooks of nix.conf stay in that of their parent.
 				c.role = Builder
 			default:
 				c.role = Helper
@@ -119,8 +122,8 @@ func (s *snapshot) classify() {
 		switch p.role {
 		case Client, Worker, Hook, Remote:
 			descend(p, p.role)
-		case Builder:
-			descend(p, Builder)
+		case Builder, Pasta:
+			descend(p, p.role)
 		}
 	}
 	for _, p := range procs {
@@ -131,9 +134,24 @@ func (s *snapshot) classify() {
 			p.role = Builder
 		} else if s.holdsAny(p) {
 			p.role = Stranger
+		} else if p.reader {
+			p.role = Reader
 		}
 	}
 	s.pairUp(procs)
+}
+
+// givesNetwork tells a pasta, under whatever name, from other children of a worker: it runs as the build user, as the
+// build does, but leads no session of its own.
+func (s *snapshot) givesNetwork(p *proc) bool {
+	parent := s.procs[p.Parent]
+	if parent == nil || p.Session == p.PID || p.State == 'Z' {
+		return false
+	}
+	return slices.ContainsFunc(parent.children, func(c *proc) bool {
+		return c != p && !c.gone && c.State != 'Z' && c.uid == p.uid &&
+			(c.Name == "launch-builder" || s.builders[p.uid] != "" && c.Session == c.PID)
+	})
 }
 
 // classifyDaemon recognises listeners and workers.

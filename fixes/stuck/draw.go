@@ -97,7 +97,7 @@ func (d Diagnosis) moves() bool {
 	}
 	return !slices.Contains([]string{
 		idWaitsOutput, idWaitsStorePath, idNoUser, idWaitsGC, idWaitsGCSilent, idGCWaits, idStoreUpgrade, idProfileLocked,
-		idCacheLocked, idFetchLocked, idNoSlot, idUploadLock,
+		idCacheLocked, idFetchLocked, idNoSlot, idUploadLock, idBuilderLock, idBuilderSilent,
 	}, strings.TrimPrefix(d.ID, "stuck/"))
 }
 

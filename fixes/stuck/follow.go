@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
 // outcome is where a chain of processes that wait for each other ends.
@@ -19,17 +20,20 @@ type outcome struct {
 	reason reason    // of the root
 	lock   *lockFile // the first on the way
 	holder *proc     // of that lock
-	cycle  []*proc
+	// Likewise, the last on the way.
+	lastLock   *lockFile
+	lastHolder *proc
+	cycle      []*proc
 }
 
-func (o *outcome) lockPath() string {
-	if o.lock == nil {
+func (o *outcome) lockPath(lf *lockFile) string {
+	if lf == nil {
 		return ""
 	}
-	if o.lock.path == "" {
-		return "a lock on the file " + o.lock.file.String()
+	if lf.path == "" {
+		return "a lock on the file " + lf.file.String()
 	}
-	return o.lock.path
+	return lf.path
 }
 
 // id names the situation: what is wrong at the end of the chain if something is, else why it has to wait.
@@ -64,7 +68,7 @@ func (o *outcome) id() string {
 			return idSQLiteBusy
 		}
 		return last
-	case idRemoteBuilder, idAsksPassword, idNetworkLost, idStalled:
+	case idRemoteBuilder, idAsksPassword, idNetworkLost, idStalled, idOutputUnread:
 		return last
 	}
 	if rows(last).status == fix.Broken {
@@ -108,11 +112,25 @@ func (o *outcome) certainty() Certainty {
 // status is that of the situation; a stopped process that holds the database is worse than a busy one.
 func (o *outcome) status() fix.Status {
 	id := o.id()
-	if id == idSQLiteBusy && o.root != nil && o.root.stopped() {
+	switch {
+	case id == idSQLiteBusy && o.root != nil && o.root.stopped():
 		return fix.Broken
+	case id == idBuilderSilent && o.reason.idle < quiet:
+		return fix.OK
+	case (id == idPreBuildHook || id == idPostBuildHook || id == idDiffHook) && o.reason.idle >= quiet:
+		return fix.AtRisk
 	}
 	return rows(id).status
 }
+
+// posix reports whether a lock belongs to a process and not to an open file, so that nothing can have inherited it. Who
+// holds one and cannot be seen is elsewhere, as in a container, and may well be a Nix.
+func (lf *lockFile) posix() bool {
+	return slices.ContainsFunc(lf.locks, func(l lockLine) bool { return l.Kind == proclocks.Posix && l.Write })
+}
+
+// alien reports whether a process is no part of Nix; who cannot be seen is taken for one.
+func alien(p *proc) bool { return p == nil || p.role == Stranger || p.role == other }
 
 const maxSteps = 20000 // of one search; queues of thousands were seen, rings of rings were not
 
@@ -168,22 +186,35 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 			default:
 				o = w.from(t, leaf.path)
 			}
-			sure := weaker(next.sure, r.sure)
+			sure, id := weaker(next.sure, r.sure), r.id
+			if next.lock != nil && alien(t) && (t != nil || !next.lock.posix()) {
+				// Whatever a lock is for, what holds it decides whether that ends by itself.
+				id = idForeign
+				if t == nil {
+					// The locks of Nix end with the process that took them, so who keeps one beyond that is likely a stranger.
+					sure = weaker(sure, Likely)
+				}
+			}
 			o.sure = weaker(o.sure, sure)
 			// Inside of a ring, only what is part of it counts.
 			if o.cycle == nil || slices.Contains(o.cycle, p) {
 				o.waits = append([]wait{next}, o.waits...)
 			}
-			if r.id != "" {
-				o.ids = append([]string{r.id}, o.ids...)
+			if id != "" {
+				o.ids = append([]string{id}, o.ids...)
 				o.sures = append([]Certainty{sure}, o.sures...)
 			} else if len(o.sures) > 0 {
 				o.sures[0] = weaker(o.sures[0], sure)
 			}
 			if next.lock != nil {
 				o.lock, o.holder = next.lock, t
+				if o.lastLock == nil {
+					o.lastLock, o.lastHolder = next.lock, t
+				}
 			}
-			if best == nil || r.any == (severityOf(o.id()) < severityOf(best.id())) && severityOf(o.id()) != severityOf(best.id()) {
+			if best == nil {
+				best = o
+			} else if n, b := severities[o.status()], severities[best.status()]; n != b && r.any == (n < b) {
 				best = o
 			}
 		}

@@ -289,17 +289,17 @@ func (c *collector) inherited(ctx context.Context, lf *lockFile) {
 		if l.Kind == proclocks.Posix {
 			continue
 		}
-		if p := c.procs[l.PID]; p != nil && (p.fds == nil || slices.ContainsFunc(p.held, func(h proclocks.Lock) bool { return h.File == l.File })) {
+		if p := c.procs[l.PID]; !p.ended() && (p.fds == nil || slices.ContainsFunc(p.held, func(h proclocks.Lock) bool { return h.File == l.File })) {
 			continue
 		}
-		if c.procs[l.PID] != nil && lf.path == "" {
+		if !c.procs[l.PID].ended() && lf.path == "" {
 			continue
 		}
 		if pid := c.keepers()[keptLock{l.File, l.Kind}]; pid > 0 {
 			lf.locks[i].PID = pid
 		}
 		list := c.openers[lf.path]
-		if c.procs[lf.locks[i].PID] == nil && lf.path != "" && c.facts.Root() && len(list) > 0 {
+		if c.procs[lf.locks[i].PID].ended() && lf.path != "" && c.facts.Root() && len(list) > 0 {
 			lf.locks[i].PID = list[0].pid
 			p := c.procs[list[0].pid]
 			c.deepen(ctx, []*proc{p})

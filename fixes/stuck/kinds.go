@@ -52,6 +52,13 @@ var kinds = []*fix.Kind{
 	{ID: "stuck/" + idDownloading, Status: fix.OK, Title: "downloading", Means: "downloading"},
 	{ID: "stuck/" + idHelper, Status: fix.OK, Title: "runs a program", Means: "runs a program"},
 	{ID: "stuck/" + idNothing, Status: fix.OK, Title: "nothing running", Means: "nothing running"},
+	{ID: "stuck/" + idBuilderLock, Status: fix.OK, Title: "a builder waits for a lock", Means: "a builder waits for a lock"},
+	{ID: "stuck/" + idPreBuildHook, Status: fix.OK, Title: "the pre-build-hook runs", Means: "the pre-build-hook runs"},
+	{ID: "stuck/" + idDiffHook, Status: fix.OK, Title: "the diff-hook compares outputs", Means: "the diff-hook compares outputs"},
+	{ID: "stuck/" + idOutputUnread, Status: fix.AtRisk, Title: "nobody reads the output", Means: "nobody reads the output"},
+	{ID: "stuck/" + idWaitsInput, Status: fix.AtRisk, Title: "waits for input", Means: "waits for input"},
+	{ID: "stuck/" + idTraced, Status: fix.Broken, Title: "held by a debugger", Means: "held by a debugger"},
+	{ID: "stuck/" + idReaderStopped, Status: fix.Broken, Title: "who reads the output is stopped", Means: "who reads the output is stopped"},
 }
 
 // Kinds implements fix.Fix.

@@ -19,7 +19,7 @@ type opener struct{ pid, fd int }
 // ended, or the lock table does not show the lock.
 func (c *collector) sought() map[string]bool {
 	names := map[string]bool{}
-	ended := func(l proclocks.Lock) bool { return l.Kind != proclocks.Posix && c.procs[l.PID] == nil }
+	ended := func(l proclocks.Lock) bool { return l.Kind != proclocks.Posix && c.procs[l.PID].ended() }
 	for _, lf := range c.locks {
 		if lf.path != "" && c.facts.Root() && slices.ContainsFunc(lf.locks, ended) {
 			names[lf.path] = true

@@ -25,6 +25,7 @@ func readDeep(f platform.Files, p *proc, threads *budget) {
 	if p.ns, err = f.Link(dir + "/ns/pid"); errors.Is(err, fs.ErrPermission) {
 		p.hidden["ns"] = true
 	}
+	p.exe, _ = f.Link(dir + "/exe")
 	p.net, _ = f.Link(dir + "/ns/net")
 	p.mountNS, _ = f.Link(dir + "/ns/mnt")
 	p.userNS, _ = f.Link(dir + "/ns/user")

@@ -92,6 +92,24 @@ func TestReplay(t *testing.T) {
 		{scene: "lix-2.95.3/s20-pasta-died-build-waits", want: []expected{
 			{11880, "sandbox-network", fix.Broken}, {11885, "sandbox-network", fix.Broken}, {11886, "sandbox-network", fix.Broken},
 		}},
+		{scene: "lix-2.95.3/t-builder-sigstop-four-waiters", want: []expected{
+			{66, "builder-stopped", fix.Broken},
+			{90, "builder-stopped", fix.Broken},
+			{93, "builder-stopped", fix.Broken},
+			{96, "builder-stopped", fix.Broken},
+			{99, "builder-stopped", fix.Broken},
+		}},
+		{scene: "lix-2.95.3/t-client-full-pipe-less", want: []expected{{76, "output-not-read", fix.AtRisk}}},
+		// When this was captured, the client was running again: its state is injected.
+		{scene: "lix-2.95.3/t-client-stopped", states: map[string]string{"66": "T"}, want: []expected{
+			{66, "client-stopped", fix.Broken}, {88, "client-stopped", fix.Broken},
+		}},
+		{scene: "lix-2.95.3/t-diff-hook", want: []expected{{80, "diff-hook", fix.AtRisk}}},
+		{scene: "lix-2.95.3/t-flock-foreign", want: []expected{{74, "foreign-lock-holder", fix.Broken}}},
+		{scene: "lix-2.95.3/t-flock-ring", want: []expected{{72, "deadlock-cycle", fix.Broken}, {76, "deadlock-cycle", fix.Broken}}},
+		{scene: "lix-2.95.3/t-foreign-output-lock", want: []expected{{85, "foreign-lock-holder", fix.Broken}}},
+		{scene: "lix-2.95.3/t-pasta-hangs-at-start", want: []expected{{69, "sandbox-network", fix.Broken}}},
+		{scene: "lix-2.95.3/t-pre-build-hook", want: []expected{{66, "pre-build-hook", fix.AtRisk}}},
 		{scene: "lix-2.93.4/s1-one-build", want: []expected{{2994, "builder-silent", fix.AtRisk}}},
 		{scene: "lix-2.93.4/s2-second-client-same-output", want: []expected{{3260, "waits-for-output-lock", fix.OK}}},
 		{scene: "lix-2.93.4/s10-gc-lock-held-by-flock", wakes: map[string]int{"7905": 8}, want: []expected{

@@ -68,6 +68,8 @@ type Diagnosis struct {
 	Cycle     []string   `json:"cycle,omitempty"`   // nodes of a ring
 	Causes    []string   `json:"causes,omitempty"`  // situations on the way, the nearest first
 	Actions   []Action   `json:"actions,omitempty"`
+	// End is the one process with whose end the chain would go on, whoever looks; 0 for none.
+	End int `json:"end,omitempty"`
 }
 
 // Action is something that lixfix may do, when a person decides so.
@@ -80,6 +82,9 @@ type Action struct {
 	What  string `json:"what"`
 	Costs string `json:"costs"` // what is lost
 	Kill  bool   `json:"kill,omitempty"`
+	Grace int    `json:"grace_ms,omitempty"` // until SIGKILL; 0 for five seconds
+	How   string `json:"how,omitempty"`      // what is special about its end
+	With  int    `json:"with,omitempty"`     // it is ended together with this process
 	// Named actions are taken only for a process that the user names with --end.
 	Named bool `json:"named,omitempty"`
 }
@@ -150,12 +155,18 @@ func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
 	if v.Facts().OS != platform.Linux {
 		return lookWithTools(ctx, v, opts)
 	}
+	doubt := time.Time{}
 	for deadline := time.Now().Add(settleTime); ; {
 		s, err := collect(ctx, v, opts)
 		if err != nil {
 			return nil, err
 		}
-		if r := s.report(opts); !s.unsettled || time.Now().After(deadline) {
+		r := s.report(opts)
+		now := time.Now()
+		if s.doubtful && doubt.IsZero() {
+			doubt = now
+		}
+		if now.After(deadline) || !s.unsettled && (!s.doubtful || now.Sub(doubt) >= doubtTime) {
 			return r, nil
 		}
 	}
@@ -413,6 +424,12 @@ func (s *snapshot) diagnosis(o *outcome) Diagnosis {
 	d := Diagnosis{
 		ID: "stuck/" + id, Status: o.status(), Certainty: o.certainty(), Sentence: s.sentence(id, o), Advice: rows(id).advice,
 		Actions: s.actions(id, o),
+	}
+	if p := s.culprit(id, o); p != nil && slices.ContainsFunc(d.Actions, func(a Action) bool { return a.PID == p.PID && a.Kind == "end" }) {
+		d.End = p.PID
+	}
+	if command := continues(d.Actions); command != "" {
+		d.Advice = strings.ReplaceAll(d.Advice, "kill -CONT", command)
 	}
 	for _, id := range o.ids {
 		d.Causes = append(d.Causes, "stuck/"+id)

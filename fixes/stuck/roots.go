@@ -187,7 +187,7 @@ func (c *collector) logs(ctx context.Context) {
 		}
 	}
 	if len(unseen) > 0 {
-		c.limit("logs", fmt.Sprintf("when the builds of %s lastwrote to their logs: "+
+		c.limit("logs", fmt.Sprintf("when the builds of %s last wrote to their logs: "+
 			"the files cannot be seen from here", enumerate(unseen)), !c.facts.Root())
 	}
 }

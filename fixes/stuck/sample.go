@@ -18,13 +18,14 @@ import (
 const (
 	defaultGap   = 400 * time.Millisecond
 	confirmTime  = 5 * time.Second
-	settleTime   = 6 * time.Second // until one that retries every five has done so
-	deepTime     = 2 * time.Second // for one process: reading its arguments can wait for a lock of that process
-	maxDeep      = 2000            // processes; a host that runs more builds than this is not read further
-	threadSlack  = 16              // threads that a process may have started between the looks
-	maxLogs      = 64              // logs of builds of one process
-	pageSize     = 4 << 10         // bytes, at least; ARM has larger ones as well
-	maxLockStats = 20000           // lock files in the store that are looked at, without root
+	settleTime   = 6 * time.Second         // until one that retries every five has done so
+	doubtTime    = 2500 * time.Millisecond // until one that writes to a slow reader has gone on
+	deepTime     = 2 * time.Second         // for one process: reading its arguments can wait for a lock of that process
+	maxDeep      = 2000                    // processes; a host that runs more builds than this is not read further
+	threadSlack  = 16                      // threads that a process may have started between the looks
+	maxLogs      = 64                      // logs of builds of one process
+	pageSize     = 4 << 10                 // bytes, at least; ARM has larger ones as well
+	maxLockStats = 20000                   // lock files in the store that are looked at, without root
 )
 
 // thread is one thread of a process at one time.
@@ -54,6 +55,7 @@ type proc struct {
 	started  string // on macOS, as ps has it
 	deep     bool
 	argv     []string
+	exe      string // its program; "" where that may not be read
 	status   procfs.Status
 	ns       string // of process IDs, as its link reads
 	net      string // network namespace, likewise
@@ -78,6 +80,7 @@ type proc struct {
 	pair     *proc // a worker's client, a client's worker
 	pairedBy string
 	orphan   bool
+	reader   bool      // reads what a command cannot go on writing
 	cut      bool      // not all of it was looked at
 	reaped   bool      // a builder of it ended while it was watched
 	logged   time.Time // when it last wrote to the log of its build
@@ -89,6 +92,12 @@ type proc struct {
 func (p *proc) stopped() bool {
 	return (p.first.state == 'T' || p.first.state == 't') && (p.second.state == 'T' || p.second.state == 't')
 }
+
+// runs reports whether a process wanted a processor in both samples, as on a busy host it may without getting much of one.
+func (p *proc) runs() bool { return p.first.state == 'R' && p.second.state == 'R' }
+
+// ended reports whether a process is not there any more, or is a zombie, which has nothing open.
+func (p *proc) ended() bool { return p == nil || p.gone || p.State == 'Z' || p.second.state == 'Z' }
 
 // ticks is the processor time used between the samples.
 func (p *proc) ticks() uint64 { return p.second.cpu - min(p.first.cpu, p.second.cpu) }
@@ -147,8 +156,9 @@ type snapshot struct {
 	files    budget      // of open files that are looked at
 	names    budget      // of open files whose names are looked at
 	threads  budget
-	// unsettled says that nothing explains some process.
-	unsettled bool
+	readers  map[string][]*proc // of pipes that others wait to write to, by name
+	// unsettled says that nothing explains some process; doubtful, that what explains one may be over in a moment.
+	unsettled, doubtful bool
 }
 
 // lockFile is a file with the locks on it.
@@ -184,6 +194,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	c.states, c.stores = []string{opts.state()}, []string{opts.store()}
 	c.children()
 	c.deepen(ctx, c.candidates())
+	c.deepen(ctx, c.tracers())
 	c.directories()
 	locks, err := c.readLocks(ctx)
 	if err != nil {
@@ -193,6 +204,7 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	c.knownFiles(ctx, locks)
 	c.deepen(ctx, c.owners(locks))
 	c.deepen(ctx, c.candidates())
+	c.seekReaders(ctx)
 	c.before, c.sockErr = c.readSockets(ctx)
 	if c.anything() {
 		if err := c.again(ctx); err != nil {
@@ -346,6 +358,19 @@ func (c *collector) candidates() []*proc {
 	return list
 }
 
+// tracers are the debuggers of what was looked at.
+func (c *collector) tracers() []*proc {
+	var list []*proc
+	for _, pid := range c.order {
+		if p := c.procs[pid]; p.deep && !p.gone && p.status.Tracer > 0 {
+			if t := c.procs[p.status.Tracer]; t != nil {
+				list = append(list, t)
+			}
+		}
+	}
+	return list
+}
+
 // nixName tells by its name whether a process may be one of Nix's own; its arguments decide.
 func nixName(name string) bool {
 	name = strings.TrimPrefix(name, ".")
@@ -476,7 +501,7 @@ func (c *collector) surroundings(ctx context.Context) {
 		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known to lixfix", false)
 	}
 	if c.skipped > 0 {
-		c.limit("many", fmt.Sprintf("%d more processes thatmay be of Nix: "+
+		c.limit("many", fmt.Sprintf("%d more processes that may be of Nix: "+
 			"%d are read, and none of who makes that slow", c.skipped, maxDeep), false)
 	}
 	c.unlooked()

@@ -6,6 +6,7 @@
 package stuck
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -167,15 +168,10 @@ func (r *Report) Process(n string) *Process {
 
 func (d *Diagnosis) remedy() *fix.Remedy {
 	var does []string
-	named := 0
 	for _, a := range d.Actions {
-		if a.Named || d.Certainty == Guess {
-			if named == 0 && a.Kind == "end" {
-				named = a.PID // what the situation itself suggests comes first
-			}
-			continue
+		if !a.Named && d.Certainty != Guess {
+			does = append(does, a.does())
 		}
-		does = append(does, strings.Replace(a.What, a.Kind, a.Kind+"s", 1)+"; lost: "+a.Costs)
 	}
 	switch {
 	case len(does) > 0:
@@ -187,10 +183,25 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 		return nil
 	}
 	rem := &fix.Remedy{Class: fix.Advice, Changes: d.Advice}
-	if named > 0 && d.Status != fix.OK {
-		rem.Command = fmt.Sprintf("%s --%s %d", repairCommand, optEnd, named)
+	if d.End > 0 && d.Status != fix.OK {
+		rem.Command = fmt.Sprintf("%s --%s %d", repairCommand, optEnd, d.End)
+		for _, a := range d.Actions {
+			if a.PID == d.End && a.How != "" {
+				rem.Changes += ". To end " + a.Name + ": " + a.How
+			}
+		}
 	}
 	return rem
+}
+
+// does says what an action does, and what is lost by it.
+func (a Action) does() string {
+	verb, rest, _ := strings.Cut(a.What, " ")
+	text := verb + "s " + rest + "; lost: " + a.Costs
+	if a.How != "" {
+		text += "; " + a.How
+	}
+	return text
 }
 
 func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
@@ -219,7 +230,7 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 	found := false
 	for _, d := range r.Diagnoses {
 		for _, a := range d.Actions {
-			if target != 0 && (a.PID != target || a.Kind != "end") {
+			if target != 0 && (a.PID != target && a.With != target || a.Kind != "end") {
 				continue
 			}
 			if target == 0 && (a.Named || d.Certainty == Guess || !req.Allowed(d.ID, fix.Risky)) {
@@ -243,17 +254,31 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 			id.Start = a.Start
 			var s plan.Step = step.ContinueProcess{Process: id, Name: a.Name}
 			if a.Kind == "end" {
-				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: graceMS, Kill: a.Kill}
+				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: cmp.Or(a.Grace, graceMS), Kill: a.Kill}
 			}
 			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
-			p.Notes = append(p.Notes, a.What+": lost is "+a.Costs)
+			note := a.What + ": lost is " + a.Costs
+			if a.How != "" {
+				note += "; " + a.How
+			}
+			p.Notes = append(p.Notes, note)
 		}
 	}
 	if target != 0 && !found {
 		return p, &fix.Refusal{
 			ID: "stuck/" + optEnd, Reason: fmt.Sprintf("process %d is not one that lixfix ends", target),
-			Next: "Run \"lixfix check stuck\": it shows which processes take part, and whom to name.",
+			Next: r.rather(target),
 		}
 	}
 	return p, nil
+}
+
+// rather says whom to name in place of a process that is not ended.
+func (r *Report) rather(pid int) string {
+	p := r.Process("process:" + strconv.Itoa(pid))
+	if p != nil && p.Role == Worker && p.Client != 0 {
+		return fmt.Sprintf("End the command that it works for, and it ends by itself: %s --%s %d. A signal to it would make Lix speak of a bug.",
+			repairCommand, optEnd, p.Client)
+	}
+	return "Run \"lixfix check stuck\": it shows which processes take part, and whom to name."
 }

@@ -40,7 +40,14 @@ const (
 	idBuilderStopped  = "builder-stopped"
 	idBuilderLeftover = "builder-leftover"
 	idBuilderDefunct  = "builder-defunct"
+	idBuilderLock     = "builder-waits-for-lock"
+	idTraced          = "held-by-debugger"
+	idPreBuildHook    = "pre-build-hook"
 	idPostBuildHook   = "post-build-hook"
+	idDiffHook        = "diff-hook"
+	idOutputUnread    = "output-not-read"
+	idWaitsInput      = "waits-for-input"
+	idReaderStopped   = "reader-stopped"
 	idSandboxNetwork  = "sandbox-network"
 	idWorkerOrphaned  = "worker-orphaned"
 	idNoListener      = "worker-without-listener"
@@ -74,7 +81,8 @@ type row struct {
 func rows(id string) row {
 	switch id {
 	case idEvaluating:
-		return row{fix.OK, "Nix code is running; whether it ever ends cannot be known. Ctrl-C prints where it is; add --show-trace or -vvv. Growing memory ends in a kill"}
+		return row{fix.OK, "Nix code is running; whether it ever ends cannot be known. Add --show-trace or -vvv to see where it is. " +
+			"In the middle of an evaluation Ctrl-C may be taken up late (Nix) or never (Lix 2.95); SIGKILL ends it. Growing memory ends in a kill"}
 	case idCopying:
 		return row{fix.OK, "a large source is being hashed or copied to the store; filter the source to make it smaller"}
 	case idWaitsOutput:
@@ -131,10 +139,27 @@ func rows(id string) row {
 		return row{fix.Broken, "the build itself is done, but a process that it left in the background keeps its log open; when that ends, the build completes"}
 	case idBuilderDefunct:
 		return row{fix.Broken, "the worker missed that its builder ended, which is a bug: report it, then end the client"}
+	case idBuilderLock:
+		return row{fix.OK, "it goes on when the other build lets go of the file"}
+	case idTraced:
+		return row{fix.Broken, "let it go on in the debugger: continue, detach or quit. kill -CONT does not help. Where nobody sits in front of " +
+			"the debugger, end that; a process that it was attached to goes on"}
+	case idPreBuildHook:
+		return row{fix.OK, "the build starts when the pre-build-hook of nix.conf has ended; look at what it does"}
 	case idPostBuildHook:
-		return row{fix.OK, "the post-build-hook holds up the queue; look at what it does"}
+		return row{fix.OK, "the post-build-hook of nix.conf holds up the queue; look at what it does"}
+	case idDiffHook:
+		return row{fix.OK, "the diff-hook of nix.conf compares two outputs of the build; look at what it does"}
+	case idOutputUnread:
+		return row{fix.AtRisk, "everything in front waits until the output is read, without a limit of time: go on in the pager (in less, G shows the " +
+			"end and q quits), press Ctrl-Q in a terminal that Ctrl-S has stopped, or write the output to a file"}
+	case idWaitsInput:
+		return row{fix.AtRisk, "answer it where it was started, or end its input: Ctrl-D in a terminal; in a pipe, the program in front of it has to end"}
+	case idReaderStopped:
+		return row{fix.Broken, "continue it: fg in its terminal, or kill -CONT"}
 	case idSandboxNetwork:
-		return row{fix.Broken, "pasta, which gives the network to the build, has died; the daemon's log has the reason. Lix gives up after two minutes"}
+		return row{fix.Broken, "pasta, which gives the network to the build, is dead or does nothing: look at pasta-path in nix.conf, and in the " +
+			"daemon's log for the reason. Lix gives up after two to three minutes"}
 	case idWorkerOrphaned:
 		return row{fix.Broken, "nobody waits for its result any more, and it keeps its locks; it can be ended"}
 	case idNoListener:
@@ -178,48 +203,51 @@ func severityOf(id string) int {
 // sentence says what is wrong, and with whom.
 func (s *snapshot) sentence(id string, o *outcome) string {
 	root := s.describe(o.root)
-	lock := shortPath(o.lockPath())
+	lock, holder := shortPath(o.lockPath(o.lock)), o.holder
+	if len(o.ids) > 0 && id == o.ids[len(o.ids)-1] {
+		lock, holder = shortPath(o.lockPath(o.lastLock)), o.lastHolder // what the end of the chain waits for
+	}
 	switch id {
 	case idEvaluating:
 		return root + " is evaluating Nix code"
 	case idCopying:
 		return root + " is hashing or copying files to the store"
 	case idWaitsOutput:
-		return fmt.Sprintf("another build of the same output is running: %s holds %s", s.owner(o.holder), lock)
+		return fmt.Sprintf("another build of the same output is running: %s holds %s", s.owner(holder), lock)
 	case idHolderOrphaned:
 		return fmt.Sprintf("the build of the same output belongs to nobody any more: %s holds %s", s.describe(o.root), lock)
 	case idWaitsStorePath:
-		return fmt.Sprintf("%s adds the same path, %s, to the store", s.owner(o.holder), lock)
+		return fmt.Sprintf("%s adds the same path, %s, to the store", s.owner(holder), lock)
 	case idNoUser:
 		return fmt.Sprintf("all %s are taken", count(len(s.pool), "build user"))
 	case idUserLeaked:
 		return fmt.Sprintf("%s is left from a build that has ended", root)
 	case idWaitsGC, idWaitsGCSilent:
-		return fmt.Sprintf("a garbage collection is running: %s", s.owner(o.holder))
+		return fmt.Sprintf("a garbage collection is running: %s", s.owner(holder))
 	case idGCStopped:
 		return fmt.Sprintf("the garbage collection that everybody waits for is stopped: %s", root)
 	case idGCWaits:
-		return fmt.Sprintf("the garbage collection waits for %s", s.owner(o.holder))
+		return fmt.Sprintf("the garbage collection waits for %s", s.owner(holder))
 	case idForeign:
-		if o.holder == nil {
+		if holder == nil {
 			return fmt.Sprintf("somebody whom lixfix cannot see holds %s", lock)
 		}
-		return fmt.Sprintf("a process that is no part of Nix, %s, holds %s", s.describe(o.holder), lock)
+		return fmt.Sprintf("a process that is no part of Nix, %s, holds %s", s.describe(holder), lock)
 	case idStoreUpgrade:
-		return fmt.Sprintf("the store is open elsewhere, and its database is to be upgraded: %s", s.owner(o.holder))
+		return fmt.Sprintf("the store is open elsewhere, and its database is to be upgraded: %s", s.owner(holder))
 	case idProfileLocked:
-		return fmt.Sprintf("%s changes the same profile", s.owner(o.holder))
+		return fmt.Sprintf("%s changes the same profile", s.owner(holder))
 	case idSQLiteBusy:
-		if o.root != o.holder || o.root != nil && o.root.stopped() {
-			return fmt.Sprintf("the database of the store is locked by %s, which is stopped or waits itself", s.describe(o.holder))
+		if o.root != holder || o.root != nil && o.root.stopped() {
+			return fmt.Sprintf("the database of the store is locked by %s, which is stopped or waits itself", s.describe(holder))
 		}
-		return fmt.Sprintf("the database of the store is locked by %s", s.describe(o.holder))
+		return fmt.Sprintf("the database of the store is locked by %s", s.describe(holder))
 	case idSQLiteDotfile:
 		return fmt.Sprintf("the lock directory %s of the database is left over", s.dotfile)
 	case idCacheLocked:
-		return fmt.Sprintf("%s writes to the same cache", s.owner(o.holder))
+		return fmt.Sprintf("%s writes to the same cache", s.owner(holder))
 	case idFetchLocked:
-		return fmt.Sprintf("%s fetches the same input", s.owner(o.holder))
+		return fmt.Sprintf("%s fetches the same input", s.owner(holder))
 	case idAsksPassword:
 		return fmt.Sprintf("%s waits for somebody to type, probably a password", root)
 	case idStalled:
@@ -231,10 +259,13 @@ func (s *snapshot) sentence(id string, o *outcome) string {
 	case idNoSlot:
 		return fmt.Sprintf("all %s of remote machines are taken", count(len(s.load), "slot"))
 	case idUploadLock:
-		return fmt.Sprintf("%s copies to the same machine", s.owner(o.holder))
+		return fmt.Sprintf("%s copies to the same machine", s.owner(holder))
 	case idBuilderBusy:
 		return root + " is building"
 	case idBuilderSilent:
+		if o.reason.idle < quiet {
+			return fmt.Sprintf("the build runs, and has been quiet for %s: %s", seconds(o.reason.idle), root)
+		}
 		return fmt.Sprintf("the build runs, but every process of it is asleep: %s, started %s ago%s", root, seconds(s.age(o.root)), s.logged(o.root))
 	case idBuilderStopped:
 		return fmt.Sprintf("a process of the build is stopped: %s", root)
@@ -242,9 +273,38 @@ func (s *snapshot) sentence(id string, o *outcome) string {
 		return fmt.Sprintf("the build has ended, but %s, which it left in the background, keeps its log open", root)
 	case idBuilderDefunct:
 		return fmt.Sprintf("%s did not notice that its builder has ended", root)
+	case idBuilderLock:
+		return fmt.Sprintf("the build waits for %s, which %s holds", lock, s.describe(holder))
+	case idTraced:
+		if o.root == nil || o.root.status.Tracer == 0 {
+			return fmt.Sprintf("%s is held by a debugger that cannot be seen from here", root)
+		}
+		return fmt.Sprintf("%s is held by a debugger, %s", root, s.tracer(o.root))
+	case idPreBuildHook:
+		return fmt.Sprintf("the build has not begun: its pre-build-hook runs, %s", root)
 	case idPostBuildHook:
-		return fmt.Sprintf("%s waits for a program that it runs after each build", s.describe(o.start))
+		return fmt.Sprintf("the build is done, and its post-build-hook runs, %s", root)
+	case idDiffHook:
+		return fmt.Sprintf("the build is done, and its diff-hook compares the outputs, %s", root)
+	case idOutputUnread:
+		if terminal(o.reason.at) && o.root != nil && o.root.role != Reader {
+			return fmt.Sprintf("nobody reads what %s prints: its terminal, %s, takes no more", root, plain(o.reason.at))
+		}
+		if o.root != nil && o.root.role == Reader {
+			return fmt.Sprintf("%s has to read what the command prints, but %s", root, o.reason.text)
+		}
+		return fmt.Sprintf("nobody reads what %s writes", root)
+	case idWaitsInput:
+		if terminal(o.reason.at) {
+			return fmt.Sprintf("%s waits for somebody to type in its terminal, %s", root, plain(o.reason.at))
+		}
+		return fmt.Sprintf("%s reads its standard input, which nobody writes to", root)
+	case idReaderStopped:
+		return fmt.Sprintf("%s, which has to read what the command prints, is stopped", root)
 	case idSandboxNetwork:
+		if o.root != nil && o.root.role == Pasta {
+			return fmt.Sprintf("the build waits for its network, which %s was started to set up %s ago", root, seconds(s.age(o.root)))
+		}
 		return fmt.Sprintf("the network of the build of %s is dead", root)
 	case idWorkerOrphaned:
 		if o.root != nil && o.root.stopped() {

@@ -121,6 +121,9 @@ func (s *snapshot) title(p *proc) string {
 		return "a process that cannot be seen"
 	}
 	name := short(plain(p.program()), 24)
+	if p.role == Helper {
+		name = plain(p.Name) // of a script, and not of its shell
+	}
 	switch p.role {
 	case Worker:
 		return fmt.Sprintf("worker %d", p.PID)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ func macAt(t *testing.T, first, second, lsof string) (*platform.Machine, string)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		// A program that is started meanwhile would inherit the open file, and keep the script from being run.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
 		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +104,11 @@ func TestMac(t *testing.T) {
 		status        fix.Status
 	}{
 		{"a build that works", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.30"), "", 62, "builder-busy", fix.OK},
-		{"a build that sleeps", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "builder-silent", fix.AtRisk},
+		{"a build that sleeps", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "builder-silent", fix.OK},
+		{
+			"a build that has slept for minutes", client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(67, 1, 501, "S", "0:00.10", "sh"),
+			client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(67, 1, 501, "S", "0:00.10", "sh"), "", 62, "builder-silent", fix.AtRisk,
+		},
 		{"a stopped worker", client("S", "0:00.10") + worker("T") + builder("0:00.10"), client("S", "0:00.10") + worker("T") + builder("0:00.10"), "", 62, "worker-stopped", fix.Broken},
 		{"a stopped client", client("T", "0:00.10") + worker("S") + builder("0:00.10"), client("T", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "client-stopped", fix.Broken},
 		{"an evaluation", client("R", "0:00.10"), client("R", "0:00.90"), "", 62, "evaluating", fix.OK},

@@ -89,7 +89,11 @@ func (t *tree) draw(n, first, rest, suffix string) {
 		edges = edges[:few]
 	}
 	client := ""
-	if p := t.report.Process(n); p != nil && p.Client != 0 && !slices.Contains(t.path, fmt.Sprintf("process:%d", p.Client)) {
+	leads := func(e Edge) bool {
+		p := t.report.Process(n)
+		return p != nil && e.To == fmt.Sprintf("process:%d", p.Client)
+	}
+	if p := t.report.Process(n); p != nil && p.Client != 0 && !slices.ContainsFunc(edges, leads) && !slices.Contains(t.path, fmt.Sprintf("process:%d", p.Client)) {
 		if c := t.report.Process(fmt.Sprintf("process:%d", p.Client)); c != nil {
 			client = c.Title
 			if p.Pairing != "" {

@@ -144,14 +144,22 @@ func (s Status) Runs(uid int) bool {
 type Opened struct {
 	Mount int    // its ID in mountinfo
 	Inode uint64 // 0 before Linux 5.14, which does not tell it
+	Flags int64  // of open(2); -1 where they are not told
 }
+
+// Reads reports whether the file was opened for reading.
+func (o Opened) Reads() bool { return o.Flags >= 0 && o.Flags&syscall.O_ACCMODE != syscall.O_WRONLY }
 
 // ParseOpened reads an fdinfo file; lines that are missing leave zeros.
 func ParseOpened(data []byte) Opened {
-	var o Opened
+	o := Opened{Flags: -1}
 	for line := range bytes.Lines(data) {
 		key, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(key) {
+		case "flags": // in octal
+			if n, err := strconv.ParseInt(string(bytes.TrimSpace(value)), 8, 64); err == nil {
+				o.Flags = n
+			}
 		case "mnt_id":
 			o.Mount = number(string(bytes.TrimSpace(value)), 0)
 		case "ino":

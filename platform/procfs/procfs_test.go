@@ -64,9 +64,9 @@ func TestParseOpened(t *testing.T) {
 	// Printed by Linux 6.18; kernels before 5.14 have no line for the inode.
 	for in, want := range map[string]procfs.Opened{
 		"pos:\t0\nflags:\t02100000\nmnt_id:\t29\nino:\t1058\n" +
-			"lock:\t1: FLOCK  ADVISORY  WRITE 7 fe:00:1058 0 EOF\n": {Mount: 29, Inode: 1058},
-		"pos:\t0\nflags:\t02100000\nmnt_id:\t29\n": {Mount: 29},
-		"": {}, "ino:\tx\nmnt_id:": {},
+			"lock:\t1: FLOCK  ADVISORY  WRITE 7 fe:00:1058 0 EOF\n": {Mount: 29, Inode: 1058, Flags: 0o2100000},
+		"pos:\t0\nflags:\t02100000\nmnt_id:\t29\n": {Mount: 29, Flags: 0o2100000},
+		"": {Flags: -1}, "ino:\tx\nmnt_id:": {Flags: -1}, "flags:\t9": {Flags: -1},
 	} {
 		if got := procfs.ParseOpened([]byte(in)); got != want {
 			t.Errorf("%q: %+v", in, got)

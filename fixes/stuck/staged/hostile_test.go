@@ -39,7 +39,7 @@ var hostile = []scene{
 			s.fail("it is %s", d.Certainty)
 		}
 		d = s.expect(r, want{who: "root", subject: first.Process.Pid, id: "builder-silent"})
-		if d != nil && !strings.Contains(d.Sentence, "its log written ") {
+		if d != nil && !strings.Contains(d.Sentence, "quiet for ") {
 			s.fail("no time of the log: %s", d.Sentence)
 		}
 	}},
@@ -137,7 +137,7 @@ func crowded(processes, files int) func(*site) {
 		})
 		s.expect(r, want{
 			who: "root", subject: first.Process.Pid, id: "builder-silent",
-			chain: "first worker builder", status: "at-risk",
+			chain: "first worker builder", status: "ok",
 		})
 		for _, d := range r.Diagnoses {
 			p := r.Process(d.Subject)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -305,6 +307,15 @@ func standIn(does string) int {
 		cmd := exec.Command("/bin/true")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: 30001, Gid: 30000}}
 		err = cmd.Start() // and nobody waits for it
+	case "fcntl":
+		var fd int
+		if fd, err = syscall.Open(words[1], syscall.O_RDWR, 0); err == nil {
+			err = syscall.FcntlFlock(uintptr(fd), syscall.F_SETLKW, &syscall.Flock_t{Type: syscall.F_WRLCK, Len: 10})
+		}
+	case "launch":
+		err = launch()
+	case "deaf":
+		err = deaf(socket)
 	case "listen":
 		_, err = net.Listen("unix", socket)
 	case "exhaust":
@@ -335,4 +346,52 @@ func standIn(does string) int {
 	}
 	time.Sleep(10 * time.Minute)
 	return 0
+}
+
+// launch does what a worker of Lix does that starts a build with a network: pasta in its own session, and beside it what
+// waits for the network to become the builder, both as the build user.
+func launch() error {
+	user := &syscall.Credential{Uid: 30001, Gid: 30000}
+	pasta := exec.Command("/bin/sleep", "1000")
+	pasta.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	if err := os.Symlink("/bin/sleep", "/tmp/launch-builder"); err != nil {
+		return err
+	}
+	builder := exec.Command("/tmp/launch-builder", "999")
+	builder.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: user}
+	return errors.Join(pasta.Start(), builder.Start())
+}
+
+// deaf waits for the greeting of a daemon as Lix does: the main thread in epoll, signals blocked and taken by a thread of
+// their own, which asks nobody to stop.
+func deaf(socket string) error {
+	taken := make(chan os.Signal, 8)
+	signal.Notify(taken, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	go func() {
+		runtime.LockOSThread()
+		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(unsafe.StringData("signal handler\x00"))), 0, 0, 0)
+		var set unix.Sigset_t
+		set.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGHUP-1)
+		for {
+			_, _, _ = unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, 0, 8, 0, 0)
+		}
+	}()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
+	}
+	if err == nil {
+		_, err = unix.Write(fd, make([]byte, 8))
+	}
+	epoll := -1
+	if err == nil {
+		epoll, err = unix.EpollCreate1(0)
+	}
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+	}
+	for err == nil || errors.Is(err, syscall.EINTR) {
+		_, err = unix.EpollWait(epoll, make([]unix.EpollEvent, 1), -1)
+	}
+	return err
 }

@@ -81,15 +81,24 @@ func TestStaged(t *testing.T) {
 		}
 	})
 	var b strings.Builder
-	n := 0
+	n, extra, well := 0, 0, 0
 	for _, sc := range scenes {
 		if said, ok := table[sc.name]; ok {
 			n++
-			fmt.Fprintf(&b, "%s: %s\n", sc.name, sc.doc)
+			mark := ""
+			if healthy, ok := further[sc.name]; ok {
+				extra++
+				if mark = " (further)"; healthy {
+					well++
+					mark = " (further, healthy or only slow)"
+				}
+			}
+			fmt.Fprintf(&b, "%s%s: %s\n", sc.name, mark, sc.doc)
 			for line := range strings.Lines(said) {
 				b.WriteString("    " + line)
 			}
 		}
 	}
-	t.Logf("%d situations staged with the real Nix, and what was recognised:\n%s", n, b.String())
+	t.Logf("%d situations staged with the real Nix (%d further ones, of which %d are healthy or only slow), and what was recognised:\n%s",
+		n, extra, well, b.String())
 }

@@ -74,7 +74,8 @@ func (r *replay) read(name string) string {
 
 var (
 	fdLine   = regexp.MustCompile(` (\d+) -> (.*)$`)
-	lockLine = regexp.MustCompile(`^/proc/\d+/fdinfo/(\d+):(lock:.*)$`)
+	lockLine = regexp.MustCompile(`^/proc/\d+/fdinfo/(\d+):((?:lock|flags):.*)$`)
+	devField = regexp.MustCompile(`^(\d+) .* dev=(\S+) `)
 )
 
 func (r *replay) parse() {
@@ -123,6 +124,18 @@ func (p *captured) field(key string) string {
 // initialUserNS is not in the captures, which are of processes of the machine itself (PROC_USER_INIT_INO).
 const initialUserNS = "user:[4026531837]"
 
+// inode returns that of a file that was written.
+func (r *replay) inode(name string) uint64 {
+	info, err := os.Stat(filepath.Join(r.root, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		return sys.Ino
+	}
+	return 0
+}
+
 // stat writes a stat file. Processor time and start are not in the capture; the order of the numbers is that of the
 // starts.
 func stat(pid, comm, state, parent, session, threads, rss, start string) string {
@@ -139,8 +152,7 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 	r.inject("etc/passwd", "root:x:0:0::/:\nalice:x:1000:1000::/:\nbob:x:1001:1001::/:\n"+
 		"nixbld1:x:30001:30000::/:\nnixbld2:x:30002:30000::/:\nnixbld3:x:30003:30000::/:\nnixbld4:x:30004:30000::/:\n")
 	r.inject("etc/group", "nixbld:x:30000:nixbld1,nixbld2,nixbld3,nixbld4\n")
-	r.write("proc/locks", r.read("proc-locks.txt"))
-	var outputs []string
+	var outputs, moved []string
 	for line := range strings.Lines(r.read("lock-files.txt")) {
 		name := line[strings.LastIndex(line, " ")+1:]
 		name = strings.TrimSpace(name)
@@ -148,8 +160,22 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 			continue
 		}
 		r.write(name, "")
+		if m := devField.FindStringSubmatch(line); m != nil {
+			// It has another inode here, on the one device of mountinfo.
+			r.injected = append(r.injected, "proc/locks: inode of "+name)
+			moved = append(moved, " "+m[2]+":"+m[1]+" ", fmt.Sprintf(" fe:00:%d ", r.inode(name)))
+		}
 		if strings.HasPrefix(name, "/nix/store/") && strings.HasSuffix(name, ".lock") {
 			outputs = append(outputs, strings.TrimSuffix(name, ".lock"))
+		}
+	}
+	files := strings.NewReplacer(moved...)
+	r.write("proc/locks", files.Replace(r.read("proc-locks.txt")))
+	for _, p := range r.procs {
+		for _, lines := range p.locks {
+			for i, line := range lines {
+				lines[i] = files.Replace(line)
+			}
 		}
 	}
 	r.link("proc/self/ns/pid", r.procs[0].ns)
@@ -224,14 +250,8 @@ func (r *replay) build(wakes map[string]int, states map[string]string) {
 				}
 				r.inject(target, strings.Join(wanted, "\x00")+"\x00")
 				// The file has another inode here than where it was captured.
-				info, err := os.Stat(filepath.Join(r.root, target))
-				if err != nil {
-					r.t.Fatal(err)
-				}
-				if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-					r.inject(dir+"/fdinfo/"+fd, fmt.Sprintf("mnt_id:\t1\nino:\t%d\n%s\n", sys.Ino,
-						strings.Join(p.locks[fd], "\n")))
-				}
+				r.inject(dir+"/fdinfo/"+fd, fmt.Sprintf("mnt_id:\t1\nino:\t%d\n%s\n", r.inode(target),
+					strings.Join(p.locks[fd], "\n")))
 			}
 		}
 	}

@@ -1,0 +1,81 @@
+package stuck
+
+import (
+	"slices"
+	"strings"
+)
+
+// What a signal does to a process of Nix is not what it does to others: Nix blocks SIGTERM, SIGINT and SIGHUP and has a
+// thread take them, which then asks the others to stop. Seen: a client of Lix 2.95.3 that waits for the greeting of its
+// daemon is never asked, nor are Lix 2.95.3 and Nix 2.8 while they evaluate; workers of Nix have lost the thread in a fork.
+
+const sigTerm = 1 << 14 // in a mask of signals
+
+// briefly is how long a process gets of which it is known that it ends on SIGKILL alone.
+const briefly = 500 // milliseconds
+
+// ending is what it takes to end a process.
+type ending struct {
+	kill  bool   // SIGTERM may not be enough
+	grace int    // milliseconds until SIGKILL; 0 for graceMS
+	how   string // what there is to say about it beforehand; "" for nothing
+}
+
+func (s *snapshot) ending(p *proc) ending {
+	sure := func(why string) ending {
+		return ending{true, briefly, "it ends on SIGKILL alone, not on SIGTERM, SIGINT or SIGHUP: " + why}
+	}
+	may := func(why string) ending {
+		return ending{true, 0, "it may end on SIGKILL alone: " + why}
+	}
+	e := ending{}
+	switch {
+	case p.second.state == 'T' || p.second.state == 't':
+		e = sure("it is stopped, and takes up no other signal")
+	case s.ignoresTerm(p):
+		e = sure("it blocks them")
+	case p.role == Client && s.waitsForGreeting(p):
+		why := "a Lix that waits for the greeting of its daemon takes up no signal"
+		if e = may(why); lix(p) {
+			e = sure(why)
+		}
+	case p.role == Client && s.explain(p).id == idEvaluating:
+		why := "Nix and Lix take up no signal in the middle of an evaluation"
+		if e = may(why); lix(p) {
+			e = sure(why)
+		}
+	}
+	if p.role == Worker && (lix(p) || p.arg(1) == "--for") {
+		said := "Lix calls that \"a bug in Lix\" in the daemon's log, and to the client where there is one; it is none"
+		if e.how != "" {
+			said = e.how + "; " + said
+		}
+		e.how = said
+	}
+	return e
+}
+
+// waitsForGreeting reports whether a client has said nothing to a daemon process yet, as far as that can be told: nobody
+// accepted its connection, or who did is stopped.
+func (s *snapshot) waitsForGreeting(p *proc) bool {
+	if p.pair != nil {
+		return p.pair.stopped()
+	}
+	_, waits := s.unaccepted(p)
+	return waits
+}
+
+// lix tells Lix from other implementations: its thread for signals has a name.
+func lix(p *proc) bool {
+	return strings.Contains(p.exe, "-lix-") ||
+		slices.ContainsFunc(p.second.threads, func(t thread) bool { return t.name == "signal handler" })
+}
+
+// ignoresTerm reports whether SIGTERM will not reach a process: it is blocked, and no thread takes it up. Workers of
+// Nix are so, because the thread does not survive the fork.
+func (s *snapshot) ignoresTerm(p *proc) bool {
+	if p.status.Blocked&sigTerm == 0 || !s.callsOK || p.hidden["syscall"] {
+		return false
+	}
+	return !slices.ContainsFunc(p.second.threads, func(t thread) bool { return t.call.Known && t.call.N == s.calls.Sigtimedwait })
+}
