@@ -36,11 +36,15 @@ type Untrusted struct {
 	GID  int    // its group
 	Mode fs.FileMode
 	User string // the owner's name, where the caller knows it
+	// Mounted: the user has mounted a file system of their own there, which says of its files whatever they like.
+	Mounted bool
 }
 
 // Whose says who it is, to follow "can be changed by": "user alice", "user 1000", "members of group 50", "everybody".
 func (e *Untrusted) Whose() string {
 	switch {
+	case e.Mounted && e.UID == Anybody:
+		return "whoever has mounted it, which cannot be told"
 	case e.UID != Anybody && e.User != "":
 		return fmt.Sprintf("user %s (%d)", e.User, e.UID)
 	case e.UID != Anybody:
@@ -197,6 +201,7 @@ func (w *walker) walk(name string, follow Follow) (*Found, error) {
 			return nil, err
 		}
 		w.judge(stat, base)
+		w.mounted(fd, stat, base)
 		switch kind := Mode(&stat) & unix.S_IFMT; {
 		case kind == unix.S_IFDIR && (len(rest) > 0 || base == ".."):
 			at := path.Join(w.at, base)
@@ -264,6 +269,23 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	}
 	w.weak = append(w.weak, Untrusted{
 		Name: w.name, Dir: w.at, UID: owner, GID: int(w.stat.Gid), Mode: fs.FileMode(mode & 0o7777),
+	})
+}
+
+// mounted notes who has mounted the entry base, which is entry and open as fd, where that was not one of the owners.
+// Users may mount file systems of theirs on their directories (fusermount(1)), and such a file system says that its
+// files are root's, if it likes.
+func (w *walker) mounted(fd int, entry unix.Stat_t, base string) {
+	if base == ".." || fd < 0 || entry.Dev == w.stat.Dev {
+		return
+	}
+	uid, is := mounter(fd)
+	if !is || slices.Contains(w.owners, uid) {
+		return
+	}
+	w.weak = append(w.weak, Untrusted{
+		Name: w.name, Dir: path.Join(w.at, base), UID: uid, GID: int(entry.Gid),
+		Mode: fs.FileMode(Mode(&entry) & 0o7777), Mounted: true,
 	})
 }
 
