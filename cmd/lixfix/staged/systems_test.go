@@ -15,10 +15,10 @@ import (
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
-// TestSurroundings runs lixfix where the kernel is old, where a container forbids what it does not know, without /proc,
+// TestOtherSystems runs lixfix where the kernel is old, where a container forbids what it does not know, without /proc,
 // with a /proc that hides others' processes, and as the root of a user's own namespace. It looks as well as it can there:
 // it starts, it takes nobody's files for somebody else's, and it calls nothing well that it could not look at.
-func TestSurroundings(t *testing.T) {
+func TestOtherSystems(t *testing.T) {
 	t.Parallel()
 	h := linuxnet.New(t, linuxnet.Options{Mode: linuxnet.V4, Nix: true})
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
