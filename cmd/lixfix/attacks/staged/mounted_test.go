@@ -87,6 +87,13 @@ func TestMountedLinks(t *testing.T) {
 			t.Fatalf("%v made root's file %s", c.args, got)
 		}
 	}
+	// Nor is a program there one that root is to run after each start of the system.
+	s.alice("cp " + lixfix + " ~/conf/lixfix")
+	out, err := s.Command("/etc/alice/lixfix", "schedule", "install", "--dry-run").CombinedOutput()
+	if said := strings.Join(strings.Fields(string(out)), " "); err == nil || !strings.Contains(said, "user 1234") &&
+		!strings.Contains(said, "alice (1234)") {
+		t.Errorf("a job that runs alice's program: %v\n%s", err, out)
+	}
 	// What root has mounted is believed: the same file system, and the same repair.
 	s.alice("fusermount3 -u -z /etc/alice")
 	s.sh("bindfs -o allow_other /home/alice/conf /etc/alice && bindfs --force-user=root --force-group=root -o allow_other " +
