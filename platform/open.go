@@ -247,7 +247,11 @@ func (m *Machine) program(tool string, as int) (*program, error) {
 		return nil, renamed(err, tool)
 	}
 	p := &program{name: file, found: f, path: f.Path}
-	switch err := errors.Join(f.Trusted(), f.Own(owners)); {
+	untrusted := []error{f.Trusted(), f.Own(owners)}
+	if f.Shared != nil {
+		untrusted = append(untrusted, f.Shared)
+	}
+	switch err := errors.Join(untrusted...); {
 	case f.Type() != unix.S_IFREG:
 		p.close()
 		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}

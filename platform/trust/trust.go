@@ -80,6 +80,9 @@ type Found struct {
 	// Weak are those who could have made this name lead elsewhere, in the order of the way; none, and only the owners
 	// that the walk was given could.
 	Weak []Untrusted
+	// Shared is the sticky directory in which the file stands, where others can make names: they can have moved a file of
+	// root's there, though not exchanged it since. nil where only the owners make names.
+	Shared *Untrusted
 	// hidden: behind the first of them lies a directory that they may not pass.
 	hidden bool
 }
@@ -230,6 +233,11 @@ func (w *walker) walk(name string, follow Follow) (*Found, error) {
 			return nil, unix.ENOTDIR
 		default:
 			f := &Found{Path: path.Join(w.at, base), Dir: w.dir, Base: base, FD: fd, Stat: stat, Weak: w.weak, hidden: w.hidden}
+			if mode := Mode(&w.stat); mode&0o022 != 0 {
+				f.Shared = &Untrusted{
+					Name: w.name, Dir: w.at, UID: Anybody, GID: int(w.stat.Gid), Mode: fs.FileMode(mode & 0o7777),
+				}
+			}
 			w.dir = -1
 			return f, nil
 		}
@@ -249,7 +257,8 @@ func (w *walker) here() (*Found, error) {
 
 // judge notes who could have made the entry base, which is entry, in the directory that the walk has come to. With the
 // sticky bit, only who owns an entry, or the directory, can put another one in its place; but who may write there can
-// have given the name to a file of root's in the first place, with a hard link.
+// have given the name to a file of root's in the first place, with a hard link, or by moving a link of root's there that
+// stood in a directory of theirs, such as the result of a build that root made for them.
 func (w *walker) judge(entry unix.Stat_t, base string) {
 	if base == ".." {
 		return
@@ -258,7 +267,14 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	owner := int(w.stat.Uid)
 	others := mode&0o022 != 0
 	sticky := mode&unix.S_ISVTX != 0
-	own := slices.Contains(w.owners, int(entry.Uid)) && (Mode(&entry)&unix.S_IFMT == unix.S_IFDIR || entry.Nlink == 1)
+	own := slices.Contains(w.owners, int(entry.Uid))
+	switch Mode(&entry) & unix.S_IFMT {
+	case unix.S_IFDIR: // who moves a directory has to be able to write to it
+	case unix.S_IFLNK:
+		own = false
+	default:
+		own = own && entry.Nlink == 1
+	}
 	switch trusted := slices.Contains(w.owners, owner); {
 	case trusted && (!others || sticky && own):
 		return
