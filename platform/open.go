@@ -37,8 +37,8 @@ func believed(also ...int) []int {
 	return owners
 }
 
-// system are the users who can change everything anyway: root and, in a user namespace to which the host's root does not
-// belong, those whom it has no number for.
+// system are the users who can change everything anyway: root and, in a user namespace to which the host's root does
+// not belong, those whom it has no number for.
 func system() []int {
 	if space().foreign {
 		return []int{0, accounts.Overflow}

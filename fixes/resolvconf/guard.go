@@ -56,7 +56,7 @@ func (x *cause) opensWay() bool {
 	return slices.ContainsFunc(x.steps, func(step plan.Step) bool { _, ok := step.(plan.SetMode); return ok })
 }
 
-// guardWay returns an error that wraps a *platform.Untrusted where somebody else than root could have had a say in where
+// guardWay returns an error that wraps a *platform.Untrusted where others than root could have had a say in where
 // /etc/resolv.conf leads. They would have root give everybody a file that nobody but root may read.
 func (s *survey) guardWay(ctx context.Context) error {
 	for _, link := range s.way.turns {

@@ -257,8 +257,8 @@ func (w *walker) here() (*Found, error) {
 
 // judge notes who could have made the entry base, which is entry, in the directory that the walk has come to. With the
 // sticky bit, only who owns an entry, or the directory, can put another one in its place; but who may write there can
-// have given the name to a file of root's in the first place, with a hard link, or by moving a link of root's there that
-// stood in a directory of theirs, such as the result of a build that root made for them.
+// have given the name to a file of root's in the first place, with a hard link, or by moving a link of root's there
+// that stood in a directory of theirs, such as the result of a build that root made for them.
 func (w *walker) judge(entry unix.Stat_t, base string) {
 	if base == ".." {
 		return
