@@ -40,6 +40,9 @@ func (m *Machine) Invoker(ctx context.Context) Account {
 		}
 		return Account{UID: uid, GID: uid}
 	}
+	if space().sole {
+		return Account{Name: "root"}
+	}
 	// Builds run as build users, and could meddle with what runs as one of them.
 	if u, ok := m.sudoer(users); ok && !m.builds(ctx, u) {
 		return m.identity(ctx, u)

@@ -35,7 +35,7 @@ func copyAttributes(p *trust.Place, to int) error {
 	}
 	for name := range strings.SplitSeq(string(names[:size]), "\x00") {
 		// overlayfs keeps the attributes of its own from the list, and counts them in the first size: the rest is empty.
-		if name == "" {
+		if name == "" || ofContent[name] {
 			continue
 		}
 		size, err := get(old, name, nil)
@@ -53,10 +53,18 @@ func copyAttributes(p *trust.Place, to int) error {
 	return nil
 }
 
+// ofContent are attributes that say something of a file's content, which is another one in the new file: a signature or
+// a checksum that no longer fits keeps everybody from reading it (Documentation/ABI/testing/ima_policy of Linux).
+var ofContent = map[string]bool{"security.ima": true, "security.evm": true}
+
 // hasACL reports whether a file has an access control list (acl(5)), or may have: one that says no more than the mode
-// is not kept by the kernel.
-func hasACL(file string) bool {
-	_, err := unix.Lgetxattr(file, "system.posix_acl_access", nil)
+// is not kept by the kernel. fd is the file, opened with O_PATH.
+func hasACL(fd int, file string) bool {
+	const attribute = "system.posix_acl_access"
+	_, err := unix.Getxattr("/proc/self/fd/"+strconv.Itoa(fd), attribute, nil)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) { // without /proc
+		_, err = unix.Lgetxattr(file, attribute, nil)
+	}
 	return !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOSYS)
 }
 

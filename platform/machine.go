@@ -192,12 +192,23 @@ func (m *Machine) Stat(ctx context.Context, name string) (FileInfo, error) {
 	})
 }
 
+// looked is what there is to say of a file.
+type looked struct {
+	info   fs.FileInfo
+	target string // of a link
+	acl    bool
+	// The device of a socket's file system as sock_diag(7) tells it, where that is known.
+	major, minor uint32
+	device       bool
+}
+
 func lstat(file, name string) (FileInfo, error) {
-	info, err := os.Lstat(file)
+	l, err := look(file)
 	if err != nil {
 		return FileInfo{}, renamed(err, name)
 	}
-	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime()}
+	info := l.info
+	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime(), Target: l.target, ACL: l.acl}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
 		on := uint64(sys.Dev) //nolint:unconvert // it is an int32 on macOS
@@ -207,13 +218,8 @@ func lstat(file, name string) (FileInfo, error) {
 			out.Major, out.Minor = unix.Major(device), unix.Minor(device)
 		}
 	}
-	if info.Mode()&fs.ModeSymlink == 0 {
-		out.ACL = hasACL(file)
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if out.Target, err = os.Readlink(file); err != nil {
-			return FileInfo{}, renamed(err, name)
-		}
+	if l.device {
+		out.File.Major, out.File.Minor = l.major, l.minor
 	}
 	return out, nil
 }

@@ -28,13 +28,22 @@ func believed(also ...int) []int {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	owners := []int{0}
+	owners := system()
 	for _, uid := range also {
 		if uid != accounts.Overflow && !slices.Contains(owners, uid) {
 			owners = append(owners, uid)
 		}
 	}
 	return owners
+}
+
+// system are the users who can change everything anyway: root and, in a user namespace to which the host's root does
+// not belong, those whom it has no number for.
+func system() []int {
+	if space().foreign {
+		return []int{0, accounts.Overflow}
+	}
+	return []int{0}
 }
 
 // kernels reports whether a name is in a tree of the kernel's own, where nobody makes names but the kernel.
@@ -170,7 +179,7 @@ func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
 
 // roots are the users that root believes, whoever lixfix runs as: the questions of Guarded and Trusted are about root.
 // lixfix's own user is among them for hosts that tests make.
-func roots() []int { return []int{0, os.Geteuid()} }
+func roots() []int { return append(system(), os.Geteuid()) }
 
 // Guarded implements View.
 func (m *Machine) Guarded(ctx context.Context, name string) error {
@@ -238,7 +247,11 @@ func (m *Machine) program(tool string, as int) (*program, error) {
 		return nil, renamed(err, tool)
 	}
 	p := &program{name: file, found: f, path: f.Path}
-	switch err := errors.Join(f.Trusted(), f.Own(owners)); {
+	untrusted := []error{f.Trusted(), f.Own(owners)}
+	if f.Shared != nil {
+		untrusted = append(untrusted, f.Shared)
+	}
+	switch err := errors.Join(untrusted...); {
 	case f.Type() != unix.S_IFREG:
 		p.close()
 		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}

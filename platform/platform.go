@@ -57,7 +57,7 @@ type FileInfo struct {
 	Size   int64
 	Target string // of a symbolic link, as it is written there
 	Inode  uint64
-	// File is the inode with its device; zero in a Burst.
+	// File is the inode with its device, that of a socket as sock_diag(7) tells it; zero in a Burst.
 	File FileID
 	// ACL says that an access control list says more than Mode of who may do what, or may; Linux alone is asked.
 	ACL bool

@@ -173,6 +173,10 @@ func TestLinksThatLeadThroughAProcess(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	if _, err := platform.Local().Stat(t.Context(), filepath.Join(dir, "far/secret")); !errors.Is(err,
+		platform.ErrThroughProcess) {
+		t.Errorf("stat, not in a burst: %v", err)
+	}
 	if _, err := platform.Local().Free(t.Context(), filepath.Join(dir, "dir")); !errors.Is(err,
 		platform.ErrThroughProcess) {
 		t.Errorf("free space: %v", err)

@@ -36,6 +36,9 @@ need nft nftables # one of them drops what build users ask
 # Files are replaced on several file systems, with access control lists and attributes.
 need setfacl acl
 need setfattr attr
+# A user mounts a file system that says of its files whatever it likes.
+need fusermount3 fuse3
+need bindfs bindfs
 [ -x /usr/sbin/mkfs.xfs ] || [ -x /sbin/mkfs.xfs ] || want="$want xfsprogs"
 [ -x /usr/sbin/mkfs.btrfs ] || [ -x /sbin/mkfs.btrfs ] || want="$want btrfs-progs"
 # The first process of some of them, and what lixfix opens beside hostile ones.

@@ -577,11 +577,13 @@
 			;;
 		*)
 			[ -z "$from" ] || return 0 # whoever pipes a script of their own knows from where
-			again_line="curl -sSfL $url/install.sh | sh -s --"
+			again_line="curl -sSfL $url/install.sh | sh -s"
+			# In front of the script's own options; without any, the one "--" is enough.
+			[ -z "$version" ] || again_line="$again_line --"
 			;;
 		esac
-		[ -z "$version" ] || again_line="${again_line% --} --version $version"
-		printf '%s --\n' "${again_line% --}"
+		[ -z "$version" ] || again_line="$again_line --version $version"
+		printf '%s --\n' "$again_line"
 	}
 
 	# quoted makes a name one word of a shell.

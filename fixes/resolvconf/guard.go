@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -23,16 +24,45 @@ func (s *survey) guard(ctx context.Context, causes []cause) {
 		if err == nil && (x.edit != nil || x.open) {
 			err = s.v.Guarded(ctx, conf.File)
 		}
+		if err == nil && x.opensWay() {
+			err = s.guardWay(ctx)
+		}
 		u, ok := errors.AsType[*platform.Untrusted](err)
 		if !ok {
+			if err != nil && x.opensWay() {
+				x.remedy = &fix.Remedy{Class: fix.Advice, Changes: fmt.Sprintf(
+					"%s; lixfix does not do that, because it could not tell who else than root can change the way there: %v",
+					x.remedy.Changes, err)}
+				x.steps, x.edit, x.open = nil, nil, false
+			}
 			continue
 		}
 		x.evidence = append(x.evidence, fix.Evidence{
 			Source: u.Dir, Expected: "only root can change it", Observed: u.Whose() + " can",
 		})
+		could, instead := "have the write land elsewhere", "do it as that user, or "
+		if x.opensWay() {
+			could, instead = "choose which file of root's that is", ""
+		}
 		x.remedy = &fix.Remedy{Class: fix.Advice, Changes: fmt.Sprintf(
-			"%s; lixfix does not do that as root, because %s can change %s and could have the write land elsewhere: do it "+
-				"as that user, or let only root change %s and repair again", x.remedy.Changes, u.Whose(), u.Dir, u.Dir)}
+			"%s; lixfix does not do that as root, because %s can change %s and could %s: %slet only root change %s and "+
+				"repair again", x.remedy.Changes, u.Whose(), u.Dir, could, instead, u.Dir)}
 		x.steps, x.edit, x.open = nil, nil, false
 	}
+}
+
+// opensWay reports whether a remedy gives others rights on what /etc/resolv.conf leads to.
+func (x *cause) opensWay() bool {
+	return slices.ContainsFunc(x.steps, func(step plan.Step) bool { _, ok := step.(plan.SetMode); return ok })
+}
+
+// guardWay returns an error that wraps a *platform.Untrusted where others than root could have had a say in where
+// /etc/resolv.conf leads. They would have root give everybody a file that nobody but root may read.
+func (s *survey) guardWay(ctx context.Context) error {
+	for _, link := range s.way.turns {
+		if err := s.v.Guarded(ctx, link); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,9 +22,10 @@ type node struct {
 // trace is the way from a name to the file that it leads to.
 type trace struct {
 	name  string
-	links []node // symbolic links in the place of the file, in order
-	dirs  []node // directories that have to be passed
-	end   string // the last name, without links
+	links []node   // symbolic links in the place of the file, in order
+	turns []string // all symbolic links on the way, those in the place of a directory as well
+	dirs  []node   // directories that have to be passed
+	end   string   // the last name, without links
 	info  platform.FileInfo
 	shape Shape
 	err   error // of Hidden
@@ -64,6 +65,7 @@ func follow(ctx context.Context, v platform.View, name string) trace {
 				t.end, t.shape = at, Loop
 				return t
 			}
+			t.turns = append(t.turns, at)
 			if len(rest) == 0 { // and not a directory on the way, such as the /etc of a Mac
 				t.links = append(t.links, node{at, info})
 			}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 // jobs are what this program does on a host.
-var jobs = map[string]func([]string) error{"race": race, "rewrite": rewrite}
+var jobs = map[string]func([]string) error{"race": race, "rewrite": rewrite, "listen": listen}
 
 const program = "/opt/staged/test"
 
@@ -223,21 +224,75 @@ func rewrite(args []string) error {
 	return errors.Join(err, m.Tidy(ctx, args[0]))
 }
 
+// listen binds a socket, and finds it among those that the kernel tells of by the file that it is bound to.
+func listen(args []string) error {
+	l, err := net.Listen("unix", args[0])
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	m, ctx := platform.Local(), context.Background()
+	info, err := m.Stat(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	list, err := m.Sockets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		switch {
+		case s.Path == args[0] && !s.File.Is(info.File):
+			return fmt.Errorf("the kernel says that %s is bound to %+v, and the file is %+v", s.Path, s.File, info.File)
+		case s.Path == args[0] && s.State == platform.SocketListening:
+			return nil
+		}
+	}
+	return fmt.Errorf("no socket of the name %s", args[0])
+}
+
+// systems are the file systems that hosts have; OVER is what is mounted over LOWER.
+var systems = func() []struct{ name, mount string } {
+	image := func(mkfs, at string) string {
+		return "truncate -s 400M /srv/image && " + mkfs + " /srv/image >/dev/null 2>&1 && mount -o loop /srv/image " + at
+	}
+	const over = " && mkdir /srv/under/{l,u,w} && LOWER=/srv/under/l && " +
+		"OVER='-t overlay -o lowerdir=/srv/under/l,upperdir=/srv/under/u,workdir=/srv/under/w overlay'"
+	return []struct{ name, mount string }{
+		{"tmpfs", "mount -t tmpfs -o mode=755 tmpfs /srv/fs"},
+		{"ext4", image("mkfs.ext4 -q", "/srv/fs")},
+		{"xfs", image("mkfs.xfs -q", "/srv/fs")},
+		{"btrfs", image("mkfs.btrfs -q", "/srv/fs")},
+		{
+			"a subvolume of btrfs", image("mkfs.btrfs -q", "/srv/under") +
+				" && btrfs -q subvolume create /srv/under/sub && mount -o loop,subvol=sub /srv/image /srv/fs",
+		},
+		{"overlay on tmpfs", "mount -t tmpfs -o mode=755 tmpfs /srv/under" + over},
+		{"overlay on ext4", image("mkfs.ext4 -q", "/srv/under") + over},
+		{
+			"overlay on two", image("mkfs.btrfs -q", "/srv/under") + over +
+				" && mount -t tmpfs -o mode=755 tmpfs /srv/under/l",
+		},
+	}
+}()
+
+// TestSocketFiles: on each file system, the socket that listens is known by its file: so the daemon's is.
+func TestSocketFiles(t *testing.T) {
+	t.Parallel()
+	for _, s := range systems {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t)
+			h.Run(t, "/bin/bash", "-c", "set -e; mkdir -p /srv/fs /srv/under; "+s.mount+`; [ -z "$OVER" ] || mount $OVER /srv/fs`)
+			run(t, h, "listen", "/srv/fs/socket")
+		})
+	}
+}
+
 // TestFileSystems: a file that is replaced keeps its owner, its mode, its attributes and its access control list, on
 // each file system, and first of all on an overlay, where a file of the lower layer is copied up.
 func TestFileSystems(t *testing.T) {
 	t.Parallel()
-	image := func(mkfs string) string {
-		return "truncate -s 400M /srv/image && " + mkfs + " /srv/image >/dev/null && mount -o loop /srv/image /srv/fs"
-	}
-	systems := []struct{ name, mount string }{
-		{"tmpfs", "mount -t tmpfs -o mode=755 tmpfs /srv/fs"},
-		{"ext4", image("mkfs.ext4 -q")},
-		{"xfs", image("mkfs.xfs -q")},
-		{"btrfs", image("mkfs.btrfs -q")},
-		{"overlay on tmpfs", "mount -t tmpfs -o mode=755 tmpfs /srv/under && mkdir /srv/under/{l,u,w} && LOWER=/srv/under/l && OVER='-t overlay -o lowerdir=/srv/under/l,upperdir=/srv/under/u,workdir=/srv/under/w overlay'"},
-		{"overlay on ext4", "truncate -s 100M /srv/image && mkfs.ext4 -q /srv/image && mount -o loop /srv/image /srv/under && mkdir /srv/under/{l,u,w} && LOWER=/srv/under/l && OVER='-t overlay -o lowerdir=/srv/under/l,upperdir=/srv/under/u,workdir=/srv/under/w overlay'"},
-	}
 	for _, s := range systems {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -252,6 +307,8 @@ func TestFileSystems(t *testing.T) {
 				if ! setfattr -n user.lixfix -v kept $LOWER/attributes; then
 					setfattr -n trusted.lixfix -v kept $LOWER/attributes
 				fi
+				cp -p $LOWER/plain $LOWER/sealed
+				setfattr -n security.ima -v 0x0404cafe $LOWER/sealed
 				[ -z "$OVER" ] || mount $OVER /srv/fs
 				# This copies them up, and gives them an attribute of the overlay's, which nobody else is told of.
 				touch /srv/fs/plain /srv/fs/attributes`)
@@ -274,6 +331,11 @@ func TestFileSystems(t *testing.T) {
 				if got := h.Run(t, "cat", file); got != "new\n" {
 					t.Errorf("%s holds %q", name, got)
 				}
+			}
+			// A checksum of the old content is none of the new.
+			run(t, h, "rewrite", "/srv/fs/sealed")
+			if left := h.Run(t, "getfattr", "-d", "-m", "-", "--absolute-names", "/srv/fs/sealed"); left != "" {
+				t.Errorf("the new content has the old one's\n%s", left)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 
@@ -63,6 +64,55 @@ func (f *Found) Special() (bool, error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// mounter is who has mounted the file system of a file, where it is one that users can mount: FUSE. Anybody is who
+// cannot be told.
+func mounter(fd int) (uid int, is bool) {
+	var on unix.Statfs_t
+	if err := unix.Fstatfs(fd, &on); err == nil && uint32(on.Type) != unix.FUSE_SUPER_MAGIC { //nolint:gosec // as above
+		return 0, false
+	}
+	info, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if err != nil {
+		return Anybody, true
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return Anybody, true
+	}
+	return mounterOf(string(info), string(mounts))
+}
+
+// mounterOf takes from a process's fdinfo and mountinfo (proc(5)) who has mounted the file system of a file. Those of
+// the kernel's that are of the same make, such as virtiofs, name nobody: only root can mount them.
+func mounterOf(info, mounts string) (uid int, is bool) {
+	id := ""
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, "mnt_id:"); ok {
+			id = strings.TrimSpace(value)
+		}
+	}
+	for line := range strings.Lines(mounts) {
+		before, after, ok := strings.Cut(line, " - ")
+		if f := strings.Fields(before); !ok || id == "" || len(f) == 0 || f[0] != id {
+			continue
+		}
+		f := strings.Fields(after)
+		if len(f) == 0 || !strings.HasPrefix(f[0], "fuse") {
+			return 0, false
+		}
+		// Names of sources have no comma in front of the first option, and blanks in them are escaped.
+		for option := range strings.SplitSeq(f[len(f)-1], ",") {
+			if value, ok := strings.CutPrefix(option, "user_id="); ok {
+				if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+					return int(n), true
+				}
+				return Anybody, true
+			}
+		}
+	}
+	return Anybody, true
 }
 
 // Mode is the mode of a file, with its format bits.

@@ -44,5 +44,15 @@ func (f *Found) Open() (int, error) {
 // Special reports whether the file is one of the kernel's own making; there are none such.
 func (f *Found) Special() (bool, error) { return false, nil }
 
+// mounter is who has mounted the file system of a file: on macOS every user can attach a disk image, and who asks may
+// be told that all in it is theirs (statfs(2)).
+func mounter(fd int) (uid int, is bool) {
+	var on unix.Statfs_t
+	if err := unix.Fstatfs(fd, &on); err != nil {
+		return Anybody, true
+	}
+	return int(on.Owner), true
+}
+
 // Mode is the mode of a file, with its format bits.
 func Mode(stat *unix.Stat_t) uint32 { return uint32(stat.Mode) }

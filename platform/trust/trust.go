@@ -36,11 +36,15 @@ type Untrusted struct {
 	GID  int    // its group
 	Mode fs.FileMode
 	User string // the owner's name, where the caller knows it
+	// Mounted: the user has mounted a file system of their own there, which says of its files whatever they like.
+	Mounted bool
 }
 
 // Whose says who it is, to follow "can be changed by": "user alice", "user 1000", "members of group 50", "everybody".
 func (e *Untrusted) Whose() string {
 	switch {
+	case e.Mounted && e.UID == Anybody:
+		return "whoever has mounted it, which cannot be told"
 	case e.UID != Anybody && e.User != "":
 		return fmt.Sprintf("user %s (%d)", e.User, e.UID)
 	case e.UID != Anybody:
@@ -76,6 +80,9 @@ type Found struct {
 	// Weak are those who could have made this name lead elsewhere, in the order of the way; none, and only the owners
 	// that the walk was given could.
 	Weak []Untrusted
+	// Shared is the sticky directory in which the file stands, where others can make names: they can have moved a file of
+	// root's there, though not exchanged it since. nil where only the owners make names.
+	Shared *Untrusted
 	// hidden: behind the first of them lies a directory that they may not pass.
 	hidden bool
 }
@@ -197,6 +204,7 @@ func (w *walker) walk(name string, follow Follow) (*Found, error) {
 			return nil, err
 		}
 		w.judge(stat, base)
+		w.mounted(fd, stat, base)
 		switch kind := Mode(&stat) & unix.S_IFMT; {
 		case kind == unix.S_IFDIR && (len(rest) > 0 || base == ".."):
 			at := path.Join(w.at, base)
@@ -225,6 +233,11 @@ func (w *walker) walk(name string, follow Follow) (*Found, error) {
 			return nil, unix.ENOTDIR
 		default:
 			f := &Found{Path: path.Join(w.at, base), Dir: w.dir, Base: base, FD: fd, Stat: stat, Weak: w.weak, hidden: w.hidden}
+			if mode := Mode(&w.stat); mode&0o022 != 0 {
+				f.Shared = &Untrusted{
+					Name: w.name, Dir: w.at, UID: Anybody, GID: int(w.stat.Gid), Mode: fs.FileMode(mode & 0o7777),
+				}
+			}
 			w.dir = -1
 			return f, nil
 		}
@@ -244,7 +257,8 @@ func (w *walker) here() (*Found, error) {
 
 // judge notes who could have made the entry base, which is entry, in the directory that the walk has come to. With the
 // sticky bit, only who owns an entry, or the directory, can put another one in its place; but who may write there can
-// have given the name to a file of root's in the first place, with a hard link.
+// have given the name to a file of root's in the first place, with a hard link, or by moving a link of root's there
+// that stood in a directory of theirs, such as the result of a build that root made for them.
 func (w *walker) judge(entry unix.Stat_t, base string) {
 	if base == ".." {
 		return
@@ -253,7 +267,14 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	owner := int(w.stat.Uid)
 	others := mode&0o022 != 0
 	sticky := mode&unix.S_ISVTX != 0
-	own := slices.Contains(w.owners, int(entry.Uid)) && (Mode(&entry)&unix.S_IFMT == unix.S_IFDIR || entry.Nlink == 1)
+	own := slices.Contains(w.owners, int(entry.Uid))
+	switch Mode(&entry) & unix.S_IFMT {
+	case unix.S_IFDIR: // who moves a directory has to be able to write to it
+	case unix.S_IFLNK:
+		own = false
+	default:
+		own = own && entry.Nlink == 1
+	}
 	switch trusted := slices.Contains(w.owners, owner); {
 	case trusted && (!others || sticky && own):
 		return
@@ -264,6 +285,23 @@ func (w *walker) judge(entry unix.Stat_t, base string) {
 	}
 	w.weak = append(w.weak, Untrusted{
 		Name: w.name, Dir: w.at, UID: owner, GID: int(w.stat.Gid), Mode: fs.FileMode(mode & 0o7777),
+	})
+}
+
+// mounted notes who has mounted the entry base, which is entry and open as fd, where that was not one of the owners.
+// Users may mount file systems of theirs on their directories (fusermount(1)), and such a file system says that its
+// files are root's, if it likes.
+func (w *walker) mounted(fd int, entry unix.Stat_t, base string) {
+	if base == ".." || fd < 0 || entry.Dev == w.stat.Dev {
+		return
+	}
+	uid, is := mounter(fd)
+	if !is || slices.Contains(w.owners, uid) {
+		return
+	}
+	w.weak = append(w.weak, Untrusted{
+		Name: w.name, Dir: path.Join(w.at, base), UID: uid, GID: int(entry.Gid),
+		Mode: fs.FileMode(Mode(&entry) & 0o7777), Mounted: true,
 	})
 }
 

@@ -82,6 +82,8 @@ func TestWalk(t *testing.T) {
 		{"sticky, and alice's file", []entry{{name: "d/", mode: 0o1777}, {name: "d/f", uid: alice}}, "d/f", []string{"d user 1234"}},
 		{"sticky for a group, and root's file", []entry{{name: "d/", mode: 0o1775}, {name: "d/f"}}, "d/f", nil},
 		{"sticky, and alice's link", []entry{{name: "d/", mode: 0o1777}, {name: "f"}, {name: "d/l", uid: alice, target: "../f"}}, "d/l", []string{"d user 1234"}},
+		{"sticky, and root's link", []entry{{name: "d/", mode: 0o1777}, {name: "f"}, {name: "d/l", target: "../f"}}, "d/l", []string{"d everybody"}},
+		{"sticky, and root's directory", []entry{{name: "d/", mode: 0o1777}, {name: "d/e/"}, {name: "d/e/f"}}, "d/e/f", nil},
 		{"alice's sticky directory", []entry{{name: "d/", mode: 0o1755, uid: alice}, {name: "d/f"}}, "d/f", []string{"d user 1234"}},
 		{"root's link into alice's", []entry{{name: "d/", uid: alice}, {name: "d/f"}, {name: "l", target: "d/f"}}, "l", []string{"d user 1234"}},
 		{"through alice's and back", []entry{{name: "d/", uid: alice}, {name: "f"}}, "d/../f", nil},

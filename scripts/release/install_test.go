@@ -125,6 +125,17 @@ func TestPiped(t *testing.T) {
 		if r := do(t, piped("again")); !strings.HasPrefix(r.stdout, "curl -sSfL http") || !strings.HasSuffix(r.stdout, "/install.sh | sh -s --\n") {
 			t.Errorf("the line that runs it again is %q", r.stdout)
 		}
+		// The line with a version is typed as it is printed.
+		r = do(t, piped("--version", "1.2.3", "again"))
+		r.want(t, 0, "")
+		if !strings.HasSuffix(r.stdout, " --version 1.2.3 --\n") {
+			t.Errorf("the line that runs it again is %q", r.stdout)
+		}
+		typed := strings.TrimSpace(r.stdout) + " repair sequoia"
+		r = do(t, call{argv: []string{"sh", "-c", strings.Replace(typed, "| sh ", "| "+strings.Join(sh, " ")+" ", 1)}, env: env})
+		if r.code != 0 || !strings.HasPrefix(r.stdout, "[repair][sequoia]") {
+			t.Errorf("%s: %d\n%s\n%s", typed, r.code, r.stdout, r.stderr)
+		}
 
 		line := fmt.Sprintf("cat '%s/install.sh' | %s -s -- ask", dir, strings.Join(sh, " "))
 		r = do(t, call{argv: []string{"script", "-qec", line, "/dev/null"}, stdin: "yes\n", env: env})

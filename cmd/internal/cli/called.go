@@ -11,6 +11,17 @@ import (
 // runAgain is the variable in which install.sh says which line runs lixfix once more, where it installs nothing.
 const runAgain = "LIXFIX_RUN_AGAIN"
 
+// againForm is what install.sh says (its function again), and nothing else: a line to type as root must not be one that
+// somebody has put into the environment.
+var againForm = func() *regexp.Regexp {
+	const (
+		word    = `(?:[\w./+-]+|'(?:[^']|'\\'')*')`
+		version = `(?: --version [\w.+~-]+)?`
+	)
+	return regexp.MustCompile(`^(?:sh ` + word + `(?: --from ` + word + `)?` + version + ` --` +
+		`|curl -sSfL https?://[\w.:/%~+\[\]-]+/install\.sh \| sh -s(?: --` + version + `)? --)$`)
+}()
+
 // command finds the lines to type in a text: the name of the program before one of its commands.
 var command = regexp.MustCompile(`(^|[^/\w-])(sudo )?lixfix (` + strings.Join(commands, "|") + `)\b`)
 
@@ -44,7 +55,8 @@ func (a *app) as(text string) string {
 func (a *app) again() string {
 	const longest = 300
 	line := a.Getenv(runAgain)
-	if len(line) > longest || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if len(line) > longest || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) ||
+		!againForm.MatchString(line) {
 		return ""
 	}
 	return line

@@ -129,9 +129,14 @@ func trusted(ctx context.Context, v platform.View, program string) error {
 			return refuse(fmt.Sprintf("others than root can change %s (user ID %d, mode %04o)", name, info.UID, info.Mode.Perm()), nil)
 		}
 		if name == "/" {
-			return nil
+			break
 		}
 	}
+	// What a user has mounted there says of its files that they are root's.
+	if _, err := v.Trusted(ctx, program); err != nil {
+		return refuse(err.Error(), err)
+	}
+	return nil
 }
 
 // systemdManaged refuses hosts whose units do not come from files that an administrator writes.

@@ -97,7 +97,7 @@ func TestFiles(t *testing.T) {
 				mkdir 20250101-000000-resolv-conf-0004.jsonl
 				ln -s ` + secrets + `/file 20250101-000000-resolv-conf-0005.jsonl
 				: >20250101-000000-resolv-conf-0006.jsonl
-				printf '\e]0;owned\a\n{"journal":1}\n' >20250101-000000-resolv-conf-0007.jsonl`)
+				printf '\e]0;owned\a\n{"journal":1}\n' >` + strange + `.jsonl`)
 		}},
 		{name: "of the system", attacks: []string{
 			"a large /etc/hostname", "sequences in os-release",
@@ -208,7 +208,6 @@ func (s *site) atOnce(way string, attacks int) {
 
 // TestManyDescriptors: processes of one user with very many open files do not keep a look from ending.
 func TestManyDescriptors(t *testing.T) {
-	t.Parallel()
 	s := stage(t, linuxnet.Options{})
 	s.alice("mkdir -p ~/run && cp " + hers + " ~/run/nix-store")
 	s.attack(s.UserCommand("/bin/sh", "-c",
@@ -218,8 +217,11 @@ func TestManyDescriptors(t *testing.T) {
 		if !strings.Contains(strings.Join(c.args, " "), "stuck") {
 			continue
 		}
-		if e := s.assault(c.row, processes, 60, call{}, c.args...); e.took > 25*time.Second {
-			t.Errorf("%v took %v", c.args, e.took)
+		e := s.assault(c.row, processes, 60, call{limit: 100 * time.Second}, c.args...)
+		t.Logf("%v: %v, of the processor %v", c.args, e.took.Round(time.Millisecond), e.cpu.Round(time.Millisecond))
+		// Time by the clock tells how busy the machine is.
+		if e.cpu > 8*time.Second {
+			t.Errorf("%v took %v, and %v of the processor", c.args, e.took, e.cpu)
 		}
 	}
 }

@@ -332,6 +332,19 @@ var writable = []struct{ name, stage string }{
 			ln -sfn /srv/shared/TOOL AT`,
 	},
 	{
+		"a program of root's that she moved",
+		`mkdir -p /home/alice/r; chown alice /home/alice/r; cp ` + launcher + ` /home/alice/r/TOOL;
+			setpriv --reuid 1234 --regid 1234 --clear-groups mv /home/alice/r/TOOL /srv/sticky/TOOL;
+			ln -sfn /srv/sticky/TOOL AT`,
+	},
+	{
+		"a link of root's that she moved",
+		`mkdir -p /home/alice/r; chown alice /home/alice/r; cp ` + launcher + ` /opt/TOOL.store;
+			ln -sfn /opt/TOOL.store /home/alice/r/TOOL;
+			setpriv --reuid 1234 --regid 1234 --clear-groups mv -T /home/alice/r/TOOL /srv/sticky/TOOL;
+			ln -sfn /srv/sticky/TOOL AT`,
+	},
+	{
 		"a directory of her group",
 		`mkdir -p /opt/group; chgrp staff /opt/group; chmod 2775 /opt/group; cp ` + launcher + ` /opt/group/TOOL;
 			ln -sfn /opt/group/TOOL AT`,

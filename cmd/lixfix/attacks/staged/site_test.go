@@ -287,6 +287,7 @@ type ended struct {
 	late   bool
 	screen bool
 	took   time.Duration
+	cpu    time.Duration // of lixfix and all that it ran, however busy the machine is
 }
 
 // sudo is what sudo tells of bob.
@@ -322,6 +323,7 @@ func (s *site) run(c call, args ...string) ended {
 	e := ended{
 		args: args, exit: cmd.ProcessState.ExitCode(), stdout: stdout.Bytes(), stderr: stderr.Bytes(),
 		late: ctx.Err() != nil, screen: c.screen, took: time.Since(began),
+		cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
 	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err,
 		exec.ErrWaitDelay) && ctx.Err() == nil {

@@ -41,11 +41,20 @@ var commands = []command{
 	{row: "history", args: []string{"history"}},
 	{row: "undo", args: []string{"undo", "--yes"}},
 	{row: "resume", args: []string{"resume", "--yes"}, before: (*site).cut},
+	// What a shell of root's asks for each Tab.
+	{row: "completion", args: []string{"__complete", "undo", ""}},
+	{row: "completion", args: []string{"__complete", "repair", "stuck", "--"}},
+	{row: "history", args: []string{"history", "--set-aside", strange}},
+	{row: "history", args: []string{"history", "--prune", "--older-than", "1h"}},
+	{row: "report", args: []string{"report", "stuck", "--format", "json"}},
 	{row: "schedule", args: []string{"schedule", "install", "--dry-run"}},
 	{row: "schedule", args: []string{"schedule", "remove", "--yes"}},
 }
 
-const journals = "/var/lib/lixfix"
+const (
+	journals = "/var/lib/lixfix"
+	strange  = "20250101-000000-resolv-conf-0007" // the ID of a journal that is none
+)
 
 // cut leaves a repair as a loss of power does: begun, and not ended.
 func (s *site) cut() {

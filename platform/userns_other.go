@@ -1,0 +1,7 @@
+//go:build !linux
+
+package platform
+
+type userSpace struct{ sole, foreign bool }
+
+func space() userSpace { return userSpace{} }
