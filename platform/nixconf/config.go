@@ -143,7 +143,9 @@ func (c *Config) judge() {
 
 // setsAtOnce reports whether a release sets each line as it reads it, so that the first mistake counts of whatever
 // kind.
-func (c *Config) setsAtOnce() bool { return c.Release.Implementation == Nix && c.Release.Before("2.16") }
+func (c *Config) setsAtOnce() bool {
+	return c.Release.Implementation == Nix && c.Release.Before("2.16")
+}
 
 func last(list []Origin) Origin {
 	if len(list) == 0 {

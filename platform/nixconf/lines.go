@@ -131,7 +131,6 @@ func (r *reader) text(ctx context.Context, text, name string) {
 	}
 }
 
-
 // include reads an included file. Nix looks with lstat whether it is there, and takes one that it cannot read for an
 // empty one: a link to nothing, a directory.
 func (r *reader) include(ctx context.Context, name string, optional bool, at Origin) {
