@@ -19,13 +19,44 @@ type Field struct {
 
 // Page is all that is known of an installation.
 type Page struct {
-	Summary  string              `json:"summary"` // Line
-	Present  *bool               `json:"present"` // nil where it is not known
-	Fields   []Field             `json:"fields"`
-	Settings []nixconf.Effective `json:"settings,omitempty"`
-	Broken   string              `json:"broken,omitempty"`  // why no Nix starts with the configuration
-	Unread   []string            `json:"unread,omitempty"`  // files that can say more
-	Ignored  []string            `json:"ignored,omitempty"` // lines that do nothing
+	Summary  string    `json:"summary"` // Line
+	Present  *bool     `json:"present"` // nil where it is not known
+	Fields   []Field   `json:"fields,omitempty"`
+	Settings []Setting `json:"settings,omitempty"`
+	Broken   string    `json:"broken,omitempty"`  // why no Nix starts with the configuration
+	Unread   []string  `json:"unread,omitempty"`  // files that can say more
+	Ignored  []string  `json:"ignored,omitempty"` // lines that do nothing
+}
+
+// Setting is one that a file sets, or that decides who builds, where and with what.
+type Setting struct {
+	Name    string   `json:"name"`
+	Value   *string  `json:"value"` // nil where it is not known; "(set)" for a secret
+	From    []string `json:"from,omitempty"`
+	Unknown string   `json:"unknown,omitempty"`
+	Unless  []string `json:"unless,omitempty"` // files that only root can read, and that can say something else
+}
+
+func setting(e nixconf.Effective) Setting {
+	s := Setting{Name: e.Name, Unknown: e.Unknown, Unless: e.Unless}
+	if e.Known() {
+		text := e.Shown()
+		s.Value = &text
+	}
+	for _, o := range e.Origins {
+		s.From = append(s.From, o.String())
+	}
+	return s
+}
+
+// Brief is what was found in one line, without the facts behind it.
+func (f *Found) Brief() Page {
+	p := Page{Summary: f.Line()}
+	if f.Present.Known() {
+		present := f.Present.Value
+		p.Present = &present
+	}
+	return p
 }
 
 // show makes a field of a fact.
@@ -48,11 +79,7 @@ var matters = []string{
 // Page returns all that is known, for people and for programs.
 func (in *Installation) Page(ctx context.Context) Page {
 	f := in.Found(ctx)
-	p := Page{Summary: f.Line()}
-	if f.Present.Known() {
-		present := f.Present.Value
-		p.Present = &present
-	}
+	p := f.Brief()
 	yes := func(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }
 	p.Fields = []Field{
 		show("present", f.Present, yes),
@@ -86,11 +113,11 @@ func (in *Installation) configuration(ctx context.Context, p *Page) Field {
 	shown := map[string]bool{}
 	for _, e := range c.All() {
 		shown[e.Name] = true
-		p.Settings = append(p.Settings, e)
+		p.Settings = append(p.Settings, setting(e))
 	}
 	for _, name := range matters {
 		if e := c.Get(name); e.Exists && !shown[e.Name] {
-			p.Settings = append(p.Settings, e)
+			p.Settings = append(p.Settings, setting(e))
 		}
 	}
 	for i := range c.Gaps {

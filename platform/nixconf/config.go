@@ -2,7 +2,6 @@ package nixconf
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -199,25 +198,6 @@ func (e *Effective) Shown() string {
 		return "(set)"
 	}
 	return e.Text
-}
-
-// MarshalJSON leaves secrets out.
-func (e *Effective) MarshalJSON() ([]byte, error) {
-	out := struct {
-		Name    string   `json:"name"`
-		Value   *string  `json:"value,omitempty"`
-		From    []string `json:"from,omitempty"`
-		Unknown string   `json:"unknown,omitempty"`
-		Unless  []string `json:"unless,omitempty"`
-	}{Name: e.Name, Unknown: e.Unknown, Unless: e.Unless}
-	if e.Known() {
-		text := e.Shown()
-		out.Value = &text
-	}
-	for _, o := range e.Origins {
-		out.From = append(out.From, o.String())
-	}
-	return json.Marshal(out)
 }
 
 // Get returns a setting. A name that is an alias returns the setting that it stands for.
