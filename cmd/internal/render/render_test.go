@@ -23,6 +23,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -475,6 +476,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
 		"waiting": Waiting{}, "aside": Aside{},
+		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}
 	steps := []plan.Step{
 		plan.SetAttribute{},
