@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/lixfix/lixfix/platform"
@@ -32,6 +33,13 @@ type Host struct {
 	Files  map[string]File
 	// Asked are the names that were looked at, in order.
 	Asked []string
+	mu    sync.Mutex // of Asked
+}
+
+func (h *Host) ask(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Asked = append(h.Asked, name)
 }
 
 // New makes a host of lines, each with a name and what it is:
@@ -160,7 +168,7 @@ func (h *Host) walk(op, name string, end bool) (to string, f File, weak *platfor
 
 // Stat implements platform.View.
 func (h *Host) Stat(_ context.Context, name string) (platform.FileInfo, error) {
-	h.Asked = append(h.Asked, name)
+	h.ask(name)
 	_, f, _, err := h.walk("lstat", name, false)
 	if err != nil {
 		return platform.FileInfo{}, err
@@ -170,7 +178,7 @@ func (h *Host) Stat(_ context.Context, name string) (platform.FileInfo, error) {
 
 // ReadFile implements platform.View.
 func (h *Host) ReadFile(_ context.Context, name string) ([]byte, error) {
-	h.Asked = append(h.Asked, name)
+	h.ask(name)
 	_, f, weak, err := h.walk("open", name, true)
 	switch {
 	case err != nil:
@@ -187,7 +195,7 @@ func (h *Host) ReadFile(_ context.Context, name string) ([]byte, error) {
 
 // ReadDir implements platform.View.
 func (h *Host) ReadDir(_ context.Context, name string) ([]string, error) {
-	h.Asked = append(h.Asked, name)
+	h.ask(name)
 	to, f, _, err := h.walk("open", name, true)
 	switch {
 	case err != nil:
@@ -209,7 +217,7 @@ func (h *Host) ReadDir(_ context.Context, name string) ([]string, error) {
 
 // Trusted implements platform.View.
 func (h *Host) Trusted(_ context.Context, name string) (string, error) {
-	h.Asked = append(h.Asked, name)
+	h.ask(name)
 	to, _, weak, err := h.walk("open", name, true)
 	if err != nil {
 		return "", err
@@ -222,6 +230,6 @@ func (h *Host) Trusted(_ context.Context, name string) (string, error) {
 
 // Query implements platform.View: there are no tools.
 func (h *Host) Query(_ context.Context, tool string, _ ...string) ([]byte, error) {
-	h.Asked = append(h.Asked, "query "+tool)
+	h.ask("query " + tool)
 	return nil, errors.ErrUnsupported
 }
