@@ -133,7 +133,7 @@ func (c *Config) judge() {
 		if message := e.refuses(strings.Join(l.words, " "), c.Release); message != "" {
 			// Releases that read all before they set anything end with what they cannot read.
 			if c.Err == nil || c.setsAtOnce() {
-				c.Err = &Error{l.Origin, message}
+				c.Err = &Error{Origin: l.Origin, Message: message}
 			}
 			return
 		}

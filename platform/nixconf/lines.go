@@ -37,9 +37,13 @@ type Error struct {
 	Origin
 	// Message is what Nix prints behind "error: ". It can quote a line with a secret in it, which cmd hides as everywhere.
 	Message string
+	missing bool // a file that it includes
 }
 
 func (e *Error) Error() string { return e.Origin.String() + ": " + e.Message }
+
+// Is lets errors.Is find fs.ErrNotExist where an included file is missing.
+func (e *Error) Is(target error) bool { return e.missing && target == fs.ErrNotExist }
 
 // Gap is a file that may say more and could not be read by lixfix. What it sets is not known.
 type Gap struct {
@@ -48,6 +52,11 @@ type Gap struct {
 	Err  error
 	at   int // how many lines were read before it
 }
+
+func (g *Gap) Error() string { return g.String() }
+
+// Unwrap returns why the file could not be read.
+func (g *Gap) Unwrap() error { return g.Err }
 
 func (g *Gap) String() string {
 	if g.From.File == "" {
@@ -157,6 +166,7 @@ func (r *reader) include(ctx context.Context, name string, optional bool, at Ori
 	case missing:
 		q := r.quote()
 		r.fail(at, fmt.Sprintf("file %s%s%s included from %s%s%s not found", q, file, q, q, at.File, q))
+		r.err.missing = true
 	case err != nil:
 		r.gaps = append(r.gaps, Gap{file, at, err, len(r.lines)})
 	default:
@@ -169,7 +179,7 @@ const variable = "$NIX_CONFIG"
 
 func (r *reader) fail(at Origin, message string) {
 	if r.err == nil {
-		r.err = &Error{at, message}
+		r.err = &Error{Origin: at, Message: message}
 	}
 }
 
