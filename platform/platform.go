@@ -96,8 +96,8 @@ type View interface {
 	// error is an *Untrusted that names the directory and whose it is, or tells why that could not be looked at. What it
 	// refuses, the writing verbs of Host refuse as well.
 	Guarded(ctx context.Context, name string) error
-	// Trusted returns where name leads, without a link on the way, if nobody but root can make it lead elsewhere. The
-	// error is an *Untrusted where somebody can.
+	// Trusted returns where name leads, without a link on the way, if nobody but root can make it lead elsewhere. Where
+	// somebody can, the error is an *Untrusted, and says who; where the name leads now is returned all the same.
 	Trusted(ctx context.Context, name string) (string, error)
 	// Burst runs f with a reader of many small files, such as those below /proc, within one time limit for all of
 	// them. After an error f may still be running, so nothing that it writes to may be used.

@@ -10,15 +10,10 @@ import (
 // systemBins are where systems keep the tools that root trusts; NixOS has the first alone.
 var systemBins = []string{"/run/current-system/sw/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// NixDirs are where the programs of Nix are looked for, in this order: the profile of NixOS, that of the multi-user
-// installers, those of root in a single-user installation, those of a distribution. Root's own are root's to use: to
-// others its home is closed, which tells nothing of whether there is a Nix. The environment has no say.
-func NixDirs(root bool) []string {
-	dirs := []string{"/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin"}
-	if root {
-		dirs = append(dirs, "/root/.nix-profile/bin", "/nix/var/nix/profiles/per-user/root/profile/bin")
-	}
-	return append(dirs, "/usr/local/bin", "/usr/bin")
+// nixBins are where a nix is asked. Where there is one, package installation finds out; a user's own is not asked.
+var nixBins = []string{
+	"/nix/var/nix/profiles/default/bin", "/root/.nix-profile/bin", "/root/.local/state/nix/profile/bin",
+	"/nix/var/nix/profiles/per-user/root/profile/bin", "/usr/local/bin",
 }
 
 // SystemTool returns the names under which a tool of the system may be found, the likeliest first.
@@ -74,7 +69,7 @@ func readOnly(tool string, args []string) bool {
 		return len(args) > 0 && slices.Contains([]string{"print", "managername", "list"}, args[0])
 	}
 	name := path.Base(tool)
-	if !slices.Contains(systemBins, path.Dir(tool)) && (name != "nix" || !slices.Contains(NixDirs(true), path.Dir(tool))) {
+	if !slices.Contains(systemBins, path.Dir(tool)) && (name != "nix" || !slices.Contains(nixBins, path.Dir(tool))) {
 		return false
 	}
 	switch name {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
@@ -53,7 +54,7 @@ func (s *survey) guard(ctx context.Context, causes []cause) {
 
 // opensWay reports whether a remedy gives others rights on what /etc/resolv.conf leads to.
 func (x *cause) opensWay() bool {
-	return slices.ContainsFunc(x.steps, func(step plan.Step) bool { _, ok := step.(plan.SetMode); return ok })
+	return slices.ContainsFunc(x.steps, func(s plan.Step) bool { _, ok := s.(step.SetMode); return ok })
 }
 
 // guardWay returns an error that wraps a *platform.Untrusted where others than root could have had a say in where

@@ -385,7 +385,7 @@ func (f *found) findings() []fix.Finding {
 		add(idNoNix, fix.Unknown, "there is no nix where it is usually installed", f.noNix(), nil)
 	case f.result == nil && s.nix.broken != "":
 		id, status := idNotKnown, fix.Unknown
-		if strings.Contains(s.nix.broken, "nix.conf") || strings.Contains(s.nix.broken, "configuration") {
+		if s.nix.mistake {
 			id, status = idBadConf, fix.Broken
 		}
 		add(id, status, "nix does not tell its settings: "+s.nix.broken, "without them it is not known what a build "+

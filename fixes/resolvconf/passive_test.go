@@ -76,3 +76,34 @@ func TestOthersNix(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// TestNoToolIsRun: where files tell the release and all settings that matter, no nix is run, whatever it would say.
+func TestNoToolIsRun(t *testing.T) {
+	for _, test := range []struct {
+		name, pack, conf string
+		runs             bool
+	}{
+		{name: "Nix has no pasta", pack: "nix-bin"},
+		{name: "Lix, and nix.conf names the pasta", pack: "lix", conf: "pasta-path = /usr/bin/pasta\n"},
+		{name: "Lix, and pasta is off", pack: "lix", conf: "pasta-path =\n"},
+		{name: "Lix, and what it was built with counts", pack: "lix", conf: "sandbox = true\n", runs: true},
+		{name: "no database tells the release", conf: "pasta-path =\n", runs: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHost(t)
+			h.put("usr/bin/nix", "#!/bin/sh\nexit 1\n", 0o755)
+			if test.pack != "" {
+				h.put("var/lib/dpkg/info/"+test.pack+".list", "/usr/bin/nix\n", 0o644)
+				h.put("var/lib/dpkg/status", "Package: "+test.pack+"\nVersion: 2.93.4-1\n", 0o644)
+			}
+			h.put("etc/nix/nix.conf", test.conf, 0o644)
+			found, err := resolvconf.New().Detect(t.Context(), h, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if runs := len(ids(found, fix.OK)) == 0; runs != test.runs {
+				t.Errorf("a nix that only fails was asked: %v, want %v: %+v", runs, test.runs, found)
+			}
+		})
+	}
+}

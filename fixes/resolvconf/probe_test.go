@@ -145,7 +145,10 @@ func TestProbe(t *testing.T) {
 			not: []string{"there is no nix on this host"},
 		},
 		{
-			name: "a store and no nix", spoil: func(h *host) { h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix"))) },
+			name: "a store and no nix", spoil: func(h *host) {
+				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
+				h.put("nix/var/nix/db/db.sqlite", "", 0o644)
+			},
 			results: []probe.Result{failed(probe.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
 			says: []string{"there is no nix on this host", "Reason:there is a store or a nix.conf, and no nix to ask"},
 		},

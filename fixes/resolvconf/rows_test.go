@@ -446,6 +446,7 @@ var rows = []row{
 	{
 		name: "a store, no nix, and a file that only Lix would mind", spoil: func(h *host) {
 			h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
+			h.put("nix/var/nix/db/db.sqlite", "", 0o644)
 			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 		},
 		risk: []string{"not-readable-by-builders"}, other: []string{"no-nix"}, class: fix.Safe,
@@ -458,7 +459,24 @@ var rows = []row{
 		},
 		broken: []string{"file-missing"}, class: fix.Advice,
 	},
-	{name: "a store and no nix", spoil: func(h *host) { h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix"))) }, other: []string{"no-nix"}},
+	{name: "a store and no nix", spoil: func(h *host) {
+		h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
+		h.put("nix/var/nix/db/db.sqlite", "", 0o644)
+	}, other: []string{"no-nix"}},
+	{
+		// As an uninstaller can leave them, or an image that never had a Nix.
+		name: "directories of a Nix that is gone", spoil: func(h *host) {
+			h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
+			h.put("etc/nix/nix.conf", "sandbox = true\n", 0o644)
+			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+		}, other: []string{"no-nix"},
+	},
+	{
+		name: "a mistake in nix.conf, which nobody has to run nix to see", spoil: func(h *host) {
+			h.put("etc/nix/nix.conf", "sandbox = true\npasta-path=/x\n", 0o644)
+			h.put("usr/bin/nix", "#!/bin/sh\nexit 9\n", 0o755)
+		}, broken: []string{"bad-nix-conf"}, says: []string{"/etc/nix/nix.conf:2: ", "configuration line 'pasta-path=/x'"},
+	},
 	{
 		name: "a broken nix.conf", spoil: func(h *host) {
 			h.put("usr/bin/nix", "#!/bin/sh\necho 'error: syntax error in configuration line at /etc/nix/nix.conf' >&2\nexit 1\n", 0o755)

@@ -2,7 +2,6 @@ package resolvconf
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +18,6 @@ import (
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
-	"github.com/lixfix/lixfix/platform/nixconf"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
@@ -30,26 +28,6 @@ const (
 	stubServer  = "127.0.0.53"    // of systemd-resolved
 	tcpLimit    = 2 * time.Second // where nobody reads over TCP
 )
-
-// nixFacts are what is known of the Nix or Lix of the host.
-type nixFacts struct {
-	program string // "" where there is none
-	client  string // "nix (Lix, like Nix) 2.95.3"
-	lix     bool
-	known   bool // which it is
-	major   int
-	minor   int
-	version string
-
-	settings  bool   // could be read
-	broken    string // why nix could not be asked: its last words
-	pasta     string // value of pasta-path
-	hasPasta  bool   // it knows the setting
-	confPasta *nixconf.Setting
-	sandbox   string // "true", "false", "relaxed", "" where it is not known
-	group     string
-	present   bool // there is a store, a configuration or a program
-}
 
 // asked is what a server said to root.
 type asked struct {
@@ -332,97 +310,6 @@ func rcode(n int) string {
 		return "REFUSED"
 	}
 	return "code " + strconv.Itoa(n)
-}
-
-var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+)\.(\d+)\S*$`)
-
-// readNix finds out what nix it is and what its settings are.
-func (s *survey) readNix(ctx context.Context) {
-	n := &s.nix
-	for _, dir := range platform.NixDirs(s.v.Facts().Root()) {
-		if program := dir + "/nix"; exists(ctx, s.v, program) {
-			n.program = program
-			break
-		}
-	}
-	n.present = n.program != "" || exists(ctx, s.v, nixconf.File) || exists(ctx, s.v, "/nix/store")
-	c, confErr := nixconf.Read(ctx, s.v, nixconf.File)
-	var all sync.WaitGroup
-	var shown []byte
-	var showErr error
-	if n.program != "" {
-		all.Go(func() {
-			out, err := s.v.Query(ctx, n.program, "--version")
-			if err != nil {
-				return
-			}
-			first, _, _ := strings.Cut(string(out), "\n")
-			if m := versionForm.FindStringSubmatch(strings.TrimSpace(first)); m != nil {
-				n.client, n.known, n.lix = strings.TrimSpace(first), true, strings.Contains(m[1], "Lix")
-				n.major, _ = strconv.Atoi(m[2])
-				n.minor, _ = strconv.Atoi(m[3])
-				n.version = strings.TrimPrefix(n.client[strings.LastIndexByte(n.client, ' ')+1:], "v")
-			}
-		})
-		all.Go(func() {
-			const feature = "--extra-experimental-features"
-			// The old spelling works everywhere; newer ones warn about it on standard error, which is not looked at.
-			shown, showErr = s.v.Query(ctx, n.program, feature, "nix-command", "show-config", "--json")
-			if showErr != nil {
-				shown, showErr = s.v.Query(ctx, n.program, feature, "nix-command", "config", "show", "--json")
-			}
-		})
-		all.Wait()
-		if showErr == nil {
-			showErr = n.parse(shown)
-		}
-		if showErr != nil {
-			n.broken = showErr.Error()
-			switch e, ok := errors.AsType[*platform.ToolError](showErr); {
-			case ok && e.Last() != "":
-				n.broken = e.Last()
-			case ok && e.Err != nil:
-				n.broken = e.Err.Error()
-			}
-		}
-	}
-	if p, ok := c["pasta-path"]; ok {
-		n.confPasta = &p
-	}
-	if n.settings || confErr != nil {
-		return
-	}
-	// Without nix, its file tells what was written down, and not what was compiled in.
-	if n.confPasta != nil {
-		n.pasta, n.hasPasta = n.confPasta.Value, true
-	}
-	n.sandbox, n.group = c["sandbox"].Value, c["build-users-group"].Value
-	if n.group == "" {
-		n.group = "nixbld"
-	}
-}
-
-// parse reads the settings as nix prints them.
-func (n *nixFacts) parse(data []byte) error {
-	var all map[string]struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal(data, &all); err != nil {
-		return fmt.Errorf("read the settings of nix: %w", err)
-	}
-	text := func(name string) (string, bool) {
-		raw, ok := all[name]
-		var s string
-		if json.Unmarshal(raw.Value, &s) != nil {
-			s = string(raw.Value) // a boolean
-		}
-		return s, ok
-	}
-	n.pasta, n.hasPasta = text("pasta-path")
-	n.sandbox, _ = text("sandbox")
-	n.group, _ = text("build-users-group")
-	n.settings = true
-	return nil
 }
 
 // findUser finds the user that builds: the first of the group, or lixfix's own where nobody else is to build.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/accounts"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
@@ -439,36 +441,30 @@ func (c *collector) confirm(ctx context.Context) error {
 
 // accounts reads the names of users, and who is a build user.
 func (c *collector) accounts(ctx context.Context) {
-	byName := map[string]int{}
-	if data, err := c.v.ReadFile(ctx, "/etc/passwd"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			f := strings.Split(strings.TrimSpace(line), ":")
-			if len(f) < 3 {
-				continue
-			}
-			if uid, err := strconv.Atoi(f[2]); err == nil {
-				byName[f[0]] = uid
-				if _, taken := c.users[uid]; !taken {
-					c.users[uid] = f[0]
-				}
-			}
+	var users []accounts.User
+	if data, err := c.v.ReadFile(ctx, accounts.PasswdFile); err == nil {
+		users = accounts.Users(data)
+	}
+	for _, u := range users {
+		if _, taken := c.users[u.UID]; !taken {
+			c.users[u.UID] = u.Name
 		}
 	}
-	group := "nixbld"
-	if c.opts.Group != "" {
-		group = c.opts.Group
+	name := c.opts.Group
+	if name == "" {
+		name = installation.Of(ctx, c.v).Builders(ctx).Value.Name
 	}
-	if data, err := c.v.ReadFile(ctx, "/etc/group"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			f := strings.Split(strings.TrimSpace(line), ":")
-			if len(f) < 4 || f[0] != group {
-				continue
-			}
-			for name := range strings.SplitSeq(f[3], ",") {
-				if uid, ok := byName[name]; ok && uid != 0 {
-					c.builders[uid] = name
-				}
-			}
+	if name == "" {
+		name = "nixbld" // what every installer calls it, where nix.conf cannot be read or names none
+	}
+	data, err := c.v.ReadFile(ctx, accounts.GroupFile)
+	if err != nil {
+		return
+	}
+	group, _ := accounts.GroupByName(accounts.Groups(data), name)
+	for _, member := range group.Members {
+		if u, ok := accounts.ByName(users, member); ok && u.UID != 0 {
+			c.builders[u.UID] = u.Name
 		}
 	}
 }

@@ -3,10 +3,6 @@ package nixconf
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"path"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
@@ -14,8 +10,6 @@ import (
 
 // File is where every installer puts the configuration of the daemon.
 const File = "/etc/nix/nix.conf"
-
-const maxIncludes = 32 // files; a file that includes itself must end
 
 // Setting is a value and the file that gave it.
 type Setting struct {
@@ -26,47 +20,20 @@ type Setting struct {
 // Conf holds the settings of nix.conf and of what it includes. As in Nix, the last value of a name counts.
 type Conf map[string]Setting
 
-// Read reads a configuration file. One that does not exist is an empty configuration.
+// Read reads a configuration file with what it includes, whatever release it is for. One that does not exist is an
+// empty configuration. The error is an *Error, or says which file could not be read.
 func Read(ctx context.Context, v platform.View, name string) (Conf, error) {
+	r := &reader{view: v}
+	r.file(ctx, name, Origin{})
 	c := Conf{}
-	left := maxIncludes
-	return c, c.read(ctx, v, name, true, &left)
-}
-
-// read adds the settings of a file. Where it is optional it may be missing, but not what it includes itself.
-func (c Conf) read(ctx context.Context, v platform.View, name string, optional bool, left *int) error {
-	if *left == 0 {
-		return fmt.Errorf("read %s: more than %d included files", name, maxIncludes)
+	for _, l := range r.lines {
+		c[l.name] = Setting{Value: strings.Join(l.words, " "), File: l.File}
 	}
-	*left--
-	data, err := v.ReadFile(ctx, name)
-	if optional && errors.Is(err, fs.ErrNotExist) {
-		return nil
+	switch {
+	case r.err != nil:
+		return c, r.err
+	case len(r.gaps) > 0:
+		return c, &r.gaps[0]
 	}
-	if err != nil {
-		return err
-	}
-	n := 0
-	for line := range strings.Lines(string(data)) {
-		n++
-		line, _, _ = strings.Cut(line, "#")
-		words := strings.Fields(line)
-		switch {
-		case len(words) == 0:
-		case len(words) == 2 && (words[0] == "include" || words[0] == "!include"):
-			file := words[1]
-			if !path.IsAbs(file) {
-				file = path.Join(path.Dir(name), file)
-			}
-			// "!include" tolerates a file that is not there, "include" does not.
-			if err := c.read(ctx, v, file, words[0] == "!include", left); err != nil {
-				return fmt.Errorf("%s, line %d: %w", name, n, err)
-			}
-		case len(words) < 2 || words[1] != "=":
-			return fmt.Errorf("%s, line %d: neither a setting nor an include", name, n)
-		default:
-			c[words[0]] = Setting{Value: strings.Join(words[2:], " "), File: name}
-		}
-	}
-	return nil
+	return c, nil
 }

@@ -2,7 +2,6 @@ package redact
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 )
 
@@ -10,22 +9,22 @@ import (
 const hiddenPath = "[path]"
 
 var (
-	url   = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)([^\s/?#'"<>` + "`" + `\\]*)([^\s'"<>` + "`" + `]*)`)
-	login = regexp.MustCompile(`([\p{L}\p{N}_][\p{L}\p{N}\p{M}._%+-]*)@(` + label + `(?:\.` + label + `)*)`)
-	flake = regexp.MustCompile(`(?i)(\b(?:github|gitlab|sourcehut):)~?([^\s/'"]+)/[^\s'"]+`)
+	url   = lazily(`(?i)([a-z][a-z0-9+.-]*://)([^\s/?#'"<>` + "`" + `\\]*)([^\s'"<>` + "`" + `]*)`)
+	login = lazily(`([\p{L}\p{N}_][\p{L}\p{N}\p{M}._%+-]*)@(` + label + `(?:\.` + label + `)*)`)
+	flake = lazily(`(?i)(\b(?:github|gitlab|sourcehut):)~?([^\s/'"]+)/[^\s'"]+`)
 
-	dotted   = regexp.MustCompile(label + `(?:\.` + label + `)+\.?`)
-	quad     = regexp.MustCompile(`(^|[^\p{L}\p{N}.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})`)
-	hardware = regexp.MustCompile(`(?i)(^|[^0-9a-z:-])((?:[0-9a-f]{2}:){5}[0-9a-f]{2}|` +
+	dotted   = lazily(label + `(?:\.` + label + `)+\.?`)
+	quad     = lazily(`(^|[^\p{L}\p{N}.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})`)
+	hardware = lazily(`(?i)(^|[^0-9a-z:-])((?:[0-9a-f]{2}:){5}[0-9a-f]{2}|` +
 		`(?:[0-9a-f]{2}-){5}[0-9a-f]{2})\b`)
-	uuid      = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
-	publicKey = regexp.MustCompile(`(\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-[\w-]+|` +
+	uuid      = lazily(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	publicKey = lazily(`(\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-[\w-]+|` +
 		`sk-[\w@.-]+) )AAAA[A-Za-z0-9+/]{20,}={0,2}`)
-	enx         = regexp.MustCompile(`(\b[ew][a-z]x)([0-9a-f]{12})\b`) // interfaces that systemd names by their MAC
-	ipName      = regexp.MustCompile(`\bip-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\b`)
-	fingerprint = regexp.MustCompile(`\bSHA256:[A-Za-z0-9+/]{43}`)
-	id32        = regexp.MustCompile(`[0-9a-fA-F]{32,}`)
-	sixes       = regexp.MustCompile(`[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?`)
+	enx         = lazily(`(\b[ew][a-z]x)([0-9a-f]{12})\b`) // interfaces that systemd names by their MAC
+	ipName      = lazily(`\bip-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\b`)
+	fingerprint = lazily(`\bSHA256:[A-Za-z0-9+/]{43}`)
+	id32        = lazily(`[0-9a-fA-F]{32,}`)
+	sixes       = lazily(`[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?`)
 )
 
 // publicHosts are those that everybody uses who uses Nix, with all that is below them.

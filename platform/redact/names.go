@@ -3,7 +3,6 @@ package redact
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,7 +62,7 @@ var nobody = set(
 )
 
 // pseudonym is how the names look that are put in the place of others.
-var pseudonym = regexp.MustCompile(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)$`)
+var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)$`)
 
 // key is how a name is compared: without case, and without what stands at its ends and belongs to no word.
 func key(name string) string {
@@ -80,7 +79,7 @@ func inWord(r rune) bool {
 }
 
 // build names the users that builds run as, with the number that each has.
-var build = regexp.MustCompile(`^(?:nixbld|_nixbld|nixos-build|guixbuild)[0-9]*$`)
+var build = lazily(`^(?:nixbld|_nixbld|nixos-build|guixbuild)[0-9]*$`)
 
 func harmless(k string) bool {
 	return k == "" || nobody[k] || build.MatchString(k) || pseudonym.MatchString(k) || strings.Trim(k,

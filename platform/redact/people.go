@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -18,7 +17,7 @@ var nameRules = []nameRule{
 	{
 		// sshd, PAM, su, login, logind: "session opened for user alice", "Invalid user alice from", "of user alice."
 		name: "user in a log", learns: true,
-		apply: byGroup(regexp.MustCompile(
+		apply: byGroup(lazily(
 			`(?i)(\b(?:(?:for|of|by|invalid|illegal|authenticating|unknown|target|remote|as) user |user`+
 				`(?:name)?[=:] ?|user ['"]))(`+userName+`)`),
 			func(n *Names, m []string) string {
@@ -30,7 +29,7 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user at the end", learns: true,
-		apply: byGroup(regexp.MustCompile(`(?i)(\buser )(`+userName+`)((?:[.)]?(?:\s|$)|[,(]))`),
+		apply: byGroup(lazily(`(?i)(\buser )(`+userName+`)((?:[.)]?(?:\s|$)|[,(]))`),
 			func(n *Names, m []string) string {
 				end := strings.TrimSpace(m[3]) != "" || m[3] == ""
 				if !end || plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
@@ -42,24 +41,24 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user of a connection", learns: true,
-		apply: byGroup(regexp.MustCompile(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)`+
+		apply: byGroup(lazily(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)`+
 			`((?: \((?:un)?trusted\))?(?:[\n'"]|$))`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user of sshd", learns: true,
-		apply: byGroup(regexp.MustCompile(
+		apply: byGroup(lazily(
 			`(\b(?:Accepted|Failed|Postponed|Partial) [\w/-]+ for (?:invalid user )?)(`+userName+`)( from )`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user of sudo", learns: true,
-		apply: byGroup(regexp.MustCompile(`(\bsudo(?:\[[0-9]+\])?:\s+)(`+userName+`)( : )`),
+		apply: byGroup(lazily(`(\bsudo(?:\[[0-9]+\])?:\s+)(`+userName+`)( : )`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user in a variable", learns: true,
-		apply: byGroup(regexp.MustCompile(
+		apply: byGroup(lazily(
 			`(\b(?:LOGNAME|SUDO_USER|ruser|logname|acct)=["']?)(`+userName+`)`),
 			func(n *Names, m []string) string {
 				if isNumber(m[2]) {
@@ -70,18 +69,18 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user of a session", learns: true,
-		apply: byGroup(regexp.MustCompile(`(\(uid=[0-9]+\) by )(`+userName+`)(\()`),
+		apply: byGroup(lazily(`(\(uid=[0-9]+\) by )(`+userName+`)(\()`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "name and number", learns: true, // id(1): "uid=1000(alice)"
-		apply: byGroup(regexp.MustCompile(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(`+
+		apply: byGroup(lazily(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(`+
 			userName+`)(\))`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "home", learns: true,
-		apply: byGroup(regexp.MustCompile(`((?:/home|/Users|/var/home|/export/home|/usr/home|`+
+		apply: byGroup(lazily(`((?:/home|/Users|/var/home|/export/home|/usr/home|`+
 			`\bC:\\Users\\?)[/\\])([^/\s'"\\`+"`"+`:;,()<>]+)`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) }),
 	},
@@ -97,7 +96,7 @@ var nameRules = []nameRule{
 	})},
 	{
 		name: "host in a message", learns: true,
-		apply: byGroup(regexp.MustCompile(
+		apply: byGroup(lazily(
 			`(?i)(\brhost=|\b(?:resolve|connect to|to|from|unknown|remote|lookup|on) host(?:name)?:? ['"]?|`+
 				`\bresolve ['"]|\bhost(?:name)? ['"])(`+
 				label+`(?:\.`+label+`)*)`),
@@ -110,7 +109,7 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "machine of netrc", learns: true,
-		apply: byGroup(regexp.MustCompile(`(?i)(\bmachine )(`+label+`(?:\.`+label+`)*)( (?:login|account|password) )`),
+		apply: byGroup(lazily(`(?i)(\bmachine )(`+label+`(?:\.`+label+`)*)( (?:login|account|password) )`),
 			func(n *Names, m []string) string { return m[1] + n.host(m[2]) + m[3] }),
 	},
 	{name: "name of DNS", apply: byGroup(dotted, (*Names).dotted)},
@@ -157,7 +156,7 @@ var plainWord = set(
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // byGroup makes a rule's function of an expression and what to do with its matches.
-func byGroup(find *regexp.Regexp, with func(n *Names, m []string) string) func(*Names, string) string {
+func byGroup(find *pattern, with func(n *Names, m []string) string) func(*Names, string) string {
 	return func(n *Names, s string) string {
 		return replace(find, s, func(m []string, _, _ string) string { return with(n, m) })
 	}
@@ -201,4 +200,4 @@ func (n *Names) elsewhere(s string) string {
 	})
 }
 
-var absolute = regexp.MustCompile(`/[^\s'"` + "`" + `:;,()<>]+`)
+var absolute = lazily(`/[^\s'"` + "`" + `:;,()<>]+`)

@@ -2,7 +2,6 @@ package redact
 
 import (
 	"encoding/base64"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -99,7 +98,7 @@ func isAlnum(c byte) bool {
 // shape is a rule for tokens that are known by how they look.
 func shape(name, pattern string, hints ...string) rule {
 	return rule{
-		name: name, hints: hints, find: regexp.MustCompile(`(^|[^A-Za-z0-9])(?:` + pattern + `)`), with: keep(1),
+		name: name, hints: hints, find: lazily(`(^|[^A-Za-z0-9])(?:` + pattern + `)`), with: keep(1),
 	}
 }
 
@@ -107,7 +106,7 @@ func shape(name, pattern string, hints ...string) rule {
 var everywhere = ruleset{
 	{
 		name: "key block", hints: []string{"private key"},
-		find: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?` +
+		find: lazily(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?` +
 			`(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)`),
 		with: func([]string, string, string) string { return Mark },
 	},
@@ -115,12 +114,12 @@ var everywhere = ruleset{
 	// that a token is in it.
 	{
 		name: "quoted line", hints: []string{"configuration line"},
-		find: regexp.MustCompile(`(configuration line ')([^\n]*)(' in ')`),
+		find: lazily(`(configuration line ')([^\n]*)(' in ')`),
 		with: func(m []string, _, _ string) string { return m[1] + configLine(m[2]) + m[3] },
 	},
 	{
 		name: "quoted line without an end", hints: []string{"configuration line"},
-		find: regexp.MustCompile(`(configuration line ')([^\n]*)`),
+		find: lazily(`(configuration line ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			if strings.Contains(m[2], "' in '") {
 				return m[0] // as above
@@ -130,7 +129,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "quoted value", hints: []string{"value '"},
-		find: regexp.MustCompile(`((?:setting|option) ')([^'\n]*)(' has (?:an )?invalid value ')([^\n]*)`),
+		find: lazily(`((?:setting|option) ')([^'\n]*)(' has (?:an )?invalid value ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			v := strings.TrimSuffix(m[4], "'")
 			return m[1] + settingName(m[2]) + m[3] + settingValue(m[2], v) + m[4][len(v):]
@@ -138,7 +137,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "unknown setting", hints: []string{"unknown setting '"},
-		find: regexp.MustCompile(`(unknown setting ')([^\n]*)`),
+		find: lazily(`(unknown setting ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			v := strings.TrimSuffix(m[2], "'")
 			return m[1] + settingName(v) + m[2][len(v):]
@@ -146,7 +145,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "access-tokens", hints: []string{"access-token"},
-		find: regexp.MustCompile(`(?i)(access-tokens?\b['"]?[ \t]*[:=]?)([^\n]+)`),
+		find: lazily(`(?i)(access-tokens?\b['"]?[ \t]*[:=]?)([^\n]+)`),
 		with: func(m []string, before, _ string) string {
 			if strings.HasPrefix(m[2], ", because it is a restricted setting") || hiddenValue.MatchString(m[2]) {
 				return m[0]
@@ -156,17 +155,17 @@ var everywhere = ruleset{
 	},
 	{
 		name: "authorization", hints: []string{"authorization"},
-		find: regexp.MustCompile(`(?i)((?:proxy-)?authorization["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
+		find: lazily(`(?i)((?:proxy-)?authorization["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
 		with: func(m []string, before, _ string) string { return m[1] + line(m[2], before) },
 	},
 	{
 		name: "bearer", hints: []string{"bearer"},
-		find: regexp.MustCompile(`(?i)(\bbearer[ \t:=]+)([^\s'"]+)`),
+		find: lazily(`(?i)(\bbearer[ \t:=]+)([^\s'"]+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "basic", hints: []string{"basic"},
-		find: regexp.MustCompile(`(?i)(\bbasic[ \t]+)([A-Za-z0-9+/_-]{4,}={0,2})`),
+		find: lazily(`(?i)(\bbasic[ \t]+)([A-Za-z0-9+/_-]{4,}={0,2})`),
 		with: func(m []string, _, _ string) string {
 			plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(m[2], "="))
 			if err != nil || !strings.Contains(string(plain), ":") {
@@ -177,30 +176,30 @@ var everywhere = ruleset{
 	},
 	{
 		name: "cookie", hints: []string{"cookie"},
-		find: regexp.MustCompile(`(?i)(\b(?:set-)?cookie2?["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
+		find: lazily(`(?i)(\b(?:set-)?cookie2?["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
 		with: func(m []string, before, _ string) string { return m[1] + line(m[2], before) },
 	},
 	{
 		name: "netrc", hints: []string{"login"},
-		find: regexp.MustCompile(`(?i)(\b(?:machine\s+\S+|default)\s+login\s+|\blogin\s+)(\S+)(\s+` +
+		find: lazily(`(?i)(\b(?:machine\s+\S+|default)\s+login\s+|\blogin\s+)(\S+)(\s+` +
 			`(?:account\s+\S+\s+)?password\s+)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + Mark + m[3] + value(m[4]) },
 	},
 	{
 		name: "netrc, the password first", hints: []string{"machine"},
-		find: regexp.MustCompile(`(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)(\S+)`),
+		find: lazily(`(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		// The last @ ends it: passwords have others in them.
 		name: "password in an address", hints: []string{"@"},
-		find: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*:(?:\\?/){2})([^\s/?#\\]*)@`),
+		find: lazily(`(?i)([a-z][a-z0-9+.-]*:(?:\\?/){2})([^\s/?#\\]*)@`),
 		with: func(m []string, _, _ string) string { return m[1] + userinfo(m[1], m[2]) + "@" },
 	},
 	{
 		// A password with a slash in it, which should have been written %2F.
 		name: "password with a slash", hints: []string{"@"},
-		find: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@]*)@`),
+		find: lazily(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@]*)@`),
 		with: func(m []string, _, _ string) string {
 			if strings.Contains(m[2], "://") {
 				return m[0] // an address behind another one, and done above
@@ -210,7 +209,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "password without a scheme", hints: []string{"@"},
-		find: regexp.MustCompile(`(^|[^\w.%+@:-])([\w.+-]+:)([^\s@/]+)@`),
+		find: lazily(`(^|[^\w.%+@:-])([\w.+-]+:)([^\s@/]+)@`),
 		with: func(m []string, _, after string) string {
 			if strings.HasPrefix(after, "sha256:") || m[3] == Mark || strings.HasPrefix(m[3], "//") {
 				return m[0] // a container image; an address
@@ -220,17 +219,17 @@ var everywhere = ruleset{
 	},
 	{
 		name: "encoded address", hints: []string{"%3a%2f%2f"},
-		find: regexp.MustCompile(`(?i)(%3a%2f%2f)[^\s&]*?(%40)`),
+		find: lazily(`(?i)(%3a%2f%2f)[^\s&]*?(%40)`),
 		with: func(m []string, _, _ string) string { return m[1] + Mark + m[2] },
 	},
 	{
 		name: "parameter", hints: []string{"?", "&"},
-		find: regexp.MustCompile(`((?:\?|&|&amp;|\\u0026)([A-Za-z0-9_.~%-]+)=)([^\s&]+)`),
+		find: lazily(`((?:\?|&|&amp;|\\u0026)([A-Za-z0-9_.~%-]+)=)([^\s&]+)`),
 		with: func(m []string, _, _ string) string { return parameters(m[0]) },
 	},
 	{
 		name: "nameless parameter", hints: []string{"://"},
-		find: regexp.MustCompile(`(://[^\s?"'<>]*\?)([^\s=&"'<>` + "`" + `]+)`),
+		find: lazily(`(://[^\s?"'<>]*\?)([^\s=&"'<>` + "`" + `]+)`),
 		with: func(m []string, _, after string) string {
 			if strings.HasPrefix(after, "=") || m[2] == Mark {
 				return m[0]
@@ -240,38 +239,38 @@ var everywhere = ruleset{
 	},
 	{
 		name: "path of an address", hints: []string{"://"},
-		find: regexp.MustCompile(`(?i)(://[^\s/?#"'<>]+)(/[^\s?#"'<>]*)`),
+		find: lazily(`(?i)(://[^\s/?#"'<>]+)(/[^\s?#"'<>]*)`),
 		with: func(m []string, _, _ string) string { return m[1] + urlPath(m[2]) },
 	},
 	{
 		name: "argument", hints: []string{"--"},
-		find: regexp.MustCompile(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
+		find: lazily(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
 			words + `)[\w.-]*['"]?\s+)(` +
 			quotedValue + `|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "flag", hints: []string{"--"},
-		find: regexp.MustCompile(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
+		find: lazily(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "user and password", hints: []string{"-u", "--user", "--proxy-user"},
-		find: regexp.MustCompile(`(?i)((?:^|\s)(?:-u|--user|--proxy-user)[ =]+['"]?[^\s:'"]+:)(` + quotedValue +
+		find: lazily(`(?i)((?:^|\s)(?:-u|--user|--proxy-user)[ =]+['"]?[^\s:'"]+:)(` + quotedValue +
 			`|[^\s'"]+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "flag of a program", hints: []string{" -p", " -a"},
-		find: regexp.MustCompile(`(\b(?:sshpass|docker login|podman login|skopeo login|mysql\w*|mariadb\w*|` +
+		find: lazily(`(\b(?:sshpass|docker login|podman login|skopeo login|mysql\w*|mariadb\w*|` +
 			`redis-cli)\b(?:\s+[^-\s]\S*|\s+-[^pa\s]\S*)*\s+-[pa][= ]?)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		// What has white space behind it can have more in the value.
 		name: "named, to the end of the line", hints: wordHints,
-		find: regexp.MustCompile(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:[ \t]*(?:=>|:=|[:=])[ \t]+|` +
+		find: lazily(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:[ \t]*(?:=>|:=|[:=])[ \t]+|` +
 			`[ \t]+(?:=>|:=|[:=])))([^\n]+)`),
 		with: func(m []string, before, _ string) string {
 			if isPath(before, m[1]) || isDirectory(before, m[1]) {
@@ -282,7 +281,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "named", hints: wordHints,
-		find: regexp.MustCompile(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:=>|:=|[:=]|%3[ad]))(` + quotedValue +
+		find: lazily(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:=>|:=|[:=]|%3[ad]))(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, before, _ string) string {
 			if isDirectory(before, m[1]) {
@@ -293,7 +292,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "short name", hints: []string{"=", ":"},
-		find: regexp.MustCompile(`(?i)((?:^|[^\w])(?:_?auth|sig|[\w-]*signature|otp|pin|psk|sas|jwt|pat|` +
+		find: lazily(`(?i)((?:^|[^\w])(?:_?auth|sig|[\w-]*signature|otp|pin|psk|sas|jwt|pat|` +
 			`hmac|key)(?:=|\\?"[ \t]*:[ \t]*))(` +
 			quotedValue + `|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
@@ -322,7 +321,7 @@ var everywhere = ruleset{
 	{
 		// As GitHub's tokens were until 2021. It is also how a revision of Git looks.
 		name: "40 digits",
-		find: regexp.MustCompile(`[0-9a-fA-F]{40,}`),
+		find: lazily(`[0-9a-fA-F]{40,}`),
 		with: func(m []string, before, after string) string {
 			outside := func(s string) bool { return s == "" || !isAlnum(s[0]) }
 			if len(m[0]) != 40 || before != "" && isAlnum(before[len(before)-1]) || !outside(after) ||
@@ -339,7 +338,7 @@ var within = ruleset{
 	{
 		// The middle of a key whose first line was not seen: PEM has 64 characters in a line, OpenSSH 70.
 		name: "lines of a key",
-		find: regexp.MustCompile(`(?m)^([ \t]*)([A-Za-z0-9+/]{60,76}={0,2})[ \t\r]*$`),
+		find: lazily(`(?m)^([ \t]*)([A-Za-z0-9+/]{60,76}={0,2})[ \t\r]*$`),
 		with: func(m []string, _, _ string) string {
 			if strings.Trim(m[2], "0123456789abcdef") == "" {
 				return m[0] // a hash
@@ -349,13 +348,13 @@ var within = ruleset{
 	},
 	{
 		name: "lines of netrc", hints: []string{"password", "login", "account"},
-		find: regexp.MustCompile(`(?im)^([ \t]*(?:login|password|account)[ \t]+)(\S+)[ \t\r]*$`),
+		find: lazily(`(?im)^([ \t]*(?:login|password|account)[ \t]+)(\S+)[ \t\r]*$`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 }
 
 // hiddenValue is what the rule for quoted values has left.
-var hiddenValue = regexp.MustCompile(`^has (?:an )?invalid value '\[redacted\]'?$`)
+var hiddenValue = lazily(`^has (?:an )?invalid value '\[redacted\]'?$`)
 
 // harmlessParameters of addresses say what is meant, and let nobody in.
 var harmlessParameters = set(
@@ -386,7 +385,7 @@ func set(names ...string) map[string]bool {
 }
 
 // setting is how the name of a setting looks. A token has digits or capitals in it.
-var setting = regexp.MustCompile(`^[a-z]+(?:-[a-z0-9]{1,12})*$`)
+var setting = lazily(`^[a-z]+(?:-[a-z0-9]{1,12})*$`)
 
 func settingName(name string) string {
 	if setting.MatchString(name) && len(name) <= 40 {
@@ -418,7 +417,7 @@ func configLine(l string) string {
 }
 
 // sshScheme names addresses whose user is no secret: ssh asks for a password itself.
-var sshScheme = regexp.MustCompile(`(?i)(?:^|[+.-])(?:ssh|ssh-ng|sftp)(?:-ng)?:`)
+var sshScheme = lazily(`(?i)(?:^|[+.-])(?:ssh|ssh-ng|sftp)(?:-ng)?:`)
 
 // parameters hides the values of parameters of an address, which are parted by what Go writes for & in JSON.
 func parameters(s string) string {
@@ -507,7 +506,7 @@ func isDirectory(before, match string) bool {
 }
 
 // revision is what stands before a revision of Git, or another hash of 160 bits that is public.
-var revision = regexp.MustCompile(`(?i)(?:/nix/store/[0-9a-z]{32}-[^\s/]*|` +
+var revision = lazily(`(?i)(?:/nix/store/[0-9a-z]{32}-[^\s/]*|` +
 	`/(?:archive|commits?|tarball|zipball|tree|blob|raw|zip|tar\.gz)/(?:refs/\w+/)?|\brev` +
 	`(?:ision)?["']?[ :=]+["']?|` +
 	`\b(?:github|gitlab|sourcehut):[^\s/]+/[^\s/]+/|\bcommit[ :'"]+|\bsha1[-:= ])$`)

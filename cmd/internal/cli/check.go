@@ -9,6 +9,7 @@ import (
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/installation"
 )
 
 // look is how a check is asked for.
@@ -131,8 +132,22 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 	})
 }
 
+// survey reads what Nix is here, for the report and for all that look with the context that it returns.
+func (a *app) survey(ctx context.Context, r *render.Report) context.Context {
+	in := installation.At(a.Host)
+	page, err := guarded(ctx, detectLimit, func(ctx context.Context) (installation.Page, error) {
+		return in.Found(ctx).Brief(), nil
+	})
+	if err != nil {
+		page.Summary = "what Nix is here could not be read: " + message(err)
+	}
+	r.Installation = &page
+	return installation.Share(ctx, in)
+}
+
 // checkOnce looks and fills the report.
 func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, strict, closer bool) (Code, error) {
+	ctx = a.survey(ctx, r)
 	r.Fixes = a.detectAll(ctx, wanted, settings, closer)
 	if ctx.Err() != nil {
 		return Failed, &failure{code: codeOf(context.Cause(ctx)), err: context.Cause(ctx), next: "Run it again; nothing was changed."}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,9 @@ func TestCheckVerdict(t *testing.T) {
 func TestCheckShowsEvidence(t *testing.T) {
 	w := newWorld(t, "red", "blue", "pink")
 	r := w.run("check").ends(Problems)
-	want := `broken   paint  wall 1 is red (and 1 more finding)
+	want := `no Nix here
+
+broken   paint  wall 1 is red (and 1 more finding)
   broken   paint/wall-1
     where     expected  found
     /walls/1  blue      red
@@ -107,11 +110,11 @@ func TestCheckElsewhere(t *testing.T) {
 	w := newWorld(t)
 	w.paint.elsewhere = true
 	const verdict = "lixfix 0.1.0: nothing to check on this host: paint does not apply to Linux\n"
-	if r := w.run("check").ends(Healthy); r.out != verdict {
+	if r := w.run("check").ends(Healthy); r.out != "no Nix here\n\n"+verdict {
 		t.Errorf("got %q", r.out)
 	}
-	for _, args := range [][]string{{"check", "-v"}, {"check", "paint"}} {
-		if r := w.run(args...).ends(Healthy); !strings.HasPrefix(r.out, "n/a      paint") {
+	for start, args := range map[string][]string{"no Nix here\n\nn/a      paint": {"check", "-v"}, "n/a      paint": {"check", "paint"}} {
+		if r := w.run(args...).ends(Healthy); !strings.HasPrefix(r.out, start) {
 			t.Errorf("%v: got %q", args, r.out)
 		}
 	}
@@ -255,4 +258,36 @@ func TestUnwritableResult(t *testing.T) {
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+const sealed = "/nix/store/00000000000000000000000000000000-lix-2.95.1/bin/nix"
+
+// lix puts a Lix there.
+func (w *world) lix() {
+	w.t.Helper()
+	for _, dir := range []string{"nix/var/nix/db", "nix/var/nix/profiles", "etc/nix", path.Dir(sealed)[1:], "lib/systemd/system"} {
+		w.mkdir(dir)
+	}
+	w.write("nix/var/nix/db/db.sqlite", "x")
+	w.write(sealed[1:], "x")
+	w.write("etc/nix/nix.conf", "sandbox = relaxed\naccess-tokens = github.com=ghp_000000000000000000000000000000000000\nlazy-trees = true\ninclude gone.conf\n")
+	w.write("nix/receipt.json", `{"actions":[],"planner":{"settings":{"enable_flakes":true}}}`)
+	w.write("lib/systemd/system/nix-daemon.service", "[Service]\nExecStart=@"+sealed+" nix-daemon --daemon\n")
+}
+
+func TestVersionHost(t *testing.T) {
+	w := newWorld(t, "blue")
+	w.run("version", "--host").ends(Healthy).says("no Nix here", "present no", "not known there is no Nix")
+	w.lix()
+	r := w.run("version", "--host").ends(Healthy)
+	r.says("multi-user, installed by the Lix installer", "/nix/receipt.json", "nix-daemon.service (Lix 2.95.1)", "/etc/nix/nix.conf:4: file '/etc/nix/gone.conf' included from '/etc/nix/nix.conf' not found")
+	doc := w.run("version", "--host", "--format", "json").ends(Healthy).report()
+	if doc.Installation == nil || doc.Installation.Present == nil || !*doc.Installation.Present || doc.Host == nil || len(doc.Installation.Fields) < 10 {
+		t.Errorf("%+v", doc.Installation)
+	}
+	w.write("etc/nix/nix.conf", "sandbox = relaxed\naccess-tokens = github.com=ghp_000000000000000000000000000000000000\nlazy-trees = true\n")
+	r = w.run("version", "--host").ends(Healthy)
+	r.says("sandbox = relaxed", "/etc/nix/nix.conf:1", "unknown setting 'lazy-trees'", "default of Lix 2.95").not("ghp_")
+	w.run("version", "--host", "--format", "json").ends(Healthy).not("ghp_")
+	w.run("check").ends(Healthy).says("multi-user, installed by the Lix installer")
 }

@@ -9,19 +9,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/platform/installation"
 )
 
 func (a *app) versionCommand() *cobra.Command {
+	var host bool
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    "Print the version, and what lixfix was built with and for.\n\n" + exitHelp(Healthy, Usage),
-		Example: "  lixfix version",
+		Use:   "version",
+		Short: "Print the version, and with --host what Nix is here",
+		Long: "Print the version, and what lixfix was built with and for.\n\n" +
+			"With --host, also print what Nix is on this host: implementation and version,\n" +
+			"who installed it, where it is, how its daemon is started, and the settings, each\n" +
+			"with where it was read or why it is not known. No tool is run for that.\n\n" +
+			exitHelp(Healthy, Usage, Failed),
+		Example: "  lixfix version\n  sudo lixfix version --host\n  lixfix version --host --format json",
 	}
+	cmd.Flags().BoolVar(&host, "host", false, "tell what Nix is on this host")
 	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		// The host is left out: on macOS its facts cost a tool call.
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+		// Without --host the host is left out: on macOS its facts cost a tool call.
 		r := a.report("version")
+		if host {
+			r = a.hosted("version")
+		}
 		r.Made = &render.Description{Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 		if info, ok := debug.ReadBuildInfo(); ok {
 			for _, s := range info.Settings {
@@ -31,9 +41,28 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 		}
 		r.Summary = fmt.Sprintf("lixfix %s (%s, %s/%s)", a.Version, r.Made.Go, r.Made.OS, r.Made.Arch)
-		return a.emit(r, Healthy, func(t *render.Text) { t.Summary(*r) })
+		if !host {
+			return a.emit(r, Healthy, func(t *render.Text) { t.Summary(*r) })
+		}
+		return a.versionHost(ctx, r)
 	})
 	return cmd
+}
+
+// versionHost tells what Nix is here. It fails where not even that could be told whether there is one.
+func (a *app) versionHost(ctx context.Context, r *render.Report) (Code, error) {
+	page, err := guarded(ctx, detectLimit, func(ctx context.Context) (installation.Page, error) {
+		return installation.At(a.Host).Page(ctx), nil
+	})
+	if err != nil {
+		return Failed, fmt.Errorf("read what Nix is here: %w", err)
+	}
+	r.Installation = &page
+	code := Healthy
+	if page.Present == nil {
+		code = Failed
+	}
+	return a.emit(r, code, func(t *render.Text) { t.Host(*r) })
 }
 
 func (a *app) schemaCommand() *cobra.Command {

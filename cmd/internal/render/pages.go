@@ -6,6 +6,10 @@ import (
 
 // Check shows the whole of "lixfix check".
 func (t *Text) Check(r Report) {
+	if r.Installation != nil && !t.Quiet && !t.Named {
+		t.para(0, piece{}, r.Installation.Summary)
+		t.blank()
+	}
 	t.Waiting(r)
 	t.Fixes(r.Fixes)
 	t.problems(r.Problems)

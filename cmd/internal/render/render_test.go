@@ -25,6 +25,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -477,6 +478,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
 		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
+		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}
 	steps := []plan.Step{
 		account.SetAttribute{},

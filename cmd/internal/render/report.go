@@ -8,6 +8,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
 )
 
 // Schema is the version of the JSON documents. It grows when a reader of the old form would misread the new one.
@@ -46,6 +47,8 @@ type Report struct {
 	Undecided  []Undecided   `json:"undecided,omitempty"` // remedies that nobody has decided on
 	Paste      []string      `json:"paste,omitempty"`     // lines of Markdown
 	Probe      *probe.Result `json:"probe,omitempty"`     // of the build sandbox
+	// Installation is what Nix is on the host.
+	Installation *installation.Page `json:"installation,omitempty"`
 }
 
 // Waiting is an unfinished repair.

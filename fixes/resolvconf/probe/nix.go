@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
 
 // Socket is where the daemon listens.
-const Socket = "/nix/var/nix/daemon-socket/socket"
+const Socket = installation.Socket
 
 // database is what every store has.
 const database = "/nix/var/nix/db"
@@ -44,12 +46,13 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 	if err := n.choose(ctx, store); err != nil {
 		return nil, err.Error()
 	}
-	dirs := platform.NixDirs(b.Facts().Root())
-	if n.as.Home != "" {
-		dirs = append(dirs, n.as.Home+"/.nix-profile/bin", n.as.Home+"/.local/state/nix/profile/bin")
+	programs := installation.Of(ctx, b).Found(ctx).Programs
+	reason := programs.Unknown
+	if programs.Known() {
+		reason = "there is no nix-store: " + programs.From
 	}
-	reason := "there is no nix-store in " + strings.Join(dirs, ", ")
-	for _, dir := range dirs {
+	for _, p := range programs.Value {
+		dir := path.Dir(p.Path)
 		if _, err := b.Stat(ctx, dir+"/nix-store"); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				reason = err.Error()
@@ -159,9 +162,6 @@ func (n *nix) owns(ctx context.Context) bool {
 	return err == nil && info.UID == uid
 }
 
-// named is the name and version in a store path; Lix calls its package lix, and Nix nix or, since 2.29, nix-cli.
-var named = regexp.MustCompile(`^/nix/store/[a-z0-9]{32}-(lix|nix)(?:-cli)?-(\d+\.\d+[^/]*)/`)
-
 // daemon tells what the process is that listens on the socket of the daemon, and since when it has been running.
 func (n *nix) daemon(ctx context.Context) (implementation, version string, since time.Time) {
 	exe, since := listener(ctx, n.b)
@@ -175,13 +175,17 @@ func (n *nix) made(ctx context.Context, exe string) (implementation, version str
 	if exe == "" {
 		return "", ""
 	}
-	for _, dir := range append([]string{n.dir}, platform.NixDirs(n.b.Facts().Root())...) {
+	dirs := []string{n.dir}
+	for _, p := range installation.Of(ctx, n.b).Found(ctx).Programs.Value {
+		dirs = append(dirs, path.Dir(p.Path))
+	}
+	for _, dir := range dirs {
 		for _, tool := range []string{"/nix-daemon", "/nix"} {
 			if to, err := n.b.Trusted(ctx, dir+tool); err != nil || to != exe {
 				continue
 			}
-			if m := named.FindStringSubmatch(exe); m != nil {
-				return map[string]string{"lix": "Lix", "nix": "Nix"}[m[1]], m[2]
+			if r, ok := installation.ReleaseOf(exe); ok {
+				return r.Implementation, r.Version
 			}
 			if dir == n.dir { // the same program as the one that was asked
 				return n.implementation, n.version

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/platformtest/memory"
 )
 
 // fake is a builder that builds nothing: it notes what it was asked.
@@ -20,18 +20,14 @@ type fake struct {
 	realise func(b platform.Build) (platform.Built, error)
 }
 
-func (f *fake) Facts() platform.Facts { return platform.Facts{OS: platform.Linux} }
-
-func (f *fake) Stat(_ context.Context, name string) (platform.FileInfo, error) {
-	if name == "/usr/bin/nix-store" || name == database {
-		return platform.FileInfo{}, nil
-	}
-	return platform.FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+// there is a host with the tools and a store.
+func there() platform.View {
+	return memory.New(platform.Facts{OS: platform.Linux}, "/usr/bin/nix = x\n/usr/bin/nix-store -> nix\n"+database+"/\n")
 }
 
-func (f *fake) ReadFile(_ context.Context, name string) ([]byte, error) {
+func (f *fake) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	if name != "/lixfix" {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+		return f.View.ReadFile(ctx, name)
 	}
 	// The header of a program without segments.
 	header := make([]byte, 64)
@@ -66,7 +62,7 @@ func (f *fake) Build(_ context.Context, b platform.Build) (platform.Built, error
 
 func TestRun(t *testing.T) {
 	nonces := map[string]bool{}
-	f := &fake{realise: func(b platform.Build) (platform.Built, error) {
+	f := &fake{View: there(), realise: func(b platform.Build) (platform.Built, error) {
 		nonce := strings.TrimSuffix(b.Args[1][strings.LastIndex(b.Args[1], "-")+1:], ".drv")
 		nonces[nonce] = true
 		return platform.Built{Stderr: []byte(reported(t, Report{Nonce: nonce}))}, nil
@@ -104,7 +100,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunGivesUp(t *testing.T) {
-	f := &fake{realise: func(platform.Build) (platform.Built, error) {
+	f := &fake{View: there(), realise: func(platform.Build) (platform.Built, error) {
 		return platform.Built{Exit: 1, Stderr: []byte("error: interrupted by the user\n")}, fmt.Errorf("run nix-store: %w", context.DeadlineExceeded)
 	}}
 	r, err := Run(t.Context(), f, Options{Builder: "/lixfix"})
@@ -131,7 +127,7 @@ func TestRunRefuses(t *testing.T) {
 		{Builder: "/lixfix", Extra: [][2]string{{"--store", "x"}}},
 		{Builder: "/lixfix", Extra: [][2]string{{"sandbox", "x\nbuilders = ssh://host"}}},
 	} {
-		f := &fake{}
+		f := &fake{View: there()}
 		if _, err := Run(t.Context(), f, o); err == nil || len(f.calls) > 0 {
 			t.Errorf("%+v: %v, %d calls", o, err, len(f.calls))
 		}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
@@ -40,9 +38,8 @@ func TestSpawns(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{"nix --extra-experimental-features nix-command show-config --json", "nix --version"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("calls of nix (-want +got):\n%s", diff)
+	if len(got) > 0 {
+		t.Errorf("nix is run, although files tell all that is asked: %q", got)
 	}
 	t.Logf("%d tools", len(spawned.FindAllString(stderr.String(), -1)))
 }

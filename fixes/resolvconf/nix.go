@@ -1,0 +1,167 @@
+package resolvconf
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixconf"
+)
+
+// nixFacts are what is known of the Nix or Lix of the host.
+type nixFacts struct {
+	program string // "" where there is none
+	lix     bool
+	known   bool // which it is
+	major   int
+	minor   int
+	version string
+
+	settings  bool   // all that matter are known
+	broken    string // why they are not: what nix says
+	mistake   bool   // because of a mistake in its configuration
+	pasta     string // value of pasta-path
+	hasPasta  bool   // it knows the setting
+	confPasta *nixconf.Setting
+	sandbox   string // "true", "false", "relaxed", "" where it is not known
+	group     string
+	present   bool // there is a Nix, or that is not known
+}
+
+// readNix finds out what Nix it is and what its settings are. Nix itself is asked only for what the survey of the
+// installation does not know: its release where no store path and no database tells it, and what was compiled in.
+func (s *survey) readNix(ctx context.Context) {
+	n := &s.nix
+	in := installation.Of(ctx, s.v)
+	f := in.Found(ctx)
+	n.present = !f.Present.Known() || f.Present.Value
+	if list := f.Programs.Value; len(list) > 0 {
+		n.program = list[0].Path
+	}
+	if !n.present {
+		return
+	}
+	n.release(in.Reader(ctx))
+	n.read(in.Config(ctx))
+	if n.mistake || n.program == "" {
+		return
+	}
+	var all sync.WaitGroup
+	if !n.known {
+		all.Go(func() { n.askRelease(ctx, s.v) })
+	}
+	if !n.settings || !n.known {
+		// The release decides what its defaults are.
+		all.Go(func() { n.askSettings(ctx, s.v) })
+	}
+	all.Wait()
+}
+
+// release takes what is known of the release.
+func (n *nixFacts) release(r nixconf.Release) {
+	major, rest, ok := strings.Cut(r.Version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	if r.Implementation == "" || !ok {
+		return
+	}
+	var err error
+	if n.major, err = strconv.Atoi(major); err != nil {
+		return
+	}
+	if n.minor, err = strconv.Atoi(minor); err != nil {
+		return
+	}
+	n.known, n.lix, n.version = true, r.Implementation == nixconf.Lix, r.Version
+}
+
+// read takes the settings from nix.conf and the defaults.
+func (n *nixFacts) read(c *nixconf.Config) {
+	if c.Err != nil {
+		n.broken, n.mistake = c.Err.Error(), true
+		return
+	}
+	pasta, sandbox, group := c.Get("pasta-path"), c.Get("sandbox"), c.Get("build-users-group")
+	n.pasta, n.hasPasta = pasta.Text, pasta.Exists && (pasta.Known() || n.known)
+	if pasta.Set() && pasta.Known() {
+		n.confPasta = &nixconf.Setting{Value: pasta.Text, File: pasta.Origins[len(pasta.Origins)-1].File}
+	}
+	n.sandbox, n.group = sandbox.Text, group.Text
+	n.settings = n.known && (!pasta.Exists || pasta.Known()) && sandbox.Known() && group.Known()
+	if !group.Known() {
+		n.group = "nixbld"
+	}
+}
+
+var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+\.\d+\S*)$`)
+
+// askRelease has nix tell what it is.
+func (n *nixFacts) askRelease(ctx context.Context, v platform.View) {
+	out, err := v.Query(ctx, n.program, "--version")
+	if err != nil {
+		return
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	m := versionForm.FindStringSubmatch(strings.TrimSpace(first))
+	if m == nil {
+		return
+	}
+	r := nixconf.Release{Implementation: nixconf.Nix, Version: m[2]}
+	if strings.Contains(m[1], "Lix") {
+		r.Implementation = nixconf.Lix
+	}
+	n.release(r)
+}
+
+// askSettings has nix tell its settings.
+func (n *nixFacts) askSettings(ctx context.Context, v platform.View) {
+	const feature = "--extra-experimental-features"
+	// The old spelling works everywhere; newer ones warn about it on standard error, which is not looked at.
+	shown, err := v.Query(ctx, n.program, feature, "nix-command", "show-config", "--json")
+	if err != nil {
+		shown, err = v.Query(ctx, n.program, feature, "nix-command", "config", "show", "--json")
+	}
+	if err == nil {
+		err = n.parse(shown)
+	}
+	if err == nil {
+		return
+	}
+	n.broken = err.Error()
+	switch e, ok := errors.AsType[*platform.ToolError](err); {
+	case ok && e.Last() != "":
+		n.broken = e.Last()
+	case ok && e.Err != nil:
+		n.broken = e.Err.Error()
+	}
+	n.mistake = strings.Contains(n.broken, "nix.conf") || strings.Contains(n.broken, "configuration")
+}
+
+// parse reads the settings as nix prints them. What its file says stands.
+func (n *nixFacts) parse(data []byte) error {
+	var all map[string]struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("read the settings of nix: %w", err)
+	}
+	text := func(name string) (string, bool) {
+		raw, ok := all[name]
+		var s string
+		if json.Unmarshal(raw.Value, &s) != nil {
+			s = string(raw.Value) // a boolean
+		}
+		return s, ok
+	}
+	n.pasta, n.hasPasta = text("pasta-path")
+	n.sandbox, _ = text("sandbox")
+	n.group, _ = text("build-users-group")
+	n.settings = true
+	return nil
+}
