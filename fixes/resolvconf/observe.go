@@ -12,7 +12,6 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
-	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
@@ -23,32 +22,18 @@ type trial struct {
 	works  Truth
 }
 
-// resolves tells from what a builder saw whether the C library gets an address there. Unclear where no builder told.
-// A name that no server of the host knows either says nothing about the sandbox.
-func (s *survey) resolves(r probe.Result) Truth {
-	switch r.Outcome {
-	case probe.Ran:
-	case probe.SetupFailed, probe.SetupTimeout, probe.PastaNotRun:
-		return No
-	default:
+// resolves is the judgement of the probe itself, so that check and probe never differ.
+func resolves(r probe.Result) Truth {
+	switch works, known := r.Resolves(); {
+	case !known:
 		return Unclear
-	}
-	switch r.Lookup().Verdict {
-	case lookup.Found:
+	case works:
 		return Yes
-	case lookup.NoName, lookup.Nothing:
-		if s.nameless() {
-			return Yes
-		}
-		return No
-	case lookup.Failed:
-		return No
-	case lookup.Unknown:
 	}
-	return Unclear
+	return No
 }
 
-func (f *found) observe() { f.observed = f.survey.resolves(*f.result) }
+func (f *found) observe() { f.observed = resolves(*f.result) }
 
 // isolate builds again where the first build does not resolve names and nothing on the host explains that. A daemon
 // ignores such settings of users whom it does not trust, so that their trials would tell nothing.
@@ -65,7 +50,7 @@ func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Resul
 		if err != nil {
 			r.Outcome = probe.Other
 		}
-		f.trials = append(f.trials, trial{what, r, f.survey.resolves(r)})
+		f.trials = append(f.trials, trial{what, r, resolves(r)})
 	}
 	if f.survey.nix.usesPasta() {
 		try("without pasta", [2]string{"pasta-path", ""})

@@ -2,6 +2,7 @@ package inside
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,8 +21,6 @@ const (
 	// apart is how long the second question to a server waits for the answer to the first: some servers drop what comes
 	// too fast.
 	apart = 300 * time.Millisecond
-	// besides is for a question that no verdict depends on.
-	besides = time.Second
 )
 
 // question is one of a lookup.
@@ -139,36 +138,18 @@ func ask(ctx context.Context, data []byte, servers []string, name string, all bo
 		for _, q := range plain {
 			a.everywhere(q)
 		}
-		a.wait(func(question) bool { return true }, 0)
-	} else {
-		over := plain[1]
-		over.server = got.By
-		a.start(over)
-		a.wait(func(q question) bool { return q == over }, besides)
+		a.wait()
 	}
 	return a.report(servers, plain, none)
 }
 
-// wait waits for the answers to some questions, for at most limit unless that is 0.
-func (a *asker) wait(which func(question) bool, limit time.Duration) {
+// wait waits for the answers to all questions.
+func (a *asker) wait() {
 	a.mu.Lock()
-	var list []*exchange
-	for q, e := range a.sent {
-		if which(q) {
-			list = append(list, e)
-		}
-	}
+	list := slices.Collect(maps.Values(a.sent))
 	a.mu.Unlock()
-	var over <-chan time.Time
-	if limit > 0 {
-		over = time.After(limit)
-	}
 	for _, e := range list {
-		select {
-		case <-e.done:
-		case <-over:
-			return
-		}
+		<-e.done
 	}
 }
 
@@ -210,7 +191,7 @@ func (a *asker) report(servers []string, plain []question, none bool) []probe.Qu
 	for i, s := range a.servers {
 		for j, q := range plain {
 			q.server = s
-			add(servers[i], q, j == 0)
+			add(servers[i], q, j < 2)
 		}
 	}
 	var rest []question
