@@ -77,6 +77,8 @@ type cause struct {
 	open bool
 	// cure returns the world without this cause; nil where the prediction does not depend on it.
 	cure func(World) World
+	// waits says that it tells of lookups that take long; silent, that it rests on a server that said nothing to lixfix.
+	waits, silent bool
 	// broken says that it is why DNS does not work.
 	broken bool
 }
@@ -669,7 +671,7 @@ func (c *collector) reachable() {
 	if !bad(first) {
 		return
 	}
-	x := cause{evidence: evidence}
+	x := cause{evidence: evidence, waits: true, silent: first.udpR == Silent}
 	unit := c.resolverAt(first.address)
 	tailscale := first.address.String() == "100.100.100.100" || c.owner == Tailscale
 	order := c.data
@@ -700,6 +702,10 @@ func (c *collector) reachable() {
 	case live < 0 && (first.udpR != Refuses || !first.address.IsLoopback()):
 		x.id, x.summary = idNoneAnswers, fmt.Sprintf("no server of /etc/resolv.conf answers; the first, %s, %s",
 			first.address, verb(first.udpR))
+		if first.udpR == Nameless {
+			x.summary = fmt.Sprintf("no server of /etc/resolv.conf has an address for %s, which exists; builds cannot fetch from it",
+				c.name)
+		}
 	case first.udpR == Silent || first.udpR == Unreachable:
 		x.id, x.summary = idFirstDead, fmt.Sprintf("the first server, %s, %s, and %s answers; pasta never turns to "+
 			"another one", first.address, verb(first.udpR), listed[max(live, 0)].address)
@@ -840,7 +846,7 @@ func (c *collector) families() {
 	}
 	if v4 == nil && v6 != nil && c.world.bothFamilies() {
 		c.add(cause{
-			id: idOnlyIPv6, summary: "all servers are IPv6 addresses: each program waits 5 s for the silent IPv4 address " +
+			id: idOnlyIPv6, waits: true, summary: "all servers are IPv6 addresses: each program waits 5 s for the silent IPv4 address " +
 				"of pasta first",
 			evidence: []fix.Evidence{{
 				Source: conf.File, Expected: "a server with an IPv4 address first",
@@ -853,7 +859,7 @@ func (c *collector) families() {
 	if v4 != nil && v6 == nil && c.world.bothFamilies() {
 		if a := c.server(v4.Address); a != nil && a.udpR == Answers && a.aaaa.Answered() && !a.aaaa.Good() {
 			c.add(cause{
-				id: idSlow, summary: fmt.Sprintf("the server %s answers AAAA questions with %s: each lookup waits 10 s for "+
+				id: idSlow, waits: true, summary: fmt.Sprintf("the server %s answers AAAA questions with %s: each lookup waits 10 s for "+
 					"the silent IPv6 address of pasta", v4.Address, rcode(a.aaaa.RCode)),
 				evidence: []fix.Evidence{{Source: "server " + v4.Address.String() + ", AAAA", Expected: "an answer, even an " +
 					"empty one", Observed: outcome(a.aaaa)}},
@@ -895,11 +901,11 @@ func (c *collector) overTCP(v4 *conf.Server) {
 
 // slow looks for lookups that work and take long, where no other cause says so.
 func (c *collector) slow() {
-	if c.way.shape != Regular || c.dataErr != nil || len(c.list) > 0 {
+	if c.way.shape != Regular || c.dataErr != nil || slices.ContainsFunc(c.list, func(x cause) bool { return x.waits }) {
 		return
 	}
 	for _, a := range c.servers {
-		if len(a.lines) == 0 || a.udpR != Answers || a.udp.Took < probe.SlowAfter {
+		if len(a.lines) == 0 || a.udpR != Answers || a.lost || a.udp.Took < probe.SlowAfter {
 			continue
 		}
 		c.add(cause{
@@ -1012,6 +1018,9 @@ func (s *survey) judge(list []cause) {
 
 // nameless reports whether the servers of the file that answer all say that there is no such name, or no address.
 func (s *survey) nameless() bool {
+	if s.name == probe.DefaultName {
+		return false
+	}
 	answered, unknown := 0, 0
 	for _, a := range s.servers {
 		if len(a.lines) == 0 || a.udpR != Answers && a.udpR != Nameless {

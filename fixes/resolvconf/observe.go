@@ -12,6 +12,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
@@ -42,7 +43,17 @@ func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Resul
 	if f.result.Trusted != nil {
 		trusted = *f.result.Trusted
 	}
-	if f.observed != No || f.survey.predicts.Works == No || !trusted {
+	if f.observed != No || f.survey.predicts.Works == No {
+		return
+	}
+	if f.result.Lookup().Verdict == lookup.Failed {
+		// What looks at the host asks the same servers: one that limits how much it is asked, or lost something, is heard by
+		// a build that asks alone.
+		if r, err := ask(); err == nil && resolves(r) != Unclear {
+			f.again, f.result, f.observed = true, &r, resolves(r)
+		}
+	}
+	if f.observed != No || !trusted {
 		return
 	}
 	try := func(what string, extra ...[2]string) {
@@ -202,6 +213,15 @@ func (f *found) combine() {
 	}
 	switch f.observed {
 	case Yes:
+		// A build that had its answer at once has heard the server that said nothing to lixfix, which may limit how much it
+		// answers.
+		if r.Lookup().Took < probe.SlowAfter {
+			n := len(f.causes)
+			f.causes = slices.DeleteFunc(f.causes, func(x cause) bool { return x.silent })
+			if len(f.causes) < n && f.survey.predicts.Works == No {
+				f.survey.predicts.Works = Unclear
+			}
+		}
 		for i := range f.causes {
 			f.causes[i].broken = false
 		}
@@ -239,7 +259,8 @@ func (f *found) combine() {
 				"rarer. Nothing is wrong with the configuration"},
 		})
 	}
-	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter && len(f.causes) == 0 {
+	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter &&
+		!slices.ContainsFunc(f.causes, func(x cause) bool { return x.waits }) {
 		add(cause{
 			id: idSlowLookups, summary: fmt.Sprintf("names resolve in the sandbox, but each lookup takes %.0f s", took.Seconds()),
 			evidence: []fix.Evidence{{

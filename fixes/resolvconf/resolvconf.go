@@ -163,6 +163,7 @@ type found struct {
 	causes   []cause
 	result   *probe.Result // nil where nothing was built
 	trials   []trial
+	again    bool          // result is that of a second build
 	fetched  probe.Fetched // by the daemon itself; the zero value where it was not asked
 	observed Truth         // whether lookups work inside, as the build saw it
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/dnsquery"
@@ -25,10 +26,11 @@ import (
 
 const (
 	tunDevice   = "/dev/net/tun"
-	optionsMost = 32              // that are shown
-	askedMost   = 8               // servers that are asked; who lists more has other worries
-	stubServer  = "127.0.0.53"    // of systemd-resolved
-	tcpLimit    = 2 * time.Second // where nobody reads over TCP
+	optionsMost = 32               // that are shown
+	askedMost   = 8                // servers that are asked; who lists more has other worries
+	stubServer  = "127.0.0.53"     // of systemd-resolved
+	tcpLimit    = 2 * time.Second  // where nobody reads over TCP
+	mostLimit   = 10 * time.Second // for one question, where resolv.conf lets readers wait for longer
 )
 
 // nixFacts are what is known of the Nix or Lix of the host.
@@ -58,6 +60,8 @@ type asked struct {
 	udp, tcp   dnsquery.Answer
 	aaaa       dnsquery.Answer
 	udpR, tcpR Reach
+	overTCP    bool // readers are to ask over TCP alone
+	lost       bool // the first question had no answer, the second one had
 }
 
 // survey is all that was read of the host, without building anything.
@@ -213,7 +217,8 @@ func (s *survey) askServers(ctx context.Context) {
 		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set) })
 	}
 	all.Wait()
-	known := slices.ContainsFunc(s.servers, func(a asked) bool {
+	// The name that is asked for by default exists, whoever says that it does not.
+	known := s.name == probe.DefaultName || slices.ContainsFunc(s.servers, func(a asked) bool {
 		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
 	})
 	for i := range s.servers {
@@ -222,13 +227,11 @@ func (s *survey) askServers(ctx context.Context) {
 }
 
 // ask puts the questions to a server, the second when the first is answered: a server that limits how much it is asked
-// drops what comes at once. Silence is judged by the time that readers give it, and TCP is tried meanwhile.
+// drops what comes at once. Silence is judged by the time that readers give it, and asked again, as they do. TCP is asked
+// where readers turn to it, and where silence may be that of UDP alone.
 func (a *asked) ask(ctx context.Context, v platform.View, name string, set lookup.Settings) {
-	limit, over := set.Timeout, min(set.Timeout, tcpLimit)
-	if set.TCP {
-		over = limit
-	}
-	one := func(p dnsquery.Protocol, kind dnsquery.Type, limit time.Duration) dnsquery.Answer {
+	limit := min(set.Timeout, mostLimit)
+	one := func(ctx context.Context, p dnsquery.Protocol, kind dnsquery.Type, limit time.Duration) dnsquery.Answer {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		answer, err := v.Ask(ctx, dnsquery.Server(a.address), p, name, kind)
@@ -237,23 +240,58 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 		}
 		return answer
 	}
-	first := make(chan struct{})
-	var rest sync.WaitGroup
-	rest.Go(func() {
-		select {
-		case <-first:
-		case <-time.After(time.Second):
+	a.tcp = dnsquery.Answer{RCode: -1, Error: dnsquery.NotWaited}
+	if set.TCP {
+		a.overTCP = true
+		a.tcp = one(ctx, dnsquery.TCP, dnsquery.A, limit)
+		a.udp, a.aaaa = a.tcp, a.tcp
+		if a.tcp.Answered() {
+			a.aaaa = one(ctx, dnsquery.TCP, dnsquery.AAAA, limit)
 		}
-		a.tcp = one(dnsquery.TCP, dnsquery.A, over)
+		return
+	}
+	early, answered := context.WithCancel(ctx)
+	defer answered()
+	silent := make(chan struct{})
+	after := func(d time.Duration) bool {
+		select {
+		case <-early.Done():
+			return false
+		case <-silent:
+		case <-time.After(d):
+		}
+		return true
+	}
+	var rest sync.WaitGroup
+	again := dnsquery.Answer{RCode: -1, Error: dnsquery.NotWaited}
+	rest.Go(func() {
+		if set.Attempts > 1 && after(limit/2) {
+			again = one(early, dnsquery.UDP, dnsquery.A, limit)
+		}
 	})
-	a.udp = one(dnsquery.UDP, dnsquery.A, limit)
-	close(first)
-	if a.udp.Answered() {
-		a.aaaa = one(dnsquery.UDP, dnsquery.AAAA, limit)
+	rest.Go(func() {
+		if after(time.Second) {
+			a.tcp = one(early, dnsquery.TCP, dnsquery.A, min(limit, tcpLimit))
+		}
+	})
+	a.udp = one(ctx, dnsquery.UDP, dnsquery.A, limit)
+	if a.udp.Error == dnsquery.Timeout {
+		close(silent)
 	} else {
-		a.aaaa = a.udp
+		answered()
 	}
 	rest.Wait()
+	if a.udp.Error == dnsquery.Timeout && again.Answered() {
+		a.lost, a.udp = true, again
+		a.udp.Took += limit // that a reader had waited before it asked again
+	}
+	a.aaaa = a.udp
+	switch {
+	case a.udp.Answered() && a.udp.Truncated && !a.tcp.Answered():
+		a.tcp = one(ctx, dnsquery.TCP, dnsquery.A, limit)
+	case a.udp.Answered() && !a.udp.Truncated:
+		a.aaaa = one(ctx, dnsquery.UDP, dnsquery.AAAA, limit)
+	}
 }
 
 // judge says what the answers are good for; known, that some server has an address for the name, and tcp, that readers
@@ -303,6 +341,9 @@ func (s *survey) server(a netip.Addr) *asked {
 
 // text says what became of a question: "answers in 3 ms".
 func (a *asked) text() string {
+	if a.overTCP {
+		return "TCP " + outcome(a.tcp)
+	}
 	return "UDP " + outcome(a.udp) + ", TCP " + outcome(a.tcp)
 }
 
@@ -320,6 +361,8 @@ func outcome(a dnsquery.Answer) string {
 		return "answers with " + rcode(a.RCode)
 	case a.Error == dnsquery.Timeout:
 		return fmt.Sprintf("silent for %.0f s", a.Took.Seconds())
+	case a.Error == dnsquery.NotWaited:
+		return "not asked"
 	}
 	return a.Error
 }

@@ -18,6 +18,8 @@ const (
 	// patience is how long one server is waited for before the others are asked as well: a program would wait for longer,
 	// and the time that it would take is reckoned, not spent.
 	patience = time.Second
+	// most is what one question is waited for where resolv.conf lets readers wait for longer.
+	most = 10 * time.Second
 	// apart is how long the second question to a server waits for the answer to the first: some servers drop what comes
 	// too fast.
 	apart = 300 * time.Millisecond
@@ -52,13 +54,14 @@ type asker struct {
 	ctx     context.Context
 	send    func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
 	servers []netip.Addr
+	limit   time.Duration // of one question
 	mu      sync.Mutex
 	sent    map[question]*exchange
 	tries   map[question]int // by a question with no try
 }
 
 func newAsker(ctx context.Context, servers []string) *asker {
-	a := &asker{ctx: ctx, send: dnsquery.Ask, sent: map[question]*exchange{}, tries: map[question]int{}}
+	a := &asker{ctx: ctx, limit: dnsquery.Limit, send: dnsquery.Ask, sent: map[question]*exchange{}, tries: map[question]int{}}
 	for _, s := range servers {
 		if addr, err := netip.ParseAddr(s); err == nil {
 			a.servers = append(a.servers, addr)
@@ -77,7 +80,9 @@ func (a *asker) start(q question) *exchange {
 		a.sent[q] = e
 		go func() {
 			defer close(e.done)
-			e.answer = a.send(a.ctx, dnsquery.Server(q.server), q.protocol, q.name, q.kind)
+			ctx, cancel := context.WithTimeout(a.ctx, a.limit)
+			defer cancel()
+			e.answer = a.send(ctx, dnsquery.Server(q.server), q.protocol, q.name, q.kind)
 		}()
 	}
 	return e
@@ -127,8 +132,10 @@ func ask(ctx context.Context, data []byte, servers []string, name string, all bo
 	if none {
 		servers = []string{fallback}
 	}
+	set := lookup.Read(data, conf.Glibc(data))
 	a := newAsker(ctx, servers)
-	got := lookup.Glibc(lookup.Read(data, conf.Glibc(data)), name, a.ask)
+	a.limit = min(set.Timeout, most)
+	got := lookup.Glibc(set, name, a.ask)
 	plain := []question{
 		{protocol: dnsquery.UDP, name: name, kind: dnsquery.A},
 		{protocol: dnsquery.TCP, name: name, kind: dnsquery.A},

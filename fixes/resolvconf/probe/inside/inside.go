@@ -24,7 +24,7 @@ const (
 	// wait is for the address and the route that pasta sets after it has set the link up.
 	wait = 2 * time.Second
 	// total is for everything that the builder does.
-	total = 15 * time.Second
+	total = 25 * time.Second
 
 	fileLimit      = 16 << 10 // bytes of a file; resolv.conf has some hundred, but a hosts file may be a block list
 	interfaceLimit = 64
