@@ -303,7 +303,22 @@ func (c *collector) network() {
 				Observed: fmt.Sprintf("%s, owner %d:%d", c.tun.info.Mode, c.tun.info.UID, c.tun.info.GID),
 			}},
 		}
-		if !isTun(c.tun.info) {
+		switch {
+		case len(c.tunShut) > 0:
+			dir := c.tunShut[0]
+			x.summary = fmt.Sprintf("build users cannot enter %s and so not open /dev/net/tun, so that Lix waits two minutes for a "+
+				"network that never comes", dir.name)
+			x.evidence = append(x.evidence, c.shut(dir, "x for build users"))
+			if dir.info.ACL {
+				x.remedy = c.unlist(dir)
+				break
+			}
+			x.risky("let all users enter "+dir.name+", until the next start of the system; what makes the directory makes it last",
+				undoMode, plan.SetMode{
+					Name: dir.name, From: dir.info.Mode.Perm(), To: dir.info.Mode.Perm() | 0o001,
+					Why: "let pasta open /dev/net/tun as a build user",
+				})
+		case !isTun(c.tun.info):
 			x.summary = "what is called /dev/net/tun is another file, so that Lix waits two minutes for a network that " +
 				"never comes"
 			x.evidence[0].Expected = "the character device 10:200, with mode 0666"
@@ -312,7 +327,10 @@ func (c *collector) network() {
 			}
 			x.remedy = &fix.Remedy{Class: fix.Advice, Changes: "put the device in its place: character device 10:200; in a " +
 				"container, " + outside}
-		} else {
+		case c.tun.info.ACL:
+			x.evidence = append(x.evidence, c.shut(c.tun.last(), "rw for build users"))
+			x.remedy = c.unlist(c.tun.last())
+		default:
 			x.risky("set the mode of /dev/net/tun to 0666, until the next start of the system; a rule of udev makes it "+
 				"last, in a container "+
 				outside, undoMode, plan.SetMode{
@@ -497,6 +515,15 @@ func (c *collector) closedFile(evidence []fix.Evidence) {
 		summary: fmt.Sprintf("build users such as %s cannot read /etc/resolv.conf, because of the mode of %s", c.user.Name,
 			c.closed[0].name),
 	}
+	if i := slices.IndexFunc(c.closed, func(n node) bool { return n.info.ACL }); i >= 0 {
+		n := c.closed[i]
+		x.summary = fmt.Sprintf("build users such as %s cannot read /etc/resolv.conf, because of the access control list of %s",
+			c.user.Name, n.name)
+		x.evidence = append(x.evidence, c.shut(n, "r for build users"))
+		x.remedy = c.unlist(n)
+		c.add(x)
+		return
+	}
 	directories := false
 	for _, n := range c.closed {
 		right, to := "r for others", n.info.Mode.Perm()|0o044
@@ -534,6 +561,27 @@ func (c *collector) closedFile(evidence []fix.Evidence) {
 		x.remedy = c.advise("have the file made readable for all")
 	}
 	c.add(x)
+}
+
+// shut tells what keeps build users out.
+func (c *collector) shut(n node, wanted string) fix.Evidence {
+	seen := fmt.Sprintf("mode %04o, owner %d:%d", n.info.Mode.Perm(), n.info.UID, n.info.GID)
+	if line := c.user.denies(n); line != "" {
+		seen += ", and the line " + line + " of its access control list"
+	} else if n.info.ACL {
+		seen += ", and an access control list"
+	}
+	return fix.Evidence{Source: n.name, Expected: wanted, Observed: seen}
+}
+
+// unlist is the advice about an access control list: a mode says less than it, and lixfix does not write lists.
+func (c *collector) unlist(n node) *fix.Remedy {
+	change := "-b"
+	if line := c.user.denies(n); line != "" {
+		change = "-x " + line
+	}
+	return &fix.Remedy{Class: fix.Advice, Changes: fmt.Sprintf("look at the list with \"getfacl %s\", and take the line out with "+
+		"\"setfacl %s %s\"", n.name, change, n.name)}
 }
 
 // lines looks for lines that not every reader takes for a server, and for a file without one.

@@ -82,7 +82,8 @@ type survey struct {
 	path     Truth
 	closed   []node
 	servers  []asked
-	tun      node
+	tun      trace
+	tunShut  []node // directories on the way to it that build users cannot enter
 	tunState Tun
 	tunErr   error
 	pasta    trace // the program
@@ -504,23 +505,36 @@ func (n *nixFacts) quoted() bool { return n.pasta != "" && strings.Trim(n.pasta,
 func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.known || n.lix) }
 
 func (s *survey) readTun(ctx context.Context) {
-	info, err := s.v.Stat(ctx, tunDevice)
-	s.tun = node{tunDevice, info}
+	s.tun = follow(ctx, s.v, tunDevice)
+	info := s.tun.info
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case s.tun.shape == Hidden:
+		s.tunErr = s.tun.err
+		return
+	case s.tun.shape == Missing, s.tun.shape == Dangling, s.tun.shape == Loop:
 		s.tunState = TunMissing
-	case err != nil:
-		s.tunErr = err
+		return
 	case !isTun(info):
 		// Lix only looks whether there is something of that name.
 		s.tunState = TunClosed
-	case !s.user.Known:
-		if info.Mode.Perm()&0o006 == 0o006 && !info.ACL {
-			s.tunState = TunOpen
-		}
-	default:
-		s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[s.user.may(info, 6)]
+		return
 	}
+	user := s.user
+	if !user.Known {
+		user = who{UID: -2, GID: -2, Known: true} // what is open for a user that nothing belongs to is open for all
+	}
+	open := user.may(s.tun.last(), 6)
+	for _, d := range s.tun.dirs {
+		passes := user.may(d, 1)
+		if passes == No {
+			s.tunShut = append(s.tunShut, d)
+		}
+		open = both(open, passes)
+	}
+	if !s.user.Known && open == No {
+		open = Unclear
+	}
+	s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[open]
 }
 
 // isTun reports whether a file is the device that makes network interfaces (devices.txt of Linux).
@@ -554,9 +568,9 @@ func (s *survey) readPasta(ctx context.Context) {
 	if s.user.Known {
 		s.runs = Yes
 		for _, d := range s.pasta.dirs {
-			s.runs = both(s.runs, s.user.may(d.info, 1))
+			s.runs = both(s.runs, s.user.may(d, 1))
 		}
-		s.runs = both(s.runs, s.user.may(s.pasta.info, 1))
+		s.runs = both(s.runs, s.user.may(s.pasta.last(), 1))
 		if s.pasta.info.Mode.Perm()&0o111 == 0 {
 			s.runs = No
 		}
@@ -784,7 +798,7 @@ func (s *survey) fileOpen() Truth {
 	case s.way.shape != Regular:
 		return Unclear
 	case s.user.Known:
-		return s.user.may(s.way.info, 4)
+		return s.user.may(s.way.last(), 4)
 	case s.way.info.Mode.Perm()&0o004 != 0 && !s.way.info.ACL:
 		return Yes
 	}
