@@ -28,6 +28,7 @@ const (
 	idDangling     = "dangling-link"
 	idMissing      = "file-missing"
 	idDirectory    = "not-a-file"
+	idReplaced     = "sandbox-file-replaced"
 	idClosed       = "not-readable-by-builders"
 	idPastaSkips   = "pasta-skips-line"
 	idGlibcSkips   = "glibc-skips-line"
@@ -89,6 +90,7 @@ const daemonUnit = "nix-daemon.service"
 func (s *survey) causes(ctx context.Context, extra []netip.Addr, pastaOff bool) []cause {
 	c := &collector{survey: s, ctx: ctx, extra: extra, pastaOff: pastaOff}
 	c.network()
+	c.replacedFiles()
 	c.file()
 	c.lines()
 	c.reachable()

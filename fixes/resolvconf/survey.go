@@ -48,7 +48,9 @@ type nixFacts struct {
 	pasta     string // value of pasta-path
 	hasPasta  bool   // it knows the setting
 	confPasta *nixconf.Setting
-	sandbox   string // "true", "false", "relaxed", "" where it is not known
+	conf      nixconf.Conf
+	paths     []string // of sandbox-paths: "target=source?"
+	sandbox   string   // "true", "false", "relaxed", "" where it is not known
 	group     string
 	present   bool // there is a store, a configuration or a program
 }
@@ -81,6 +83,7 @@ type survey struct {
 	file     Truth
 	path     Truth
 	closed   []node
+	replaced []Replaced
 	servers  []asked
 	tun      trace
 	tunShut  []node // directories on the way to it that build users cannot enter
@@ -120,6 +123,8 @@ func look(ctx context.Context, v platform.View, name string) *survey {
 
 	s.findUser(ctx)
 	s.file, s.path, s.closed = s.way.open(s.user)
+	s.readReplaced(ctx)
+	s.askReplaced(ctx)
 	s.readTun(ctx)
 	s.readPasta(ctx)
 	s.judgeRules()
@@ -190,10 +195,21 @@ func (s *survey) readFile(ctx context.Context) {
 // askServers asks every server of the file, and those of the host itself, which resolvers and pasta turn to where the
 // file names none.
 func (s *survey) askServers(ctx context.Context) {
-	add := func(a netip.Addr, line int) {
-		if a.IsUnspecified() {
-			return
+	for _, list := range [][]conf.Server{conf.Glibc(s.data), conf.Go(s.data), conf.Pasta(s.data)} {
+		for _, server := range list {
+			s.list(server.Address, server.Line)
 		}
+	}
+	for _, d := range conf.Differences(s.data) {
+		s.list(d.Address, d.Line)
+	}
+	s.list(loop4, 0)
+	s.askFrom(ctx, 0, lookup.Read(s.data, nil))
+}
+
+// list adds a server to those that are asked.
+func (s *survey) list(a netip.Addr, line int) {
+	if !a.IsUnspecified() {
 		i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
 		if i < 0 && len(s.servers) < askedMost {
 			s.servers = append(s.servers, asked{address: a})
@@ -203,18 +219,25 @@ func (s *survey) askServers(ctx context.Context) {
 			s.servers[i].lines = append(s.servers[i].lines, line)
 		}
 	}
-	for _, list := range [][]conf.Server{conf.Glibc(s.data), conf.Go(s.data), conf.Pasta(s.data)} {
-		for _, server := range list {
-			add(server.Address, server.Line)
+}
+
+// askReplaced asks the servers of the file that stands for resolv.conf in the sandbox.
+func (s *survey) askReplaced(ctx context.Context) {
+	before := len(s.servers)
+	for _, r := range s.replaced {
+		if r.Target == conf.File {
+			for _, server := range conf.Glibc(r.Data) {
+				s.list(server.Address, 0)
+			}
+			s.askFrom(ctx, before, lookup.Read(r.Data, nil))
 		}
 	}
-	for _, d := range conf.Differences(s.data) {
-		add(d.Address, d.Line)
-	}
-	add(loop4, 0)
-	set := lookup.Read(s.data, nil)
+}
+
+// askFrom asks the servers from the nth on.
+func (s *survey) askFrom(ctx context.Context, n int, set lookup.Settings) {
 	var all sync.WaitGroup
-	for i := range s.servers {
+	for i := n; i < len(s.servers); i++ {
 		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set) })
 	}
 	all.Wait()
@@ -223,7 +246,7 @@ func (s *survey) askServers(ctx context.Context) {
 		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
 	})
 	for i := range s.servers {
-		s.servers[i].judge(known, set.TCP)
+		s.servers[i].judge(known)
 	}
 }
 
@@ -295,11 +318,10 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 	}
 }
 
-// judge says what the answers are good for; known, that some server has an address for the name, and tcp, that readers
-// are to ask over TCP alone.
-func (a *asked) judge(known, tcp bool) {
+// judge says what the answers are good for; known, that some server has an address for the name.
+func (a *asked) judge(known bool) {
 	a.tcpR = a.reach(a.tcp, known)
-	if tcp {
+	if a.overTCP {
 		a.udpR = a.tcpR
 		return
 	}
@@ -391,6 +413,7 @@ func (s *survey) readNix(ctx context.Context) {
 	}
 	n.present = n.program != "" || exists(ctx, s.v, nixconf.File) || exists(ctx, s.v, "/nix/store")
 	c, confErr := nixconf.Read(ctx, s.v, nixconf.File)
+	n.conf = c
 	var all sync.WaitGroup
 	var shown []byte
 	var showErr error
@@ -440,6 +463,7 @@ func (s *survey) readNix(ctx context.Context) {
 	if n.confPasta != nil {
 		n.pasta, n.hasPasta = n.confPasta.Value, true
 	}
+	n.paths = paths(c)
 	n.sandbox, n.group = c["sandbox"].Value, c["build-users-group"].Value
 	if n.group == "" {
 		n.group = "nixbld"
@@ -465,6 +489,7 @@ func (n *nixFacts) parse(data []byte) error {
 	n.pasta, n.hasPasta = text("pasta-path")
 	n.sandbox, _ = text("sandbox")
 	n.group, _ = text("build-users-group")
+	n.paths = sandboxPaths(all["sandbox-paths"].Value)
 	n.settings = true
 	return nil
 }
@@ -771,7 +796,8 @@ func (s *survey) makeWorld() World {
 	return World{
 		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor,
 		Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
-		Tun: s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
+		Replaced: s.replaced,
+		Tun:      s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
 		V4: s.routes[0], V6: s.routes[1], Template: s.iface, Long: s.long,
 		Ask: func(a netip.Addr, tcp bool) Reach {
 			server := s.server(a)
@@ -824,6 +850,9 @@ func (s *survey) predict(w World) Prediction {
 		if o := Predict(w); o.Works != p.Works {
 			p.Works, p.Why = Unclear, "it is not known whether Nix or Lix builds here"
 		}
+	}
+	if s.nix.sandbox != "false" && s.nix.sandbox != "relaxed" {
+		p = s.through(w, p)
 	}
 	if p.Works == Yes && s.drops {
 		p.Works, p.Why = No, "a rule of the firewall drops what build users send"
