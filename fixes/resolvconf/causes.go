@@ -39,6 +39,7 @@ const (
 	idTunClosed    = "tun-not-accessible"
 	idTunMissing   = "tun-missing"
 	idPastaGone    = "pasta-not-usable"
+	idPastaEnds    = "pasta-ends"
 	idPastaQuoted  = "pasta-path-quoted"
 	idWSL          = "wsl"
 	idContainer    = "container-file"
@@ -974,19 +975,19 @@ func (c *collector) slow() {
 func (c *collector) surroundings() {
 	if len(c.rules) > 0 {
 		x := cause{
-			id: idFirewall, summary: "the firewall treats users differently, and build users are among those",
+			id: idFirewall, summary: "the firewall treats users or groups differently, and build users are among those",
 			remedy: &fix.Remedy{Class: fix.Advice, Changes: "allow the group of the build users in those rules; pasta and " +
 				"builds run as " + c.user.Name + " and its like"},
 		}
 		if !c.drops {
-			x.summary = "the firewall treats users differently; build users may be among those"
+			x.summary = "the firewall treats users or groups differently; build users may be among those"
 		} else {
 			x.cure = func(w World) World { return w }
 		}
 		for _, r := range c.rules {
 			x.evidence = append(x.evidence, fix.Evidence{
 				Source:   "rule",
-				Expected: fmt.Sprintf("lets user ID %d ask name servers", c.user.UID), Observed: r,
+				Expected: fmt.Sprintf("lets user ID %d, group ID %d, ask name servers", c.user.UID, c.user.GID), Observed: r,
 			})
 		}
 		c.add(x)

@@ -229,6 +229,9 @@ func (f *found) combine() {
 		switch {
 		case r.Outcome == probe.SetupTimeout, r.Outcome == probe.PastaNotRun:
 			f.blame(add, idTunClosed, idPastaQuoted, idPastaGone, idAppArmor)
+			if f.broken() == 0 && len(r.Pasta) > 0 {
+				add(f.pastaEnds())
+			}
 		case r.Network == probe.NoTun:
 			f.blame(add, idTunMissing)
 		case r.Outcome == probe.SetupFailed:
@@ -280,6 +283,46 @@ func (f *found) combine() {
 	if f.observed == No && len(f.survey.rules) > 0 && f.survey.predicts.Works != No {
 		add(cause{id: idFirewall, broken: true})
 	}
+}
+
+// pastaWords are messages of pasta that mean something for certain, and what helps.
+var pastaWords = []struct{ text, means, helps string }{
+	{
+		"/dev/net/tun: Operation not permitted", "the device is forbidden to it, as in containers that were not given it",
+		"give the container the device from outside, such as \"docker run --device /dev/net/tun\"",
+	},
+	{"/dev/net/tun: No such device", "the kernel has no module for it", "run \"modprobe tun\""},
+	{"/dev/net/tun: Permission denied", "something keeps build users from /dev/net/tun that its mode does not show", ""},
+	{"External interface not usable", "the host has no default route", "give the host a default route, or use a newer passt"},
+	{"Couldn't get any nameserver address", "it can read no server in /etc/resolv.conf", ""},
+	{"pivot_root", "it cannot shut itself in, for which it needs /tmp", "let all users enter /tmp: mode 1777"},
+	{"/tmp", "it cannot shut itself in, for which it needs /tmp", "let all users enter /tmp: mode 1777"},
+}
+
+// pastaEnds is the cause that pasta itself has named.
+func (f *found) pastaEnds() cause {
+	r := f.result
+	x := cause{
+		id: idPastaEnds, broken: true, summary: "pasta ends before it has set up the network of the sandbox; it says: " +
+			r.Pasta[0],
+		remedy: &fix.Remedy{Class: fix.Advice, Changes: "take away what it complains about; or name another passt in " +
+			"pasta-path and restart the daemon"},
+	}
+	for _, line := range r.Pasta {
+		x.evidence = append(x.evidence, fix.Evidence{Source: "pasta", Expected: "says nothing", Observed: line})
+	}
+	all := strings.Join(r.Pasta, "\n")
+	for _, w := range pastaWords {
+		if !strings.Contains(all, w.text) {
+			continue
+		}
+		x.summary = "pasta cannot set up the network of the sandbox: " + w.means
+		if w.helps != "" {
+			x.remedy.Changes = w.helps
+		}
+		break
+	}
+	return x
 }
 
 // blame marks those causes that the build has shown to be at work.

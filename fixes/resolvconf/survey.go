@@ -694,16 +694,16 @@ func (s *survey) readRules(ctx context.Context) {
 	type call struct {
 		tool string
 		args []string
-		word string
 	}
 	calls := []call{
-		{"nft", []string{"list", "ruleset"}, "skuid"},
-		{"iptables-save", nil, "--uid-owner"},
-		{"ip6tables-save", nil, "--uid-owner"},
-		{"ip", []string{"rule", "show"}, "uidrange"},
-		{"ip", []string{"-6", "rule", "show"}, "uidrange"},
-		{"dmesg", nil, `apparmor="DENIED"`},
+		{"nft", []string{"list", "ruleset"}},
+		{"iptables-save", nil},
+		{"ip6tables-save", nil},
+		{"ip", []string{"rule", "show"}},
+		{"ip", []string{"-6", "rule", "show"}},
+		{"dmesg", nil},
 	}
+	const denial = `apparmor="DENIED"`
 	found, failed := make([][]string, len(calls)), make([]error, len(calls))
 	var all sync.WaitGroup
 	for i, c := range calls {
@@ -718,7 +718,8 @@ func (s *survey) readRules(ctx context.Context) {
 					return
 				}
 				for line := range strings.Lines(string(out)) {
-					if strings.Contains(line, c.word) {
+					if c.tool == "dmesg" && strings.Contains(line, denial) ||
+						slices.ContainsFunc(ruleWords[c.tool], func(w string) bool { return strings.Contains(line, w) }) {
 						found[i] = append(found[i], strings.TrimSpace(line))
 					}
 				}
@@ -744,45 +745,12 @@ func (s *survey) readRules(ctx context.Context) {
 		}
 	}
 	for _, line := range found[last] {
-		if !strings.Contains(line, calls[last].word) {
+		if !strings.Contains(line, denial) {
 			continue
 		}
 		if strings.Contains(line, `profile="pasta"`) || strings.Contains(line, `profile="passt"`) || strings.Contains(line,
 			"/pasta") {
 			s.denied = append(s.denied, line)
-		}
-	}
-}
-
-var ruleUsers = regexp.MustCompile(`(?:skuid|--uid-owner|uidrange)\s+(!= |)\{?\s*([0-9][0-9, -]*)`)
-
-// judgeRules finds out whether a rule drops what the build user sends.
-func (s *survey) judgeRules() {
-	if !s.user.Known {
-		return
-	}
-	for _, r := range s.rules {
-		low := strings.ToLower(r)
-		if !strings.Contains(low, "drop") && !strings.Contains(low, "reject") && !strings.Contains(low,
-			"blackhole") && !strings.Contains(low, "prohibit") {
-			continue
-		}
-		m := ruleUsers.FindStringSubmatch(r)
-		if m == nil {
-			continue
-		}
-		in := false
-		for _, part := range strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' }) {
-			low, high, ranged := strings.Cut(part, "-")
-			from, err := strconv.Atoi(low)
-			to := from
-			if ranged && err == nil {
-				to, err = strconv.Atoi(high)
-			}
-			in = in || err == nil && s.user.UID >= from && s.user.UID <= to
-		}
-		if in != (m[1] != "" || strings.Contains(r, "! --uid-owner")) {
-			s.drops = true
 		}
 	}
 }
