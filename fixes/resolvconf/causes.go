@@ -39,6 +39,8 @@ const (
 	idTunClosed    = "tun-not-accessible"
 	idTunMissing   = "tun-missing"
 	idPastaGone    = "pasta-not-usable"
+	idDaemonApart  = "daemon-elsewhere"
+	idDaemonConf   = "daemon-configuration"
 	idPastaEnds    = "pasta-ends"
 	idPastaQuoted  = "pasta-path-quoted"
 	idWSL          = "wsl"

@@ -444,6 +444,7 @@ func (f *found) findings() []fix.Finding {
 	case works == No && !broken && f.result != nil:
 		add(idUnexplained, fix.Broken, "names do not resolve in the sandbox, and nothing that was read on the host "+
 			"explains that", "", f.suspect())
+		list[len(list)-1].Evidence = slices.Concat(side, f.excluded())
 	case works == No && !broken:
 		add(idNotProbed, fix.AtRisk, "names will probably not resolve in the sandbox: "+s.predicts.Why, "", &fix.Remedy{
 			Class: fix.Advice, Changes: "have a build look", Command: command,

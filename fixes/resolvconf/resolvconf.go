@@ -222,6 +222,11 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 		return fix.Probed{}, fmt.Errorf("probe the sandbox: %w", context.Cause(ctx))
 	}
 	f.combine()
+	if f.observed == No && f.broken() == 0 {
+		if x := f.elsewhere(ctx); x != nil {
+			f.causes = append(f.causes, *x)
+		}
+	}
 	if f.fetcherFails() {
 		f.causes = append(f.causes, f.fetcher(ctx))
 	}

@@ -84,6 +84,7 @@ type survey struct {
 	path     Truth
 	closed   []node
 	replaced []Replaced
+	daemon   daemonFacts
 	servers  []asked
 	tun      trace
 	tunShut  []node // directories on the way to it that build users cannot enter
@@ -120,6 +121,7 @@ func look(ctx context.Context, v platform.View, name string) *survey {
 	all.Go(func() { s.readRules(ctx) })
 	all.Go(func() { s.readRoutes(ctx) })
 	all.Wait()
+	s.readDaemon(ctx)
 
 	s.findUser(ctx)
 	s.file, s.path, s.closed = s.way.open(s.user)
@@ -821,6 +823,9 @@ func (s *survey) predict(w World) Prediction {
 	}
 	if s.nix.sandbox != "false" && s.nix.sandbox != "relaxed" {
 		p = s.through(w, p)
+	}
+	if apart := s.daemon.apart(); apart != "" && p.Works != Unclear {
+		p.Works, p.Why = Unclear, apart
 	}
 	if p.Works == Yes && s.drops {
 		p.Works, p.Why = No, "a rule of the firewall drops what build users send"

@@ -164,7 +164,7 @@ var named = regexp.MustCompile(`^/nix/store/[a-z0-9]{32}-(lix|nix)(?:-cli)?-(\d+
 
 // daemon tells what the process is that listens on the socket of the daemon, and since when it has been running.
 func (n *nix) daemon(ctx context.Context) (implementation, version string, since time.Time) {
-	exe, since := listener(ctx, n.b)
+	_, exe, since := listener(ctx, n.b)
 	implementation, version = n.made(ctx, exe)
 	return implementation, version, since
 }
@@ -191,18 +191,24 @@ func (n *nix) made(ctx context.Context, exe string) (implementation, version str
 	return "", ""
 }
 
+// Listener is the process that listens on the daemon's socket, and when it was started; 0 where that cannot be told.
+func Listener(ctx context.Context, v platform.View) (pid int, since time.Time) {
+	pid, _, since = listener(ctx, v)
+	return pid, since
+}
+
 // listener is the program of the process that listens on the daemon's socket, and when that was started; "" and no time
 // where that cannot be told: only root sees what others have open. A name is no proof, for anybody can bind a socket of
 // that name in a mount namespace of their own: it is a process of root's, in lixfix's user namespace, and its socket is
 // bound to the very file that is there. Its mount namespace tells nothing, for Nix gives its daemon one of its own.
-func listener(ctx context.Context, v platform.View) (exe string, since time.Time) {
+func listener(ctx context.Context, v platform.View) (pid int, exe string, since time.Time) {
 	file, err := v.Stat(ctx, Socket)
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
 	sockets, err := v.Sockets(ctx)
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
 	inodes := map[string]bool{}
 	for _, s := range sockets {
@@ -211,9 +217,10 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		}
 	}
 	if len(inodes) == 0 {
-		return "", since
+		return 0, "", since
 	}
 	var found struct {
+		pid   int
 		exe   string
 		since time.Time
 	}
@@ -240,7 +247,7 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 			for _, fd := range fds {
 				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
 					if found.exe, err = f.Link(dir + "/exe"); err == nil {
-						found.since = started(f, pid)
+						found.pid, found.since = pid, started(f, pid)
 						return nil
 					}
 				}
@@ -249,9 +256,9 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		return nil
 	})
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
-	return found.exe, found.since
+	return found.pid, found.exe, found.since
 }
 
 // rootRuns reports whether all user IDs of a process are root's.
