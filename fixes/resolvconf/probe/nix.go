@@ -298,35 +298,39 @@ func started(f platform.Files, pid int) time.Time {
 	return now.Add(-time.Duration(age * float64(time.Second)))
 }
 
+// pingLimit is for the greeting of a daemon.
+const pingLimit = 12 * time.Second
+
 // ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell, but shows that it answers.
-// The error is that of a tool that did not end in time.
-func (n *nix) ping(ctx context.Context) (trusted *bool, version string, err error) {
+// The error is that of a tool that did not end in time, and held says what it waited for.
+func (p *prober) ping(ctx context.Context) (held string, err error) {
 	ask := []string{"--extra-experimental-features", "nix-command", "store", "ping"}
-	out, err := n.run(ctx, waitLimit, "nix", append(ask, "--json")...)
-	if err != nil {
-		return nil, "", err
+	out, held, err := p.patient(ctx, pingLimit, "nix", nil, append(ask, "--json")...)
+	if held != "" || err != nil {
+		return held, err
 	}
 	if out.Exit != 0 {
 		if strings.Contains(string(out.Stderr), "--json") {
-			_, err = n.run(ctx, waitLimit, "nix", ask...)
+			_, held, err = p.patient(ctx, pingLimit, "nix", nil, ask...)
 		}
-		return nil, "", err
+		return held, err
 	}
 	var answer struct {
 		Trusted json.RawMessage `json:"trusted"`
 		Version string          `json:"version"`
 	}
 	if json.Unmarshal(out.Stdout, &answer) != nil {
-		return nil, "", nil //nolint:nilerr // it did answer, in words that this version does not know
+		return "", nil //nolint:nilerr // it did answer, in words that this version does not know
 	}
 	yes, no := true, false
 	switch string(answer.Trusted) {
 	case "true", "1":
-		trusted = &yes
+		p.result.Trusted = &yes
 	case "false", "0":
-		trusted = &no
+		p.result.Trusted = &no
 	}
-	return trusted, plain(answer.Version), nil
+	p.greeting = plain(answer.Version)
+	return "", nil
 }
 
 // deadPasta reports whether something that a build of a client has started has ended and lies unreaped: the sign that Nix

@@ -30,8 +30,6 @@ const (
 	noticeAfter = 5 * time.Second // when to say what is being waited for
 	deadAfter   = 3 * time.Second // when to look for a pasta that has ended
 	deadPause   = 500 * time.Millisecond
-	// waitLimit is how long a probe waits for what has nothing to do with it: another probe would wait as long.
-	waitLimit   = 10 * time.Second
 	tidyLimit   = 20 * time.Second
 	besideLimit = 2 * time.Second // of a question that only words depend on
 
@@ -162,87 +160,6 @@ func (p *prober) probe(ctx context.Context) {
 	}
 	p.realise(ctx)
 	p.judge(context.WithoutCancel(ctx))
-}
-
-// stuckHint is how to find out what holds a probe up.
-const stuckHint = "; \"lixfix check stuck\" tells what that is"
-
-// greeted asks the daemon who it is. One that is stopped takes the connection and never says a word.
-func (p *prober) greeted(ctx context.Context) bool {
-	var err error
-	p.result.Trusted, p.greeting, err = p.nix.ping(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return !p.interrupted(ctx)
-	}
-	p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself%s",
-		waitLimit, stuckHint))
-	return false
-}
-
-// errWaits ends a tool that waits for something else than what is probed.
-var errWaits = errors.New("it waits for something else")
-
-// waits are the lines in which Nix and Lix say what they wait for.
-var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|the big (?:garbage collector|Nix store) lock)[^\n]*`)
-
-// patient runs a tool as run does, and ends it where it waits for a lock, a build user or the garbage collector. held
-// is what it said then.
-func (p *prober) patient(
-	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
-) (built platform.Built, held string, err error) {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	var mu sync.Mutex
-	last, since := "", time.Time{}
-	listen := func(stderr []byte) bool {
-		line := ""
-		if at := waits.FindAllIndex(stderr, -1); len(at) > 0 && !bytes.Contains(stderr[at[len(at)-1][1]:], []byte("building '")) {
-			line = plain(string(stderr[at[len(at)-1][0]:at[len(at)-1][1]]))
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if line != last {
-			last, since = line, time.Now()
-		}
-		return false
-	}
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(deadPause):
-			}
-			mu.Lock()
-			over := last != "" && time.Since(since) > waitLimit
-			mu.Unlock()
-			if over {
-				end(errWaits)
-				return
-			}
-		}
-	}()
-	built, err = p.nix.b.Build(ctx, platform.Build{
-		Tool: p.nix.dir + "/" + tool, Args: p.nix.in(args), As: p.nix.as, Remote: p.nix.remote, Limit: limit,
-		Started: started, Enough: listen,
-	})
-	gaveUp := errors.Is(context.Cause(ctx), errWaits)
-	end(nil)
-	<-watched
-	if gaveUp {
-		held = last
-	}
-	return built, held, err
-}
-
-// held ends the probe where it had to wait for something else.
-func (p *prober) held(line string) bool {
-	if line != "" {
-		p.end(Waiting, "Nix says \""+line+"\", and that went on for "+waitLimit.String()+stuckHint)
-	}
-	return line != ""
 }
 
 // interrupted makes the end of ctx the outcome; it reports whether that is so.
