@@ -11,8 +11,8 @@
 //
 // A host has network, mount and PID namespaces of its own. Its files are those of the machine, or of a root directory of
 // another release (LIXFIX_TEST_ROOT, which scripts/newer-nix.sh makes), below an overlay that
-// takes all changes, so that a test may do to /etc, /nix, /var and /run whatever it likes; /proc, /dev/net and /run are
-// its own. The directory for temporary files is the machine's, so that both sides see the programs that a test builds.
+// takes all changes, so that a test may do to /etc, /nix, /var and /run whatever it likes; /proc, /dev/net, /run, users,
+// groups and nsswitch.conf are its own. The directory for temporary files is the machine's, so that both sides see the programs that a test builds.
 // Its processes end with it, and it ends with the test.
 //
 // With a network it has ext0 with the addresses 192.0.2.10 and 2001:db8::10, default routes by 192.0.2.1 and
@@ -76,6 +76,8 @@ type Options struct {
 	// Root is the directory that the host has for its files instead of the machine's root: of another release, with the
 	// same packages. The environment's LIXFIX_TEST_ROOT unless given.
 	Root string
+	// over is a directory whose files are the machine's, as far as the host can tell.
+	over string
 	// Systemd makes systemd the first process, once Boot is called. Such a host has a /dev, /sys, /tmp and a control group
 	// of its own, and shares no directory with the machine: programs get there with Copy.
 	Systemd bool
@@ -156,7 +158,7 @@ func (h *Host) stage(o Options) error {
 			return err
 		}
 	}
-	if err := h.files(o.Root); err != nil {
+	if err := h.files(o.Root, o.over); err != nil {
 		return err
 	}
 	if h.group != "" {
@@ -175,6 +177,9 @@ func (h *Host) stage(o Options) error {
 	if err := h.all(steps); err != nil {
 		return err
 	}
+	if err := h.accounts(o.Nix); err != nil {
+		return err
+	}
 	if o.Nix {
 		return h.nix()
 	}
@@ -182,11 +187,11 @@ func (h *Host) stage(o Options) error {
 }
 
 // files gives the host an overlay for its own root, of the machine's or of another.
-func (h *Host) files(lower string) error {
+func (h *Host) files(lower, over string) error {
 	if lower == "" {
 		lower = "/"
 	}
-	if !filepath.IsAbs(lower) || strings.ContainsAny(lower, `,:\`) {
+	if !filepath.IsAbs(lower) || strings.ContainsAny(lower+over, `,:\`) {
 		return fmt.Errorf("%q cannot be the lower directory of an overlay", lower)
 	}
 	root := filepath.Join(h.base, "root")
@@ -197,6 +202,17 @@ func (h *Host) files(lower string) error {
 		{"mkdir", at("upper"), at("work"), root},
 		// Hides a /nix of the machine (overlayfs.rst, "whiteouts"): tests are not to depend on it.
 		{"mknod", at("upper/nix"), "c", "0", "0"},
+	}); err != nil {
+		return err
+	}
+	if over != "" {
+		// Layers may not lie in one another, and the base is of another file system than the machine's root.
+		if err := h.all([][]string{{"cp", "-r", over, at("machine")}}); err != nil {
+			return err
+		}
+		lower = at("machine") + ":" + lower
+	}
+	if err := h.all([][]string{
 		{"mount", "-t", "overlay", "-o", "lowerdir=" + lower + ",upperdir=" + at("upper") + ",workdir=" + at("work"), "overlay", root},
 	}); err != nil {
 		return err
@@ -288,15 +304,6 @@ func (h *Host) network(mode Mode) error {
 }
 
 func (h *Host) nix() error {
-	passwd, group := "", ""
-	var members []string
-	for i := range BuildMax {
-		name := fmt.Sprintf("nixbld%d", i+1)
-		members = append(members, name)
-		passwd += fmt.Sprintf("%s:x:%d:%d::/var/empty:/usr/sbin/nologin\n", name, BuildUID+i, BuildGID)
-	}
-	passwd += fmt.Sprintf("%s:x:%d:%d::/home/%s:/bin/sh\n", User, UserUID, UserGID, User)
-	group += fmt.Sprintf("nixbld:x:%d:%s\n%s:x:%d:\n", BuildGID, strings.Join(members, ","), User, UserGID)
 	if err := h.all([][]string{
 		{"mkdir", "-p", "/nix", "/etc/nix", "/home/" + User},
 		{"chown", fmt.Sprintf("%d:%d", UserUID, UserGID), "/home/" + User},
@@ -304,15 +311,6 @@ func (h *Host) nix() error {
 		{"mkdir", "-p", "/nix/var/nix/db", "/nix/store"},
 	}); err != nil {
 		return err
-	}
-	for name, more := range map[string]string{"/etc/passwd": passwd, "/etc/group": group} {
-		have, err := os.ReadFile(h.Path(name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(h.Path(name), append(bytes.TrimRight(have, "\n"), []byte("\n"+more)...), 0o644); err != nil {
-			return err
-		}
 	}
 	return os.WriteFile(h.Path("/etc/nix/nix.conf"),
 		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"), 0o644)
@@ -558,7 +556,7 @@ func (h *Host) LixDaemon(t testing.TB) (stop func()) {
 	if err := os.MkdirAll(filepath.Dir(h.Path(socket)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon"))
+	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon", "--daemon"))
 	await(t, "the stand-in's daemon listens", func() bool {
 		info, err := os.Stat(h.Path(socket))
 		return err == nil && info.Mode().Perm() == 0o666

@@ -75,10 +75,13 @@ func main() {
 	tool := filepath.Base(os.Args[0])
 	called(tool)
 	switch {
-	case tool == daemon && len(os.Args) > 1 && os.Args[1] != "--version":
+	case tool == daemon && (len(os.Args) == 1 || os.Args[1] == "--daemon"):
+		exit(c.listen())
+	case tool == daemon && os.Args[1] != "--version":
+		if !c.old() {
+			called("nix") // as a worker of Lix 2.94 and later is called, whose argv[0] is the daemon's
+		}
 		exit(c.serve())
-	case tool == daemon && len(os.Args) == 1:
-		exit(listen())
 	case os.Getenv("NIX_REMOTE") == "daemon" && !slices.Contains(os.Args, "--version"):
 		exit(ask(append([]string{tool}, os.Args[1:]...)))
 	default:
@@ -195,10 +198,13 @@ func instantiate(values map[string][]string) error {
 }
 
 // setupError is an error as Lix words it before there is a builder.
-type setupError struct{ what string }
+type setupError struct{ what, drv string }
 
 func (s setupError) Error() string {
-	return "\n       … while setting up the build environment\n\n       error: " + s.what
+	if s.drv != "" { // as 2.95.3 has it
+		s.drv = " for " + s.drv
+	}
+	return "\n       … while setting up the build environment" + s.drv + "\n\n       error: " + s.what
 }
 
 func (c conf) realise(drv string) error {
@@ -292,14 +298,18 @@ func (c conf) realise(drv string) error {
 	case err := <-up:
 		if err != nil {
 			words, _ := io.ReadAll(output)
-			return setupError{strings.TrimSpace(string(words))}
+			return setupError{what: strings.TrimSpace(string(words))}
 		}
 	case <-interrupted:
 		return errors.New("interrupted by the user")
 	case <-gone:
 		return errors.New("the client is gone")
 	case <-time.After(patience):
-		return setupError{"sandbox network setup timed out, please check daemon logs for possible error output."}
+		late := setupError{what: "sandbox network setup timed out, please check daemon logs for possible error output."}
+		if !c.old() {
+			late.drv = drv
+		}
+		return late
 	}
 	fmt.Fprintf(os.Stderr, "building '%s'...\n", drv)
 	if _, err := io.Copy(io.MultiWriter(log, os.Stderr), output); err != nil {
@@ -342,12 +352,12 @@ func (c conf) etc(dir string) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist) && there != nil:
 	case errors.Is(err, os.ErrNotExist) && c.old():
-		return setupError{"opening file '" + name + "': No such file or directory"}
+		return setupError{what: "opening file '" + name + "': No such file or directory"}
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ELOOP):
 		fmt.Fprintf(os.Stderr, "warning: '%s' exists but is inaccessible, it will not be rewritten inside the sandbox; "+
 			"DNS operations inside the sandbox may be non-functional.\n", name)
 	case errors.Is(err, syscall.EISDIR):
-		return setupError{"reading from file: Is a directory"}
+		return setupError{what: "reading from file: Is a directory"}
 	case err != nil:
 		return err
 	default:
