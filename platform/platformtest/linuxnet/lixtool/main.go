@@ -366,12 +366,44 @@ func (c conf) etc(dir string) error {
 		}
 		files["resolv.conf"] = resolv
 	}
+	for target, source := range sandboxPaths() {
+		source, optional := strings.CutSuffix(source, "?")
+		data, err := os.ReadFile(source)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && optional:
+			continue
+		case errors.Is(err, os.ErrNotExist):
+			return setupError{what: "getting attributes of path '" + source + "': No such file or directory"}
+		case err != nil:
+			return err
+		}
+		files[filepath.Base(target)] = data
+	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sandboxPaths are the files that nix.conf puts over those in the sandbox's /etc, by their names there. They are copied,
+// where Lix mounts them.
+func sandboxPaths() map[string]string {
+	paths := map[string]string{}
+	data, _ := os.ReadFile("/etc/nix/nix.conf")
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "extra-sandbox-paths" && words[0] != "sandbox-paths" {
+			continue
+		}
+		for _, w := range words[2:] {
+			if target, source, ok := strings.Cut(w, "="); ok && filepath.Dir(target) == "/etc" {
+				paths[target] = source
+			}
+		}
+	}
+	return paths
 }
 
 func (c conf) rewrite(host []byte) []byte {
