@@ -36,8 +36,7 @@ type nix struct {
 	client                  string
 }
 
-// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none that can be
-// used. The first that are there count: were they passed over because they do not run, another Nix would be asked
+// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none. The first that are there count: were they passed over because they do not run, another Nix would be asked
 // about, that the user may not know of.
 func find(ctx context.Context, b platform.Builder, store string) (*nix, string) {
 	n := &nix{b: b}
@@ -57,10 +56,6 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 			continue
 		}
 		n.dir = dir
-		reason = n.ask(ctx)
-		if reason != "" {
-			return nil, reason
-		}
 		return n, ""
 	}
 	return nil, reason
@@ -302,35 +297,43 @@ func started(f platform.Files, pid int) time.Time {
 const pingLimit = 12 * time.Second
 
 // ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell, but shows that it answers.
-// The error is that of a tool that did not end in time, and held says what it waited for.
-func (p *prober) ping(ctx context.Context) (held string, err error) {
+// The error is that of a tool that did not end in time.
+func (p *prober) ping(ctx context.Context) (g greeting) {
 	ask := []string{"--extra-experimental-features", "nix-command", "store", "ping"}
 	out, held, err := p.patient(ctx, pingLimit, "nix", nil, append(ask, "--json")...)
-	if held != "" || err != nil {
-		return held, err
+	if g.held, g.err = held, err; held != "" || err != nil {
+		return g
 	}
 	if out.Exit != 0 {
 		if strings.Contains(string(out.Stderr), "--json") {
-			_, held, err = p.patient(ctx, pingLimit, "nix", nil, ask...)
+			_, g.held, g.err = p.patient(ctx, pingLimit, "nix", nil, ask...)
 		}
-		return held, err
+		return g
 	}
 	var answer struct {
 		Trusted json.RawMessage `json:"trusted"`
 		Version string          `json:"version"`
 	}
 	if json.Unmarshal(out.Stdout, &answer) != nil {
-		return "", nil //nolint:nilerr // it did answer, in words that this version does not know
+		return g // it did answer, in words that this version does not know
 	}
 	yes, no := true, false
 	switch string(answer.Trusted) {
 	case "true", "1":
-		p.result.Trusted = &yes
+		g.trusted = &yes
 	case "false", "0":
-		p.result.Trusted = &no
+		g.trusted = &no
 	}
-	p.greeting = plain(answer.Version)
-	return "", nil
+	g.version = plain(answer.Version)
+	return g
+}
+
+// greeting is what a daemon says of itself.
+type greeting struct {
+	trusted *bool // nil where it does not tell
+	version string
+	held    string // what it waited for, where it did not answer
+	err     error
 }
 
 // deadPasta reports whether something that a build of a client has started has ended and lies unreaped: the sign that Nix

@@ -129,14 +129,6 @@ func (p *prober) probe(ctx context.Context) {
 		return
 	}
 	p.nix = n
-	lent, done, err := p.b.Lend(ctx, p.o.Builder, n.as)
-	if err != nil {
-		p.end(Other, err.Error())
-		return
-	}
-	defer done()
-	p.o.Builder = lent
-	p.result.Client = n.client
 	p.result.Daemon = n.remote == "daemon"
 	// Nix would make a store where there is none: the host is not to be given one by a look at it.
 	if _, err := p.b.Stat(ctx, database); n.remote == "local" && errors.Is(err, fs.ErrNotExist) {
@@ -148,18 +140,47 @@ func (p *prober) probe(ctx context.Context) {
 		p.end(SetupFailed, ResolvConf+" is a named pipe, and a build waits for what comes out of it")
 		return
 	}
-	if p.result.Daemon && !p.greeted(ctx) {
+	lent, done, err := p.b.Lend(ctx, p.o.Builder, n.as)
+	if err != nil {
+		p.end(Other, err.Error())
 		return
 	}
-	if p.o.Settings {
-		p.result.Settings, p.result.SettingsError = n.settings(ctx)
-	}
+	defer done()
+	p.o.Builder = lent
 	defer p.tidy(context.WithoutCancel(ctx))
-	if !p.instantiate(ctx) {
+	if !p.begin(ctx) {
 		return
 	}
 	p.realise(ctx)
 	p.judge(context.WithoutCancel(ctx))
+}
+
+// begin makes the derivation, and asks meanwhile who the tools and the daemon are: each call costs as much as a part of
+// the build.
+func (p *prober) begin(ctx context.Context) bool {
+	why, greets := make(chan string, 1), make(chan greeting, 1)
+	go func() { why <- p.nix.ask(ctx) }()
+	go func() {
+		if p.result.Daemon {
+			greets <- p.ping(ctx)
+		} else {
+			greets <- greeting{}
+		}
+	}()
+	made := p.instantiate(ctx)
+	reason, told := <-why, <-greets
+	p.result.Client = p.nix.client
+	switch {
+	case reason != "" && ctx.Err() == nil:
+		p.end(NoNix, reason)
+		return false
+	case p.interrupted(ctx), !p.greeted(told):
+		return false
+	}
+	if p.o.Settings {
+		p.result.Settings, p.result.SettingsError = p.nix.settings(ctx)
+	}
+	return made
 }
 
 // interrupted makes the end of ctx the outcome; it reports whether that is so.
@@ -336,15 +357,17 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 	}
 }
 
-// report reads the stored log, which has the exact bytes, and where there is none what the tool printed.
+// report reads what the tool printed, which is nothing but the JSON of the builder, and where it printed none the stored
+// log.
 func (p *prober) report(ctx context.Context, built platform.Built) *Report {
-	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
-	if err == nil && log.Exit == 0 {
-		if r := Extract(log.Stdout, p.nonce); r != nil {
-			return r
-		}
+	if r := Extract(built.Stderr, p.nonce); r != nil {
+		return r
 	}
-	return Extract(built.Stderr, p.nonce)
+	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
+	if err != nil || log.Exit != 0 {
+		return nil
+	}
+	return Extract(log.Stdout, p.nonce)
 }
 
 // judge tells who built the probe, and where the builder was.

@@ -167,16 +167,16 @@ func (p *prober) held(why string) bool {
 	return why != ""
 }
 
-// greeted asks the daemon who it is. One that is stopped takes the connection and never says a word.
-func (p *prober) greeted(ctx context.Context) bool {
-	held, err := p.ping(ctx)
+// greeted takes what the daemon said of itself. One that is stopped takes the connection and never says a word.
+func (p *prober) greeted(g greeting) bool {
 	switch {
-	case p.interrupted(ctx), p.held(held):
+	case p.held(g.held):
 		return false
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(g.err, context.DeadlineExceeded):
 		p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself%s",
 			pingLimit, stuckHint))
 		return false
 	}
+	p.result.Trusted, p.greeting = g.trusted, g.version
 	return true
 }
