@@ -30,6 +30,7 @@ const (
 	idReplaced     = "sandbox-file-replaced"
 	idClosed       = "not-readable-by-builders"
 	idPastaSkips   = "pasta-skips-line"
+	idPastaStops   = "pasta-stops-at-line"
 	idGlibcSkips   = "glibc-skips-line"
 	idNoServer     = "no-nameserver"
 	idOnlyIPv6     = "only-ipv6-servers"

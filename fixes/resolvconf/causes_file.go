@@ -224,6 +224,7 @@ func (c *collector) lines() {
 		}
 		c.add(x)
 	}
+	c.longLine()
 	if len(conf.Glibc(fixed)) > 0 || len(conf.Pasta(fixed)) > 0 {
 		return
 	}
@@ -251,6 +252,31 @@ func (c *collector) lines() {
 		x.text("name the server of "+file, appending("nameserver "+stubServer+"\n"))
 	default:
 		x.remedy = c.nameOne("no manager's file is there either")
+	}
+	c.add(x)
+}
+
+// longLine looks for a line at which pasta stops reading, with the servers behind it.
+func (c *collector) longLine() {
+	n := conf.PastaStops(c.data)
+	i := slices.IndexFunc(conf.Glibc(c.data), func(s conf.Server) bool { return n > 0 && s.Line > n })
+	if i < 0 || !c.nix.usesPasta() {
+		return
+	}
+	server := conf.Glibc(c.data)[i]
+	x := cause{
+		id: idPastaStops, cure: func(w World) World { w.Data = conf.Ahead(w.Data); return w },
+		summary: fmt.Sprintf("line %d of /etc/resolv.conf is too long for pasta, which stops there and never sees the server %s",
+			n, server.Address),
+		evidence: []fix.Evidence{c.whose(), {
+			Source: fmt.Sprintf("%s, line %d", conf.File, n), Expected: "at most 8192 bytes", Observed: "more",
+		}},
+	}
+	if c.editable() {
+		x.safe("move the lines of servers before the long one", undoFile)
+		x.text("let pasta see the servers", conf.Ahead)
+	} else {
+		x.remedy = c.advise("have the servers named before that line")
 	}
 	c.add(x)
 }

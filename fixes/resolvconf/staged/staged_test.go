@@ -260,7 +260,10 @@ var causes = []situation{
 var others = []situation{
 	{name: "3 MB of comments", by: nix, spoil: conf(strings.Repeat("# comment of many\n", 160_000)+good, 0o644)},
 	{name: "3 MB of comments", by: newLix, spoil: conf(strings.Repeat("# comment of many\n", 160_000)+good, 0o644)},
-	{name: "a line of 9 kB", by: newLix, spoil: conf("# "+strings.Repeat("x", 9000)+"\n"+good, 0o644)},
+	{name: "a line of 9 kB behind the server", by: newLix, spoil: conf(good+"# "+strings.Repeat("x", 9000)+"\n", 0o644)},
+	{name: "a line of 9 kB, and no pasta", by: nix, spoil: conf("# "+strings.Repeat("x", 9000)+"\n"+good, 0o644)},
+	{name: "a line of 9 kB before the server", by: newLix, spoil: conf("# "+strings.Repeat("x", 9000)+"\n"+good, 0o644), id: "pasta-stops-at-line"},
+	{name: "a line of 8 kB before the server", by: newLix, spoil: conf("# "+strings.Repeat("x", 8100)+"\n"+good, 0o644)},
 	{name: "a search list of 9 kB", by: nix, spoil: conf(good+"search"+strings.Repeat(" a.test", 1300)+"\n", 0o644)},
 	{name: "edns0, trust-ad, search", by: newLix, spoil: conf("; by hand\n"+good+"options edns0 trust-ad\nsearch corp.test\n", 0o644)},
 	{name: "rotate", by: nix, spoil: conf(good+"options rotate\n", 0o644)},
