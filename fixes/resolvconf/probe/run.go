@@ -36,9 +36,9 @@ const (
 	stderrLines = 20 // of a result
 )
 
-// expression is the derivation. It needs nothing that is not in every Nix since 2.3, and no other store path than the
+// Expression is the derivation. It needs nothing that is not in every Nix since 2.3, and no other store path than the
 // builder's.
-const expression = `{ nonce, builder, name, far }:
+const Expression = `{ nonce, builder, name, far }:
 derivation {
   name = "lixfix-dns-probe-${nonce}";
   system = builtins.currentSystem;
@@ -230,7 +230,7 @@ func (p *prober) instantiate(ctx context.Context) bool {
 	if p.o.All {
 		far = ModeAll
 	}
-	return p.evaluate(ctx, expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
+	return p.evaluate(ctx, Expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
 		"--argstr", "far", far)
 }
 

@@ -288,6 +288,14 @@ var others = []situation{
 	{name: "a ring of links", by: nix, spoil: func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "resolv.conf", "/etc/resolv.conf") }, id: "dangling-link", advice: true},
 	{name: "a directory", by: newLix, spoil: func(t *testing.T, h *linuxnet.Host) { h.Run(t, "mkdir", "/etc/resolv.conf") }, id: "not-a-file", advice: true},
 	{name: "another file for /dev/net/tun", by: newLix, options: linuxnet.Options{NoTun: true}, spoil: running(good, "touch /dev/net/tun; chmod 666 /dev/net/tun"), id: "tun-not-accessible", advice: true},
+	{
+		name: "two names for the file", by: nix, spoil: running("nameserver "+linuxnet.Addr4+"\r\n", "ln /etc/resolv.conf /etc/other"),
+		id: "glibc-skips-line", advice: true,
+	},
+	{
+		name: "a set-user-ID bit on the file", by: nix, spoil: running("nameserver "+linuxnet.Addr4+"\r\n", "chmod 4644 /etc/resolv.conf"),
+		id: "glibc-skips-line", advice: true,
+	},
 	{name: "closed on the loopback, alone", by: newLix, spoil: conf("nameserver 127.0.0.9\n", 0o644), id: "first-server-refuses", repair: named},
 }
 

@@ -71,6 +71,7 @@ type Lix struct {
 	Version string // "2.95.3" unless given; "2.93.4" is the other one whose ways are known
 	Pasta   string // value of pasta-path; "/usr/bin/pasta" unless NoPasta
 	NoPasta bool
+	Start   int  // milliseconds that each of its tools takes to start, as the real ones do
 	Hang    bool // builds never begin, and nothing tells why
 }
 
@@ -85,7 +86,7 @@ func (h *Host) Lix(t testing.TB, l Lix) {
 	if l.Pasta == "" && !l.NoPasta {
 		l.Pasta = "/usr/bin/pasta"
 	}
-	conf, err := json.Marshal(map[string]any{"version": l.Version, "pasta": l.Pasta, "hang": l.Hang})
+	conf, err := json.Marshal(map[string]any{"version": l.Version, "pasta": l.Pasta, "hang": l.Hang, "start": l.Start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func (h *Host) Lix(t testing.TB, l Lix) {
 	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-daemon"} {
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-build", "nix-daemon"} {
 		h.Symlink(t, tool, dir+"/"+name)
 	}
 }

@@ -38,6 +38,7 @@ const Conf = "/nix/lixtool.json"
 type conf struct {
 	Version string // "2.95.3"
 	Pasta   string // the value of pasta-path
+	Start   int    // milliseconds that a tool takes to start; Lix takes about 25
 	Hang    bool   // never get as far as the builder, and start no pasta: for tests of who gives up when
 }
 
@@ -74,6 +75,7 @@ func main() {
 	}
 	tool := filepath.Base(os.Args[0])
 	called(tool)
+	time.Sleep(time.Duration(c.Start) * time.Millisecond)
 	switch {
 	case tool == daemon && (len(os.Args) == 1 || os.Args[1] == "--daemon"):
 		exit(c.listen())
@@ -108,7 +110,17 @@ func (c conf) do(tool string, argv []string) error {
 		fmt.Printf("%s (Lix, like Nix) %s\n", tool, c.Version)
 		return nil
 	case tool == "nix-instantiate":
-		return instantiate(values)
+		drv, err := instantiate(values)
+		if err == nil {
+			fmt.Println(drv)
+		}
+		return err
+	case tool == "nix-build":
+		drv, err := instantiate(values)
+		if err != nil {
+			return err
+		}
+		return c.realise(drv)
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--realise":
 		return c.realise(args[1])
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--read-log":
@@ -167,18 +179,18 @@ func logOf(drv string) string { return filepath.Join(state, filepath.Base(drv)+"
 
 var modeForm = regexp.MustCompile(`args = \[ "([a-z-]+)" nonce name `)
 
-func instantiate(values map[string][]string) error {
+func instantiate(values map[string][]string) (drv string, err error) {
 	given := map[string]string{}
 	for _, v := range values["argstr"] {
 		name, value, _ := strings.Cut(v, "=")
 		given[name] = value
 	}
 	if len(values["expr"]) != 1 || modeForm.FindStringSubmatch(values["expr"][0]) == nil {
-		return errors.New("the expression is not the probe's")
+		return "", errors.New("the expression is not the probe's")
 	}
 	program, err := os.ReadFile(given["builder"])
 	if err != nil {
-		return err
+		return "", err
 	}
 	d := derivation{
 		Builder: storePath(given["builder"], "lixfix-probe"), Mode: modeForm.FindStringSubmatch(values["expr"][0])[1],
@@ -186,15 +198,14 @@ func instantiate(values map[string][]string) error {
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
-		return err
+		return "", err
 	}
-	drv := storePath("drv"+d.Nonce, "lixfix-dns-probe-"+d.Nonce+".drv")
+	drv = storePath("drv"+d.Nonce, "lixfix-dns-probe-"+d.Nonce+".drv")
 	if err := errors.Join(os.MkdirAll(state, 0o755), os.WriteFile(d.Builder, program, 0o755), os.WriteFile(drv, data, 0o644)); err != nil {
-		return err
+		return "", err
 	}
 	fmt.Fprintln(os.Stderr, "warning: you did not specify '--add-root'; the result might be removed by the garbage collector")
-	fmt.Println(drv)
-	return nil
+	return drv, nil
 }
 
 // setupError is an error as Lix words it before there is a builder.
