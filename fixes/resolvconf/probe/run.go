@@ -342,6 +342,9 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 			}
 			p.o.Waiting(what)
 		case <-look.C:
+			if p.nix.implementation == "Nix" && !p.result.Daemon {
+				continue // it has no pasta, and may be slow to reap a builder
+			}
 			// Twice: at the end of every build, pasta is killed and lies there for an instant.
 			dead := deadPasta(ctx, p.b, pid)
 			if dead && before {
