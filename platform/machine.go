@@ -211,7 +211,8 @@ func lstat(file, name string) (FileInfo, error) {
 	out := FileInfo{Mode: info.Mode(), Size: info.Size(), Modified: info.ModTime(), Target: l.target, ACL: l.acl}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		out.UID, out.GID, out.Inode = int(sys.Uid), int(sys.Gid), sys.Ino
-		on := uint64(sys.Dev) //nolint:unconvert // it is an int32 on macOS
+		out.Links = uint64(sys.Nlink) //nolint:unconvert // it is a uint16 on macOS
+		on := uint64(sys.Dev)         //nolint:unconvert // it is an int32 on macOS
 		out.File = FileID{unix.Major(on), unix.Minor(on), sys.Ino}
 		if info.Mode()&fs.ModeDevice != 0 {
 			device := uint64(sys.Rdev) //nolint:unconvert // it is an int32 on macOS

@@ -61,6 +61,8 @@ type FileInfo struct {
 	File FileID
 	// ACL says that an access control list says more than Mode of who may do what, or may; Linux alone is asked.
 	ACL bool
+	// Links is how many names the file has; 0 where that was not asked.
+	Links uint64
 	// Major and Minor are the numbers of a device.
 	Major, Minor uint32
 	// Modified is when its content was last written to.

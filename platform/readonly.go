@@ -75,6 +75,8 @@ func readOnly(tool string, args []string) bool {
 	switch name {
 	case "lsattr": // of one file, itself
 		return len(args) == 3 && args[0] == "-d" && args[1] == "--" && path.IsAbs(args[2])
+	case "getfacl": // of one file
+		return len(args) == 3 && args[0] == "-cpn" && args[1] == "--" && path.IsAbs(args[2])
 	case "systemctl": // the state of one unit
 		return len(args) == 3 && args[0] == "is-active" && args[1] == "--"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -19,6 +20,12 @@ func (s *survey) guard(ctx context.Context, causes []cause) {
 	for i := range causes {
 		x := &causes[i]
 		if x.remedy == nil || !x.does() {
+			continue
+		}
+		if why := s.keeps(ctx, x); why != "" {
+			x.remedy = &fix.Remedy{Class: fix.Advice, Changes: fmt.Sprintf(
+				"%s; lixfix does not do that, because %s: do it in an editor that writes into the file itself", x.remedy.Changes, why)}
+			x.steps, x.edit, x.open = nil, nil, false
 			continue
 		}
 		err := plan.Guarded(ctx, s.v, x.steps...)
@@ -66,4 +73,28 @@ func (s *survey) guardWay(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keeps says what of a file a rewrite would lose, which puts a new file in its place; "" for nothing.
+func (s *survey) keeps(ctx context.Context, x *cause) string {
+	var names []string
+	if x.edit != nil {
+		names = append(names, conf.File)
+	}
+	for _, s := range x.steps {
+		if w, ok := s.(step.WriteFile); ok && w.Before != nil {
+			names = append(names, w.Name)
+		}
+	}
+	for _, name := range names {
+		info, err := s.v.Stat(ctx, name)
+		switch {
+		case err != nil || !info.Mode.IsRegular():
+		case info.Links > 1:
+			return fmt.Sprintf("%s has %d names (hard links), and the others would keep the old text", name, info.Links)
+		case info.Mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0:
+			return fmt.Sprintf("%s has the mode %s, whose special bits are nobody's mistake that lixfix knows", name, info.Mode)
+		}
+	}
+	return ""
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
 )
@@ -30,7 +33,9 @@ type nixFacts struct {
 	pasta     string // value of pasta-path
 	hasPasta  bool   // it knows the setting
 	confPasta *nixconf.Setting
-	sandbox   string // "true", "false", "relaxed", "" where it is not known
+	paths     []string // of sandbox-paths: "target=source?"
+	confPaths []string // files that set it
+	sandbox   string   // "true", "false", "relaxed", "" where it is not known
 	group     string
 	present   bool // there is a Nix, or that is not known
 }
@@ -93,6 +98,13 @@ func (n *nixFacts) read(c *nixconf.Config) {
 		n.confPasta = &nixconf.Setting{Value: pasta.Text, File: pasta.Origins[len(pasta.Origins)-1].File}
 	}
 	n.sandbox, n.group = sandbox.Text, group.Text
+	mounted := c.Get("sandbox-paths")
+	n.paths = mounted.Words
+	for _, o := range mounted.Origins {
+		if o.File != "" && !slices.Contains(n.confPaths, o.File) {
+			n.confPaths = append(n.confPaths, o.File)
+		}
+	}
 	n.settings = n.known && (!pasta.Exists || pasta.Known()) && sandbox.Known() && group.Known()
 	if !group.Known() {
 		n.group = "nixbld"
@@ -162,6 +174,107 @@ func (n *nixFacts) parse(data []byte) error {
 	n.pasta, n.hasPasta = text("pasta-path")
 	n.sandbox, _ = text("sandbox")
 	n.group, _ = text("build-users-group")
+	n.paths = sandboxPaths(all["sandbox-paths"].Value)
+	n.paths = sandboxPaths(all["sandbox-paths"].Value)
 	n.settings = true
 	return nil
+}
+
+// findUser finds the user that builds: the first of the group, or lixfix's own where nobody else is to build.
+func (s *survey) findUser(ctx context.Context) {
+	if s.nix.group == "" {
+		if s.nix.settings {
+			s.user = who{UID: s.v.Facts().UID, GID: -1, Name: "the user who builds", Known: true}
+		}
+		return
+	}
+	data, err := s.v.ReadFile(ctx, accounts.GroupFile)
+	if err != nil {
+		return
+	}
+	group, ok := accounts.GroupByName(accounts.Groups(data), s.nix.group)
+	if !ok {
+		return
+	}
+	s.user = who{GID: group.GID}
+	if len(group.Members) == 0 {
+		return
+	}
+	s.user.Name = group.Members[0]
+	if data, err = s.v.ReadFile(ctx, accounts.PasswdFile); err != nil {
+		return
+	}
+	if u, ok := accounts.ByName(accounts.Users(data), s.user.Name); ok {
+		s.user.UID, s.user.Known = u.UID, true
+	}
+}
+
+// quoted reports whether pasta-path consists of quotes, which Nix takes for a name.
+func (n *nixFacts) quoted() bool { return n.pasta != "" && strings.Trim(n.pasta, `"'`) == "" }
+
+// usesPasta reports whether builds are to have a network of their own.
+func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.known || n.lix) }
+
+var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
+
+// readPasta looks at the program that pasta-path names. It is not run: lixfix is root, and pasta is not to be.
+func (s *survey) readPasta(ctx context.Context) {
+	if !s.nix.usesPasta() || s.nix.quoted() {
+		if s.nix.quoted() {
+			s.runs = No
+		}
+		return
+	}
+	if !path.IsAbs(s.nix.pasta) {
+		s.runs = No
+		return
+	}
+	s.pasta = follow(ctx, s.v, s.nix.pasta)
+	switch {
+	case s.pasta.shape == Hidden:
+		return
+	case s.pasta.shape != Regular:
+		s.runs = No
+		return
+	}
+	if s.user.Known {
+		s.runs = Yes
+		for _, d := range s.pasta.dirs {
+			s.runs = both(s.runs, s.user.may(d, 1))
+		}
+		s.runs = both(s.runs, s.user.may(s.pasta.last(), 1))
+		if s.pasta.info.Mode.Perm()&0o111 == 0 {
+			s.runs = No
+		}
+	}
+	data, err := s.v.ReadFile(ctx, s.pasta.end)
+	if err != nil {
+		return
+	}
+	s.era = eraOf(data)
+}
+
+// eraOf tells from the text in the program what pasta it is. Debian's of 2023 does not know its version, but none of
+// that time has the option --dns-host.
+func eraOf(program []byte) Era {
+	if m := passtVersion.FindSubmatch(program); m != nil {
+		year, _ := strconv.Atoi(string(m[1]))
+		month, _ := strconv.Atoi(string(m[2]))
+		switch when := year*100 + month; {
+		case when >= 202610:
+			return Era2026
+		case when > 202505:
+			return UnknownEra // when it began to keep both families is not known
+		case when >= 202412:
+			return Era2025
+		}
+		return Era2023
+	}
+	switch text := string(program); {
+	case strings.Contains(text, "dns-host"):
+		return Era2025
+	case strings.Contains(text, "dns-forward"):
+		return Era2023
+	}
+	return UnknownEra
 }

@@ -23,32 +23,18 @@ type trial struct {
 	works  Truth
 }
 
-// resolves tells from what a builder saw whether the C library gets an address there. Unclear where no builder told.
-// A name that no server of the host knows either says nothing about the sandbox.
-func (s *survey) resolves(r probe.Result) Truth {
-	switch r.Outcome {
-	case probe.Ran:
-	case probe.SetupFailed, probe.SetupTimeout, probe.PastaNotRun:
-		return No
-	default:
+// resolves is the judgement of the probe itself, so that check and probe never differ.
+func resolves(r probe.Result) Truth {
+	switch works, known := r.Resolves(); {
+	case !known:
 		return Unclear
-	}
-	switch r.Lookup().Verdict {
-	case lookup.Found:
+	case works:
 		return Yes
-	case lookup.NoName, lookup.Nothing:
-		if s.nameless() {
-			return Yes
-		}
-		return No
-	case lookup.Failed:
-		return No
-	case lookup.Unknown:
 	}
-	return Unclear
+	return No
 }
 
-func (f *found) observe() { f.observed = f.survey.resolves(*f.result) }
+func (f *found) observe() { f.observed = resolves(*f.result) }
 
 // isolate builds again where the first build does not resolve names and nothing on the host explains that. A daemon
 // ignores such settings of users whom it does not trust, so that their trials would tell nothing.
@@ -57,7 +43,17 @@ func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Resul
 	if f.result.Trusted != nil {
 		trusted = *f.result.Trusted
 	}
-	if f.observed != No || f.survey.predicts.Works == No || !trusted {
+	if f.observed != No || f.survey.predicts.Works == No {
+		return
+	}
+	if f.result.Lookup().Verdict == lookup.Failed {
+		// What looks at the host asks the same servers: one that limits how much it is asked, or lost something, is heard by
+		// a build that asks alone.
+		if r, err := ask(); err == nil && resolves(r) != Unclear {
+			f.again, f.result, f.observed = true, &r, resolves(r)
+		}
+	}
+	if f.observed != No || !trusted {
 		return
 	}
 	try := func(what string, extra ...[2]string) {
@@ -65,7 +61,7 @@ func (f *found) isolate(ctx context.Context, ask func(...[2]string) (probe.Resul
 		if err != nil {
 			r.Outcome = probe.Other
 		}
-		f.trials = append(f.trials, trial{what, r, f.survey.resolves(r)})
+		f.trials = append(f.trials, trial{what, r, resolves(r)})
 	}
 	if f.survey.nix.usesPasta() {
 		try("without pasta", [2]string{"pasta-path", ""})
@@ -217,6 +213,15 @@ func (f *found) combine() {
 	}
 	switch f.observed {
 	case Yes:
+		// A build that had its answer at once has heard the server that said nothing to lixfix, which may limit how much it
+		// answers.
+		if r.Lookup().Took < probe.SlowAfter {
+			n := len(f.causes)
+			f.causes = slices.DeleteFunc(f.causes, func(x cause) bool { return x.silent })
+			if len(f.causes) < n && f.survey.predicts.Works == No {
+				f.survey.predicts.Works = Unclear
+			}
+		}
 		for i := range f.causes {
 			f.causes[i].broken = false
 		}
@@ -224,6 +229,9 @@ func (f *found) combine() {
 		switch {
 		case r.Outcome == probe.SetupTimeout, r.Outcome == probe.PastaNotRun:
 			f.blame(add, idTunClosed, idPastaQuoted, idPastaGone, idAppArmor)
+			if f.broken() == 0 && len(r.Pasta) > 0 {
+				add(f.pastaEnds())
+			}
 		case r.Network == probe.NoTun:
 			f.blame(add, idTunMissing)
 		case r.Outcome == probe.SetupFailed:
@@ -254,7 +262,8 @@ func (f *found) combine() {
 				"rarer. Nothing is wrong with the configuration"},
 		})
 	}
-	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter && len(f.causes) == 0 {
+	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter &&
+		!slices.ContainsFunc(f.causes, func(x cause) bool { return x.waits }) {
 		add(cause{
 			id: idSlowLookups, summary: fmt.Sprintf("names resolve in the sandbox, but each lookup takes %.0f s", took.Seconds()),
 			evidence: []fix.Evidence{{
@@ -274,6 +283,46 @@ func (f *found) combine() {
 	if f.observed == No && len(f.survey.rules) > 0 && f.survey.predicts.Works != No {
 		add(cause{id: idFirewall, broken: true})
 	}
+}
+
+// pastaWords are messages of pasta that mean something for certain, and what helps.
+var pastaWords = []struct{ text, means, helps string }{
+	{
+		"/dev/net/tun: Operation not permitted", "the device is forbidden to it, as in containers that were not given it",
+		"give the container the device from outside, such as \"docker run --device /dev/net/tun\"",
+	},
+	{"/dev/net/tun: No such device", "the kernel has no module for it", "run \"modprobe tun\""},
+	{"/dev/net/tun: Permission denied", "something keeps build users from /dev/net/tun that its mode does not show", ""},
+	{"External interface not usable", "the host has no default route", "give the host a default route, or use a newer passt"},
+	{"Couldn't get any nameserver address", "it can read no server in /etc/resolv.conf", ""},
+	{"pivot_root", "it cannot shut itself in, for which it needs /tmp", "let all users enter /tmp: mode 1777"},
+	{"/tmp", "it cannot shut itself in, for which it needs /tmp", "let all users enter /tmp: mode 1777"},
+}
+
+// pastaEnds is the cause that pasta itself has named.
+func (f *found) pastaEnds() cause {
+	r := f.result
+	x := cause{
+		id: idPastaEnds, broken: true, summary: "pasta ends before it has set up the network of the sandbox; it says: " +
+			r.Pasta[0],
+		remedy: &fix.Remedy{Class: fix.Advice, Changes: "take away what it complains about; or name another passt in " +
+			"pasta-path and restart the daemon"},
+	}
+	for _, line := range r.Pasta {
+		x.evidence = append(x.evidence, fix.Evidence{Source: "pasta", Expected: "says nothing", Observed: line})
+	}
+	all := strings.Join(r.Pasta, "\n")
+	for _, w := range pastaWords {
+		if !strings.Contains(all, w.text) {
+			continue
+		}
+		x.summary = "pasta cannot set up the network of the sandbox: " + w.means
+		if w.helps != "" {
+			x.remedy.Changes = w.helps
+		}
+		break
+	}
+	return x
 }
 
 // blame marks those causes that the build has shown to be at work.
@@ -395,6 +444,7 @@ func (f *found) findings() []fix.Finding {
 	case works == No && !broken && f.result != nil:
 		add(idUnexplained, fix.Broken, "names do not resolve in the sandbox, and nothing that was read on the host "+
 			"explains that", "", f.suspect())
+		list[len(list)-1].Evidence = slices.Concat(side, f.excluded())
 	case works == No && !broken:
 		add(idNotProbed, fix.AtRisk, "names will probably not resolve in the sandbox: "+s.predicts.Why, "", &fix.Remedy{
 			Class: fix.Advice, Changes: "have a build look", Command: command,

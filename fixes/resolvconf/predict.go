@@ -94,6 +94,8 @@ type World struct {
 	Template string
 	// Ask tells what a server of the host says to root.
 	Ask func(server netip.Addr, tcp bool) Reach
+	// Replaced are files of the sandbox that are others of the host. Predict does not look at them.
+	Replaced []Replaced
 	// Long tells whether the answer of a server over UDP does not fit, so that TCP is needed; nil where all fit.
 	Long func(server netip.Addr) bool
 }

@@ -49,10 +49,17 @@ func failed(o probe.Outcome, reason string) probe.Result {
 // scripted returns results one after the other, the last for ever, and remembers what was asked.
 type scripted struct {
 	results []probe.Result
+	alone   *probe.Result // of a second build without other settings; as the first unless given
 	asked   []probe.Options
 }
 
 func (s *scripted) run(_ context.Context, _ platform.Builder, o probe.Options) (probe.Result, error) {
+	if len(s.asked) > 0 && len(o.Extra) == 0 {
+		if s.alone != nil {
+			return *s.alone, nil
+		}
+		return s.results[0], nil
+	}
 	r := s.results[min(len(s.asked), len(s.results)-1)]
 	s.asked = append(s.asked, o)
 	return r, nil
@@ -72,6 +79,7 @@ func TestProbe(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		spoil   func(h *host)
+		alone   *probe.Result
 		results []probe.Result
 		broken  []string
 		risk    []string
@@ -92,6 +100,14 @@ func TestProbe(t *testing.T) {
 		{
 			name: "fails, and nothing on the host says why", results: []probe.Result{inside("timeout"), inside("ok")}, trials: 2,
 			broken: []string{"unexplained"}, says: []string{"predicted from the host", "lookups should work", "the same without pasta", "names resolve without pasta"},
+		},
+		{
+			name: "fails beside what looks at the host, and not alone", results: []probe.Result{inside("timeout")}, alone: new(inside("ok")),
+			other: []string{"works"},
+		},
+		{
+			name: "works, and the servers say nothing to lixfix", results: []probe.Result{inside("ok")},
+			spoil: func(h *host) { h.servers[live] = silent }, other: []string{"works"},
 		},
 		{
 			name: "fails in every way", results: []probe.Result{inside("timeout")}, trials: 2,
@@ -160,7 +176,7 @@ func TestProbe(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(h)
 			}
-			s := &scripted{results: c.results}
+			s := &scripted{results: c.results, alone: c.alone}
 			got, err := resolvconf.With(s.run, nil).Probe(t.Context(), fix.Experiment{Host: h, Program: "/opt/lixfix"}, fix.Settings{"name": {Value: "cache.nixos.org"}})
 			if err != nil {
 				t.Fatal(err)

@@ -164,6 +164,7 @@ type found struct {
 	causes   []cause
 	result   *probe.Result // nil where nothing was built
 	trials   []trial
+	again    bool          // result is that of a second build
 	fetched  probe.Fetched // by the daemon itself; the zero value where it was not asked
 	observed Truth         // whether lookups work inside, as the build saw it
 }
@@ -222,6 +223,11 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 		return fix.Probed{}, fmt.Errorf("probe the sandbox: %w", context.Cause(ctx))
 	}
 	f.combine()
+	if f.observed == No && f.broken() == 0 {
+		if x := f.elsewhere(ctx); x != nil {
+			f.causes = append(f.causes, *x)
+		}
+	}
 	if f.fetcherFails() {
 		f.causes = append(f.causes, f.fetcher(ctx))
 	}

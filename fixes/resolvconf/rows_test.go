@@ -21,6 +21,7 @@ import (
 // row is a host with something the matter, what is found on it without a build, and what a repair leaves.
 type row struct {
 	name   string
+	ask    string // name that is looked up
 	spoil  func(h *host)
 	broken []string // IDs, without the name of the fix
 	risk   []string
@@ -325,14 +326,18 @@ var rows = []row{
 			h.servers[live] = unknown
 			h.put("etc/nsswitch.conf", "hosts: files mdns4 [NOTFOUND=return] dns\n", 0o644)
 		},
-		risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"mdns4"},
+		ask: "printer.test", risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"mdns4"},
 	},
 	{
 		name: "17: not in DNS, and nothing else resolves it", spoil: func(h *host) {
 			h.servers[live] = unknown
 			h.put("etc/nsswitch.conf", "hosts: files dns\n", 0o644)
 		},
-		risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"that there is no such name"}, not: []string{"what else", "lookups should work"},
+		ask: "printer.test", risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"that there is no such name"}, not: []string{"what else", "lookups should work"},
+	},
+	{
+		name: "17: no public name in DNS", spoil: func(h *host) { h.servers[live] = unknown },
+		broken: []string{"no-server-answers"}, class: fix.Advice, says: []string{"cache.nixos.org, which exists"},
 	},
 	{
 		name: "18: split DNS", spoil: func(h *host) {
@@ -522,7 +527,11 @@ func TestRows(t *testing.T) {
 			h := newHost(t)
 			r.spoil(h)
 			f := resolvconf.New()
-			found, err := f.Detect(t.Context(), h, nil)
+			set := fix.Settings{}
+			if r.ask != "" {
+				set["name"] = fix.Setting{Value: r.ask}
+			}
+			found, err := f.Detect(t.Context(), h, set)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,11 +3,8 @@ package resolvconf
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
-	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,28 +12,17 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/accounts"
-	"github.com/lixfix/lixfix/platform/dnsquery"
-	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 const (
 	tunDevice   = "/dev/net/tun"
-	optionsMost = 32              // that are shown
-	askedMost   = 8               // servers that are asked; who lists more has other worries
-	stubServer  = "127.0.0.53"    // of systemd-resolved
-	tcpLimit    = 2 * time.Second // where nobody reads over TCP
+	optionsMost = 32               // that are shown
+	askedMost   = 8                // servers that are asked; who lists more has other worries
+	stubServer  = "127.0.0.53"     // of systemd-resolved
+	tcpLimit    = 2 * time.Second  // where nobody reads over TCP
+	mostLimit   = 10 * time.Second // for one question, where resolv.conf lets readers wait for longer
 )
-
-// asked is what a server said to root.
-type asked struct {
-	address    netip.Addr
-	lines      []int // of the file
-	udp, tcp   dnsquery.Answer
-	aaaa       dnsquery.Answer
-	udpR, tcpR Reach
-}
 
 // survey is all that was read of the host, without building anything.
 type survey struct {
@@ -55,8 +41,11 @@ type survey struct {
 	file     Truth
 	path     Truth
 	closed   []node
+	replaced []Replaced
+	daemon   daemonFacts
 	servers  []asked
-	tun      node
+	tun      trace
+	tunShut  []node // directories on the way to it that build users cannot enter
 	tunState Tun
 	tunErr   error
 	pasta    trace // the program
@@ -90,9 +79,12 @@ func look(ctx context.Context, v platform.View, name string) *survey {
 	all.Go(func() { s.readRules(ctx) })
 	all.Go(func() { s.readRoutes(ctx) })
 	all.Wait()
+	s.readDaemon(ctx)
 
 	s.findUser(ctx)
 	s.file, s.path, s.closed = s.way.open(s.user)
+	s.readReplaced(ctx)
+	s.askReplaced(ctx)
 	s.readTun(ctx)
 	s.readPasta(ctx)
 	s.judgeRules()
@@ -160,281 +152,43 @@ func (s *survey) readFile(ctx context.Context) {
 	}
 }
 
-// askServers asks every server of the file, and those of the host itself, which resolvers and pasta turn to where the
-// file names none.
-func (s *survey) askServers(ctx context.Context) {
-	add := func(a netip.Addr, line int) {
-		if a.IsUnspecified() {
-			return
-		}
-		i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
-		if i < 0 && len(s.servers) < askedMost {
-			s.servers = append(s.servers, asked{address: a})
-			i = len(s.servers) - 1
-		}
-		if i >= 0 && line > 0 && !slices.Contains(s.servers[i].lines, line) {
-			s.servers[i].lines = append(s.servers[i].lines, line)
-		}
-	}
-	for _, list := range [][]conf.Server{conf.Glibc(s.data), conf.Go(s.data), conf.Pasta(s.data)} {
-		for _, server := range list {
-			add(server.Address, server.Line)
-		}
-	}
-	for _, d := range conf.Differences(s.data) {
-		add(d.Address, d.Line)
-	}
-	add(loop4, 0)
-	set := lookup.Read(s.data, nil)
-	var all sync.WaitGroup
-	for i := range s.servers {
-		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set) })
-	}
-	all.Wait()
-	known := slices.ContainsFunc(s.servers, func(a asked) bool {
-		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
-	})
-	for i := range s.servers {
-		s.servers[i].judge(known, set.TCP)
-	}
-}
-
-// ask puts the questions to a server, the second when the first is answered: a server that limits how much it is asked
-// drops what comes at once. Silence is judged by the time that readers give it, and TCP is tried meanwhile.
-func (a *asked) ask(ctx context.Context, v platform.View, name string, set lookup.Settings) {
-	limit, over := set.Timeout, min(set.Timeout, tcpLimit)
-	if set.TCP {
-		over = limit
-	}
-	one := func(p dnsquery.Protocol, kind dnsquery.Type, limit time.Duration) dnsquery.Answer {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		answer, err := v.Ask(ctx, dnsquery.Server(a.address), p, name, kind)
-		if err != nil {
-			return dnsquery.Answer{RCode: -1, Error: dnsquery.Cancelled}
-		}
-		return answer
-	}
-	first := make(chan struct{})
-	var rest sync.WaitGroup
-	rest.Go(func() {
-		select {
-		case <-first:
-		case <-time.After(time.Second):
-		}
-		a.tcp = one(dnsquery.TCP, dnsquery.A, over)
-	})
-	a.udp = one(dnsquery.UDP, dnsquery.A, limit)
-	close(first)
-	if a.udp.Answered() {
-		a.aaaa = one(dnsquery.UDP, dnsquery.AAAA, limit)
-	} else {
-		a.aaaa = a.udp
-	}
-	rest.Wait()
-}
-
-// judge says what the answers are good for; known, that some server has an address for the name, and tcp, that readers
-// are to ask over TCP alone.
-func (a *asked) judge(known, tcp bool) {
-	a.tcpR = a.reach(a.tcp, known)
-	if tcp {
-		a.udpR = a.tcpR
-		return
-	}
-	a.udpR = a.reach(a.udp, known)
-	if a.udp.Answered() && a.udp.Truncated {
-		if a.udpR = a.tcpR; a.tcpR != Answers && a.tcpR != Nameless {
-			a.udpR = Truncates
-		}
-	}
-}
-
-func (a *asked) reach(answer dnsquery.Answer, known bool) Reach {
-	switch {
-	case answer.Good() && answer.Lame:
-		return Fails
-	case answer.Good() && known && !answer.Truncated && len(answer.Addresses)+len(a.aaaa.Addresses) == 0:
-		return Nameless
-	case answer.Good():
-		return Answers
-	case answer.Answered():
-		return Fails
-	case answer.Error == dnsquery.Timeout:
-		return Silent
-	case answer.Error == dnsquery.Refused:
-		return Refuses
-	case answer.Error == dnsquery.Unreachable, answer.Error == dnsquery.Denied:
-		return Unreachable
-	}
-	return Unasked
-}
-
-// server returns what a server said, nil where it was not asked.
-func (s *survey) server(a netip.Addr) *asked {
-	i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
-	if i < 0 {
-		return nil
-	}
-	return &s.servers[i]
-}
-
-// text says what became of a question: "answers in 3 ms".
-func (a *asked) text() string {
-	return "UDP " + outcome(a.udp) + ", TCP " + outcome(a.tcp)
-}
-
-func outcome(a dnsquery.Answer) string {
-	switch {
-	case a.Good() && a.RCode == dnsquery.NXDomain:
-		return "answers that there is no such name"
-	case a.Good() && a.Truncated:
-		return "answers with what does not fit"
-	case a.Good() && len(a.Addresses) == 0:
-		return "answers without an address"
-	case a.Good():
-		return fmt.Sprintf("answers in %d ms", a.Took.Milliseconds())
-	case a.Answered():
-		return "answers with " + rcode(a.RCode)
-	case a.Error == dnsquery.Timeout:
-		return fmt.Sprintf("silent for %.0f s", a.Took.Seconds())
-	}
-	return a.Error
-}
-
-func rcode(n int) string {
-	switch n {
-	case dnsquery.ServFail:
-		return "SERVFAIL"
-	case dnsquery.RefusedQ:
-		return "REFUSED"
-	}
-	return "code " + strconv.Itoa(n)
-}
-
-// findUser finds the user that builds: the first of the group, or lixfix's own where nobody else is to build.
-func (s *survey) findUser(ctx context.Context) {
-	if s.nix.group == "" {
-		if s.nix.settings {
-			s.user = who{UID: s.v.Facts().UID, GID: -1, Name: "the user who builds", Known: true}
-		}
-		return
-	}
-	data, err := s.v.ReadFile(ctx, accounts.GroupFile)
-	if err != nil {
-		return
-	}
-	group, ok := accounts.GroupByName(accounts.Groups(data), s.nix.group)
-	if !ok {
-		return
-	}
-	s.user = who{GID: group.GID}
-	if len(group.Members) == 0 {
-		return
-	}
-	s.user.Name = group.Members[0]
-	if data, err = s.v.ReadFile(ctx, accounts.PasswdFile); err != nil {
-		return
-	}
-	if u, ok := accounts.ByName(accounts.Users(data), s.user.Name); ok {
-		s.user.UID, s.user.Known = u.UID, true
-	}
-}
-
-// quoted reports whether pasta-path consists of quotes, which Nix takes for a name.
-func (n *nixFacts) quoted() bool { return n.pasta != "" && strings.Trim(n.pasta, `"'`) == "" }
-
-// usesPasta reports whether builds are to have a network of their own.
-func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.known || n.lix) }
-
 func (s *survey) readTun(ctx context.Context) {
-	info, err := s.v.Stat(ctx, tunDevice)
-	s.tun = node{tunDevice, info}
+	s.tun = follow(ctx, s.v, tunDevice)
+	info := s.tun.info
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case s.tun.shape == Hidden:
+		s.tunErr = s.tun.err
+		return
+	case s.tun.shape == Missing, s.tun.shape == Dangling, s.tun.shape == Loop:
 		s.tunState = TunMissing
-	case err != nil:
-		s.tunErr = err
+		return
 	case !isTun(info):
 		// Lix only looks whether there is something of that name.
 		s.tunState = TunClosed
-	case !s.user.Known:
-		if info.Mode.Perm()&0o006 == 0o006 && !info.ACL {
-			s.tunState = TunOpen
-		}
-	default:
-		s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[s.user.may(info, 6)]
+		return
 	}
+	user := s.user
+	if !user.Known {
+		user = who{UID: -2, GID: -2, Known: true} // what is open for a user that nothing belongs to is open for all
+	}
+	open := user.may(s.tun.last(), 6)
+	for _, d := range s.tun.dirs {
+		passes := user.may(d, 1)
+		if passes == No {
+			s.tunShut = append(s.tunShut, d)
+		}
+		open = both(open, passes)
+	}
+	if !s.user.Known && open == No {
+		open = Unclear
+	}
+	s.tunState = map[Truth]Tun{Yes: TunOpen, No: TunClosed, Unclear: TunHidden}[open]
 }
 
 // isTun reports whether a file is the device that makes network interfaces (devices.txt of Linux).
 func isTun(info platform.FileInfo) bool {
 	const major, minor = 10, 200
 	return info.Mode&fs.ModeCharDevice != 0 && info.Major == major && info.Minor == minor
-}
-
-var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
-
-// readPasta looks at the program that pasta-path names. It is not run: lixfix is root, and pasta is not to be.
-func (s *survey) readPasta(ctx context.Context) {
-	if !s.nix.usesPasta() || s.nix.quoted() {
-		if s.nix.quoted() {
-			s.runs = No
-		}
-		return
-	}
-	if !path.IsAbs(s.nix.pasta) {
-		s.runs = No
-		return
-	}
-	s.pasta = follow(ctx, s.v, s.nix.pasta)
-	switch {
-	case s.pasta.shape == Hidden:
-		return
-	case s.pasta.shape != Regular:
-		s.runs = No
-		return
-	}
-	if s.user.Known {
-		s.runs = Yes
-		for _, d := range s.pasta.dirs {
-			s.runs = both(s.runs, s.user.may(d.info, 1))
-		}
-		s.runs = both(s.runs, s.user.may(s.pasta.info, 1))
-		if s.pasta.info.Mode.Perm()&0o111 == 0 {
-			s.runs = No
-		}
-	}
-	data, err := s.v.ReadFile(ctx, s.pasta.end)
-	if err != nil {
-		return
-	}
-	s.era = eraOf(data)
-}
-
-// eraOf tells from the text in the program what pasta it is. Debian's of 2023 does not know its version, but none of
-// that time has the option --dns-host.
-func eraOf(program []byte) Era {
-	if m := passtVersion.FindSubmatch(program); m != nil {
-		year, _ := strconv.Atoi(string(m[1]))
-		month, _ := strconv.Atoi(string(m[2]))
-		switch when := year*100 + month; {
-		case when >= 202610:
-			return Era2026
-		case when > 202505:
-			return UnknownEra // when it began to keep both families is not known
-		case when >= 202412:
-			return Era2025
-		}
-		return Era2023
-	}
-	switch text := string(program); {
-	case strings.Contains(text, "dns-host"):
-		return Era2025
-	case strings.Contains(text, "dns-forward"):
-		return Era2023
-	}
-	return UnknownEra
 }
 
 // readRoutes reads the routing tables. (proc_pid_net(5), net/ipv6/route.c of Linux).
@@ -499,16 +253,16 @@ func (s *survey) readRules(ctx context.Context) {
 	type call struct {
 		tool string
 		args []string
-		word string
 	}
 	calls := []call{
-		{"nft", []string{"list", "ruleset"}, "skuid"},
-		{"iptables-save", nil, "--uid-owner"},
-		{"ip6tables-save", nil, "--uid-owner"},
-		{"ip", []string{"rule", "show"}, "uidrange"},
-		{"ip", []string{"-6", "rule", "show"}, "uidrange"},
-		{"dmesg", nil, `apparmor="DENIED"`},
+		{"nft", []string{"list", "ruleset"}},
+		{"iptables-save", nil},
+		{"ip6tables-save", nil},
+		{"ip", []string{"rule", "show"}},
+		{"ip", []string{"-6", "rule", "show"}},
+		{"dmesg", nil},
 	}
+	const denial = `apparmor="DENIED"`
 	found, failed := make([][]string, len(calls)), make([]error, len(calls))
 	var all sync.WaitGroup
 	for i, c := range calls {
@@ -523,7 +277,8 @@ func (s *survey) readRules(ctx context.Context) {
 					return
 				}
 				for line := range strings.Lines(string(out)) {
-					if strings.Contains(line, c.word) {
+					if c.tool == "dmesg" && strings.Contains(line, denial) ||
+						slices.ContainsFunc(ruleWords[c.tool], func(w string) bool { return strings.Contains(line, w) }) {
 						found[i] = append(found[i], strings.TrimSpace(line))
 					}
 				}
@@ -549,45 +304,12 @@ func (s *survey) readRules(ctx context.Context) {
 		}
 	}
 	for _, line := range found[last] {
-		if !strings.Contains(line, calls[last].word) {
+		if !strings.Contains(line, denial) {
 			continue
 		}
 		if strings.Contains(line, `profile="pasta"`) || strings.Contains(line, `profile="passt"`) || strings.Contains(line,
 			"/pasta") {
 			s.denied = append(s.denied, line)
-		}
-	}
-}
-
-var ruleUsers = regexp.MustCompile(`(?:skuid|--uid-owner|uidrange)\s+(!= |)\{?\s*([0-9][0-9, -]*)`)
-
-// judgeRules finds out whether a rule drops what the build user sends.
-func (s *survey) judgeRules() {
-	if !s.user.Known {
-		return
-	}
-	for _, r := range s.rules {
-		low := strings.ToLower(r)
-		if !strings.Contains(low, "drop") && !strings.Contains(low, "reject") && !strings.Contains(low,
-			"blackhole") && !strings.Contains(low, "prohibit") {
-			continue
-		}
-		m := ruleUsers.FindStringSubmatch(r)
-		if m == nil {
-			continue
-		}
-		in := false
-		for _, part := range strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' }) {
-			low, high, ranged := strings.Cut(part, "-")
-			from, err := strconv.Atoi(low)
-			to := from
-			if ranged && err == nil {
-				to, err = strconv.Atoi(high)
-			}
-			in = in || err == nil && s.user.UID >= from && s.user.UID <= to
-		}
-		if in != (m[1] != "" || strings.Contains(r, "! --uid-owner")) {
-			s.drops = true
 		}
 	}
 }
@@ -601,7 +323,8 @@ func (s *survey) makeWorld() World {
 	return World{
 		Lix: n.lix || !n.known && n.hasPasta, Major: n.major, Minor: n.minor,
 		Pasta: n.usesPasta(), PastaRuns: s.runs, Era: s.era,
-		Tun: s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
+		Replaced: s.replaced,
+		Tun:      s.tunState, Shape: shape, Data: s.data, FileOpen: s.fileOpen(), PathOpen: s.path,
 		V4: s.routes[0], V6: s.routes[1], Template: s.iface, Long: s.long,
 		Ask: func(a netip.Addr, tcp bool) Reach {
 			server := s.server(a)
@@ -628,7 +351,7 @@ func (s *survey) fileOpen() Truth {
 	case s.way.shape != Regular:
 		return Unclear
 	case s.user.Known:
-		return s.user.may(s.way.info, 4)
+		return s.user.may(s.way.last(), 4)
 	case s.way.info.Mode.Perm()&0o004 != 0 && !s.way.info.ACL:
 		return Yes
 	}
@@ -654,6 +377,12 @@ func (s *survey) predict(w World) Prediction {
 		if o := Predict(w); o.Works != p.Works {
 			p.Works, p.Why = Unclear, "it is not known whether Nix or Lix builds here"
 		}
+	}
+	if s.nix.sandbox != "false" && s.nix.sandbox != "relaxed" {
+		p = s.through(w, p)
+	}
+	if apart := s.daemon.apart(); apart != "" && p.Works != Unclear {
+		p.Works, p.Why = Unclear, apart
 	}
 	if p.Works == Yes && s.drops {
 		p.Works, p.Why = No, "a rule of the firewall drops what build users send"

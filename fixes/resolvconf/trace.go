@@ -17,6 +17,7 @@ const maxHops = 40 // as the kernel
 type node struct {
 	name string
 	info platform.FileInfo
+	acl  []entry // where the file has a list that could be read
 }
 
 // trace is the way from a name to the file that it leads to.
@@ -27,6 +28,7 @@ type trace struct {
 	dirs  []node   // directories that have to be passed
 	end   string   // the last name, without links
 	info  platform.FileInfo
+	acl   []entry // of the file at the end
 	shape Shape
 	err   error // of Hidden
 }
@@ -67,7 +69,7 @@ func follow(ctx context.Context, v platform.View, name string) trace {
 			}
 			t.turns = append(t.turns, at)
 			if len(rest) == 0 { // and not a directory on the way, such as the /etc of a Mac
-				t.links = append(t.links, node{at, info})
+				t.links = append(t.links, node{name: at, info: info})
 			}
 			if path.IsAbs(info.Target) {
 				dir = "/"
@@ -77,11 +79,18 @@ func follow(ctx context.Context, v platform.View, name string) trace {
 		}
 		if len(rest) == 0 {
 			t.end, t.info = at, info
+			if info.ACL {
+				t.acl = aclOf(ctx, v, at)
+			}
 			break
 		}
 		if !seen[at] {
 			seen[at] = true
-			t.dirs = append(t.dirs, node{at, info})
+			n := node{name: at, info: info}
+			if info.ACL {
+				n.acl = aclOf(ctx, v, at)
+			}
+			t.dirs = append(t.dirs, n)
 		}
 		dir = at
 	}
@@ -106,14 +115,17 @@ type who struct {
 }
 
 // may reports whether a user has some rights on a file, which are bits of the class of others: 4 to read, 2 to write, 1
-// to pass. What an access control list says is not read, so that it is unclear for all whom it can be about.
-func (u who) may(info platform.FileInfo, right fs.FileMode) Truth {
+// to pass. An access control list that could not be read is unclear for all whom it can be about.
+func (u who) may(n node, right fs.FileMode) Truth {
+	info := n.info
 	mode := info.Mode.Perm()
 	switch {
 	case u.UID == 0:
 		return Yes
 	case u.UID == info.UID:
 		mode >>= 6
+	case len(n.acl) > 0:
+		return u.mayBy(n.acl, info, right)
 	case info.ACL:
 		return Unclear
 	case u.GID == info.GID:
@@ -154,21 +166,24 @@ func (t *trace) open(u who) (file, way Truth, closed []node) {
 	}
 	file, way = Yes, Yes
 	for _, d := range t.dirs {
-		passes := u.may(d.info, 1)
+		passes := u.may(d, 1)
 		way = both(way, passes)
 		if passes == No {
 			closed = append(closed, d)
 		}
 	}
 	if t.shape == Regular {
-		file = u.may(t.info, 4)
+		file = u.may(t.last(), 4)
 		way = both(way, file)
 		if file == No {
-			closed = append(closed, node{t.end, t.info})
+			closed = append(closed, t.last())
 		}
 	}
 	return file, way, closed
 }
+
+// last is the file at the end.
+func (t *trace) last() node { return node{t.end, t.info, t.acl} }
 
 // String draws the way: "/etc/resolv.conf -> ../run/x (0644 root:root)".
 func (t *trace) String() string {

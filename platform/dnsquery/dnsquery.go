@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// Limit is how long one question waits for its answer, unless its context ends earlier: as long as glibc waits.
+	// Limit is how long one question waits for its answer, unless its context has a deadline of its own: as long as glibc
+	// waits.
 	Limit = 5 * time.Second
 	// Port is where name servers listen.
 	Port = 53
@@ -100,8 +101,11 @@ func Ask(ctx context.Context, server netip.AddrPort, protocol Protocol, name str
 }
 
 func ask(ctx context.Context, server netip.AddrPort, protocol Protocol, name string, kind Type) Answer {
-	ctx, cancel := context.WithTimeout(ctx, Limit)
-	defer cancel()
+	if _, given := ctx.Deadline(); !given {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, Limit)
+		defer cancel()
+	}
 	query, question, err := pack(name, kind)
 	if err != nil {
 		return Answer{Error: BadName, RCode: -1}

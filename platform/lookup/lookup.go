@@ -114,6 +114,8 @@ type Result struct {
 	Took      time.Duration `json:"took"`            // until the program was told
 	By        netip.Addr    `json:"by,omitzero"`     // whose answer was the last word
 	Error     string        `json:"error,omitempty"` // the last error, where nobody could say
+	// Unasked says that no name server was to be asked, by nsswitch.conf.
+	Unasked bool `json:"unasked,omitempty"`
 }
 
 // walk is one lookup of one type.

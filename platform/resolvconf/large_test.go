@@ -69,3 +69,31 @@ func TestLarge(t *testing.T) {
 		})
 	}
 }
+
+// TestLongLine: pasta stops at a line that does not fit into its buffer, and what stands before and behind it counts for
+// all others.
+func TestLongLine(t *testing.T) {
+	t.Parallel()
+	const server, other = "nameserver 192.0.2.10\n", "nameserver 192.0.2.11\n"
+	long := "# " + strings.Repeat("x", 9000) + "\n"
+	for _, tt := range []struct {
+		name, data, ahead string
+		stops, pasta      int
+	}{
+		{"none", server, server, 0, 1},
+		{"before", long + server, server + long, 1, 0},
+		{"behind", server + long, server + long, 2, 1},
+		{"between", server + long + "search a\n" + other, server + other + long + "search a\n", 2, 1},
+		{"as long as may be", strings.Repeat("x", 8191) + "\n" + server, strings.Repeat("x", 8191) + "\n" + server, 0, 1},
+		{"one byte more", strings.Repeat("x", 8192) + "\n" + server, server + strings.Repeat("x", 8192) + "\n", 1, 0},
+		{"no end", server + strings.Repeat("x", 8192), server + strings.Repeat("x", 8192), 2, 1},
+	} {
+		data := []byte(tt.data)
+		if n := resolvconf.PastaStops(data); n != tt.stops || len(resolvconf.Pasta(data)) != tt.pasta || string(resolvconf.Ahead(data)) != tt.ahead {
+			t.Errorf("%s: stops at %d, %d servers; ahead: %.40q", tt.name, n, len(resolvconf.Pasta(data)), resolvconf.Ahead(data))
+		}
+		if len(resolvconf.Glibc(data)) != strings.Count(tt.data, "nameserver") {
+			t.Errorf("%s: glibc takes %d", tt.name, len(resolvconf.Glibc(data)))
+		}
+	}
+}

@@ -114,9 +114,47 @@ func Pasta(data []byte) []Server {
 	return found
 }
 
+// pastaLine is how long a line may be for pasta, in bytes with its end (lineread.h of passt). It reads no further.
+const pastaLine = 8192
+
+func tooLong(line string) bool {
+	return len(line) > pastaLine || len(line) == pastaLine && !strings.HasSuffix(line, "\n")
+}
+
+// PastaStops returns the number of the line that is too long for pasta, which reads nothing from there on; 0 for none.
+func PastaStops(data []byte) int {
+	for n, line := range lines(data) {
+		if tooLong(line) {
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// Ahead returns the file with the lines of servers that stand behind one that is too long for pasta moved before it.
+func Ahead(data []byte) []byte {
+	var before, moved, after []byte
+	stopped := false
+	for _, line := range lines(data) {
+		_, _, _, server := normal(line)
+		switch stopped = stopped || tooLong(line); {
+		case !stopped:
+			before = append(before, line...)
+		case server && !tooLong(line):
+			moved = append(moved, strings.TrimSuffix(line, "\n")+"\n"...)
+		default:
+			after = append(after, line...)
+		}
+	}
+	return slices.Concat(before, moved, after)
+}
+
 func pasta(data []byte) iter.Seq[Server] {
 	return func(yield func(Server) bool) {
 		for n, line := range lines(data) {
+			if tooLong(line) {
+				return
+			}
 			line = strings.TrimSuffix(line, "\n")
 			if !strings.HasPrefix(line, "nameserver ") {
 				continue

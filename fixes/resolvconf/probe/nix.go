@@ -38,8 +38,7 @@ type nix struct {
 	client                  string
 }
 
-// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none that can be
-// used. The first that are there count: were they passed over because they do not run, another Nix would be asked
+// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none. The first that are there count: were they passed over because they do not run, another Nix would be asked
 // about, that the user may not know of.
 func find(ctx context.Context, b platform.Builder, store string) (*nix, string) {
 	n := &nix{b: b}
@@ -60,10 +59,6 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 			continue
 		}
 		n.dir = dir
-		reason = n.ask(ctx)
-		if reason != "" {
-			return nil, reason
-		}
 		return n, ""
 	}
 	return nil, reason
@@ -164,7 +159,7 @@ func (n *nix) owns(ctx context.Context) bool {
 
 // daemon tells what the process is that listens on the socket of the daemon, and since when it has been running.
 func (n *nix) daemon(ctx context.Context) (implementation, version string, since time.Time) {
-	exe, since := listener(ctx, n.b)
+	_, exe, since := listener(ctx, n.b)
 	implementation, version = n.made(ctx, exe)
 	return implementation, version, since
 }
@@ -195,18 +190,24 @@ func (n *nix) made(ctx context.Context, exe string) (implementation, version str
 	return "", ""
 }
 
+// Listener is the process that listens on the daemon's socket, and when it was started; 0 where that cannot be told.
+func Listener(ctx context.Context, v platform.View) (pid int, since time.Time) {
+	pid, _, since = listener(ctx, v)
+	return pid, since
+}
+
 // listener is the program of the process that listens on the daemon's socket, and when that was started; "" and no time
 // where that cannot be told: only root sees what others have open. A name is no proof, for anybody can bind a socket of
 // that name in a mount namespace of their own: it is a process of root's, in lixfix's user namespace, and its socket is
 // bound to the very file that is there. Its mount namespace tells nothing, for Nix gives its daemon one of its own.
-func listener(ctx context.Context, v platform.View) (exe string, since time.Time) {
+func listener(ctx context.Context, v platform.View) (pid int, exe string, since time.Time) {
 	file, err := v.Stat(ctx, Socket)
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
 	sockets, err := v.Sockets(ctx)
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
 	inodes := map[string]bool{}
 	for _, s := range sockets {
@@ -215,9 +216,10 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		}
 	}
 	if len(inodes) == 0 {
-		return "", since
+		return 0, "", since
 	}
 	var found struct {
+		pid   int
 		exe   string
 		since time.Time
 	}
@@ -244,7 +246,7 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 			for _, fd := range fds {
 				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
 					if found.exe, err = f.Link(dir + "/exe"); err == nil {
-						found.since = started(f, pid)
+						found.pid, found.since = pid, started(f, pid)
 						return nil
 					}
 				}
@@ -253,9 +255,9 @@ func listener(ctx context.Context, v platform.View) (exe string, since time.Time
 		return nil
 	})
 	if err != nil {
-		return "", since
+		return 0, "", since
 	}
-	return found.exe, found.since
+	return found.pid, found.exe, found.since
 }
 
 // rootRuns reports whether all user IDs of a process are root's.
@@ -295,35 +297,47 @@ func started(f platform.Files, pid int) time.Time {
 	return now.Add(-time.Duration(age * float64(time.Second)))
 }
 
+// pingLimit is for the greeting of a daemon.
+const pingLimit = 12 * time.Second
+
 // ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell, but shows that it answers.
 // The error is that of a tool that did not end in time.
-func (n *nix) ping(ctx context.Context) (trusted *bool, version string, err error) {
+func (p *prober) ping(ctx context.Context) (g greeting) {
 	ask := []string{"--extra-experimental-features", "nix-command", "store", "ping"}
-	out, err := n.run(ctx, waitLimit, "nix", append(ask, "--json")...)
-	if err != nil {
-		return nil, "", err
+	out, held, err := p.patient(ctx, pingLimit, "nix", nil, append(ask, "--json")...)
+	if g.held, g.err = held, err; held != "" || err != nil {
+		return g
 	}
 	if out.Exit != 0 {
 		if strings.Contains(string(out.Stderr), "--json") {
-			_, err = n.run(ctx, waitLimit, "nix", ask...)
+			_, g.held, g.err = p.patient(ctx, pingLimit, "nix", nil, ask...)
 		}
-		return nil, "", err
+		return g
 	}
 	var answer struct {
 		Trusted json.RawMessage `json:"trusted"`
 		Version string          `json:"version"`
 	}
 	if json.Unmarshal(out.Stdout, &answer) != nil {
-		return nil, "", nil //nolint:nilerr // it did answer, in words that this version does not know
+		return g // it did answer, in words that this version does not know
 	}
 	yes, no := true, false
 	switch string(answer.Trusted) {
 	case "true", "1":
-		trusted = &yes
+		g.trusted = &yes
 	case "false", "0":
-		trusted = &no
+		g.trusted = &no
 	}
-	return trusted, plain(answer.Version), nil
+	g.version = plain(answer.Version)
+	return g
+}
+
+// greeting is what a daemon says of itself.
+type greeting struct {
+	trusted *bool // nil where it does not tell
+	version string
+	held    string // what it waited for, where it did not answer
+	err     error
 }
 
 // deadPasta reports whether something that a build of a client has started has ended and lies unreaped: the sign that Nix

@@ -216,9 +216,14 @@ func resolvConf(f File) []string {
 	}
 	// Nobody reads more; resolvers look at three servers.
 	const most = 100
-	n := 0
+	n, comments := 0, 0
 	// Secrets are looked for before white space is spelled out.
 	for l := range strings.Lines(redact.Block(string(f.Data))) {
+		// What people and managers write there names machines, networks and themselves.
+		if c := strings.TrimLeft(l, "\ufeff \t"); strings.HasPrefix(c, "#") || strings.HasPrefix(l, ";") {
+			comments++
+			continue
+		}
 		if n++; n > most {
 			continue
 		}
@@ -236,6 +241,9 @@ func resolvConf(f File) []string {
 	}
 	if n > most {
 		out = append(out, fmt.Sprintf("(%d more lines)", n-most))
+	}
+	if comments > 0 {
+		out = append(out, fmt.Sprintf("(%d lines of comments left out)", comments))
 	}
 	return out
 }

@@ -30,17 +30,15 @@ const (
 	noticeAfter = 5 * time.Second // when to say what is being waited for
 	deadAfter   = 3 * time.Second // when to look for a pasta that has ended
 	deadPause   = 500 * time.Millisecond
-	// waitLimit is how long a probe waits for what has nothing to do with it: another probe would wait as long.
-	waitLimit   = 10 * time.Second
 	tidyLimit   = 20 * time.Second
 	besideLimit = 2 * time.Second // of a question that only words depend on
 
 	stderrLines = 20 // of a result
 )
 
-// expression is the derivation. It needs nothing that is not in every Nix since 2.3, and no other store path than the
+// Expression is the derivation. It needs nothing that is not in every Nix since 2.3, and no other store path than the
 // builder's.
-const expression = `{ nonce, builder, name, far }:
+const Expression = `{ nonce, builder, name, far }:
 derivation {
   name = "lixfix-dns-probe-${nonce}";
   system = builtins.currentSystem;
@@ -131,14 +129,6 @@ func (p *prober) probe(ctx context.Context) {
 		return
 	}
 	p.nix = n
-	lent, done, err := p.b.Lend(ctx, p.o.Builder, n.as)
-	if err != nil {
-		p.end(Other, err.Error())
-		return
-	}
-	defer done()
-	p.o.Builder = lent
-	p.result.Client = n.client
 	p.result.Daemon = n.remote == "daemon"
 	// Nix would make a store where there is none: the host is not to be given one by a look at it.
 	if _, err := p.b.Stat(ctx, database); n.remote == "local" && errors.Is(err, fs.ErrNotExist) {
@@ -150,99 +140,47 @@ func (p *prober) probe(ctx context.Context) {
 		p.end(SetupFailed, ResolvConf+" is a named pipe, and a build waits for what comes out of it")
 		return
 	}
-	if p.result.Daemon && !p.greeted(ctx) {
+	lent, done, err := p.b.Lend(ctx, p.o.Builder, n.as)
+	if err != nil {
+		p.end(Other, err.Error())
 		return
 	}
-	if p.o.Settings {
-		p.result.Settings, p.result.SettingsError = n.settings(ctx)
-	}
+	defer done()
+	p.o.Builder = lent
 	defer p.tidy(context.WithoutCancel(ctx))
-	if !p.instantiate(ctx) {
+	if !p.begin(ctx) {
 		return
 	}
 	p.realise(ctx)
 	p.judge(context.WithoutCancel(ctx))
 }
 
-// stuckHint is how to find out what holds a probe up.
-const stuckHint = "; \"lixfix check stuck\" tells what that is"
-
-// greeted asks the daemon who it is. One that is stopped takes the connection and never says a word.
-func (p *prober) greeted(ctx context.Context) bool {
-	var err error
-	p.result.Trusted, p.greeting, err = p.nix.ping(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return !p.interrupted(ctx)
-	}
-	p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself%s",
-		waitLimit, stuckHint))
-	return false
-}
-
-// errWaits ends a tool that waits for something else than what is probed.
-var errWaits = errors.New("it waits for something else")
-
-// waits are the lines in which Nix and Lix say what they wait for.
-var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|the big (?:garbage collector|Nix store) lock)[^\n]*`)
-
-// patient runs a tool as run does, and ends it where it waits for a lock, a build user or the garbage collector. held
-// is what it said then.
-func (p *prober) patient(
-	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
-) (built platform.Built, held string, err error) {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	var mu sync.Mutex
-	last, since := "", time.Time{}
-	listen := func(stderr []byte) bool {
-		line := ""
-		if at := waits.FindAllIndex(stderr, -1); len(at) > 0 && !bytes.Contains(stderr[at[len(at)-1][1]:], []byte("building '")) {
-			line = plain(string(stderr[at[len(at)-1][0]:at[len(at)-1][1]]))
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if line != last {
-			last, since = line, time.Now()
-		}
-		return false
-	}
-	watched := make(chan struct{})
+// begin makes the derivation, and asks meanwhile who the tools and the daemon are: each call costs as much as a part of
+// the build.
+func (p *prober) begin(ctx context.Context) bool {
+	why, greets := make(chan string, 1), make(chan greeting, 1)
+	go func() { why <- p.nix.ask(ctx) }()
 	go func() {
-		defer close(watched)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(deadPause):
-			}
-			mu.Lock()
-			over := last != "" && time.Since(since) > waitLimit
-			mu.Unlock()
-			if over {
-				end(errWaits)
-				return
-			}
+		if p.result.Daemon {
+			greets <- p.ping(ctx)
+		} else {
+			greets <- greeting{}
 		}
 	}()
-	built, err = p.nix.b.Build(ctx, platform.Build{
-		Tool: p.nix.dir + "/" + tool, Args: p.nix.in(args), As: p.nix.as, Remote: p.nix.remote, Limit: limit,
-		Started: started, Enough: listen,
-	})
-	gaveUp := errors.Is(context.Cause(ctx), errWaits)
-	end(nil)
-	<-watched
-	if gaveUp {
-		held = last
+	made := p.instantiate(ctx)
+	reason, told := <-why, <-greets
+	p.result.Client = p.nix.client
+	switch {
+	case reason != "" && ctx.Err() == nil:
+		p.end(NoNix, reason)
+		return false
+	case p.interrupted(ctx), !p.greeted(told):
+		return false
 	}
-	return built, held, err
-}
-
-// held ends the probe where it had to wait for something else.
-func (p *prober) held(line string) bool {
-	if line != "" {
-		p.end(Waiting, "Nix says \""+line+"\", and that went on for "+waitLimit.String()+stuckHint)
+	if p.o.Settings {
+		p.result.Settings, p.result.SettingsError = p.nix.settings(ctx)
 	}
-	return line != ""
+	return made
 }
 
 // interrupted makes the end of ctx the outcome; it reports whether that is so.
@@ -292,7 +230,7 @@ func (p *prober) instantiate(ctx context.Context) bool {
 	if p.o.All {
 		far = ModeAll
 	}
-	return p.evaluate(ctx, expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
+	return p.evaluate(ctx, Expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
 		"--argstr", "far", far)
 }
 
@@ -404,6 +342,9 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 			}
 			p.o.Waiting(what)
 		case <-look.C:
+			if p.nix.implementation == "Nix" && !p.result.Daemon {
+				continue // it has no pasta, and may be slow to reap a builder
+			}
 			// Twice: at the end of every build, pasta is killed and lies there for an instant.
 			dead := deadPasta(ctx, p.b, pid)
 			if dead && before {
@@ -419,15 +360,17 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 	}
 }
 
-// report reads the stored log, which has the exact bytes, and where there is none what the tool printed.
+// report reads what the tool printed, which is nothing but the JSON of the builder, and where it printed none the stored
+// log.
 func (p *prober) report(ctx context.Context, built platform.Built) *Report {
-	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
-	if err == nil && log.Exit == 0 {
-		if r := Extract(log.Stdout, p.nonce); r != nil {
-			return r
-		}
+	if r := Extract(built.Stderr, p.nonce); r != nil {
+		return r
 	}
-	return Extract(built.Stderr, p.nonce)
+	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
+	if err != nil || log.Exit != 0 {
+		return nil
+	}
+	return Extract(log.Stdout, p.nonce)
 }
 
 // judge tells who built the probe, and where the builder was.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
-	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 // Unknown reports whether nothing can be said of the sandbox, because nothing was built.
@@ -27,30 +26,55 @@ const SlowAfter = 2 * time.Second
 func (q Query) Good() bool { return q.Error == "" && (q.RCode == 0 || q.RCode == 3) }
 
 // Works reports whether programs get an address for the name in the sandbox, or as much as on the host: where no server
-// has one, the sandbox is not to blame.
+// has one, the sandbox is not to blame. DefaultName exists, so that servers without it are of no use to a build.
 func (r Result) Works() bool {
-	switch r.Lookup().Verdict {
-	case lookup.Found:
-		return true
-	case lookup.NoName, lookup.Nothing:
-		return r.Nowhere
-	case lookup.Failed, lookup.Unknown:
+	works, known := r.Resolves()
+	return works && known
+}
+
+// Resolves is Works, and whether it is known: there are programs whose questions nobody has asked.
+func (r Result) Resolves() (works, known bool) {
+	switch r.Outcome {
+	case Ran:
+	case SetupFailed, SetupTimeout, PastaNotRun:
+		return false, true
+	default:
+		return false, false
 	}
-	return false
+	switch got := r.Lookup(); got.Verdict {
+	case lookup.Found:
+		return true, true
+	case lookup.NoName, lookup.Nothing:
+		return r.elsewhere(got), true
+	case lookup.Failed:
+		return false, true
+	case lookup.Unknown:
+	}
+	return false, false
+}
+
+// elsewhere reports whether a name that is not found is missing on the host as well, and may well be.
+func (r Result) elsewhere(got lookup.Result) bool {
+	return r.Nowhere && !got.Unasked && r.Report.name() != DefaultName
 }
 
 // Lookup is what became of a lookup by the C library in the sandbox, by the questions that the builder asked.
-func (r Result) Lookup() lookup.Result { return r.resolve(lookup.Glibc) }
+func (r Result) Lookup() lookup.Result { return r.By(lookup.ByGlibc) }
 
-func (r Result) resolve(how func(lookup.Settings, string, lookup.Ask) lookup.Result) lookup.Result {
+// By is what became of a lookup by a resolver that programs are linked with.
+func (r Result) By(reader lookup.Reader) lookup.Result {
 	if r.Report == nil || len(r.Report.Queries) == 0 {
 		return lookup.Result{}
 	}
-	file := r.Report.Files[ResolvConf]
-	if file.Error != "" {
-		file.Data = nil
+	text := func(name string) []byte {
+		file, there := r.Report.Files[name]
+		if file.Error != "" || !there {
+			return nil
+		}
+		return append([]byte{}, file.Data...)
 	}
-	return how(lookup.Read(file.Data, conf.Glibc(file.Data)), r.Report.name(), r.Report.recorded)
+	system := lookup.System{Resolv: text(ResolvConf), NSSwitch: text(NSSwitch), Hosts: text(Hosts)}
+	return system.Resolve(reader, r.Report.name(), r.Report.recorded)
 }
 
 // name is what was to be looked up; with a search list, the questions have longer names as well.
@@ -144,8 +168,14 @@ func (r Result) ran() string {
 		return "no name server was asked " + strings.TrimSuffix(where, ",")
 	}
 	name, got := r.Report.name(), r.Lookup()
-	if r.Nowhere && r.Works() {
+	switch missing := got.Verdict == lookup.NoName || got.Verdict == lookup.Nothing; {
+	case got.Unasked && missing:
+		return fmt.Sprintf("no program %s asks a name server: %s there has no dns in its hosts line, and %s is not in %s",
+			strings.TrimSuffix(where, ","), NSSwitch, name, Hosts)
+	case missing && r.elsewhere(got):
 		return fmt.Sprintf("name servers answer %s, and none of this host's has an address for %s", where, name)
+	case missing && r.Nowhere:
+		return fmt.Sprintf("no name server of this host has an address for %s, which exists: builds cannot fetch from it", name)
 	}
 	switch got.Verdict {
 	case lookup.Found:

@@ -11,8 +11,8 @@
 //
 // A host has network, mount and PID namespaces of its own. Its files are those of the machine, or of a root directory of
 // another release (LIXFIX_TEST_ROOT, which scripts/newer-nix.sh makes), below an overlay that
-// takes all changes, so that a test may do to /etc, /nix, /var and /run whatever it likes; /proc, /dev/net and /run are
-// its own. The directory for temporary files is the machine's, so that both sides see the programs that a test builds.
+// takes all changes, so that a test may do to /etc, /nix, /var and /run whatever it likes; /proc, /dev/net, /run, users,
+// groups and nsswitch.conf are its own. The directory for temporary files is the machine's, so that both sides see the programs that a test builds.
 // Its processes end with it, and it ends with the test.
 //
 // With a network it has ext0 with the addresses 192.0.2.10 and 2001:db8::10, default routes by 192.0.2.1 and
@@ -28,7 +28,6 @@ package linuxnet
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +75,8 @@ type Options struct {
 	// Root is the directory that the host has for its files instead of the machine's root: of another release, with the
 	// same packages. The environment's LIXFIX_TEST_ROOT unless given.
 	Root string
+	// over is a directory whose files are the machine's, as far as the host can tell.
+	over string
 	// Systemd makes systemd the first process, once Boot is called. Such a host has a /dev, /sys, /tmp and a control group
 	// of its own, and shares no directory with the machine: programs get there with Copy.
 	Systemd bool
@@ -156,7 +157,7 @@ func (h *Host) stage(o Options) error {
 			return err
 		}
 	}
-	if err := h.files(o.Root); err != nil {
+	if err := h.files(o.Root, o.over); err != nil {
 		return err
 	}
 	if h.group != "" {
@@ -175,6 +176,9 @@ func (h *Host) stage(o Options) error {
 	if err := h.all(steps); err != nil {
 		return err
 	}
+	if err := h.accounts(o.Nix); err != nil {
+		return err
+	}
 	if o.Nix {
 		return h.nix()
 	}
@@ -182,11 +186,11 @@ func (h *Host) stage(o Options) error {
 }
 
 // files gives the host an overlay for its own root, of the machine's or of another.
-func (h *Host) files(lower string) error {
+func (h *Host) files(lower, over string) error {
 	if lower == "" {
 		lower = "/"
 	}
-	if !filepath.IsAbs(lower) || strings.ContainsAny(lower, `,:\`) {
+	if !filepath.IsAbs(lower) || strings.ContainsAny(lower+over, `,:\`) {
 		return fmt.Errorf("%q cannot be the lower directory of an overlay", lower)
 	}
 	root := filepath.Join(h.base, "root")
@@ -197,6 +201,17 @@ func (h *Host) files(lower string) error {
 		{"mkdir", at("upper"), at("work"), root},
 		// Hides a /nix of the machine (overlayfs.rst, "whiteouts"): tests are not to depend on it.
 		{"mknod", at("upper/nix"), "c", "0", "0"},
+	}); err != nil {
+		return err
+	}
+	if over != "" {
+		// Layers may not lie in one another, and the base is of another file system than the machine's root.
+		if err := h.all([][]string{{"cp", "-r", over, at("machine")}}); err != nil {
+			return err
+		}
+		lower = at("machine") + ":" + lower
+	}
+	if err := h.all([][]string{
 		{"mount", "-t", "overlay", "-o", "lowerdir=" + lower + ",upperdir=" + at("upper") + ",workdir=" + at("work"), "overlay", root},
 	}); err != nil {
 		return err
@@ -288,15 +303,6 @@ func (h *Host) network(mode Mode) error {
 }
 
 func (h *Host) nix() error {
-	passwd, group := "", ""
-	var members []string
-	for i := range BuildMax {
-		name := fmt.Sprintf("nixbld%d", i+1)
-		members = append(members, name)
-		passwd += fmt.Sprintf("%s:x:%d:%d::/var/empty:/usr/sbin/nologin\n", name, BuildUID+i, BuildGID)
-	}
-	passwd += fmt.Sprintf("%s:x:%d:%d::/home/%s:/bin/sh\n", User, UserUID, UserGID, User)
-	group += fmt.Sprintf("nixbld:x:%d:%s\n%s:x:%d:\n", BuildGID, strings.Join(members, ","), User, UserGID)
 	if err := h.all([][]string{
 		{"mkdir", "-p", "/nix", "/etc/nix", "/home/" + User},
 		{"chown", fmt.Sprintf("%d:%d", UserUID, UserGID), "/home/" + User},
@@ -304,15 +310,6 @@ func (h *Host) nix() error {
 		{"mkdir", "-p", "/nix/var/nix/db", "/nix/store"},
 	}); err != nil {
 		return err
-	}
-	for name, more := range map[string]string{"/etc/passwd": passwd, "/etc/group": group} {
-		have, err := os.ReadFile(h.Path(name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(h.Path(name), append(bytes.TrimRight(have, "\n"), []byte("\n"+more)...), 0o644); err != nil {
-			return err
-		}
 	}
 	return os.WriteFile(h.Path("/etc/nix/nix.conf"),
 		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"), 0o644)
@@ -461,109 +458,6 @@ func (s *safe) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.buf.String()
-}
-
-// Resolver starts a resolver on addresses of the host. It knows probe.test, as 127.0.0.1 and ::1, and refuses all else.
-// It is stopped by stop, or with the test.
-func (h *Host) Resolver(t testing.TB, addresses ...string) (stop func()) {
-	t.Helper()
-	args := []string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
-		"--bind-interfaces", "--address=/" + Name + "/127.0.0.1", "--address=/" + Name + "/::1",
-	}
-	for _, a := range addresses {
-		args = append(args, "--listen-address="+a)
-	}
-	before := h.listeners()
-	stop = h.Start(t, h.Command("dnsmasq", args...))
-	await(t, "dnsmasq listens", func() bool { return h.listeners() >= before+len(addresses) })
-	return stop
-}
-
-// Faulty starts a name server with faults, which knows Name apart from them; see package dnstool.
-func (h *Host) Faulty(t testing.TB, address string, faults ...string) (stop func()) {
-	t.Helper()
-	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/dnstool"), "/usr/local/bin/dnstool", 0o755)
-	out := &safe{}
-	cmd := h.Command("/usr/local/bin/dnstool", append([]string{address, Name}, faults...)...)
-	cmd.Stdout = out
-	stop = h.start(t, cmd)
-	await(t, "the faulty name server listens", func() bool { return strings.Contains(out.String(), "listening") })
-	return stop
-}
-
-// listeners counts who listens on port 53 of TCP, which dnsmasq opens after that of UDP.
-func (h *Host) listeners() int {
-	n := 0
-	for _, table := range []string{"tcp", "tcp6"} {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.pid, table))
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(data)) {
-			if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], ":0035") && f[3] == "0A" {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// Daemon starts the machine's nix-daemon in the host; its store is the host's /nix.
-func (h *Host) Daemon(t testing.TB) (stop func()) {
-	t.Helper()
-	stop = h.Start(t, h.Command("/usr/bin/nix-daemon"))
-	socket := h.Path("/nix/var/nix/daemon-socket/socket")
-	await(t, "nix-daemon listens", func() bool { _, err := os.Stat(socket); return err == nil })
-	return stop
-}
-
-// Lix is a Lix on a host.
-type Lix struct {
-	Version string // "2.95.3" unless given; "2.93.4" is the other one whose ways are known
-	Pasta   string // value of pasta-path; "/usr/bin/pasta" unless NoPasta
-	NoPasta bool
-	Hang    bool // builds never begin, and nothing tells why
-}
-
-// Lix puts a stand-in for Lix's tools where lixfix looks before it looks in /usr/bin. A host with Nix is wanted.
-func (h *Host) Lix(t testing.TB, l Lix) {
-	t.Helper()
-	if l.Version == "" {
-		l.Version = "2.95.3"
-	}
-	const dir = "/nix/var/nix/profiles/default/bin"
-	tool := "/nix/store/00000000000000000000000000000000-lix-" + l.Version + "/bin/nix"
-	if l.Pasta == "" && !l.NoPasta {
-		l.Pasta = "/usr/bin/pasta"
-	}
-	conf, err := json.Marshal(map[string]any{"version": l.Version, "pasta": l.Pasta, "hang": l.Hang})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.WriteFile(t, "/nix/lixtool.json", string(conf), 0o644)
-	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/lixtool"), tool, 0o755)
-	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-daemon"} {
-		h.Symlink(t, tool, dir+"/"+name)
-	}
-}
-
-// LixDaemon starts the daemon of the stand-in. What pasta says is in its log alone, as with Lix.
-func (h *Host) LixDaemon(t testing.TB) (stop func()) {
-	t.Helper()
-	socket := "/nix/var/nix/daemon-socket/socket"
-	if err := os.MkdirAll(filepath.Dir(h.Path(socket)), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon"))
-	await(t, "the stand-in's daemon listens", func() bool {
-		info, err := os.Stat(h.Path(socket))
-		return err == nil && info.Mode().Perm() == 0o666
-	})
-	return stop
 }
 
 // await waits, for long: the machine may be busy.

@@ -3,7 +3,9 @@
 package linuxnet
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -45,5 +47,43 @@ func TestHost(t *testing.T) {
 	out, err := h.UserCommand("id", "-un").CombinedOutput()
 	if err != nil || string(out) != User+"\n" {
 		t.Errorf("user: %q %v", out, err)
+	}
+}
+
+// TestAccounts plants what a machine with a Nix for several users has, and ways to find more: no host has any of it.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	machine := t.TempDir()
+	planted := map[string]string{
+		"passwd":        "root:x:0:0:root:/root:/bin/sh\nnixbld1:x:2900:2999::/var/empty:/bin/false\nnixbld40:x:2939:2999::/:/bin/false\nbob:x:1000:1000::/:/bin/sh\n",
+		"group":         "root:x:0:\nnixbld:x:2999:nixbld1,nixbld40\nbob:x:1000:\n",
+		"nsswitch.conf": "passwd: files systemd\ngroup: files systemd\nhosts: files myhostname\n",
+	}
+	if err := os.Mkdir(filepath.Join(machine, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range planted {
+		if err := os.WriteFile(filepath.Join(machine, "etc", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, nix := range []bool{true, false} {
+		h := New(t, Options{Nix: nix, over: machine})
+		for _, name := range []string{"nixbld40", "bob"} {
+			if out, err := h.Command("getent", "passwd", name).Output(); err == nil {
+				t.Errorf("Nix %t: the host has the machine's user: %s", nix, out)
+			}
+		}
+		out, err := h.Command("getent", "group", "nixbld").Output()
+		want := fmt.Sprintf("nixbld:x:%d:nixbld1,nixbld2,nixbld3,nixbld4\n", BuildGID)
+		if nix && string(out) != want || !nix && err == nil {
+			t.Errorf("Nix %t: the group of the host is %q %v", nix, out, err)
+		}
+		if out := h.Run(t, "cat", "/etc/nsswitch.conf"); !strings.Contains(out, "passwd: files\n") || !strings.Contains(out, "hosts: files dns\n") {
+			t.Errorf("nsswitch.conf: %s", out)
+		}
+		if data, err := os.ReadFile(filepath.Join(machine, "etc/passwd")); err != nil || string(data) != planted["passwd"] {
+			t.Errorf("the machine's own file is now %q", data)
+		}
 	}
 }

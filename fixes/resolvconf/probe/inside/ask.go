@@ -2,6 +2,7 @@ package inside
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -17,11 +18,11 @@ const (
 	// patience is how long one server is waited for before the others are asked as well: a program would wait for longer,
 	// and the time that it would take is reckoned, not spent.
 	patience = time.Second
+	// most is what one question is waited for where resolv.conf lets readers wait for longer.
+	most = 10 * time.Second
 	// apart is how long the second question to a server waits for the answer to the first: some servers drop what comes
 	// too fast.
 	apart = 300 * time.Millisecond
-	// besides is for a question that no verdict depends on.
-	besides = time.Second
 )
 
 // question is one of a lookup.
@@ -53,13 +54,14 @@ type asker struct {
 	ctx     context.Context
 	send    func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
 	servers []netip.Addr
+	limit   time.Duration // of one question
 	mu      sync.Mutex
 	sent    map[question]*exchange
 	tries   map[question]int // by a question with no try
 }
 
 func newAsker(ctx context.Context, servers []string) *asker {
-	a := &asker{ctx: ctx, send: dnsquery.Ask, sent: map[question]*exchange{}, tries: map[question]int{}}
+	a := &asker{ctx: ctx, limit: dnsquery.Limit, send: dnsquery.Ask, sent: map[question]*exchange{}, tries: map[question]int{}}
 	for _, s := range servers {
 		if addr, err := netip.ParseAddr(s); err == nil {
 			a.servers = append(a.servers, addr)
@@ -78,7 +80,9 @@ func (a *asker) start(q question) *exchange {
 		a.sent[q] = e
 		go func() {
 			defer close(e.done)
-			e.answer = a.send(a.ctx, dnsquery.Server(q.server), q.protocol, q.name, q.kind)
+			ctx, cancel := context.WithTimeout(a.ctx, a.limit)
+			defer cancel()
+			e.answer = a.send(ctx, dnsquery.Server(q.server), q.protocol, q.name, q.kind)
 		}()
 	}
 	return e
@@ -128,8 +132,10 @@ func ask(ctx context.Context, data []byte, servers []string, name string, all bo
 	if none {
 		servers = []string{fallback}
 	}
+	set := lookup.Read(data, conf.Glibc(data))
 	a := newAsker(ctx, servers)
-	got := lookup.Glibc(lookup.Read(data, conf.Glibc(data)), name, a.ask)
+	a.limit = min(set.Timeout, most)
+	got := lookup.Glibc(set, name, a.ask)
 	plain := []question{
 		{protocol: dnsquery.UDP, name: name, kind: dnsquery.A},
 		{protocol: dnsquery.TCP, name: name, kind: dnsquery.A},
@@ -139,36 +145,18 @@ func ask(ctx context.Context, data []byte, servers []string, name string, all bo
 		for _, q := range plain {
 			a.everywhere(q)
 		}
-		a.wait(func(question) bool { return true }, 0)
-	} else {
-		over := plain[1]
-		over.server = got.By
-		a.start(over)
-		a.wait(func(q question) bool { return q == over }, besides)
+		a.wait()
 	}
 	return a.report(servers, plain, none)
 }
 
-// wait waits for the answers to some questions, for at most limit unless that is 0.
-func (a *asker) wait(which func(question) bool, limit time.Duration) {
+// wait waits for the answers to all questions.
+func (a *asker) wait() {
 	a.mu.Lock()
-	var list []*exchange
-	for q, e := range a.sent {
-		if which(q) {
-			list = append(list, e)
-		}
-	}
+	list := slices.Collect(maps.Values(a.sent))
 	a.mu.Unlock()
-	var over <-chan time.Time
-	if limit > 0 {
-		over = time.After(limit)
-	}
 	for _, e := range list {
-		select {
-		case <-e.done:
-		case <-over:
-			return
-		}
+		<-e.done
 	}
 }
 
@@ -210,7 +198,7 @@ func (a *asker) report(servers []string, plain []question, none bool) []probe.Qu
 	for i, s := range a.servers {
 		for j, q := range plain {
 			q.server = s
-			add(servers[i], q, j == 0)
+			add(servers[i], q, j < 2)
 		}
 	}
 	var rest []question

@@ -24,7 +24,7 @@ const (
 	// wait is for the address and the route that pasta sets after it has set the link up.
 	wait = 2 * time.Second
 	// total is for everything that the builder does.
-	total = 15 * time.Second
+	total = 25 * time.Second
 
 	fileLimit      = 16 << 10 // bytes of a file; resolv.conf has some hundred, but a hosts file may be a block list
 	interfaceLimit = 64
@@ -38,7 +38,8 @@ type Who struct {
 	Cwd      string
 }
 
-// Look reports what can be seen from here; with all, also what no program would wait for. It always reports: what could not be seen is part of it.
+// Look reports what can be seen from here; with all, also what no program would wait for. It always reports: what could
+// not be seen is part of it.
 func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all bool) probe.Report {
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
@@ -51,10 +52,14 @@ func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all
 	if r.RouteLate {
 		r.RouteWait = millis(time.Since(began))
 	}
+	var data []byte // of resolv.conf, as resolvers read it
 	for _, f := range []string{probe.ResolvConf, probe.NSSwitch, probe.Hosts} {
-		file, cut := read(ctx, v, f)
-		if cut {
-			r.Cut = append(r.Cut, f)
+		file := read(ctx, v, f)
+		if f == probe.ResolvConf {
+			data = file.Data
+		}
+		if len(file.Data) > fileLimit {
+			file.Data, r.Cut = shorter(file.Data, name), append(r.Cut, f)
 		}
 		r.Files[f] = file
 	}
@@ -69,7 +74,6 @@ func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all
 		slices.SortStableFunc(r.Routes, func(a, b probe.Route) int { return bits(a) - bits(b) })
 		r.Routes, r.Cut = r.Routes[:routeLimit], append(r.Cut, "routes")
 	}
-	data := r.Files[probe.ResolvConf].Data
 	servers := Servers(data)
 	if len(servers) > serverLimit {
 		servers, r.Cut = servers[:serverLimit], append(r.Cut, "servers")
@@ -124,7 +128,7 @@ func bits(r probe.Route) int {
 	return p.Bits()
 }
 
-func read(ctx context.Context, v platform.View, name string) (f probe.File, cut bool) {
+func read(ctx context.Context, v platform.View, name string) (f probe.File) {
 	if info, err := v.Stat(ctx, name); err == nil {
 		f.Link = info.Target
 	}
@@ -136,11 +140,28 @@ func read(ctx context.Context, v platform.View, name string) (f probe.File, cut 
 			f.Error = "directory"
 		}
 	}
-	if len(data) > fileLimit {
-		data, cut = data[:fileLimit], true
-	}
 	f.Data = data
-	return f, cut
+	return f
+}
+
+// shorter is what resolvers make something of in a file that is too long to be reported: no comments, of a block list of
+// hosts only the lines of the name.
+func shorter(data []byte, name string) []byte {
+	var out []byte
+	for line := range bytes.Lines(data) {
+		words := bytes.Fields(line)
+		if len(words) == 0 || words[0][0] == '#' || line[0] == ';' {
+			continue
+		}
+		if _, err := netip.ParseAddr(string(words[0])); err == nil && !bytes.Contains(line, []byte(strings.TrimSuffix(name, "."))) {
+			continue
+		}
+		if len(out)+len(line) > fileLimit {
+			continue // a shorter one may matter more
+		}
+		out = append(out, line...)
+	}
+	return out
 }
 
 func class(err error) string {

@@ -58,7 +58,7 @@ func ask(argv []string) error {
 }
 
 // listen is the daemon.
-func listen() error {
+func (c conf) listen() error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
 		return err
@@ -79,8 +79,12 @@ func listen() error {
 		if err != nil {
 			return err
 		}
-		cmd := exec.Command(filepath.Join(profile, daemon), strconv.Itoa(int(client.Pid)))
-		cmd.Args[0] = daemon
+		fmt.Fprintf(os.Stderr, "accepted connection from pid %d\n", client.Pid)
+		cmd := exec.Command(filepath.Join(profile, daemon))
+		// Lix 2.93 writes the number over its own arguments, and pads it with blanks.
+		if cmd.Args = []string{daemon, fmt.Sprintf("%d      ", client.Pid)}; !c.old() {
+			cmd.Args = []string{daemon, "--for", strconv.Itoa(int(client.Pid)), "--log-level", "3"}
+		}
 		cmd.Stdin, cmd.Stderr = f, os.Stderr
 		if err := cmd.Start(); err != nil {
 			return err

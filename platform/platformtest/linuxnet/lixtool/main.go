@@ -38,6 +38,7 @@ const Conf = "/nix/lixtool.json"
 type conf struct {
 	Version string // "2.95.3"
 	Pasta   string // the value of pasta-path
+	Start   int    // milliseconds that a tool takes to start; Lix takes about 25
 	Hang    bool   // never get as far as the builder, and start no pasta: for tests of who gives up when
 }
 
@@ -74,11 +75,15 @@ func main() {
 	}
 	tool := filepath.Base(os.Args[0])
 	called(tool)
+	time.Sleep(time.Duration(c.Start) * time.Millisecond)
 	switch {
-	case tool == daemon && len(os.Args) > 1 && os.Args[1] != "--version":
+	case tool == daemon && (len(os.Args) == 1 || os.Args[1] == "--daemon"):
+		exit(c.listen())
+	case tool == daemon && os.Args[1] != "--version":
+		if !c.old() {
+			called("nix") // as a worker of Lix 2.94 and later is called, whose argv[0] is the daemon's
+		}
 		exit(c.serve())
-	case tool == daemon && len(os.Args) == 1:
-		exit(listen())
 	case os.Getenv("NIX_REMOTE") == "daemon" && !slices.Contains(os.Args, "--version"):
 		exit(ask(append([]string{tool}, os.Args[1:]...)))
 	default:
@@ -105,7 +110,17 @@ func (c conf) do(tool string, argv []string) error {
 		fmt.Printf("%s (Lix, like Nix) %s\n", tool, c.Version)
 		return nil
 	case tool == "nix-instantiate":
-		return instantiate(values)
+		drv, err := instantiate(values)
+		if err == nil {
+			fmt.Println(drv)
+		}
+		return err
+	case tool == "nix-build":
+		drv, err := instantiate(values)
+		if err != nil {
+			return err
+		}
+		return c.realise(drv)
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--realise":
 		return c.realise(args[1])
 	case tool == "nix-store" && len(args) > 1 && args[0] == "--read-log":
@@ -164,18 +179,18 @@ func logOf(drv string) string { return filepath.Join(state, filepath.Base(drv)+"
 
 var modeForm = regexp.MustCompile(`args = \[ "([a-z-]+)" nonce name `)
 
-func instantiate(values map[string][]string) error {
+func instantiate(values map[string][]string) (drv string, err error) {
 	given := map[string]string{}
 	for _, v := range values["argstr"] {
 		name, value, _ := strings.Cut(v, "=")
 		given[name] = value
 	}
 	if len(values["expr"]) != 1 || modeForm.FindStringSubmatch(values["expr"][0]) == nil {
-		return errors.New("the expression is not the probe's")
+		return "", errors.New("the expression is not the probe's")
 	}
 	program, err := os.ReadFile(given["builder"])
 	if err != nil {
-		return err
+		return "", err
 	}
 	d := derivation{
 		Builder: storePath(given["builder"], "lixfix-probe"), Mode: modeForm.FindStringSubmatch(values["expr"][0])[1],
@@ -183,22 +198,24 @@ func instantiate(values map[string][]string) error {
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
-		return err
+		return "", err
 	}
-	drv := storePath("drv"+d.Nonce, "lixfix-dns-probe-"+d.Nonce+".drv")
+	drv = storePath("drv"+d.Nonce, "lixfix-dns-probe-"+d.Nonce+".drv")
 	if err := errors.Join(os.MkdirAll(state, 0o755), os.WriteFile(d.Builder, program, 0o755), os.WriteFile(drv, data, 0o644)); err != nil {
-		return err
+		return "", err
 	}
 	fmt.Fprintln(os.Stderr, "warning: you did not specify '--add-root'; the result might be removed by the garbage collector")
-	fmt.Println(drv)
-	return nil
+	return drv, nil
 }
 
 // setupError is an error as Lix words it before there is a builder.
-type setupError struct{ what string }
+type setupError struct{ what, drv string }
 
 func (s setupError) Error() string {
-	return "\n       … while setting up the build environment\n\n       error: " + s.what
+	if s.drv != "" { // as 2.95.3 has it
+		s.drv = " for " + s.drv
+	}
+	return "\n       … while setting up the build environment" + s.drv + "\n\n       error: " + s.what
 }
 
 func (c conf) realise(drv string) error {
@@ -292,14 +309,18 @@ func (c conf) realise(drv string) error {
 	case err := <-up:
 		if err != nil {
 			words, _ := io.ReadAll(output)
-			return setupError{strings.TrimSpace(string(words))}
+			return setupError{what: strings.TrimSpace(string(words))}
 		}
 	case <-interrupted:
 		return errors.New("interrupted by the user")
 	case <-gone:
 		return errors.New("the client is gone")
 	case <-time.After(patience):
-		return setupError{"sandbox network setup timed out, please check daemon logs for possible error output."}
+		late := setupError{what: "sandbox network setup timed out, please check daemon logs for possible error output."}
+		if !c.old() {
+			late.drv = drv
+		}
+		return late
 	}
 	fmt.Fprintf(os.Stderr, "building '%s'...\n", drv)
 	if _, err := io.Copy(io.MultiWriter(log, os.Stderr), output); err != nil {
@@ -342,12 +363,12 @@ func (c conf) etc(dir string) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist) && there != nil:
 	case errors.Is(err, os.ErrNotExist) && c.old():
-		return setupError{"opening file '" + name + "': No such file or directory"}
+		return setupError{what: "opening file '" + name + "': No such file or directory"}
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ELOOP):
 		fmt.Fprintf(os.Stderr, "warning: '%s' exists but is inaccessible, it will not be rewritten inside the sandbox; "+
 			"DNS operations inside the sandbox may be non-functional.\n", name)
 	case errors.Is(err, syscall.EISDIR):
-		return setupError{"reading from file: Is a directory"}
+		return setupError{what: "reading from file: Is a directory"}
 	case err != nil:
 		return err
 	default:
@@ -356,12 +377,44 @@ func (c conf) etc(dir string) error {
 		}
 		files["resolv.conf"] = resolv
 	}
+	for target, source := range sandboxPaths() {
+		source, optional := strings.CutSuffix(source, "?")
+		data, err := os.ReadFile(source)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && optional:
+			continue
+		case errors.Is(err, os.ErrNotExist):
+			return setupError{what: "getting attributes of path '" + source + "': No such file or directory"}
+		case err != nil:
+			return err
+		}
+		files[filepath.Base(target)] = data
+	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sandboxPaths are the files that nix.conf puts over those in the sandbox's /etc, by their names there. They are copied,
+// where Lix mounts them.
+func sandboxPaths() map[string]string {
+	paths := map[string]string{}
+	data, _ := os.ReadFile("/etc/nix/nix.conf")
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "extra-sandbox-paths" && words[0] != "sandbox-paths" {
+			continue
+		}
+		for _, w := range words[2:] {
+			if target, source, ok := strings.Cut(w, "="); ok && filepath.Dir(target) == "/etc" {
+				paths[target] = source
+			}
+		}
+	}
+	return paths
 }
 
 func (c conf) rewrite(host []byte) []byte {

@@ -1,0 +1,116 @@
+//go:build linux
+
+package linuxnet
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Resolver starts a resolver on addresses of the host. It knows probe.test, as 127.0.0.1 and ::1, and refuses all else.
+// It is stopped by stop, or with the test.
+func (h *Host) Resolver(t testing.TB, addresses ...string) (stop func()) {
+	t.Helper()
+	args := []string{
+		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+		"--bind-interfaces", "--address=/" + Name + "/127.0.0.1", "--address=/" + Name + "/::1",
+	}
+	for _, a := range addresses {
+		args = append(args, "--listen-address="+a)
+	}
+	before := h.listeners()
+	stop = h.Start(t, h.Command("dnsmasq", args...))
+	await(t, "dnsmasq listens", func() bool { return h.listeners() >= before+len(addresses) })
+	return stop
+}
+
+// Faulty starts a name server with faults, which knows Name apart from them; see package dnstool.
+func (h *Host) Faulty(t testing.TB, address string, faults ...string) (stop func()) {
+	t.Helper()
+	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/dnstool"), "/usr/local/bin/dnstool", 0o755)
+	out := &safe{}
+	cmd := h.Command("/usr/local/bin/dnstool", append([]string{address, Name}, faults...)...)
+	cmd.Stdout = out
+	stop = h.start(t, cmd)
+	await(t, "the faulty name server listens", func() bool { return strings.Contains(out.String(), "listening") })
+	return stop
+}
+
+// listeners counts who listens on port 53 of TCP, which dnsmasq opens after that of UDP.
+func (h *Host) listeners() int {
+	n := 0
+	for _, table := range []string{"tcp", "tcp6"} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.pid, table))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], ":0035") && f[3] == "0A" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Daemon starts the machine's nix-daemon in the host; its store is the host's /nix.
+func (h *Host) Daemon(t testing.TB) (stop func()) {
+	t.Helper()
+	stop = h.Start(t, h.Command("/usr/bin/nix-daemon"))
+	socket := h.Path("/nix/var/nix/daemon-socket/socket")
+	await(t, "nix-daemon listens", func() bool { _, err := os.Stat(socket); return err == nil })
+	return stop
+}
+
+// Lix is a Lix on a host.
+type Lix struct {
+	Version string // "2.95.3" unless given; "2.93.4" is the other one whose ways are known
+	Pasta   string // value of pasta-path; "/usr/bin/pasta" unless NoPasta
+	NoPasta bool
+	Start   int  // milliseconds that each of its tools takes to start, as the real ones do
+	Hang    bool // builds never begin, and nothing tells why
+}
+
+// Lix puts a stand-in for Lix's tools where lixfix looks before it looks in /usr/bin. A host with Nix is wanted.
+func (h *Host) Lix(t testing.TB, l Lix) {
+	t.Helper()
+	if l.Version == "" {
+		l.Version = "2.95.3"
+	}
+	const dir = "/nix/var/nix/profiles/default/bin"
+	tool := "/nix/store/00000000000000000000000000000000-lix-" + l.Version + "/bin/nix"
+	if l.Pasta == "" && !l.NoPasta {
+		l.Pasta = "/usr/bin/pasta"
+	}
+	conf, err := json.Marshal(map[string]any{"version": l.Version, "pasta": l.Pasta, "hang": l.Hang, "start": l.Start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/nix/lixtool.json", string(conf), 0o644)
+	h.Copy(t, Program(t, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/lixtool"), tool, 0o755)
+	if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nix", "nix-instantiate", "nix-store", "nix-build", "nix-daemon"} {
+		h.Symlink(t, tool, dir+"/"+name)
+	}
+}
+
+// LixDaemon starts the daemon of the stand-in. What pasta says is in its log alone, as with Lix.
+func (h *Host) LixDaemon(t testing.TB) (stop func()) {
+	t.Helper()
+	socket := "/nix/var/nix/daemon-socket/socket"
+	if err := os.MkdirAll(filepath.Dir(h.Path(socket)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stop = h.Start(t, h.Command("/nix/var/nix/profiles/default/bin/nix-daemon", "--daemon"))
+	await(t, "the stand-in's daemon listens", func() bool {
+		info, err := os.Stat(h.Path(socket))
+		return err == nil && info.Mode().Perm() == 0o666
+	})
+	return stop
+}
