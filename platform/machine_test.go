@@ -90,7 +90,7 @@ func TestStatDoesNotFollowLinks(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	got, err = identity().Stat(t.Context(), filepath.Join(dir, "file"))
-	want := platform.FileInfo{Inode: got.Inode, File: got.File, Modified: got.Modified, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(), Size: 4}
+	want := platform.FileInfo{Inode: got.Inode, File: got.File, Links: 1, Modified: got.Modified, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(), Size: 4}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Error(d, err)
 	}
@@ -150,7 +150,7 @@ func TestWriteFileSetsContentModeAndOwner(t *testing.T) {
 				t.Errorf("%q, %v", data, err)
 			}
 			info, err := identity().Stat(t.Context(), name)
-			want := platform.FileInfo{Inode: info.Inode, File: info.File, Modified: info.Modified, Mode: tt.content.Mode, UID: tt.content.UID, GID: tt.content.GID, Size: int64(len(tt.content.Data))}
+			want := platform.FileInfo{Inode: info.Inode, File: info.File, Links: 1, Modified: info.Modified, Mode: tt.content.Mode, UID: tt.content.UID, GID: tt.content.GID, Size: int64(len(tt.content.Data))}
 			if d := cmp.Diff(want, info); err != nil || d != "" {
 				t.Error(d, err)
 			}

@@ -7,7 +7,8 @@ import (
 )
 
 // Guarded returns an error that wraps a *platform.Untrusted where steps write to a name that somebody else than root
-// can turn elsewhere meanwhile; then root would write wherever they like, and the machine refuses it.
+// can turn elsewhere meanwhile; then root would write wherever they like, and the machine refuses it. It returns that of
+// Barred where the target itself forbids a step.
 func Guarded(ctx context.Context, v platform.View, steps ...Step) error {
 	for _, s := range steps {
 		p, ok := s.(Placed)
@@ -16,6 +17,11 @@ func Guarded(ctx context.Context, v platform.View, steps ...Step) error {
 		}
 		for _, name := range p.Places() {
 			if err := v.Guarded(ctx, name); err != nil {
+				return err
+			}
+		}
+		if b, ok := s.(Barred); ok {
+			if err := b.Barred(ctx, v); err != nil {
 				return err
 			}
 		}
