@@ -33,6 +33,10 @@ func failed(ctx context.Context, h platform.Host, w plan.Write, name, at string,
 func way(host platform.Facts, name, at string, err error) error {
 	mac := host.OS == platform.Darwin
 	quoted, place := platform.Quote(name), platform.Quote(at)
+	both := quoted
+	if at != name {
+		both = place + " " + quoted
+	}
 	next := ""
 	switch {
 	case errors.Is(err, syscall.EROFS) && mac:
@@ -44,10 +48,10 @@ func way(host platform.Facts, name, at string, err error) error {
 	case errors.Is(err, syscall.EBUSY):
 		next = fmt.Sprintf(`"mount" shows whether %s is a mount of its own, as in containers; then change it where it comes from`, name)
 	case (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)) && mac:
-		next = fmt.Sprintf(`"ls -lOde %s %s" shows flags (uchg, schg, restricted) and access control lists that forbid it`, place, quoted)
+		next = fmt.Sprintf(`"ls -lOde %s" shows flags (uchg, schg, restricted) and access control lists that forbid it`, both)
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		next = fmt.Sprintf(`"lsattr -d %s %s" shows whether it is immutable (i) or may only grow (a), which "chattr -i" and `+
-			`"chattr -a" take away; otherwise a security module such as SELinux forbids it`, place, quoted)
+		next = fmt.Sprintf(`"lsattr -d %s" shows whether it is immutable (i) or may only grow (a), which "chattr -i" and `+
+			`"chattr -a" take away; otherwise a security module such as SELinux forbids it`, both)
 	case errors.Is(err, platform.ErrIrreplaceable):
 		next = fmt.Sprintf(`"ls -li %s" shows both, and "find / -xdev -samefile %[1]s" its other names. Change it in an editor that `+
 			`writes into the file, or make it a plain file with one name, and run the command again`, quoted)
