@@ -28,6 +28,7 @@ type Sources struct {
 	Inline string   // NIX_CONFIG, read last
 	Home   string   // of whom Nix runs as; Lix reads ~/ in names of included files
 	Remote string   // NIX_REMOTE
+	Unread []Gap    // what could set these variables, and could not be read
 	Root   bool     // Nix runs as root
 	OS     string   // platform.Linux or platform.Darwin
 }
@@ -102,6 +103,11 @@ func Load(ctx context.Context, v platform.View, s Sources, release Release) *Con
 	}
 	if r.err == nil {
 		r.text(ctx, s.Inline, variable)
+	}
+	// What can name another nix.conf, and holds NIX_CONFIG, says more than all that was read.
+	for _, g := range s.Unread {
+		g.at = len(r.lines)
+		r.gaps = append(r.gaps, g)
 	}
 	c.Files, c.Gaps, c.lines, c.Err = r.files, r.gaps, r.lines, r.err
 	c.judge()

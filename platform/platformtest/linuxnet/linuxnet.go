@@ -100,6 +100,14 @@ type Host struct {
 	group string // the host's control group, as the machine names its directory; "" without systemd
 }
 
+// Turns is how often a race is run: so often in "make test", and a thousand times where LIXFIX_TEST_LONG is set.
+func Turns(n int) int {
+	if os.Getenv("LIXFIX_TEST_LONG") != "" {
+		return 1000
+	}
+	return n
+}
+
 // New stages a host; it is gone when the test is over.
 func New(t testing.TB, o Options) *Host {
 	t.Helper()

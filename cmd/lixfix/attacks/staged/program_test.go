@@ -76,8 +76,8 @@ func owned(t *testing.T) *site {
 	return s
 }
 
-// turns is how often each race is run; all of them together a thousand times.
-const turns = 250
+// turns is how often each race is run, with all commands together.
+var turns = linuxnet.Turns(250)
 
 // TestSwap: where /nix belongs to a user, a program in it that is root's when lixfix looks is the user's when it
 // runs.
