@@ -47,6 +47,30 @@ func (sequoia) Doc() fix.Doc {
 			"group never changes, and accounts that are not build users are never touched.",
 		Undo: "\"lixfix undo\" gives every user its old ID back, restores the lists of the group and the receipt, and deletes the " +
 			"users that lixfix created, unless macOS refuses that.",
+		More: []fix.Section{
+			{
+				Heading: "What it does and does not touch",
+				Text: "When nothing is broken yet, \"lixfix check sequoia\" says who is at risk and a plain repair moves nobody; " +
+					"\"sudo lixfix repair sequoia --" + optMove + "\" moves them now. When something is broken, the repair mends it and " +
+					"moves all build users out of 300 to 350 as well.\n\n" +
+					"The ID of the group never changes, because the store belongs to it. A group of macOS, or one with other members, " +
+					"is refused wherever its name comes from, and so is a repair where another account has the name of a build user. " +
+					"lixfix creates a user only after reading that very record and finding none. Undo deletes only what has the " +
+					"GeneratedUID that lixfix wrote.",
+			},
+			{
+				Heading: "In scripts",
+				Text: "It takes the place of the installers' \"repair sequoia\", with the same flags and variables; --no-confirm is --yes. " +
+					"What neither a flag nor a variable sets comes from the installer's receipt, then from nix.conf, then from the " +
+					"installers' defaults. The plan says which.",
+			},
+			{
+				Heading: "Limits",
+				Text: "No Mac has run it yet. It was tested on a simulated Mac whose tools behave as Apple's source and public reports " +
+					"say, in both ways where these leave it open. \"make machines\" prints every state that the tests know. Please " +
+					"send the output of \"lixfix check --debug\" when it surprises you.",
+			},
+		},
 		Sources: []string{
 			"https://github.com/NixOS/nix/issues/10892",
 			"https://github.com/NixOS/nix/issues/11364",
