@@ -93,14 +93,14 @@ func TestDiagnoseAndRemedy(t *testing.T) {
 			refused: "sequoia/group-missing",
 		},
 		{
-			name: "two that can be told from people by nothing but what is in them",
+			name: "one has a shell, and the other its user ID",
 			survey: survey{records: &dscl.Directory{
 				Users:  []*dscl.Record{with(made(1, 351, 350), dscl.UserShell, "/bin/zsh"), made(2, 351, 350)},
 				Groups: []*dscl.Record{group("nixbld", "350", "_nixbld1", "_nixbld2")},
 			}},
 			finds: []string{"broken sequoia/users-like-people", "broken sequoia/uids-shared"},
 			steps: []string{
-				"stop-service ", "require-idle ", "set-attribute sequoia/users-like-people", "set-attribute sequoia/uids-shared",
+				"probe-consent ", "stop-service ", "require-idle ", "set-attribute sequoia/users-like-people", "set-attribute sequoia/uids-shared",
 				"read-back ", "flush-accounts ", "start-service sequoia/daemon-out",
 			},
 		},
