@@ -1,7 +1,6 @@
 package sequoia
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -12,67 +11,47 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
-	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
-// pool is where the daemon keeps a lock file for each user ID.
-const pool = "/nix/var/nix/userpool"
-
-// moves reports whether a user is to get another user ID: always when it has none of its own or was parked, out of the
-// unsafe range whenever there is a repair, and from 500 up only when asked.
-func (h *host) moves(u *user, asked bool) bool {
-	if len(u.shared) > 0 || u.twin != "" {
-		return true
-	}
-	switch u.zone() {
-	case safe:
-		return false
-	case high:
-		return asked
-	}
-	return true
-}
-
-func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
-	h, err := survey(ctx, v, r.Settings)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	b := &builder{host: h, random: r.Random, uids: map[string]int{}}
-	b.Settings = h.settings
-	for _, u := range h.users {
+// remedy is pure: a diagnosis in, steps out. Where they change accounts, idle is the step that makes sure that nobody
+// builds, and is nil otherwise.
+func remedy(d *diagnosis, random io.Reader) (p plan.Plan, idle *step.RequireIdle, err error) {
+	b := &builder{diagnosis: d, random: random, uids: map[string]int{}}
+	b.Settings = d.settings
+	for _, u := range d.users {
 		if u.uid >= 0 {
 			b.uids[u.name] = u.uid
 		}
 	}
-	if h.unused == "" {
-		if err := h.refuseGroup(); err != nil {
-			return plan.Plan{}, err
+	if d.conf.unused == "" {
+		if err := d.refuseGroup(); err != nil {
+			return plan.Plan{}, nil, err
 		}
 	}
-	if h.count > 0 && h.count < h.existing {
-		return plan.Plan{}, &fix.Misuse{
-			Option: optCount, Reason: fmt.Sprintf("%d is fewer than the %d build users that exist or that the group or the receipt names", h.count, h.existing),
+	if d.count > 0 && d.count < d.existing {
+		return plan.Plan{}, nil, &fix.Misuse{
+			Option: optCount, Reason: fmt.Sprintf("%d is fewer than the %d build users that exist or that the group or the receipt names", d.count, d.existing),
 			Next: "Leave it out, or ask for more; lixfix removes no build users.",
 		}
 	}
-	sick := len(h.users) > 0 && !h.uninstalled && h.unused == "" && fix.Worst(h.broken()) == fix.Broken
-	untidy := len(h.users) > 0 && !h.uninstalled && h.unused == "" && slices.ContainsFunc(h.untidy(), mended)
-	if sick || untidy || h.move && len(h.users) > 0 {
-		if err := b.directory(sick || h.move); err != nil {
-			return plan.Plan{}, err
+	everything := d.sick() || d.move && len(d.users) > 0
+	if everything || d.used() && slices.ContainsFunc(d.untidy, mended) {
+		if err := b.directory(everything); err != nil {
+			return plan.Plan{}, nil, err
 		}
 	}
 	// A receipt that lags behind users who are where they belong is what an interrupted repair leaves.
-	if len(h.users) > 0 && (sick || h.move || fix.Worst(h.atRisk()) != fix.AtRisk) {
+	if len(d.users) > 0 && (everything || len(d.atRisk) == 0) {
 		b.receipt()
 	}
-	if err := b.frame(ctx, v); err != nil {
-		return plan.Plan{}, err
+	idle, err = b.frame()
+	if err != nil {
+		return plan.Plan{}, nil, err
 	}
-	return b.Plan, nil
+	return b.Plan, idle, nil
 }
 
 // mended reports whether a repair does something about a finding.
@@ -81,7 +60,7 @@ func mended(f fix.Finding) bool { return f.Remedy != nil && f.Remedy.Class == fi
 // builder puts a plan together.
 type builder struct {
 	plan.Plan
-	*host
+	*diagnosis
 	random io.Reader
 	writes []plan.Entry
 	file   []plan.Entry
@@ -91,8 +70,8 @@ type builder struct {
 	groupGUID string
 }
 
-func (b *builder) add(id string, s plan.Write) {
-	b.writes = append(b.writes, plan.Entry{Step: s, For: id})
+func (b *builder) add(k *fix.Kind, s plan.Write) {
+	b.writes = append(b.writes, plan.Entry{Step: s, For: k.ID})
 }
 
 // directory plans what changes in the directory: new users first, because a user who is there after all, although two
@@ -101,10 +80,7 @@ func (b *builder) add(id string, s plan.Write) {
 // before. Unless everything is to be mended, users stay where they are.
 func (b *builder) directory(everything bool) error {
 	if len(b.impostors) > 0 {
-		return &fix.Refusal{
-			ID: idImpostors, Reason: "accounts that are not build users have names that build users should have: " + shorten(b.impostors),
-			Next: "Choose another prefix with --" + optPrefix + ", or find out what made these accounts.",
-		}
+		return refusal(taken, caseUnplaced, caseNext, fix.With{"names": shorten(b.impostors)}, nil)
 	}
 	groupIsNew, err := b.groupID()
 	if err != nil {
@@ -121,10 +97,7 @@ func (b *builder) directory(everything bool) error {
 	case err != nil && b.source(optCount) != "" && !b.assumed && b.count > b.existing:
 		return &fix.Misuse{Option: optCount, Reason: err.Error(), Next: "Ask for fewer users, or remove accounts from that range."}
 	case err != nil:
-		return &fix.Refusal{
-			ID: idAtRisk, Reason: "the build users cannot be placed", Err: err,
-			Next: "Remove accounts from that range, or ask for fewer users; nothing was changed.",
-		}
+		return refusal(uidsAtRisk, caseUnplaced, caseNext, nil, err)
 	}
 	maps.Copy(b.uids, targets)
 	b.seats(targets)
@@ -153,23 +126,21 @@ func (b *builder) groupID() (isNew bool, err error) {
 	if b.numbered {
 		return false, nil
 	}
-	refuse := func(reason string) error {
-		return &fix.Refusal{
-			ID: idGroupMissing, Reason: reason,
-			Next: "Install again with the installer that you used: it makes the group. The store belongs to the group's ID, so lixfix does not choose one.",
-		}
-	}
+	with := fix.With{"group": b.group, "gid": b.gid}
+	refuse := func(why string) (bool, error) { return false, refusal(groupMissing, why, caseNext, with, nil) }
 	if b.gid < 0 {
-		return false, refuse("the group " + b.group + " has no ID, and its users do not agree on one")
+		return refuse(caseDisagree)
 	}
 	if old := b.groupIDs(); len(old) > 0 && !slices.Contains(old, strconv.Itoa(b.gid)) {
-		return false, refuse(fmt.Sprintf("the group %s has the IDs %s, and its users %d as their primary group", b.group, strings.Join(old, " and "), b.gid))
+		with["ids"] = strings.Join(old, " and ")
+		return refuse(caseDiffer)
 	}
 	if holders := b.sharing(b.group, b.gid); len(holders) > 0 {
-		return false, refuse(fmt.Sprintf("the ID %d of the group %s belongs to the group %s now", b.gid, b.group, strings.Join(holders, " and ")))
+		with["names"] = strings.Join(holders, " and ")
+		return refuse(caseForeign)
 	}
 	if b.record != nil {
-		b.add(idGroupNoGID, account.SetAttribute{
+		b.add(groupNoID, account.SetAttribute{
 			Record: "/Groups/" + b.group, Key: dscl.PrimaryGroupID, From: b.record.Values(dscl.PrimaryGroupID), To: []string{strconv.Itoa(b.gid)},
 			GeneratedUID: b.record.First(dscl.GeneratedUID),
 		})
@@ -196,12 +167,12 @@ func (b *builder) createGroup() error {
 	}
 	path := "/Groups/" + b.group
 	b.groupGUID = guid
-	b.add(idGroupMissing, account.CreateRecord{Record: path, GeneratedUID: guid})
+	b.add(groupMissing, account.CreateRecord{Record: path, GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.RealName, "Nix build group for nix-daemon"},
 	} {
-		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
+		b.add(groupMissing, account.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 	}
 	return nil
 }
@@ -235,7 +206,7 @@ func (b *builder) moveUsers(movers []*user, targets map[string]int) error {
 	}
 	steps, err := order(moves, b.holders, spare)
 	if err != nil {
-		return &fix.Refusal{ID: idShared, Reason: "the build users cannot be placed", Err: err, Next: "Run \"lixfix check\" to see who holds which user ID."}
+		return refusal(shared, caseUnplaced, caseNext, nil, err)
 	}
 	now := map[string][]string{}
 	for _, m := range steps {
@@ -274,18 +245,18 @@ func (b *builder) beside(name string, ids []string) []string {
 }
 
 // reason is the finding that a move mends.
-func (b *builder) reason(u *user) string {
+func (b *builder) reason(u *user) *fix.Kind {
 	switch {
-	case len(u.shared) > 0 || u.twin != "":
-		return idShared
+	case !u.alone():
+		return shared
 	case u.zone() == nowhere:
-		return idIncomplete
+		return incomplete
 	case u.zone() == parked:
-		return idParked
+		return parkedUsers
 	case u.zone() == high:
-		return idHigh
+		return uidsHigh
 	}
-	return idAtRisk
+	return uidsAtRisk
 }
 
 // newGUID returns a random UUID of version 4 (RFC 9562), as macOS spells them.
