@@ -1,48 +1,54 @@
 package stuck
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
+)
+
+// Kinds of actions.
+const (
+	actEnd      = "end"
+	actContinue = "continue"
 )
 
 // actions are what lixfix may do about a situation. The decision table allows no others: what has no client any more
 // is ended, what is stopped is continued, and everything else is ended only when the user names it. The first of those
 // is always the same one, whoever looks: the culprit.
-func (s *snapshot) actions(id string, o *outcome) []Action {
+func (s *snapshot) actions(k *fix.Kind, o *outcome) []Action {
 	var list []Action
 	add := func(a *Action) {
 		if a != nil && !slices.ContainsFunc(list, func(b Action) bool { return b.PID == a.PID && b.Kind == a.Kind }) {
 			list = append(list, *a)
 		}
 	}
-	switch id {
-	case idWorkerOrphaned, idHolderOrphaned:
+	switch k {
+	case kinds.WorkerOrphaned, kinds.OutputLockHolderOrphaned:
 		if o.root.stopped() {
 			add(s.resume(o.root))
 		}
-		add(s.end(o.root, "the build that it runs, which starts from zero; the store is not harmed", true, false))
-	case idUserLeaked:
+		add(s.end(o.root, kinds.BuildLost, true, false))
+	case kinds.BuildUserLeaked:
 		for _, q := range s.subtree(o.root) {
 			if q.uid == o.root.uid {
-				add(s.end(q, "nothing: its build has ended", true, false))
+				add(s.end(q, kinds.LeakLost, true, false))
 			}
 		}
-	case idBuilderLeftover:
-		add(s.end(o.root, "what that process does; the build then completes", true, false))
-	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idReaderStopped, idSQLiteBusy:
+	case kinds.BuilderLeftover:
+		add(s.end(o.root, kinds.LeftoverLost, true, false))
+	case kinds.GCStopped, kinds.WorkerStopped, kinds.ClientStopped, kinds.DaemonStopped, kinds.ReaderStopped, kinds.SQLiteBusy:
 		if o.root != nil && o.root.stopped() {
 			add(s.resume(o.root))
 		}
-	case idBuilderStopped:
+	case kinds.BuilderStopped:
 		for _, q := range s.subtree(s.wholeBuild(o.root)) {
 			if q.stopped() {
 				add(s.resume(q))
 			}
 		}
 	}
-	if p := s.culprit(id, o); p != nil {
+	if p := s.culprit(k, o); p != nil {
 		a := s.end(p, s.costs(p), false, true)
 		add(a)
 		if a != nil && alien(p) {
@@ -68,35 +74,35 @@ func (s *snapshot) actions(id string, o *outcome) []Action {
 func (s *snapshot) costs(p *proc) string {
 	switch {
 	case p.role == Reader:
-		return "what it shows, and the run of the command whose output it reads"
+		return kinds.ReaderLost
 	case p.role != Client:
-		return "whatever it does"
+		return kinds.StrangerLost
 	case s.collects(p):
-		return "nothing: a collection can be ended at any time"
+		return kinds.CollectorLost
 	case !s.building(p) && p.pair == nil:
-		return "its run"
+		return kinds.RunLost
 	}
-	return "its run, and the build in progress, which starts from zero; outputs that are done stay"
+	return kinds.RunBuildLost
 }
 
 // culprit is the one process with whose end a chain goes on: its root, or the command that its root works for. It is nil
 // where that is not for lixfix to end, or cannot be told; whoever waits is never ended in its place.
-func (s *snapshot) culprit(id string, o *outcome) *proc {
+func (s *snapshot) culprit(k *fix.Kind, o *outcome) *proc {
 	if o.cycle != nil {
 		return s.victim(o)
 	}
 	p := o.root
-	switch id {
-	case idForeign:
+	switch k {
+	case kinds.ForeignLockHolder:
 		if p = o.lastHolder; !alien(p) {
 			p = nil
 		}
-	case idTraced:
+	case kinds.HeldByDebugger:
 		if p != nil {
 			p = s.procs[p.status.Tracer]
 		}
-	case idGCStopped, idWorkerStopped, idClientStopped, idDaemonStopped, idBuilderStopped, idReaderStopped, idNotAccepting,
-		idWorkerOrphaned, idHolderOrphaned, idUserLeaked, idBuilderLeftover, idIOWait:
+	case kinds.GCStopped, kinds.WorkerStopped, kinds.ClientStopped, kinds.DaemonStopped, kinds.BuilderStopped, kinds.ReaderStopped, kinds.DaemonNotAccepting,
+		kinds.WorkerOrphaned, kinds.OutputLockHolderOrphaned, kinds.BuildUserLeaked, kinds.BuilderLeftover, kinds.IOWait:
 		return nil // it is continued, or ended without being named, or no signal helps
 	default:
 		p = s.behind(p)
@@ -236,7 +242,7 @@ func (s *snapshot) end(p *proc, costs string, kill, named bool) *Action {
 	}
 	e := s.ending(p)
 	a := &Action{
-		Kind: "end", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "end " + s.describe(p), Costs: costs,
+		Kind: actEnd, PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "end " + s.describe(p), Costs: costs,
 		Kill: kill || e.kill, How: e.how, Grace: e.grace, Named: named,
 	}
 	return a
@@ -246,19 +252,5 @@ func (s *snapshot) resume(p *proc) *Action {
 	if !s.touchable(p) || p.second.state != 'T' {
 		return nil
 	}
-	return &Action{Kind: "continue", PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "continue " + s.describe(p), Costs: "nothing"}
-}
-
-// continues is the command that continues processes by their numbers.
-func continues(actions []Action) string {
-	var pids []string
-	for _, a := range actions {
-		if a.Kind == "continue" {
-			pids = append(pids, strconv.Itoa(a.PID))
-		}
-	}
-	if len(pids) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("sudo kill -CONT %s", strings.Join(pids, " "))
+	return &Action{Kind: actContinue, PID: p.PID, Name: s.describe(p), UID: p.uid, Start: p.start(), What: "continue " + s.describe(p), Costs: kinds.NothingLost}
 }

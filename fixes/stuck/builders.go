@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 )
 
 // offspring is the reason of a process that waits for its children.
@@ -31,10 +34,10 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		case c.State == 'Z' && c.role == Builder:
 			left := s.leftover(c)
 			if left != nil {
-				return reason{id: idBuilderLeftover, sure: Certain, text: "the build is done, its log is open", waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}}}, true
+				return reason{kind: kinds.BuilderLeftover, sure: Certain, text: "the build is done, its log is open", waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}}}, true
 			}
 			if c.second.state == 'Z' && c.first.state == 'Z' && p.ticks() == 0 {
-				return reason{id: idBuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
+				return reason{kind: kinds.BuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
 			}
 			continue
 		case c.State == 'Z':
@@ -47,14 +50,14 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 		}
 	}
 	if launch && pastaDead {
-		return reason{id: idSandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
+		return reason{kind: kinds.SandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
 	}
 	if launcher != nil && pasta != nil && s.age(launcher) >= pastaTime {
 		// The launcher becomes the builder as soon as there is a network.
 		return reason{sure: Certain, text: "waits for the network of its build", waits: []wait{{kind: EdgeChild, proc: pasta, sure: Certain}}}, true
 	}
 	if len(r.waits) == 0 {
-		return reason{id: idWorking, sure: Certain, text: "finishes a build"}, p.reaped
+		return reason{kind: kinds.Working, sure: Certain, text: "finishes a build"}, p.reaped
 	}
 	r.text = "waits for its build"
 	if n := len(r.waits); n > 1 {
@@ -64,7 +67,7 @@ func (s *snapshot) offspring(p *proc) (reason, bool) {
 	if len(r.waits) == 1 && (helper.role == Helper || helper.role == Client) {
 		r.text = "waits for " + short(plain(helper.Name), 20)
 		if p.role == Worker || len(s.heldBy(p.PID, lockOutput)) > 0 {
-			r.id, r.sure = hookOf(helper, s.builders[helper.uid] != ""), Likely
+			r.kind, r.sure = hookOf(helper, s.builders[helper.uid] != ""), Likely
 		}
 	}
 	return r, true
@@ -132,7 +135,7 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 		}
 	}
 	if ticks > 0 || moved > 0 {
-		return reason{id: idBuilderBusy, sure: Certain, text: "builds, " + s.buildText(ticks, moved)}
+		return reason{kind: kinds.BuilderBusy, sure: Certain, text: "builds, " + s.buildText(ticks, moved)}
 	}
 	if len(stopped) > 0 {
 		return reason{sure: Certain, text: "asleep, a process of it is stopped", waits: []wait{{kind: EdgeChild, proc: stopped[0], sure: Certain}}}
@@ -161,14 +164,14 @@ func (s *snapshot) explainBuilder(p *proc) reason {
 	for _, q := range all {
 		r, ok := s.network(q)
 		switch {
-		case ok && r.id == idNetworkLost:
+		case ok && r.kind == kinds.NetworkLost:
 			r.waits = nil
 			return r
 		case ok:
 			text = "silent, talks to " + r.peer
 		}
 	}
-	return reason{id: idBuilderSilent, sure: sure, text: text, idle: s.silence(p)}
+	return reason{kind: kinds.BuilderSilent, sure: sure, text: text, idle: s.silence(p)}
 }
 
 // builderLock is the reason of a build that waits for a lock of its own, such as that of a cache which builds share: not
@@ -186,7 +189,7 @@ func (s *snapshot) builderLock(p *proc) (reason, bool) {
 			return reason{sure: Certain, text: "waits for a process of its own", waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}}}, true
 		default:
 			return reason{
-				id: idBuilderLock, sure: Certain, text: "waits for a lock, which is not Nix's",
+				kind: kinds.BuilderWaitsForLock, sure: Certain, text: "waits for a lock, which is not Nix's",
 				waits: []wait{{kind: EdgeLockWait, lock: lfs[0], sure: Certain}},
 			}, true
 		}
@@ -195,7 +198,7 @@ func (s *snapshot) builderLock(p *proc) (reason, bool) {
 		}
 		if t, ok := inCall(q, s.calls.Flock); ok && q == p {
 			return reason{
-				id: idUnknown, sure: Certain,
+				kind: kinds.Unknown, sure: Certain,
 				text: short("waits for a lock held out of sight, "+plain(q.fds[int(t.call.Args[0])]), column),
 			}, true
 		}
@@ -233,14 +236,6 @@ func (s *snapshot) silence(p *proc) time.Duration {
 	return max(d, 0)
 }
 
-// logged says when something of a build was last written to its log. That is compressed, and lags behind.
-func (s *snapshot) logged(p *proc) string {
-	if at := s.loggedAt(p); !at.IsZero() {
-		return fmt.Sprintf(", its log written %s ago", seconds(time.Since(at)))
-	}
-	return ""
-}
-
 // loggedAt is when something was last written to the log of a build, zero where that is not known.
 func (s *snapshot) loggedAt(p *proc) time.Time {
 	for q, n := p, 0; q != nil && n < 64; q, n = s.procs[q.Parent], n+1 {
@@ -271,18 +266,18 @@ func (s *snapshot) explainHook(p *proc) reason {
 		}
 		r := s.explainHelper(c)
 		switch {
-		case r.id == idNetworkLost || r.id == idAsksPassword || r.id == idDownloading && s.share(c) > 0:
-			return reason{id: "", sure: r.sure, text: "builds on another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
+		case r.kind == kinds.NetworkLost || r.kind == kinds.AsksForPassword || r.kind == kinds.Downloading && s.share(c) > 0:
+			return reason{sure: r.sure, text: "builds on another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
 		}
-		return reason{id: idRemoteBuilder, sure: Likely, text: "builds on another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
+		return reason{kind: kinds.RemoteBuilder, sure: Likely, text: "builds on another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
 	}
 	if r, ok := s.network(p); ok {
 		return r
 	}
 	if p.ticks() > 0 || p.moved() > 0 {
-		return reason{id: idWorking, sure: Certain, text: "works"}
+		return reason{kind: kinds.Working, sure: Certain, text: "works"}
 	}
-	return reason{id: idRemoteBuilder, sure: Guess, text: "offers builds to other machines"}
+	return reason{kind: kinds.RemoteBuilder, sure: Guess, text: "offers builds to other machines"}
 }
 
 func (s *snapshot) explainHelper(p *proc) reason {
@@ -298,20 +293,20 @@ func (s *snapshot) explainHelper(p *proc) reason {
 				}
 				target := q.fds[int(t.call.Args[0])]
 				if target == "/dev/tty" || strings.HasPrefix(target, "/dev/pts/") {
-					return reason{id: idAsksPassword, sure: Likely, text: short(plain(q.program()), 16) + " reads the terminal"}
+					return reason{kind: kinds.AsksForPassword, sure: Likely, text: short(plain(q.program()), 16) + " reads the terminal"}
 				}
 			}
 		}
 	}
 	for _, q := range s.subtree(p) {
-		if r, ok := s.network(q); ok && r.id != idDownloading {
+		if r, ok := s.network(q); ok && r.kind != kinds.Downloading {
 			if p.role == Helper && s.underHook(p) {
-				return reason{id: idRemoteBuilder, sure: Likely, text: r.text, peer: r.peer, idle: r.idle}
+				return reason{kind: kinds.RemoteBuilder, sure: Likely, text: r.text, peer: r.peer, idle: r.idle}
 			}
 			return r
 		}
 	}
-	return reason{id: idHelper, sure: Likely, text: s.busyText(p), idle: s.hookSilence(p)}
+	return reason{kind: kinds.RunsAProgram, sure: Likely, text: s.busyText(p), idle: s.hookSilence(p)}
 }
 
 func (s *snapshot) underHook(p *proc) bool {
@@ -332,15 +327,15 @@ const pastaTime = 5 * time.Second
 // hookOf tells which of the programs in nix.conf a child of a worker is, by the arguments that Nix gives it: the
 // pre-build-hook gets the derivation and, in a sandbox, its root; the diff-hook the two outputs, the derivation and a
 // directory, and it runs as the build user; the post-build-hook gets none. https://docs.lix.systems/manual/lix/stable/command-ref/conf-file.html
-func hookOf(p *proc, buildUser bool) string {
+func hookOf(p *proc, buildUser bool) *fix.Kind {
 	last := func(n int) string { return p.arg(len(p.argv) - n) }
 	switch {
 	case strings.HasSuffix(last(1), ".drv"), strings.HasSuffix(last(1), ".drv.chroot"):
-		return idPreBuildHook
+		return kinds.PreBuildHook
 	case buildUser, strings.HasSuffix(last(2), ".drv"):
-		return idDiffHook
+		return kinds.DiffHook
 	}
-	return idPostBuildHook
+	return kinds.PostBuildHook
 }
 
 // hookSilence is how long nothing was heard of such a program, 0 while it works.
@@ -359,7 +354,7 @@ func (s *snapshot) explainPasta(p *proc) reason {
 	if parent != nil {
 		for _, c := range parent.children {
 			if c.Name == "launch-builder" && !c.gone && c.State != 'Z' && s.age(c) >= pastaTime {
-				return reason{id: idSandboxNetwork, sure: Certain, text: "has not set up the network"}
+				return reason{kind: kinds.SandboxNetwork, sure: Certain, text: "has not set up the network"}
 			}
 		}
 	}

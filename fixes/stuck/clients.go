@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -12,20 +13,20 @@ func (s *snapshot) explainClient(p *proc) reason {
 		return r
 	}
 	if s.share(p) >= 0.3 && p.evaluates() && !s.building(p) && (p.pair == nil || !s.building(p.pair)) {
-		r := reason{id: idEvaluating, sure: Certain, text: fmt.Sprintf("evaluates, %d %% CPU", int(s.share(p)*100+0.5))}
+		r := reason{kind: kinds.Evaluating, sure: Certain, text: fmt.Sprintf("evaluates, %d %% CPU", int(s.share(p)*100+0.5))}
 		moved := p.moved()
 		if p.pair != nil {
 			moved += p.pair.moved()
 		}
 		switch {
 		case s.collects(p):
-			r.id, r.text = idCollecting, "collects garbage"
+			r.kind, r.text = kinds.CollectingGarbage, "collects garbage"
 		case moved > copies:
-			r = reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
+			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
 		case p.hidden["io"]:
 			r.sure = Likely
 		}
-		if r.id == idEvaluating {
+		if r.kind == kinds.Evaluating {
 			r.text += growth(p)
 		}
 		return r
@@ -34,10 +35,10 @@ func (s *snapshot) explainClient(p *proc) reason {
 		return r
 	}
 	if s.collects(p) && (p.ticks() > 0 || p.moved() > 0) {
-		return reason{id: idCollecting, sure: Certain, text: "collects garbage"}
+		return reason{kind: kinds.CollectingGarbage, sure: Certain, text: "collects garbage"}
 	}
 	if len(s.heldBy(p.PID, lockGC)) > 0 {
-		return reason{id: idCollecting, sure: Likely, text: "collects garbage, idle for a moment"}
+		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: "collects garbage, idle for a moment"}
 	}
 	if r, ok := s.unaccepted(p); ok {
 		return r
@@ -49,7 +50,7 @@ func (s *snapshot) explainClient(p *proc) reason {
 		if slices.ContainsFunc(own.waits, func(next wait) bool { return next.kind == EdgeOutput && next.proc == p }) {
 			return s.slowReader(p)
 		}
-		if own.id == idWaitsClient {
+		if own.kind == kinds.WaitsForClient {
 			if r, ok := s.network(p); ok {
 				return r
 			}
@@ -110,15 +111,15 @@ func (s *snapshot) quietClient(p, w *proc) reason {
 	}
 	switch {
 	case moved > copies:
-		return reason{id: idCopying, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + bytesText(moved) + " in a moment"}
 	case p.evaluates() && (s.share(p) > 0.05 || p.ticks() > 2 || p.runs()):
-		return reason{id: idEvaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU%s", int(s.share(p)*100+0.5), growth(p))}
+		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU%s", int(s.share(p)*100+0.5), growth(p))}
 	case moved > 64<<10:
-		return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + bytesText(moved) + " in a moment"}
 	case p.ticks() > 0 || moved > 0:
-		return reason{id: idWorking, sure: Likely, text: "works a little"}
+		return reason{kind: kinds.Working, sure: Likely, text: "works a little"}
 	case w != nil:
-		return reason{id: idWaitsClient, sure: Likely, text: "idle, and its worker waits for it"}
+		return reason{kind: kinds.WaitsForClient, sure: Likely, text: "idle, and its worker waits for it"}
 	}
 	return s.unexplained(p, "idle, for no reason that shows")
 }
@@ -130,7 +131,7 @@ func (s *snapshot) input(p *proc) (reason, bool) {
 		return reason{}, false
 	}
 	if p.program() == "nix" && p.arg(1) == "repl" || p.program() == "nix-repl" {
-		return reason{id: idWorking, sure: Likely, text: "waits for what is typed"}, true
+		return reason{kind: kinds.Working, sure: Likely, text: "waits for what is typed"}, true
 	}
 	name := s.reads(p)
 	if t, ok := inCall(p, s.calls.Read); !ok || name == "" || t.call.Args[0] != 0 && !terminal(name) {
@@ -139,7 +140,7 @@ func (s *snapshot) input(p *proc) (reason, bool) {
 	if !terminal(name) && !passes(name) {
 		return reason{}, false
 	}
-	return reason{id: idWaitsInput, sure: Certain, text: "reads its standard input", at: name}, true
+	return reason{kind: kinds.WaitsForInput, sure: Certain, text: "reads its standard input", at: name}, true
 }
 
 func (s *snapshot) collects(p *proc) bool {
@@ -177,7 +178,7 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		}
 		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.stopped() {
-			r.id = idNotAccepting
+			r.kind = kinds.DaemonNotAccepting
 			if l.files > 0 && l.opened >= l.files {
 				// A limit that was lowered afterwards leaves more of them open than it allows.
 				r.text = fmt.Sprintf("the daemon's %d files are all open", l.files)
@@ -185,5 +186,5 @@ func (s *snapshot) unaccepted(p *proc) (reason, bool) {
 		}
 		return r, true
 	}
-	return reason{id: idNotAccepting, sure: Likely, text: "connected, and nobody answers"}, true
+	return reason{kind: kinds.DaemonNotAccepting, sure: Likely, text: "connected, and nobody answers"}, true
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -95,10 +96,10 @@ func (d Diagnosis) moves() bool {
 	if d.Status != fix.OK {
 		return false
 	}
-	return !slices.Contains([]string{
-		idWaitsOutput, idWaitsStorePath, idNoUser, idWaitsGC, idWaitsGCSilent, idGCWaits, idStoreUpgrade, idProfileLocked,
-		idCacheLocked, idFetchLocked, idNoSlot, idUploadLock, idBuilderLock, idBuilderSilent,
-	}, strings.TrimPrefix(d.ID, "stuck/"))
+	return !slices.Contains([]*fix.Kind{
+		kinds.WaitsForOutputLock, kinds.WaitsForStorePath, kinds.NoFreeBuildUser, kinds.WaitsForGC, kinds.WaitsForGCSilent, kinds.GCWaitsForClient, kinds.StoreUpgrade, kinds.ProfileLocked,
+		kinds.EvalCacheLocked, kinds.FetchLocked, kinds.NoMachineSlot, kinds.UploadLock, kinds.BuilderWaitsForLock, kinds.BuilderSilent,
+	}, d.Kind)
 }
 
 // Moved implements fix.Drawer.

@@ -3,6 +3,9 @@ package stuck
 import (
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 )
 
 // What a signal does to a process of Nix is not what it does to others: Nix blocks SIGTERM, SIGINT and SIGHUP and has a
@@ -23,30 +26,28 @@ type ending struct {
 
 func (s *snapshot) ending(p *proc) ending {
 	sure := func(why string) ending {
-		return ending{true, briefly, "it ends on SIGKILL alone, not on SIGTERM, SIGINT or SIGHUP: " + why}
+		return ending{true, briefly, kinds.SureKill.Fill(fix.With{"why": why})}
 	}
 	may := func(why string) ending {
-		return ending{true, 0, "it may end on SIGKILL alone: " + why}
+		return ending{true, 0, kinds.MayKill.Fill(fix.With{"why": why})}
 	}
 	e := ending{}
 	switch {
 	case p.second.state == 'T' || p.second.state == 't':
-		e = sure("it is stopped, and takes up no other signal")
+		e = sure(kinds.WhyStopped)
 	case s.ignoresTerm(p):
-		e = sure("it blocks them")
+		e = sure(kinds.WhyBlocks)
 	case p.role == Client && s.waitsForGreeting(p):
-		why := "a Lix that waits for the greeting of its daemon takes up no signal"
-		if e = may(why); lix(p) {
-			e = sure(why)
+		if e = may(kinds.WhyGreeting); lix(p) {
+			e = sure(kinds.WhyGreeting)
 		}
-	case p.role == Client && s.explain(p).id == idEvaluating:
-		why := "Nix and Lix take up no signal in the middle of an evaluation"
-		if e = may(why); lix(p) {
-			e = sure(why)
+	case p.role == Client && s.explain(p).kind == kinds.Evaluating:
+		if e = may(kinds.WhyEvaluate); lix(p) {
+			e = sure(kinds.WhyEvaluate)
 		}
 	}
 	if p.role == Worker && (lix(p) || p.arg(1) == "--for") {
-		said := "Lix calls that \"a bug in Lix\" in the daemon's log, and to the client where there is one; it is none"
+		said := kinds.LixBug
 		if e.how != "" {
 			said = e.how + "; " + said
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -52,12 +54,13 @@ type wait struct {
 
 // reason is why a process does not go on, or what it is doing.
 type reason struct {
-	id    string // of the decision table, without "stuck/"; "" when it only passes on what it waits for
+	kind  *fix.Kind // nil when it only passes on what it waits for
 	sure  Certainty
 	text  string // at most 38 characters
 	waits []wait
 	any   bool   // it goes on as long as one of them does
 	at    string // the file, where it waits for one
+	how   string // the variant of the summary; "" where the kind alone decides
 	peer  string
 	idle  time.Duration
 }
@@ -165,24 +168,24 @@ func (s *snapshot) stoppedReason(p *proc) reason {
 	switch {
 	case p.second.state == 't':
 		// What holds it is the debugger, and SIGCONT changes nothing.
-		r.id, r.text = idTraced, "held by a debugger out of sight"
+		r.kind, r.text = kinds.HeldByDebugger, "held by a debugger out of sight"
 		if p.status.Tracer > 0 {
 			r.text = short("held by "+s.tracer(p), column)
 		}
 	case len(s.heldBy(p.PID, lockGC)) > 0:
-		r.id = idGCStopped
+		r.kind = kinds.GCStopped
 	case p.role == Client:
-		r.id = idClientStopped
+		r.kind = kinds.ClientStopped
 	case p.role == Worker && p.orphan:
-		r.id, r.text = idWorkerOrphaned, "stopped, and its client is gone"
+		r.kind, r.text = kinds.WorkerOrphaned, "stopped, and its client is gone"
 	case p.role == Worker, p.role == Remote, p.role == Hook:
-		r.id = idWorkerStopped
+		r.kind = kinds.WorkerStopped
 	case p.role == Listener:
-		r.id = idDaemonStopped
+		r.kind = kinds.DaemonStopped
 	case p.role == Reader:
-		r.id = idReaderStopped
+		r.kind = kinds.ReaderStopped
 	default:
-		r.id = idBuilderStopped
+		r.kind = kinds.BuilderStopped
 	}
 	return r
 }
@@ -207,7 +210,7 @@ func (s *snapshot) uninterruptible(p *proc) (reason, bool) {
 				if t.wchan != "" {
 					text = "uninterruptible, in " + t.wchan
 				}
-				return reason{id: idIOWait, sure: Certain, text: plain(text)}, true
+				return reason{kind: kinds.IOWait, sure: Certain, text: plain(text)}, true
 			}
 		}
 	}
@@ -227,20 +230,20 @@ func (s *snapshot) network(p *proc) (reason, bool) {
 		since := sock.Idle
 		switch {
 		case sock.State == platform.SocketSynSent:
-			r = reason{id: idNetworkLost, sure: Certain, text: "connects, and nobody answers"}
+			r = reason{kind: kinds.NetworkLost, sure: Certain, text: "connects, and nobody answers"}
 		case sock.Retransmits > 0 && sock.Unacked > 0:
-			r = reason{id: idNetworkLost, sure: Certain, text: "sends again and again, no answer"}
+			r = reason{kind: kinds.NetworkLost, sure: Certain, text: "sends again and again, no answer"}
 		case sock.State == platform.SocketEstablished && before.Inode != 0 && sock.BytesReceived > before.BytesReceived:
-			r = reason{id: idDownloading, sure: Certain, text: "downloads"}
+			r = reason{kind: kinds.Downloading, sure: Certain, text: "downloads"}
 		case sock.State == platform.SocketEstablished && since > idleNetwork:
-			r = reason{id: idStalled, sure: Likely, text: "no byte came in for " + seconds(since)}
+			r = reason{kind: kinds.DownloadStalled, sure: Likely, text: "no byte came in for " + seconds(since)}
 		case sock.State == platform.SocketEstablished && since > 2*time.Second:
-			r = reason{id: idDownloading, sure: Likely, text: "no byte came in for " + seconds(since)}
+			r = reason{kind: kinds.Downloading, sure: Likely, text: "no byte came in for " + seconds(since)}
 		default:
-			r = reason{id: idDownloading, sure: Likely, text: "talks to another machine"}
+			r = reason{kind: kinds.Downloading, sure: Likely, text: "talks to another machine"}
 		}
 		r.peer, r.idle = sock.Remote.String(), since
-		if worst == nil || severityOf(r.id) > severityOf(worst.id) || r.id == worst.id && r.idle > worst.idle {
+		if worst == nil || fix.Compare(usual(r.kind), usual(worst.kind)) > 0 || r.kind == worst.kind && r.idle > worst.idle {
 			worst = &r
 		}
 	}
@@ -291,12 +294,12 @@ func (s *snapshot) unexplained(p *proc, text string) reason {
 	if p.cut {
 		text = "not looked at closely, it has too much open"
 	}
-	return reason{id: idUnknown, sure: Guess, text: text}
+	return reason{kind: kinds.Unknown, sure: Guess, text: text}
 }
 
 func (s *snapshot) explainWorker(p *proc) reason {
 	if p.orphan {
-		return reason{id: idWorkerOrphaned, sure: Certain, text: "its client is gone"}
+		return reason{kind: kinds.WorkerOrphaned, sure: Certain, text: "its client is gone"}
 	}
 	if r, ok := s.unread(p); ok {
 		return r
@@ -309,15 +312,15 @@ func (s *snapshot) explainWorker(p *proc) reason {
 	}
 	if s.collects(p) {
 		if p.ticks() > 0 || p.moved() > 0 {
-			return reason{id: idCollecting, sure: Certain, text: "collects garbage"}
+			return reason{kind: kinds.CollectingGarbage, sure: Certain, text: "collects garbage"}
 		}
-		return reason{id: idCollecting, sure: Likely, text: "collects garbage, idle for a moment"}
+		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: "collects garbage, idle for a moment"}
 	}
 	if s.share(p) >= 0.05 || p.moved() > 64<<10 {
 		if p.moved() > copies/8 && s.share(p) < 0.8 {
-			return reason{id: idCopying, sure: Likely, text: "copies, " + bytesText(p.moved()) + " in a moment"}
+			return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + bytesText(p.moved()) + " in a moment"}
 		}
-		return reason{id: idWorking, sure: Certain, text: s.busyText(p)}
+		return reason{kind: kinds.Working, sure: Certain, text: s.busyText(p)}
 	}
 	if s.callsOK {
 		for _, t := range p.second.threads {
@@ -325,7 +328,7 @@ func (s *snapshot) explainWorker(p *proc) reason {
 				continue
 			}
 			if sock, ok := s.sockets[s.socketAt(p, int(t.call.Args[0]))]; ok && !sock.TCP {
-				return reason{id: idWaitsClient, sure: Certain, text: "waits for what its client says"}
+				return reason{kind: kinds.WaitsForClient, sure: Certain, text: "waits for what its client says"}
 			}
 		}
 	}
@@ -333,10 +336,10 @@ func (s *snapshot) explainWorker(p *proc) reason {
 		return r
 	}
 	if p.pair != nil && p.pair.role == Client && s.share(p.pair) >= 0.05 {
-		return reason{id: idWaitsClient, sure: Likely, text: "idle while its client works"}
+		return reason{kind: kinds.WaitsForClient, sure: Likely, text: "idle while its client works"}
 	}
 	if s.full() != "" {
-		return reason{id: idDiskFull, sure: Likely, text: "the disk is full"}
+		return reason{kind: kinds.DiskFull, sure: Likely, text: "the disk is full"}
 	}
 	return s.unexplained(p, "idle, for no reason that shows")
 }

@@ -5,15 +5,16 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
 // outcome is where a chain of processes that wait for each other ends.
 type outcome struct {
 	start  *proc
-	path   []*proc // from the start to the root
-	ids    []string
-	sures  []Certainty // of the ids
+	path   []*proc     // from the start to the root
+	kinds  []*fix.Kind // of the situations on the way, the nearest first
+	sures  []Certainty // of the kinds
 	waits  []wait
 	sure   Certainty
 	root   *proc
@@ -26,18 +27,8 @@ type outcome struct {
 	cycle      []*proc
 }
 
-func (o *outcome) lockPath(lf *lockFile) string {
-	if lf == nil {
-		return ""
-	}
-	if lf.path == "" {
-		return "a lock on the file " + lf.file.String()
-	}
-	return lf.path
-}
-
-// id names the situation: what is wrong at the end of the chain if something is, else why it has to wait.
-func (o *outcome) id() string {
+// kind names the situation: what is wrong at the end of the chain if something is, else why it has to wait.
+func (o *outcome) kind() *fix.Kind {
 	if o.cycle != nil {
 		polls := 0
 		for _, w := range o.waits {
@@ -47,35 +38,35 @@ func (o *outcome) id() string {
 		}
 		if polls == len(o.waits) {
 			if !o.lasting() {
-				return idWaitsOutput
+				return kinds.WaitsForOutputLock
 			}
-			return idHoldAndWait
+			return kinds.HoldAndWait
 		}
-		return idDeadlock
+		return kinds.DeadlockCycle
 	}
-	if len(o.ids) == 0 {
-		return idUnknown
+	if len(o.kinds) == 0 {
+		return kinds.Unknown
 	}
-	first, last := o.ids[0], o.ids[len(o.ids)-1]
+	first, last := o.kinds[0], o.kinds[len(o.kinds)-1]
 	switch last {
-	case idWorkerOrphaned:
-		if len(o.ids) > 1 && (first == idWaitsOutput || first == idWaitsStorePath) {
-			return idHolderOrphaned
+	case kinds.WorkerOrphaned:
+		if len(o.kinds) > 1 && (first == kinds.WaitsForOutputLock || first == kinds.WaitsForStorePath) {
+			return kinds.OutputLockHolderOrphaned
 		}
 		return last
-	case idClientStopped, idWorkerStopped:
-		if slices.Contains(o.ids, idSQLiteBusy) {
-			return idSQLiteBusy
+	case kinds.ClientStopped, kinds.WorkerStopped:
+		if slices.Contains(o.kinds, kinds.SQLiteBusy) {
+			return kinds.SQLiteBusy
 		}
 		return last
-	case idRemoteBuilder, idAsksPassword, idNetworkLost, idStalled, idOutputUnread:
+	case kinds.RemoteBuilder, kinds.AsksForPassword, kinds.NetworkLost, kinds.DownloadStalled, kinds.OutputNotRead:
 		return last
 	}
-	if rows(last).status == fix.Broken {
+	if usual(last) == fix.Broken {
 		return last
 	}
 	// A build that is only silent is a reason to look at it, and to its own command; who waits for it waits for a build.
-	if last == idUnknown && len(o.ids) > 1 || last == idBuilderSilent || last == idHelper || severityOf(first) >= severityOf(last) {
+	if last == kinds.Unknown && len(o.kinds) > 1 || last == kinds.BuilderSilent || last == kinds.RunsAProgram || fix.Compare(usual(first), usual(last)) >= 0 {
 		return first
 	}
 	return last
@@ -90,37 +81,47 @@ func (o *outcome) lasting() bool {
 
 // certainty is that of what the situation is named for: how sure the rest of the chain is does not matter then.
 func (o *outcome) certainty() Certainty {
-	if o.cycle != nil && o.id() == idHoldAndWait {
+	if o.cycle != nil && o.kind() == kinds.HoldAndWait {
 		return weaker(o.sure, Likely) // a build of one of them could end in a moment
 	}
-	if o.cycle != nil || len(o.sures) != len(o.ids) || len(o.ids) == 0 {
+	if o.cycle != nil || len(o.sures) != len(o.kinds) || len(o.kinds) == 0 {
 		return o.sure
 	}
-	id, sure := o.id(), Certain
-	if id == idHolderOrphaned {
-		id = idWorkerOrphaned
+	k, sure := o.kind(), Certain
+	if k == kinds.OutputLockHolderOrphaned {
+		k = kinds.WorkerOrphaned
 	}
 	for i, c := range o.sures {
 		sure = weaker(sure, c)
-		if o.ids[i] == id {
+		if o.kinds[i] == k {
 			return sure
 		}
 	}
 	return o.sure
 }
 
-// status is that of the situation; a stopped process that holds the database is worse than a busy one.
+// status is that of the situation, which for some kinds depends on more than the kind.
 func (o *outcome) status() fix.Status {
-	id := o.id()
-	switch {
-	case id == idSQLiteBusy && o.root != nil && o.root.stopped():
-		return fix.Broken
-	case id == idBuilderSilent && o.reason.idle < quiet:
-		return fix.OK
-	case (id == idPreBuildHook || id == idPostBuildHook || id == idDiffHook) && o.reason.idle >= quiet:
-		return fix.AtRisk
+	k := o.kind()
+	switch k {
+	case kinds.SQLiteBusy:
+		if o.root == nil || !o.root.stopped() {
+			return fix.AtRisk
+		}
+	case kinds.BuilderSilent, kinds.PreBuildHook, kinds.PostBuildHook, kinds.DiffHook:
+		if o.reason.idle < quiet {
+			return fix.OK
+		}
 	}
-	return rows(id).status
+	return k.Status
+}
+
+// usual is the status that findings of a kind have where nothing special makes them worse.
+func usual(k *fix.Kind) fix.Status {
+	if len(k.Also) > 0 {
+		return k.Also[0]
+	}
+	return k.Status
 }
 
 // posix reports whether a lock belongs to a process and not to an open file, so that nothing can have inherited it. Who
@@ -161,8 +162,8 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 	w.steps++
 	r := w.reason(p)
 	leaf := &outcome{path: append(slices.Clone(path), p), sure: r.sure, root: p, reason: r}
-	if r.id != "" {
-		leaf.ids, leaf.sures = []string{r.id}, []Certainty{r.sure}
+	if r.kind != nil {
+		leaf.kinds, leaf.sures = []*fix.Kind{r.kind}, []Certainty{r.sure}
 	}
 	var best *outcome
 	for _, next := range r.waits {
@@ -186,10 +187,10 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 			default:
 				o = w.from(t, leaf.path)
 			}
-			sure, id := weaker(next.sure, r.sure), r.id
+			sure, k := weaker(next.sure, r.sure), r.kind
 			if next.lock != nil && alien(t) && (t != nil || !next.lock.posix()) {
 				// Whatever a lock is for, what holds it decides whether that ends by itself.
-				id = idForeign
+				k = kinds.ForeignLockHolder
 				if t == nil {
 					// The locks of Nix end with the process that took them, so who keeps one beyond that is likely a stranger.
 					sure = weaker(sure, Likely)
@@ -200,8 +201,8 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 			if o.cycle == nil || slices.Contains(o.cycle, p) {
 				o.waits = append([]wait{next}, o.waits...)
 			}
-			if id != "" {
-				o.ids = append([]string{id}, o.ids...)
+			if k != nil {
+				o.kinds = append([]*fix.Kind{k}, o.kinds...)
 				o.sures = append([]Certainty{sure}, o.sures...)
 			} else if len(o.sures) > 0 {
 				o.sures[0] = weaker(o.sures[0], sure)
@@ -214,7 +215,7 @@ func (w *walker) from(p *proc, path []*proc) *outcome {
 			}
 			if best == nil {
 				best = o
-			} else if n, b := severities[o.status()], severities[best.status()]; n != b && r.any == (n < b) {
+			} else if n := fix.Compare(o.status(), best.status()); n != 0 && r.any == (n < 0) {
 				best = o
 			}
 		}

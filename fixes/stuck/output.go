@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
@@ -66,7 +67,7 @@ func (s *snapshot) unread(p *proc) (reason, bool) {
 		return reason{}, false
 	case terminal(target):
 		s.doubtful = true
-		return reason{id: idOutputUnread, sure: Certain, text: "its terminal takes no more output", at: target}, true
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "its terminal takes no more output", at: target}, true
 	case strings.HasPrefix(target, "socket:["):
 		return s.unreadSocket(p, target)
 	case !passes(target):
@@ -82,7 +83,7 @@ func (s *snapshot) unread(p *proc) (reason, bool) {
 	case len(r.waits) == 0 && !strings.HasPrefix(target, "pipe:["):
 		return reason{}, false // a file, not a FIFO
 	case len(r.waits) == 0:
-		r.id, r.sure = idOutputUnread, Likely
+		r.kind, r.sure = kinds.OutputNotRead, Likely
 		s.doubtful = true
 	}
 	return r, true
@@ -97,7 +98,7 @@ func (s *snapshot) unreadSocket(p *proc, target string) (reason, bool) {
 	}
 	if p.pair == nil {
 		s.doubtful = true
-		return reason{id: idOutputUnread, sure: Likely, text: "its client does not read", at: target}, true
+		return reason{kind: kinds.OutputNotRead, sure: Likely, text: "its client does not read", at: target}, true
 	}
 	return reason{
 		sure: Certain, text: "waits until its client reads", at: target,
@@ -158,10 +159,10 @@ func (s *snapshot) leftUnread(inode uint64) bool {
 // slowReader is the reason of a client that has left unread what its worker wrote to it.
 func (s *snapshot) slowReader(p *proc) reason {
 	if s.share(p) >= 0.02 || p.moved() > 0 {
-		return reason{id: idWorking, sure: Certain, text: "prints the log of its build"}
+		return reason{kind: kinds.Working, sure: Certain, text: "prints the log of its build"}
 	}
 	s.doubtful = true
-	return reason{id: idOutputUnread, sure: Likely, text: "reads nothing of what its build says"}
+	return reason{kind: kinds.OutputNotRead, sure: Likely, text: "reads nothing of what its build says"}
 }
 
 // explainReader says what a process does that reads what a command prints.
@@ -172,12 +173,12 @@ func (s *snapshot) explainReader(p *proc) reason {
 	switch name := s.reads(p); {
 	case terminal(name):
 		s.doubtful = true
-		return reason{id: idOutputUnread, sure: Certain, text: "waits for a key and reads no further", at: name}
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "waits for a key and reads no further", at: name, how: kinds.Key}
 	case s.share(p) >= 0.02 || p.moved() > 0:
-		return reason{id: idWorking, sure: Certain, text: "reads on, slowly"}
+		return reason{kind: kinds.Working, sure: Certain, text: "reads on, slowly"}
 	}
 	s.doubtful = true
-	return reason{id: idOutputUnread, sure: Certain, text: "sleeps and does not read"}
+	return reason{kind: kinds.OutputNotRead, sure: Certain, text: "sleeps and does not read", how: kinds.Asleep}
 }
 
 // reads is the name of what a process is in read(2) on, in both samples.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -57,6 +58,10 @@ type Report struct {
 
 // Diagnosis explains one invocation.
 type Diagnosis struct {
+	Kind      *fix.Kind  `json:"-"`
+	Variant   string     `json:"-"`  // of its summary
+	Case      string     `json:"-"`  // of its remedy
+	With      fix.With   `json:"-"`  // parameters of both
 	ID        string     `json:"id"` // "stuck/waits-for-output-lock"
 	Status    fix.Status `json:"status"`
 	Certainty Certainty  `json:"certainty"`
@@ -221,10 +226,10 @@ func (s *snapshot) report(opts Options) *Report {
 	diagnoses = append(diagnoses, s.leaked(w, reached)...)
 	diagnoses = append(diagnoses, s.deserted()...)
 	if s.dotfile != "" && !s.databaseOpen() {
-		diagnoses = append(diagnoses, &outcome{ids: []string{idSQLiteDotfile}, sure: Likely})
+		diagnoses = append(diagnoses, &outcome{kinds: []*fix.Kind{kinds.SQLiteDotfile}, sure: Likely})
 	}
 	if s.full() != "" && len(diagnoses) > 0 {
-		diagnoses = append(diagnoses, &outcome{ids: []string{idDiskFull}, sure: Likely})
+		diagnoses = append(diagnoses, &outcome{kinds: []*fix.Kind{kinds.DiskFull}, sure: Likely})
 	}
 	asked := s.procs[opts.PID]
 	if asked != nil {
@@ -253,28 +258,35 @@ func (s *snapshot) report(opts Options) *Report {
 	for _, p := range r.Processes {
 		r.connections = append(r.connections, s.queues(s.procs[p.PID])...)
 	}
-	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return severities[b.Status] - severities[a.Status] })
+	slices.SortStableFunc(r.Diagnoses, func(a, b Diagnosis) int { return fix.Compare(b.Status, a.Status) })
 	slices.SortFunc(r.Processes, func(a, b Process) int { return a.PID - b.PID })
 	if len(r.Diagnoses) == 0 {
-		d := Diagnosis{ID: "stuck/" + idNothing, Status: fix.OK, Certainty: Certain, Sentence: s.sentence(idNothing, &outcome{})}
-		switch {
-		case another:
-			d.Sentence = fmt.Sprintf("process %d has ended, and another one has its number now", opts.PID)
-		case opts.start != "" && asked == nil:
-			d.Sentence = fmt.Sprintf("process %d has ended", opts.PID)
-		case opts.PID != 0 && asked == nil:
-			d.Sentence = fmt.Sprintf("there is no process %d", opts.PID)
-		case opts.PID != 0:
-			d.Sentence = fmt.Sprintf("process %d is no part of Nix", opts.PID)
-		case s.hides("other-users"):
-			// There may be any number of them.
-			d.Status, d.Certainty, d.Sentence = fix.Unknown, Guess, "no Nix of your own is running, and what others run is hidden"
-		case s.hides("pid-namespace"):
-			d.Sentence += " that can be seen from here"
-		}
-		r.Diagnoses = append(r.Diagnoses, d)
+		r.Diagnoses = append(r.Diagnoses, s.nothing(opts, asked, another))
 	}
 	return r
+}
+
+// nothing is the diagnosis of a host on which nothing runs that was asked for.
+func (s *snapshot) nothing(opts Options, asked *proc, another bool) Diagnosis {
+	variant, status, sure := "", fix.OK, Certain
+	switch {
+	case another:
+		variant = kinds.Reused
+	case opts.start != "" && asked == nil:
+		variant = kinds.Ended
+	case opts.PID != 0 && asked == nil:
+		variant = kinds.Missing
+	case opts.PID != 0:
+		variant = kinds.Foreign
+	case s.hides("other-users"):
+		// There may be any number of them.
+		variant, status, sure = kinds.Hidden, fix.Unknown, Guess
+	case s.hides("pid-namespace"):
+		variant = kinds.Inside
+	}
+	d := s.found(kinds.NothingRunning, variant, status, fix.With{"pid": opts.PID})
+	d.Certainty = sure
+	return d
 }
 
 // hostFacts are facts about the host that matter to those who develop Nix.
@@ -382,7 +394,7 @@ func (s *snapshot) leaked(w *walker, reached map[*proc]bool) []*outcome {
 		if taken {
 			continue
 		}
-		list = append(list, &outcome{start: p, path: []*proc{p}, ids: []string{idUserLeaked}, sure: Certain, root: p, reason: w.reason(p)})
+		list = append(list, &outcome{start: p, path: []*proc{p}, kinds: []*fix.Kind{kinds.BuildUserLeaked}, sure: Certain, root: p, reason: w.reason(p)})
 	}
 	return list
 }
@@ -401,7 +413,7 @@ func (s *snapshot) deserted() []*outcome {
 			continue
 		}
 		if parent := s.procs[p.Parent]; parent != nil && parent.role != Listener && (p.Parent == 1 || parent.role == other && !parent.deep) {
-			list = append(list, &outcome{start: p, path: []*proc{p}, ids: []string{idNoListener}, sure: Certain, root: p})
+			list = append(list, &outcome{start: p, path: []*proc{p}, kinds: []*fix.Kind{kinds.WorkerWithoutListener}, sure: Certain, root: p})
 		}
 	}
 	return list
@@ -417,39 +429,6 @@ func (s *snapshot) databaseOpen() bool {
 		}
 	}
 	return false
-}
-
-func (s *snapshot) diagnosis(o *outcome) Diagnosis {
-	id := o.id()
-	d := Diagnosis{
-		ID: "stuck/" + id, Status: o.status(), Certainty: o.certainty(), Sentence: s.sentence(id, o), Advice: rows(id).advice,
-		Actions: s.actions(id, o),
-	}
-	if p := s.culprit(id, o); p != nil && slices.ContainsFunc(d.Actions, func(a Action) bool { return a.PID == p.PID && a.Kind == "end" }) {
-		d.End = p.PID
-	}
-	if command := continues(d.Actions); command != "" {
-		d.Advice = strings.ReplaceAll(d.Advice, "kill -CONT", command)
-	}
-	for _, id := range o.ids {
-		d.Causes = append(d.Causes, "stuck/"+id)
-	}
-	if o.start != nil {
-		d.Subject = node(o.start)
-	}
-	if o.root != nil {
-		d.Root = node(o.root)
-	}
-	for i, p := range o.path {
-		d.Chain = append(d.Chain, node(p))
-		if o.cycle == nil && i < len(o.waits) && o.waits[i].lock != nil {
-			d.Chain = append(d.Chain, o.waits[i].lock.node())
-		}
-	}
-	for _, p := range o.cycle {
-		d.Cycle = append(d.Cycle, node(p))
-	}
-	return d
 }
 
 // graph gathers what the diagnoses refer to.
@@ -533,4 +512,14 @@ func (s *snapshot) process(p *proc, r reason) Process {
 	}
 	slices.Sort(out.Hidden)
 	return out
+}
+
+// Process returns the process of a node, nil when it is none of the report.
+func (r *Report) Process(n string) *Process {
+	for i := range r.Processes {
+		if r.Processes[i].Node == n {
+			return &r.Processes[i]
+		}
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 const width = 80 // characters of a line
@@ -139,7 +141,7 @@ func (r *Report) Dot() string {
 	b.WriteString("digraph stuck {\n\trankdir=TB;\n\tnode [fontname=\"sans-serif\"];\n")
 	roots := map[string]bool{}
 	for _, d := range r.Diagnoses {
-		roots[d.Root] = severities[d.Status] > 0
+		roots[d.Root] = fix.Compare(d.Status, fix.OK) > 0
 	}
 	for _, p := range r.Processes {
 		style := "shape=box"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
@@ -23,22 +24,22 @@ func (s *snapshot) lockWait(lf *lockFile) reason {
 	r.text = what
 	switch kind {
 	case lockOutput:
-		r.id = idWaitsStorePath
+		r.kind = kinds.WaitsForStorePath
 	case lockGC:
-		r.id = idWaitsGC
+		r.kind = kinds.WaitsForGC
 		if shared := !slices.ContainsFunc(lf.locks, func(l lockLine) bool { return l.Write }); shared {
-			r.id = idGCWaits
+			r.kind = kinds.GCWaitsForClient
 		}
 	case lockBig:
-		r.id = idStoreUpgrade
+		r.kind = kinds.StoreUpgrade
 	case lockProfile:
-		r.id = idProfileLocked
+		r.kind = kinds.ProfileLocked
 	case lockFetch:
-		r.id = idFetchLocked
+		r.kind = kinds.FetchLocked
 	case lockMain, lockUpload:
-		r.id = idUploadLock
+		r.kind = kinds.UploadLock
 	default:
-		r.id, r.text = idUnknown, "waits for a lock"
+		r.kind, r.text = kinds.Unknown, "waits for a lock"
 	}
 	return r
 }
@@ -54,7 +55,7 @@ func (s *snapshot) queued(p *proc) (reason, bool) {
 	if t, ok := inCall(p, s.calls.Flock); ok {
 		// In a PID namespace of its own, the kernel leaves out locks whose holders are outside.
 		name := path.Base(p.fds[int(t.call.Args[0])])
-		return reason{id: idUnknown, sure: Certain, text: "waits for the lock " + plain(name) + ", held out of sight"}, true
+		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for the lock " + plain(name) + ", held out of sight"}, true
 	}
 	return reason{}, false
 }
@@ -83,11 +84,11 @@ func (s *snapshot) database(p *proc) (reason, bool) {
 		}
 		if !s.heldBefore(lf, pid) {
 			// Somebody else wrote a moment ago: there is a queue, and it moves.
-			return reason{id: idWorking, sure: Likely, text: "waits its turn at the database"}, true
+			return reason{kind: kinds.Working, sure: Likely, text: "waits its turn at the database"}, true
 		}
-		r := reason{id: idSQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
-			r.id, r.text = idCacheLocked, "retries, its cache is locked"
+			r.kind, r.text = kinds.EvalCacheLocked, "retries, its cache is locked"
 		}
 		if p.hidden["syscall"] {
 			r.sure = Likely
@@ -140,7 +141,7 @@ func (s *snapshot) silentGC(p *proc) (reason, bool) {
 		if !connected && (!retrying || often < 4 || !s.opensStore(p)) {
 			continue
 		}
-		r := reason{id: idWaitsGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if !connected {
 			r.sure, r.waits[0].sure = Likely, Likely
 		}
@@ -183,7 +184,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 	}
 	poll := func(lf *lockFile, kind EdgeKind, sure Certainty) wait { return wait{kind: kind, lock: lf, sure: sure} }
 	if len(want) > 0 {
-		r := reason{id: idWaitsOutput, sure: Certain, text: "waits for a lock, retries every 5 s"}
+		r := reason{kind: kinds.WaitsForOutputLock, sure: Certain, text: "waits for a lock, retries every 5 s"}
 		for _, lf := range want {
 			r.waits = append(r.waits, poll(lf, EdgePoll, Certain))
 		}
@@ -195,7 +196,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 	}
 	if len(mine) > 0 {
 		if n, full := s.allHeld(s.pool); full {
-			r := reason{id: idNoUser, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "build user"))}
+			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "build user"))}
 			for _, lf := range s.locks {
 				if s.kind(lf) == lockUser {
 					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
@@ -214,7 +215,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 		return s.slotless(n, sure), true
 	}
 	if len(mine) == 0 && len(p.roots) == 0 && len(all) > 0 && (!proven || p.untold) {
-		r := reason{id: idWaitsOutput, sure: Likely, text: "probably waits for a lock"}
+		r := reason{kind: kinds.WaitsForOutputLock, sure: Likely, text: "probably waits for a lock"}
 		if len(all) > 1 {
 			r.sure = Guess
 		}
@@ -233,7 +234,7 @@ func (s *snapshot) polling(p *proc) (reason, bool) {
 
 // slotless is the reason of a process that waits for a slot of a remote machine.
 func (s *snapshot) slotless(n int, sure Certainty) reason {
-	r := reason{id: idNoSlot, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "remote slot")), any: true}
+	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for one of %s", count(n, "remote slot")), any: true}
 	for _, lf := range s.locks {
 		if s.kind(lf) == lockSlot {
 			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})

@@ -1,0 +1,146 @@
+package stuck
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// Findings says the same as the diagnoses, one finding for each.
+func (r *Report) Findings() []fix.Finding {
+	var list []fix.Finding
+	for _, d := range r.Diagnoses {
+		f := fix.Finding{ID: d.ID, Status: d.Status, Summary: d.Sentence}
+		if d.Certainty == Guess && d.Kind != kinds.NothingRunning {
+			f.Summary = kinds.Probably.Fill(fix.With{"summary": f.Summary})
+		}
+		if f.Status == fix.Unknown {
+			f.Reason = kinds.NoCause
+			for _, l := range r.Limits {
+				if l.NeedsRoot {
+					f.NeedsRoot, f.Reason = true, kinds.NotSeen.Fill(fix.With{"what": l.What})
+				}
+			}
+		}
+		for _, n := range d.Chain {
+			f.Evidence = append(f.Evidence, r.evidence(n))
+		}
+		f.Remedy = d.remedy()
+		list = append(list, f)
+	}
+	for _, l := range r.Limits {
+		next := kinds.Elsewhere
+		if l.Command != "" {
+			next = kinds.Sees.Fill(fix.With{"command": l.Command})
+		}
+		last := &list[len(list)-1]
+		last.Evidence = append(last.Evidence, fix.Evidence{Source: "not seen", Expected: l.What, Observed: next})
+	}
+	return list
+}
+
+func (r *Report) evidence(n string) fix.Evidence {
+	if p := r.Process(n); p != nil {
+		return fix.Evidence{Source: p.Title, Expected: "goes on", Observed: p.Text}
+	}
+	return fix.Evidence{Source: shortPath(strings.TrimPrefix(n, "lock:")), Expected: "free", Observed: "held"}
+}
+
+// remedy is what can be done about a diagnosis, with what is special about the end of the processes that it ends.
+func (d *Diagnosis) remedy() *fix.Remedy {
+	rem := d.Kind.Remedy(d.Case, d.With)
+	if rem == nil {
+		return nil
+	}
+	for _, a := range d.Actions {
+		if a.How != "" && (d.Case == kinds.Named && a.PID == d.End || rem.Class == fix.Risky && !a.Named) {
+			rem.Changes = kinds.Special.Fill(fix.With{"remedy": rem.Changes, "process": a.Name, "how": a.How})
+		}
+	}
+	return rem
+}
+
+func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
+	var p plan.Plan
+	r, err := Look(ctx, v, options(req.Settings))
+	if err != nil {
+		return p, err
+	}
+	if p, err = r.plan(ctx, v, req); err != nil {
+		return p, err
+	}
+	// What is looked at afterwards, also by a resume, is what was looked at before.
+	for _, name := range []string{optPID, optStore, optState, optGroup} {
+		if s, ok := req.Settings[name]; ok && !p.Empty() {
+			p.Settings = append(p.Settings, plan.Setting{Name: name, Value: s.Value, Source: s.Source})
+		}
+	}
+	return p, nil
+}
+
+// plan decides what of the actions is done.
+func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
+	var p plan.Plan
+	target, _ := strconv.Atoi(req.Settings[optEnd].Value)
+	planned := map[string]bool{}
+	found := false
+	for _, d := range r.Diagnoses {
+		for _, a := range d.Actions {
+			if target != 0 && (a.PID != target && a.With != target || a.Kind != actEnd) {
+				continue
+			}
+			if target == 0 && (a.Named || d.Certainty == Guess || !req.Allowed(d.ID, fix.Risky)) {
+				continue
+			}
+			found = true
+			key := a.Kind + strconv.Itoa(a.PID)
+			if planned[key] {
+				continue
+			}
+			planned[key] = true
+			if f := v.Facts(); !f.Root() && f.UID != a.UID {
+				return p, &fix.Refusal{
+					ID: d.ID, Reason: kinds.NotYours.Fill(fix.With{"process": a.Name}), Next: kinds.WithSudo,
+				}
+			}
+			id, _, err := platform.Identity(ctx, v, a.PID)
+			if err != nil {
+				continue // it has ended meanwhile, which is what the step is for
+			}
+			id.Start = a.Start
+			var s plan.Step = step.ContinueProcess{Process: id, Name: a.Name}
+			if a.Kind == actEnd {
+				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: cmp.Or(a.Grace, graceMS), Kill: a.Kill}
+			}
+			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
+			note := a.What + ": lost is " + a.Costs
+			if a.How != "" {
+				note += "; " + a.How
+			}
+			p.Notes = append(p.Notes, note)
+		}
+	}
+	if target != 0 && !found {
+		return p, &fix.Refusal{
+			ID: kinds.NotEnded.ID, Reason: kinds.NotEnded.Says.Fill(fix.With{"pid": target}),
+			Next: r.rather(target),
+		}
+	}
+	return p, nil
+}
+
+// rather says whom to name in place of a process that is not ended.
+func (r *Report) rather(pid int) string {
+	p := r.Process("process:" + strconv.Itoa(pid))
+	if p != nil && p.Role == Worker && p.Client != 0 {
+		return kinds.UseCommand.Fill(fix.With{"end": p.Client})
+	}
+	return kinds.UseCheck
+}
