@@ -368,3 +368,32 @@ func sameNamespace(a, b *proc) bool {
 	}
 	return len(a.status.NSPID) == len(b.status.NSPID)
 }
+
+// questions asks what is to be looked at more closely.
+func (s *snapshot) questions() Questions {
+	var q Questions
+	for _, pid := range s.order {
+		p := s.procs[pid]
+		if !p.deep || p.gone || p.role == other {
+			continue
+		}
+		q.Parts = append(q.Parts, pid)
+		if p.role == Worker && p.orphan && !p.stopped() {
+			q.Leaving = append(q.Leaving, pid)
+		}
+		if p.role != Stranger {
+			q.Wanting = append(q.Wanting, pid)
+		}
+		switch p.role {
+		case Worker, Client, Remote:
+			q.Logging = append(q.Logging, pid)
+		case Builder:
+			parent := s.procs[p.Parent]
+			if p.second.state == 'Z' && parent != nil && (parent.role == Worker || parent.role == Client) && !parent.stopped() &&
+				s.leftover(p) == nil {
+				q.Zombies = append(q.Zombies, pid)
+			}
+		}
+	}
+	return q
+}

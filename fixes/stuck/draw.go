@@ -1,38 +1,18 @@
 package stuck
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
-	"github.com/lixfix/lixfix/platform"
 )
 
-var (
-	_ fix.Drawer   = stuck{}
-	_ fix.Reporter = stuck{}
-)
-
-// Draw implements fix.Drawer.
-func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.Picture, error) {
-	r, err := Look(ctx, v, options(set))
-	if err != nil {
-		return fix.Picture{}, err
-	}
-	return r.picture(set), nil
-}
-
-func (r *Report) picture(set fix.Settings) fix.Picture {
-	p := fix.Picture{Findings: r.Findings(), Graph: r, Dot: r.Dot(), Moves: true}
-	if r.start != "" {
-		p.Again = maps.Clone(set)
-		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.pid, r.start), Source: set[optPID].Source}
-	}
+// picture shows a report and what was found in it.
+func (r *Report) picture(found []fix.Finding) fix.Picture {
+	p := fix.Picture{Findings: found, Graph: r, Dot: r.Dot(), Moves: true}
 	asked := r.asked()
 	for _, d := range r.Diagnoses {
 		lines := r.Tree(d)
@@ -102,13 +82,8 @@ func (d Diagnosis) moves() bool {
 	}, d.Kind)
 }
 
-// Moved implements fix.Drawer.
-func (stuck) Moved(before, after fix.Picture) string {
-	b, ok := before.Graph.(*Report)
-	a, same := after.Graph.(*Report)
-	if !ok || !same {
-		return ""
-	}
+// whatMoved compares two reports in one sentence.
+func whatMoved(b, a *Report) string {
 	var gone, moved, still []string
 	for _, d := range b.Diagnoses {
 		p := b.Process(d.Subject)

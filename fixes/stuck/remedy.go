@@ -67,24 +67,6 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 	return rem
 }
 
-func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
-	var p plan.Plan
-	r, err := Look(ctx, v, options(req.Settings))
-	if err != nil {
-		return p, err
-	}
-	if p, err = r.plan(ctx, v, req); err != nil {
-		return p, err
-	}
-	// What is looked at afterwards, also by a resume, is what was looked at before.
-	for _, name := range []string{optPID, optStore, optState, optGroup} {
-		if s, ok := req.Settings[name]; ok && !p.Empty() {
-			p.Settings = append(p.Settings, plan.Setting{Name: name, Value: s.Value, Source: s.Source})
-		}
-	}
-	return p, nil
-}
-
 // plan decides what of the actions is done.
 func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
 	var p plan.Plan

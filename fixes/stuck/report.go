@@ -1,7 +1,6 @@
 package stuck
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -153,28 +152,6 @@ type Limit struct {
 	What      string `json:"what"`
 	NeedsRoot bool   `json:"needs_root,omitempty"`
 	Command   string `json:"command,omitempty"` // that would
-}
-
-// Look reads the host and explains what every invocation waits for.
-func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
-	if v.Facts().OS != platform.Linux {
-		return lookWithTools(ctx, v, opts)
-	}
-	doubt := time.Time{}
-	for deadline := time.Now().Add(settleTime); ; {
-		s, err := collect(ctx, v, opts)
-		if err != nil {
-			return nil, err
-		}
-		r := s.report(opts)
-		now := time.Now()
-		if s.doubtful && doubt.IsZero() {
-			doubt = now
-		}
-		if now.After(deadline) || !s.unsettled && (!s.doubtful || now.Sub(doubt) >= doubtTime) {
-			return r, nil
-		}
-	}
 }
 
 func node(p *proc) string { return "process:" + strconv.Itoa(p.PID) }

@@ -33,11 +33,11 @@ type openFile struct {
 //
 // Of what else processes keep such lists, it is not told what they want. A user's own installation is one of these,
 // unless that user runs lixfix.
-func (c *collector) temproots(ctx context.Context) {
+func (c *collector) temproots(ctx context.Context, pids []int) {
 	var untold []int
-	for _, pid := range c.order {
+	for _, pid := range pids {
 		p := c.procs[pid]
-		if !p.deep || p.gone || p.wants == nil || p.role == other || p.role == Stranger {
+		if p.gone || p.wants == nil {
 			continue
 		}
 		roots, err := c.readRoots(ctx, p)
@@ -135,16 +135,15 @@ func (c *collector) is(o openFile, info platform.FileInfo) bool {
 }
 
 // logs looks when builds last wrote to their logs, at the files that have these names for lixfix.
-func (c *collector) logs(ctx context.Context) {
+func (c *collector) logs(ctx context.Context, pids []int) {
 	type asked struct {
 		p    *proc
 		logs []openFile
 		mine bool // its names mean the same as here
 	}
 	var list []asked
-	for _, pid := range c.order {
-		if p := c.procs[pid]; p.deep && !p.gone && len(p.logs) > 0 && (p.role == Worker || p.role == Client ||
-			p.role == Remote) {
+	for _, pid := range pids {
+		if p := c.procs[pid]; !p.gone && len(p.logs) > 0 {
 			list = append(list, asked{p, p.logs, c.mountNS != "" && p.mountNS == c.mountNS})
 		}
 	}

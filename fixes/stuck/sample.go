@@ -179,6 +179,14 @@ type collector struct {
 	opts Options
 }
 
+// observeHost reads the host twice.
+func observeHost(ctx context.Context, v platform.View, opts Options) (*snapshot, error) {
+	if v.Facts().OS != platform.Linux {
+		return collectWithTools(ctx, v, opts)
+	}
+	return collect(ctx, v, opts)
+}
+
 // collect reads the host twice.
 func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, error) {
 	c := &collector{v: v, opts: opts, snapshot: &snapshot{
@@ -219,14 +227,36 @@ func collect(ctx context.Context, v platform.View, opts Options) (*snapshot, err
 	c.sockets, c.sockErr = c.readSockets(ctx)
 	c.elsewhere(ctx)
 	c.tabulate(ctx, locks)
-	c.classify()
-	if err := c.confirm(ctx); err != nil {
-		return nil, err
-	}
-	c.temproots(ctx)
-	c.logs(ctx)
-	c.surroundings(ctx)
 	return c.snapshot, nil
+}
+
+// Questions are what can be asked when it is known what the processes are to Nix. Processes are named by their numbers.
+type Questions struct {
+	Leaving []int // may be about to end
+	Zombies []int // builders that have ended, whose parents may be about to notice
+	Wanting []int // keep lists of the store paths that they want, if they are Nix's
+	Logging []int // write the logs of builds
+	Parts   []int // all that are part of anything
+}
+
+// closer looks at what is asked, and then at what is not about processes.
+func closer(ctx context.Context, v platform.View, opts Options, s *snapshot, q Questions) error {
+	c := &collector{v: v, opts: opts, snapshot: s}
+	if err := c.confirm(ctx, q.Leaving, q.Zombies); err != nil {
+		return err
+	}
+	if c.facts.OS != platform.Linux {
+		c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells nobody. "+
+			"\"sudo sample PID 1\" shows where one process waits", false)
+		if !c.facts.Root() {
+			c.limit("root", "which lock files other users' processes have open", true)
+		}
+		return nil
+	}
+	c.temproots(ctx, q.Wanting)
+	c.logs(ctx, q.Logging)
+	c.surroundings(ctx, q.Parts)
+	return nil
 }
 
 // anything reports whether there is a reason to look a second time.
@@ -407,21 +437,19 @@ func (c *collector) again(ctx context.Context) error {
 
 // confirm gives workers the time that they take to notice by themselves that their client is gone, for which up to two
 // seconds were seen, or that their builder has ended.
-func (c *collector) confirm(ctx context.Context) error {
+func (c *collector) confirm(ctx context.Context, leaving, zombies []int) error {
 	for deadline := time.Now().Add(confirmTime); ; {
 		left := 0
-		for _, p := range c.procs {
-			parent := c.procs[p.Parent]
-			orphan := p.role == Worker && p.orphan && !p.stopped()
-			defunct := p.role == Builder && p.second.state == 'Z' && parent != nil && (parent.role == Worker || parent.role == Client) &&
-				!parent.stopped() && c.leftover(p) == nil
-			if p.gone || !orphan && !defunct {
+		for i, pid := range slices.Concat(leaving, zombies) {
+			p := c.procs[pid]
+			if p == nil || p.gone {
 				continue
 			}
-			id, state, err := platform.Identity(ctx, c.v, p.PID)
-			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z' && orphan) {
+			id, state, err := platform.Identity(ctx, c.v, pid)
+			worker := i < len(leaving)
+			if errors.Is(err, platform.ErrGone) || err == nil && (id.Start != p.start() || state == 'Z' && worker) {
 				p.gone = true
-				if defunct {
+				if parent := c.procs[p.Parent]; parent != nil && !worker {
 					parent.reaped = true
 				}
 				continue
@@ -469,16 +497,16 @@ func (c *collector) accounts(ctx context.Context) {
 	}
 }
 
-// surroundings looks at what is not about processes.
-func (c *collector) surroundings(ctx context.Context) {
+// surroundings looks at what is not about processes, and says what could not be seen of those that are part of anything.
+func (c *collector) surroundings(ctx context.Context, parts []int) {
 	for _, dir := range slices.Concat(c.states, c.stores) {
 		if n, err := c.v.Free(ctx, dir); err == nil {
 			c.free[dir] = n
 		}
 	}
-	for _, pid := range c.order {
+	for _, pid := range parts {
 		p := c.procs[pid]
-		if !p.deep || p.gone || p.role == other {
+		if p.gone {
 			continue
 		}
 		if p.hidden["fd"] || p.hidden["syscall"] {

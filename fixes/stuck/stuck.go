@@ -8,10 +8,13 @@ package stuck
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -29,6 +32,11 @@ const (
 )
 
 type stuck struct{}
+
+var (
+	_ fix.Drawer   = stuck{}
+	_ fix.Reporter = stuck{}
+)
 
 // New returns the fix.
 func New() fix.Fix { return stuck{} }
@@ -101,10 +109,77 @@ func options(s fix.Settings) Options {
 	return o
 }
 
+// Look reads the host and explains what every invocation waits for. What nothing explains it looks at again: that may be
+// so for a moment only.
+func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
+	doubt := time.Time{}
+	for deadline := time.Now().Add(settleTime); ; {
+		s, err := observeHost(ctx, v, opts)
+		if err != nil {
+			return nil, err
+		}
+		s.classify()
+		if err := closer(ctx, v, opts, s, s.questions()); err != nil {
+			return nil, err
+		}
+		r := s.report(opts)
+		now := time.Now()
+		if s.doubtful && doubt.IsZero() {
+			doubt = now
+		}
+		if now.After(deadline) || !s.unsettled && (!s.doubtful || now.Sub(doubt) >= doubtTime) {
+			return r, nil
+		}
+		ctx = platform.Fresh(ctx)
+	}
+}
+
 func (stuck) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]fix.Finding, error) {
 	r, err := Look(ctx, v, options(set))
 	if err != nil {
 		return nil, err
 	}
 	return r.Findings(), nil
+}
+
+// Draw implements fix.Drawer.
+func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.Picture, error) {
+	r, err := Look(ctx, v, options(set))
+	if err != nil {
+		return fix.Picture{}, err
+	}
+	p := r.picture(r.Findings())
+	if r.start != "" {
+		p.Again = maps.Clone(set)
+		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.pid, r.start), Source: set[optPID].Source}
+	}
+	return p, nil
+}
+
+// Moved implements fix.Drawer.
+func (stuck) Moved(before, after fix.Picture) string {
+	b, ok := before.Graph.(*Report)
+	a, same := after.Graph.(*Report)
+	if !ok || !same {
+		return ""
+	}
+	return whatMoved(b, a)
+}
+
+func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
+	var p plan.Plan
+	r, err := Look(ctx, v, options(req.Settings))
+	if err != nil {
+		return p, err
+	}
+	if p, err = r.plan(ctx, v, req); err != nil {
+		return p, err
+	}
+	// What is looked at afterwards, also by a resume, is what was looked at before.
+	for _, name := range []string{optPID, optStore, optState, optGroup} {
+		if s, ok := req.Settings[name]; ok && !p.Empty() {
+			p.Settings = append(p.Settings, plan.Setting{Name: name, Value: s.Value, Source: s.Source})
+		}
+	}
+	return p, nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
-// lookWithTools explains what can be told without /proc: on macOS, with ps and lsof.
-func lookWithTools(ctx context.Context, v platform.View, opts Options) (*Report, error) {
+// collectWithTools looks at what can be told without /proc: on macOS, with ps and lsof.
+func collectWithTools(ctx context.Context, v platform.View, opts Options) (*snapshot, error) {
 	c := &collector{v: v, opts: opts, snapshot: &snapshot{
 		facts: v.Facts(), procs: map[int]*proc{}, paths: map[proclocks.File]string{},
 		users: map[int]string{}, builders: map[int]string{}, free: map[string]uint64{},
@@ -76,16 +76,7 @@ func lookWithTools(ctx context.Context, v platform.View, opts Options) (*Report,
 		p.gone = !p.second.ok
 	}
 	c.openLocks(ctx)
-	c.classify()
-	if err := c.confirm(ctx); err != nil {
-		return nil, err
-	}
-	c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells nobody. "+
-		"\"sudo sample PID 1\" shows where one process waits", false)
-	if !c.facts.Root() {
-		c.limit("root", "which lock files other users' processes have open", true)
-	}
-	return c.report(opts), nil
+	return c.snapshot, nil
 }
 
 func toolSample(d processes.Detail) sample {
