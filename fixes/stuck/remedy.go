@@ -9,16 +9,18 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
+	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 )
 
 // Findings says the same as the diagnoses, one finding for each.
-func (r *Report) Findings() []fix.Finding {
+func Findings(r *diagnose.Report) []fix.Finding {
 	var list []fix.Finding
 	for _, d := range r.Diagnoses {
 		f := fix.Finding{ID: d.ID, Status: d.Status, Summary: d.Sentence}
-		if d.Certainty == Guess && d.Kind != kinds.NothingRunning {
+		if d.Certainty == diagnose.Guess && d.Kind != kinds.NothingRunning {
 			f.Summary = kinds.Probably.Fill(fix.With{"summary": f.Summary})
 		}
 		if f.Status == fix.Unknown {
@@ -30,9 +32,9 @@ func (r *Report) Findings() []fix.Finding {
 			}
 		}
 		for _, n := range d.Chain {
-			f.Evidence = append(f.Evidence, r.evidence(n))
+			f.Evidence = append(f.Evidence, evidence(r, n))
 		}
-		f.Remedy = d.remedy()
+		f.Remedy = remedyOf(&d)
 		list = append(list, f)
 	}
 	for _, l := range r.Limits {
@@ -46,15 +48,15 @@ func (r *Report) Findings() []fix.Finding {
 	return list
 }
 
-func (r *Report) evidence(n string) fix.Evidence {
+func evidence(r *diagnose.Report, n string) fix.Evidence {
 	if p := r.Process(n); p != nil {
 		return fix.Evidence{Source: p.Title, Expected: "goes on", Observed: p.Text}
 	}
-	return fix.Evidence{Source: shortPath(strings.TrimPrefix(n, "lock:")), Expected: "free", Observed: "held"}
+	return fix.Evidence{Source: say.ShortPath(strings.TrimPrefix(n, "lock:")), Expected: "free", Observed: "held"}
 }
 
-// remedy is what can be done about a diagnosis, with what is special about the end of the processes that it ends.
-func (d *Diagnosis) remedy() *fix.Remedy {
+// remedyOf is what can be done about a diagnosis, with what is special about the end of the processes that it ends.
+func remedyOf(d *diagnose.Diagnosis) *fix.Remedy {
 	rem := d.Kind.Remedy(d.Case, d.With)
 	if rem == nil {
 		return nil
@@ -67,18 +69,18 @@ func (d *Diagnosis) remedy() *fix.Remedy {
 	return rem
 }
 
-// plan decides what of the actions is done.
-func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
+// remedy decides what of the actions is done.
+func remedy(ctx context.Context, r *diagnose.Report, v platform.View, req fix.Request) (plan.Plan, error) {
 	var p plan.Plan
 	target, _ := strconv.Atoi(req.Settings[optEnd].Value)
 	planned := map[string]bool{}
 	found := false
 	for _, d := range r.Diagnoses {
 		for _, a := range d.Actions {
-			if target != 0 && (a.PID != target && a.With != target || a.Kind != actEnd) {
+			if target != 0 && (a.PID != target && a.With != target || a.Kind != diagnose.ActEnd) {
 				continue
 			}
-			if target == 0 && (a.Named || d.Certainty == Guess || !req.Allowed(d.ID, fix.Risky)) {
+			if target == 0 && (a.Named || d.Certainty == diagnose.Guess || !req.Allowed(d.ID, fix.Risky)) {
 				continue
 			}
 			found = true
@@ -98,7 +100,7 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 			}
 			id.Start = a.Start
 			var s plan.Step = step.ContinueProcess{Process: id, Name: a.Name}
-			if a.Kind == actEnd {
+			if a.Kind == diagnose.ActEnd {
 				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: cmp.Or(a.Grace, graceMS), Kill: a.Kill}
 			}
 			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
@@ -112,16 +114,16 @@ func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (pl
 	if target != 0 && !found {
 		return p, &fix.Refusal{
 			ID: kinds.NotEnded.ID, Reason: kinds.NotEnded.Says.Fill(fix.With{"pid": target}),
-			Next: r.rather(target),
+			Next: rather(r, target),
 		}
 	}
 	return p, nil
 }
 
 // rather says whom to name in place of a process that is not ended.
-func (r *Report) rather(pid int) string {
+func rather(r *diagnose.Report, pid int) string {
 	p := r.Process("process:" + strconv.Itoa(pid))
-	if p != nil && p.Role == Worker && p.Client != 0 {
+	if p != nil && p.Role == diagnose.Worker && p.Client != 0 {
 		return kinds.UseCommand.Fill(fix.With{"end": p.Client})
 	}
 	return kinds.UseCheck

@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/fixes/stuck/stucktest"
@@ -27,7 +31,7 @@ func TestPairedByUnit(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(m.Root, "proc", worker, "cgroup"), []byte(group), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+		r, err := stuck.Look(t.Context(), m, observe.Options{Gap: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,11 +44,11 @@ func TestPairedByUnit(t *testing.T) {
 			}
 			continue
 		}
-		if w == nil || w.Client != 9839 || w.Pairing != stuck.Likely {
+		if w == nil || w.Client != 9839 || w.Pairing != diagnose.Likely {
 			t.Errorf("%s: %+v", instance, w)
 		}
-		if d := r.Diagnoses[0]; d.Subject != "process:9839" || d.Certainty != stuck.Likely || !strings.Contains(strings.Join(r.Tree(d), "\n"), "└┄ worker") {
-			t.Errorf("%s: %+v\n%s", instance, d, strings.Join(r.Tree(d), "\n"))
+		if d := r.Diagnoses[0]; d.Subject != "process:9839" || d.Certainty != diagnose.Likely || !strings.Contains(strings.Join(draw.Tree(r, d), "\n"), "└┄ worker") {
+			t.Errorf("%s: %+v\n%s", instance, d, strings.Join(draw.Tree(r, d), "\n"))
 		}
 	}
 }
@@ -147,7 +151,7 @@ func TestReplay(t *testing.T) {
 		t.Run(tt.scene, func(t *testing.T) {
 			t.Parallel()
 			v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
-			report, err := stuck.Look(t.Context(), v, stuck.Options{Gap: 100 * time.Millisecond})
+			report, err := stuck.Look(t.Context(), v, observe.Options{Gap: 100 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +160,7 @@ func TestReplay(t *testing.T) {
 				for _, d := range report.Diagnoses {
 					if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
 						found = true
-						t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(report.Tree(d), "\n"))
+						t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(draw.Tree(report, d), "\n"))
 					}
 				}
 				if !found {
@@ -170,7 +174,7 @@ func TestReplay(t *testing.T) {
 			}
 			if t.Failed() {
 				for _, d := range report.Diagnoses {
-					t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(report.Tree(d), "\n"))
+					t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(draw.Tree(report, d), "\n"))
 				}
 			}
 			t.Logf("%d values are not from the capture", len(v.Injected))

@@ -1,8 +1,3 @@
-// Package stuck explains why an invocation of Nix hangs: who waits for whom, down to what everybody waits for, and
-// ends or continues what may safely be.
-//
-// It reads what the kernel tells of processes, locks and sockets, twice within half a second, and never attaches to
-// a process. What it could not see it says.
 package stuck
 
 import (
@@ -15,6 +10,9 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -28,7 +26,9 @@ const (
 )
 
 const (
-	graceMS = 5000
+	graceMS    = 5000
+	settleTime = 6 * time.Second         // until one that retries every five has done so
+	doubtTime  = 2500 * time.Millisecond // until one that writes to a slow reader has gone on
 )
 
 type stuck struct{}
@@ -101,33 +101,36 @@ func (stuck) AppliesTo(f platform.Facts) bool {
 	return f.OS == platform.Linux || f.OS == platform.Darwin
 }
 
-func options(s fix.Settings) Options {
-	o := Options{StoreDir: strings.TrimRight(s[optStore].Value, "/"), StateDir: strings.TrimRight(s[optState].Value, "/"), Group: s[optGroup].Value}
+func options(s fix.Settings) observe.Options {
+	o := observe.Options{StoreDir: strings.TrimRight(s[optStore].Value, "/"), StateDir: strings.TrimRight(s[optState].Value, "/"), Group: s[optGroup].Value}
 	pid, start, _ := strings.Cut(s[optPID].Value, "/")
 	o.PID, _ = strconv.Atoi(pid)
-	o.start = start
+	o.Start = start
 	return o
 }
 
+// Options say what to look at.
+type Options = observe.Options
+
 // Look reads the host and explains what every invocation waits for. What nothing explains it looks at again: that may be
 // so for a moment only.
-func Look(ctx context.Context, v platform.View, opts Options) (*Report, error) {
+func Look(ctx context.Context, v platform.View, opts observe.Options) (*diagnose.Report, error) {
 	doubt := time.Time{}
 	for deadline := time.Now().Add(settleTime); ; {
-		s, err := observeHost(ctx, v, opts)
+		s, err := observe.Look(ctx, v, opts)
 		if err != nil {
 			return nil, err
 		}
-		s.classify()
-		if err := closer(ctx, v, opts, s, s.questions()); err != nil {
+		scene := diagnose.Of(s)
+		if err := observe.Closer(ctx, v, opts, s, scene.Questions()); err != nil {
 			return nil, err
 		}
-		r := s.report(opts)
+		r := scene.Explain(opts)
 		now := time.Now()
-		if s.doubtful && doubt.IsZero() {
+		if r.Doubtful && doubt.IsZero() {
 			doubt = now
 		}
-		if now.After(deadline) || !s.unsettled && (!s.doubtful || now.Sub(doubt) >= doubtTime) {
+		if now.After(deadline) || !r.Unsettled && (!r.Doubtful || now.Sub(doubt) >= doubtTime) {
 			return r, nil
 		}
 		ctx = platform.Fresh(ctx)
@@ -139,7 +142,7 @@ func (stuck) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]f
 	if err != nil {
 		return nil, err
 	}
-	return r.Findings(), nil
+	return Findings(r), nil
 }
 
 // Draw implements fix.Drawer.
@@ -148,22 +151,22 @@ func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.P
 	if err != nil {
 		return fix.Picture{}, err
 	}
-	p := r.picture(r.Findings())
-	if r.start != "" {
+	p := draw.Picture(r, Findings(r))
+	if r.AskedStart != "" {
 		p.Again = maps.Clone(set)
-		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.pid, r.start), Source: set[optPID].Source}
+		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.Asked, r.AskedStart), Source: set[optPID].Source}
 	}
 	return p, nil
 }
 
 // Moved implements fix.Drawer.
 func (stuck) Moved(before, after fix.Picture) string {
-	b, ok := before.Graph.(*Report)
-	a, same := after.Graph.(*Report)
+	b, ok := before.Graph.(*diagnose.Report)
+	a, same := after.Graph.(*diagnose.Report)
 	if !ok || !same {
 		return ""
 	}
-	return whatMoved(b, a)
+	return draw.WhatMoved(b, a)
 }
 
 func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
@@ -172,7 +175,7 @@ func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.P
 	if err != nil {
 		return p, err
 	}
-	if p, err = r.plan(ctx, v, req); err != nil {
+	if p, err = remedy(ctx, r, v, req); err != nil {
 		return p, err
 	}
 	// What is looked at afterwards, also by a resume, is what was looked at before.

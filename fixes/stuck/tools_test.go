@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
@@ -75,11 +78,11 @@ func TestMacLsof(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(root, "usr/sbin/lsof"), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+			r, err := stuck.Look(t.Context(), m, observe.Options{Gap: 50 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == "lsof" }); got != tt.limited {
+			if got := slices.ContainsFunc(r.Limits, func(l observe.Limit) bool { return l.ID == "lsof" }); got != tt.limited {
 				t.Errorf("want it said: %v; got %+v", tt.limited, r.Limits)
 			}
 		})
@@ -124,7 +127,7 @@ func TestMac(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := stuck.Look(t.Context(), mac(t, daemon+tt.first, daemon+tt.second, tt.lsof), stuck.Options{Gap: 50 * time.Millisecond})
+			r, err := stuck.Look(t.Context(), mac(t, daemon+tt.first, daemon+tt.second, tt.lsof), observe.Options{Gap: 50 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +137,7 @@ func TestMac(t *testing.T) {
 				}
 			}
 			for _, d := range r.Diagnoses {
-				t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(r.Tree(d), "\n"))
+				t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(draw.Tree(r, d), "\n"))
 			}
 		})
 	}

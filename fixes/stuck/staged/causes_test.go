@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 
-	"github.com/lixfix/lixfix/fixes/stuck"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -641,7 +641,7 @@ func (s *site) drips() int {
 }
 
 // of returns the diagnosis of a command, nil for none.
-func (s *site) of(r *stuck.Report, subject int) *stuck.Diagnosis {
+func (s *site) of(r *diagnose.Report, subject int) *diagnose.Diagnosis {
 	for i, d := range r.Diagnoses {
 		if d.Subject == fmt.Sprintf("process:%d", subject) {
 			return &r.Diagnoses[i]

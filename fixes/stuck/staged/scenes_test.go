@@ -14,6 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -238,7 +242,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.repair("", "continue-process end-process")
 		// The second one tries again within five seconds, and what is said afterwards waits for that.
 		if r := s.look("root"); s.has(r, second.Process.Pid, "unknown") || !s.shows(r, second.Process.Pid) {
-			s.fail("the chain is not said to move: %s\n%s", strings.Join(r.Tree(r.Diagnoses[0]), "\n"), ps())
+			s.fail("the chain is not said to move: %s\n%s", strings.Join(draw.Tree(r, r.Diagnoses[0]), "\n"), ps())
 		}
 		s.until("the second client to build", func() bool {
 			return len(running(asleep)) > 0 && len(running(fmt.Sprintf(`^nix-daemon %d`, first.Process.Pid))) == 0
@@ -394,7 +398,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		for _, who := range []string{"bob", "carol"} {
 			r := s.look(who)
 			d := s.expect(r, want{who: who, subject: second.Process.Pid, id: "waits-for-output-lock", chain: "second worker [slow-a] worker builder"})
-			if d != nil && (d.Certainty == stuck.Certain || !strings.Contains(strings.Join(r.Tree(*d), "\n"), "└┄ worker")) {
+			if d != nil && (d.Certainty == diagnose.Certain || !strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "└┄ worker")) {
 				s.fail("%s is as sure as root: %+v", who, d)
 			}
 		}
@@ -448,7 +452,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.until("flock to end", func() bool { return len(running("^flock")) == 0 })
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc] keeper", status: "broken"})
 		d := s.expect(s.look("carol"), want{who: "carol", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc]", status: "broken"})
-		if d != nil && d.Certainty != stuck.Likely {
+		if d != nil && d.Certainty != diagnose.Likely {
 			s.fail("carol is sure of somebody whom she cannot see: %+v", d)
 		}
 	}},
@@ -542,7 +546,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.builds(1, asleep)
 		c := s.build("second", "bob", s.expr("slow-b", sleeper))
 		s.builds(2, asleep)
-		r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: s.worker(c)})
+		r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{PID: s.worker(c)})
 		if err != nil || len(r.Diagnoses) != 1 {
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
@@ -550,7 +554,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		// What people know is often the number of sudo or of a script.
 		script := s.start("script", "alice", []string{"NIX_REMOTE=daemon"}, "sh", "-c", "nix-build --no-out-link "+s.expr("slow-a", sleeper)+"; true")
 		s.says("script", "waiting for lock")
-		r, err = stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: script.Process.Pid})
+		r, err = stuck.Look(context.Background(), platform.Local(), observe.Options{PID: script.Process.Pid})
 		if err != nil || len(r.Diagnoses) != 1 {
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
@@ -689,14 +693,14 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.until("a connection", func() bool { return s.has(s.look("root"), c.Process.Pid, "daemon-not-accepting") })
 		r := s.look("root")
 		d := s.expect(r, want{who: "root", subject: c.Process.Pid, id: "daemon-not-accepting", chain: "nix-build daemon", status: "broken"})
-		if d != nil && !strings.Contains(strings.Join(r.Tree(*d), "\n"), "the daemon's 64 files are all open") {
-			s.fail("the limit is not named:\n%s", strings.Join(r.Tree(*d), "\n"))
+		if d != nil && !strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "the daemon's 64 files are all open") {
+			s.fail("the limit is not named:\n%s", strings.Join(draw.Tree(r, *d), "\n"))
 		}
 		// Who cannot count them does not speak of it.
 		r = s.look("carol")
 		d = s.expect(r, want{who: "carol", subject: c.Process.Pid, id: "daemon-not-accepting"})
-		if d != nil && strings.Contains(strings.Join(r.Tree(*d), "\n"), "files open") {
-			s.fail("carol sees:\n%s", strings.Join(r.Tree(*d), "\n"))
+		if d != nil && strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "files open") {
+			s.fail("carol sees:\n%s", strings.Join(draw.Tree(r, *d), "\n"))
 		}
 	}},
 	{"growing", "an evaluation takes more and more memory", func(s *site) {
@@ -836,7 +840,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
 			text, err := json.Marshal(r)
 			for _, d := range r.Diagnoses {
-				text = append(text, strings.Join(r.Tree(d), "\n")...)
+				text = append(text, strings.Join(draw.Tree(r, d), "\n")...)
 			}
 			if err != nil || bytes.ContainsAny(text, "\x1b\a\u202e") || bytes.Contains(text, []byte(`\u001b`)) || bytes.Contains(text, []byte("hunter2")) {
 				s.fail("%s: %v %s", who, err, text)

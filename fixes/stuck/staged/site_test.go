@@ -18,6 +18,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -278,9 +282,9 @@ func (s *site) stop(pid int) {
 }
 
 // look explains what is there, as root in this process, as another user in a child.
-func (s *site) look(who string) *stuck.Report {
+func (s *site) look(who string) *diagnose.Report {
 	if who == "root" {
-		r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{})
+		r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{})
 		if err != nil {
 			s.fatal("look: %v", err)
 		}
@@ -291,9 +295,9 @@ func (s *site) look(who string) *stuck.Report {
 }
 
 // lookWith looks in a child that another program starts.
-func (s *site) lookWith(argv ...string) *stuck.Report { return s.child("root", nil, argv...) }
+func (s *site) lookWith(argv ...string) *diagnose.Report { return s.child("root", nil, argv...) }
 
-func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stuck.Report {
+func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *diagnose.Report {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LIXFIX_LOOK=1")
 	cmd.SysProcAttr = attr
@@ -303,7 +307,7 @@ func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stu
 	if err != nil {
 		s.fatal("look as %s: %v\n%s", who, err, stderr.String())
 	}
-	var r stuck.Report
+	var r diagnose.Report
 	if err := json.Unmarshal(out, &r); err != nil {
 		s.fatal("look as %s: %v", who, err)
 	}
@@ -311,14 +315,14 @@ func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stu
 }
 
 // limited expects a report to say that something could not be seen.
-func (s *site) limited(r *stuck.Report, id string) {
-	if !slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == id }) {
+func (s *site) limited(r *diagnose.Report, id string) {
+	if !slices.ContainsFunc(r.Limits, func(l observe.Limit) bool { return l.ID == id }) {
 		s.fail("want the limit %s, got %+v", id, r.Limits)
 	}
 }
 
 // chain writes a diagnosis down as the roles of its processes and the names of its locks.
-func (s *site) chain(r *stuck.Report, d stuck.Diagnosis) string {
+func (s *site) chain(r *diagnose.Report, d diagnose.Diagnosis) string {
 	var words []string
 	for _, n := range d.Chain {
 		if p := r.Process(n); p != nil {
@@ -349,7 +353,7 @@ type want struct {
 }
 
 // expect compares.
-func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
+func (s *site) expect(r *diagnose.Report, w want) *diagnose.Diagnosis {
 	var said []string
 	for i, d := range r.Diagnoses {
 		chain := s.chain(r, d)
@@ -361,7 +365,7 @@ func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
 			continue
 		}
 		s.seen = append(s.seen, fmt.Sprintf("%s sees %s (%s): %s", w.who, d.ID, d.Certainty, chain))
-		for _, line := range r.Tree(d) {
+		for _, line := range draw.Tree(r, d) {
 			if n := len([]rune(line)); n > 80 {
 				s.fail("a line of the tree has %d characters: %s", n, line)
 			}
@@ -370,7 +374,7 @@ func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
 	}
 	var trees strings.Builder
 	for _, d := range r.Diagnoses {
-		trees.WriteString(strings.Join(r.Tree(d), "\n") + "\n")
+		trees.WriteString(strings.Join(draw.Tree(r, d), "\n") + "\n")
 	}
 	for _, l := range r.Limits {
 		trees.WriteString("limit: " + l.What + "\n")
@@ -411,7 +415,7 @@ func play(name string) int {
 
 // lookOnly is what a child does that looks as another user.
 func lookOnly() int {
-	r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{})
+	r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{})
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(r)
 	}
