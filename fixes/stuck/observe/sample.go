@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -27,53 +26,52 @@ const (
 	maxLockStats = 20000           // lock files in the store that are looked at, without root
 )
 
+// collector reads a snapshot.
 type collector struct {
 	*Snapshot
 	v    platform.View
 	opts Options
+
+	paths   map[proclocks.File]string    // names of lock files
+	made    map[proclocks.File]time.Time // when they were made
+	openers map[string][]opener          // who has locked files open, by name
+	opened  map[proclocks.File]string    // names of locked files, by who has them open
+	kept    map[keptLock]int             // who keeps locks
+	late    map[int]int                  // processes of a user that could not be read in time
+	files   budget                       // of open files that are looked at
+	names   budget                       // of open files whose names are looked at
+	threads budget
 }
 
-// Look reads the host twice.
-func Look(ctx context.Context, v platform.View, opts Options) (*Snapshot, error) {
-	if v.Facts().OS != platform.Linux {
-		return collectWithTools(ctx, v, opts)
-	}
-	return collect(ctx, v, opts)
-}
-
-// collect reads the host twice.
-func collect(ctx context.Context, v platform.View, opts Options) (*Snapshot, error) {
-	c := &collector{v: v, opts: opts, Snapshot: &Snapshot{
-		facts: v.Facts(), Procs: map[int]*Process{}, paths: map[proclocks.File]string{},
-		users: map[int]string{}, Builders: map[int]string{}, Free: map[string]uint64{}, late: map[int]int{},
+func newCollector(v platform.View, opts Options) *collector {
+	return &collector{
+		v: v, opts: opts, late: map[int]int{},
 		files:   budget{each: filesEach, user: filesUser, all: filesAll, users: map[int]int{}},
 		names:   budget{each: filesEach, user: namesUser, all: namesAll, users: map[int]int{}},
 		threads: budget{each: threadsEach, user: threadsUser, all: threadsAll, users: map[int]int{}},
-	}}
+		Snapshot: &Snapshot{
+			facts: v.Facts(), Procs: map[int]*Process{}, users: map[int]string{}, Builders: map[int]string{}, Free: map[string]uint64{},
+			States: []string{opts.state()}, Stores: []string{opts.store()},
+		},
+	}
+}
+
+// Look reads the host twice, with Options.Gap between the looks.
+func Look(ctx context.Context, v platform.View, opts Options) (*Snapshot, error) {
+	c := newCollector(v, opts)
+	if c.facts.OS != platform.Linux {
+		return c.Snapshot, c.withTools(ctx)
+	}
 	c.Calls, c.CallsOK = procfs.CallsOf(c.facts.Arch)
-	if err := c.shallow(ctx); err != nil {
+	if err := c.first(ctx); err != nil {
 		return nil, err
 	}
-	c.accounts(ctx)
-	c.States, c.Stores = []string{opts.state()}, []string{opts.store()}
-	children(c)
-	c.deepen(ctx, candidates(c))
-	c.deepen(ctx, tracers(c))
-	directories(c)
-	locks, err := c.readLocks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.Earlier = locks
-	c.knownFiles(ctx, locks)
-	c.deepen(ctx, owners(c, locks))
-	c.deepen(ctx, candidates(c))
-	c.seekReaders(ctx)
-	c.Before, c.sockErr = c.readSockets(ctx)
+	locks := c.Earlier
 	if anything(c) {
 		if err := c.again(ctx); err != nil {
 			return nil, err
 		}
+		var err error
 		if locks, err = c.readLocks(ctx); err != nil {
 			return nil, err
 		}
@@ -82,6 +80,31 @@ func collect(ctx context.Context, v platform.View, opts Options) (*Snapshot, err
 	c.elsewhere(ctx)
 	c.tabulate(ctx, locks)
 	return c.Snapshot, nil
+}
+
+// first is the first look. From what is known of all processes it goes on to those that may matter: what is called like
+// Nix and what descends from it, then who traces these, then who holds a lock on a file that they have shown, then who
+// reads what they write.
+func (c *collector) first(ctx context.Context) error {
+	if err := c.shallow(ctx); err != nil {
+		return err
+	}
+	c.accounts(ctx) // before candidates, which knows build users by them
+	children(c)
+	c.deepen(ctx, candidates(c))
+	c.deepen(ctx, tracers(c))
+	directories(c) // before the files in them are looked up
+	locks, err := c.readLocks(ctx)
+	if err != nil {
+		return err
+	}
+	c.Earlier = locks
+	c.knownFiles(ctx, locks)
+	c.deepen(ctx, owners(c, locks))
+	c.deepen(ctx, candidates(c)) // some have changed their names by now
+	c.seekReaders(ctx)
+	c.Before, c.sockErr = c.readSockets(ctx)
+	return nil
 }
 
 // anything reports whether there is a reason to look a second time.
@@ -99,7 +122,6 @@ func (c *collector) shallow(ctx context.Context) error {
 	type seen struct {
 		procs  map[int]*Process
 		order  []int
-		boot   string
 		self   string
 		net    string
 		mount  string
@@ -117,9 +139,6 @@ func (c *collector) shallow(ctx context.Context) error {
 		if data, err := f.Read("/proc/uptime"); err == nil {
 			word, _, _ := strings.Cut(string(data), " ")
 			s.uptime, _ = strconv.ParseFloat(word, 64)
-		}
-		if data, err := f.Read("/proc/sys/kernel/random/boot_id"); err == nil {
-			s.boot = string(bytes.TrimSpace(data))
 		}
 		s.self, _ = f.Link("/proc/self/ns/pid")
 		s.net, _ = f.Link("/proc/self/ns/net")
@@ -155,7 +174,7 @@ func (c *collector) shallow(ctx context.Context) error {
 		return fmt.Errorf("look at the processes: %w", err)
 	}
 	slices.Sort(s.order)
-	c.Procs, c.Order, c.boot, c.Uptime, c.mounts, c.SelfPID = s.procs, s.order, s.boot, s.uptime, s.mounts, s.pid
+	c.Procs, c.Order, c.Uptime, c.mounts, c.SelfPID = s.procs, s.order, s.uptime, s.mounts, s.pid
 	c.Self, c.net, c.mountNS, c.userNS = s.self, s.net, s.mount, s.user
 	if len(s.mounts) > 0 && c.Procs[1] == nil {
 		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)

@@ -33,7 +33,7 @@ type Thread struct {
 
 // Sample is what changes while a process runs.
 type Sample struct {
-	OK       bool
+	OK       bool // it was read
 	State    byte
 	cpu      uint64 // ticks
 	switches uint64
@@ -42,82 +42,79 @@ type Sample struct {
 	Threads  []Thread
 }
 
-// Process is a process.
+// Process is a process. What only those have that were looked at closely is empty in others.
 type Process struct {
 	procfs.Stat
 	UID      int
-	started  string // on macOS, as ps has it
-	Deep     bool
-	Argv     []string
-	Exe      string // its program; "" where that may not be read
-	Status   procfs.Status
-	NS       string // of process IDs, as its link reads
-	net      string // network namespace, likewise
-	mountNS  string
-	userNS   string
-	FDs      map[int]string
-	Sockets  map[uint64]int // inode → file descriptor
-	Held     []proclocks.Lock
-	paths    map[proclocks.File]string
-	wants    *OpenFile // its list of the store paths that it wants
-	Untold   bool      // that list was not read
-	Roots    []string  // names of the store paths in it: they are protected from the garbage collector
-	logs     []OpenFile
-	First    Sample
-	Second   Sample
-	Gone     bool            // ended while it was read
-	Hidden   map[string]bool // what only root may read
-	Peer     int             // number of its client, as the name of its unit has it
 	Children []*Process
-	Reader   bool      // reads what a command cannot go on writing
-	Cut      bool      // not all of it was looked at
-	Reaped   bool      // a builder of it ended while it was watched
-	Logged   time.Time // when it last wrote to the log of its build
-	Opened   int       // files that it has open, also those that were not looked at
-	Files    int       // that it may have open; 0 where that could not be read
+	Deep     bool            // it was looked at closely
+	Gone     bool            // it ended while it was read
+	Hidden   map[string]bool // what may not be read: "fd", "io", "ns", "syscall", "some files", "some threads", "everything"
+	Cut      bool            // not all of it was looked at
+
+	Argv    []string
+	Exe     string // its program; "" where that may not be read
+	Status  procfs.Status
+	NS      string // PID namespace, as its link reads; so are the others
+	net     string
+	mountNS string
+	userNS  string
+	started string // on macOS, as ps has it
+	Peer    int    // number of its client, as the name of its unit has it; 0 for none
+
+	First  Sample
+	Second Sample
+
+	FDs     map[int]string // what is open, by file descriptor; nil where that may not be read
+	Sockets map[uint64]int // file descriptors, by inode
+	Held    []proclocks.Lock
+	Opened  int                       // files that it has open, also those that were not looked at
+	Files   int                       // files that it may have open; 0 where that could not be read
+	paths   map[proclocks.File]string // of the files in Held
+
+	wants  *OpenFile // its list of the store paths that it wants
+	Untold bool      // that list was not read
+	Roots  []string  // names of the store paths in it: they are protected from the garbage collector
+	logs   []OpenFile
+	Logged time.Time // when it last wrote to the log of a build
+	Reader bool      // it has open what another one cannot go on writing
+	Reaped bool      // a builder of it ended while it was watched
 }
 
 // Snapshot is everything that was read.
 type Snapshot struct {
-	facts    platform.Facts
-	Calls    procfs.Calls
-	CallsOK  bool
-	boot     string
-	Uptime   float64
-	Gap      time.Duration // that really passed between the samples
-	Self     string        // PID namespace of lixfix
-	net      string        // network namespace of lixfix
-	mountNS  string
-	userNS   string
-	SelfPID  int
-	Procs    map[int]*Process
-	Order    []int // of procs
-	Locks    []*LockFile
-	Sockets  map[uint64]platform.Socket
-	Before   map[uint64]platform.Socket
-	sockErr  error
-	mounts   []procfs.Mount
-	paths    map[proclocks.File]string
-	made     map[proclocks.File]time.Time // when lock files were made
-	Earlier  []proclocks.Lock             // those of the first look
-	openers  map[string][]opener          // of locked files, by name
-	kept     map[keptLock]int             // who keeps locks
-	opened   map[proclocks.File]string    // names of locked files, by who has them open
-	States   []string                     // directories such as /nix/var/nix
-	Stores   []string
-	users    map[int]string
-	Builders map[int]string // build users, by ID
-	Pool     []string       // files of the user pool
-	Load     []string       // files that stand for slots of remote machines
-	Dotfile  string         // lock directory of a database without WAL
-	Free     map[string]uint64
+	Procs   map[int]*Process
+	Order   []int                 // numbers of the processes, ascending
+	Readers map[string][]*Process // who reads what others wait to write to, by the name of the file
+	Locks   []*LockFile
+	Earlier []proclocks.Lock           // the lock table of the first look
+	Sockets map[uint64]platform.Socket // by inode, at the second look
+	Before  map[uint64]platform.Socket // likewise, at the first
+
+	Calls   procfs.Calls  // numbers of system calls
+	CallsOK bool          // they are known for this architecture
+	Uptime  float64       // seconds, at the first look
+	Gap     time.Duration // that really passed between the samples
+	SelfPID int           // of lixfix
+	Self    string        // PID namespace of lixfix
+
+	States   []string          // directories such as /nix/var/nix
+	Stores   []string          // directories such as /nix/store
+	Builders map[int]string    // names of build users, by ID
+	Pool     []string          // files that stand for build users
+	Load     []string          // files that stand for slots of remote machines
+	Dotfile  string            // lock directory of a database without WAL; "" for none
+	Free     map[string]uint64 // bytes on the file systems of the directories
 	Limits   []Limit
-	skipped  int         // processes beyond maxDeep, or of users whose processes cannot be read
-	late     map[int]int // processes of a user that could not be read in time
-	files    budget      // of open files that are looked at
-	names    budget      // of open files whose names are looked at
-	threads  budget
-	Readers  map[string][]*Process // of pipes that others wait to write to, by name
+
+	facts   platform.Facts
+	users   map[int]string // names of all users, by ID
+	mounts  []procfs.Mount
+	net     string // network namespace of lixfix
+	mountNS string
+	userNS  string
+	sockErr error // why Sockets is nil
+	skipped int   // processes beyond maxDeep, or of users whose processes cannot be read
 }
 
 // LockFile is a file with the locks on it.
@@ -149,6 +146,7 @@ func (p *Process) Program() string {
 	return strings.TrimPrefix(path.Base(strings.TrimLeft(p.Argv[0], "-")), ".")
 }
 
+// Arg returns an argument of the process, "" where there is none.
 func (p *Process) Arg(i int) string {
 	if i >= 0 && i < len(p.Argv) {
 		return p.Argv[i]
@@ -156,6 +154,7 @@ func (p *Process) Arg(i int) string {
 	return ""
 }
 
+// Hides reports whether something could not be seen, by the ID of the limit.
 func (s *Snapshot) Hides(id string) bool {
 	return slices.ContainsFunc(s.Limits, func(l Limit) bool { return l.ID == id })
 }
@@ -249,6 +248,7 @@ func NixName(name string) bool {
 	return strings.HasPrefix(name, "nix") || name == "build-remote" || name == "lix"
 }
 
+// User names a user as it is fit to print.
 func (s *Snapshot) User(uid int) string {
 	if name := s.users[uid]; name != "" {
 		return say.Plain(name)

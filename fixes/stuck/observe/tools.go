@@ -15,16 +15,12 @@ import (
 	"github.com/lixfix/lixfix/platform/proclocks"
 )
 
-// collectWithTools looks at what can be told without /proc: on macOS, with ps and lsof.
-func collectWithTools(ctx context.Context, v platform.View, opts Options) (*Snapshot, error) {
-	c := &collector{v: v, opts: opts, Snapshot: &Snapshot{
-		facts: v.Facts(), Procs: map[int]*Process{}, paths: map[proclocks.File]string{},
-		users: map[int]string{}, Builders: map[int]string{}, Free: map[string]uint64{},
-		States: []string{opts.state()}, Stores: []string{opts.store()},
-	}}
+// withTools reads what can be told without /proc: on macOS, with ps and lsof.
+func (c *collector) withTools(ctx context.Context) error {
+	v := c.v
 	first, err := processes.Details(ctx, v)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	began := time.Now()
 	now := time.Time{}
@@ -51,7 +47,7 @@ func collectWithTools(ctx context.Context, v platform.View, opts Options) (*Snap
 	for _, p := range candidates(c) {
 		p.Deep = true
 	}
-	gap := opts.Gap
+	gap := c.opts.Gap
 	if gap == 0 {
 		gap = defaultGap
 	}
@@ -59,11 +55,11 @@ func collectWithTools(ctx context.Context, v platform.View, opts Options) (*Snap
 	select {
 	case <-time.After(gap):
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	second, err := processes.Details(platform.Fresh(ctx), v)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.Gap = time.Since(began)
 	for _, d := range second {
@@ -76,7 +72,7 @@ func collectWithTools(ctx context.Context, v platform.View, opts Options) (*Snap
 		p.Gone = !p.Second.OK
 	}
 	c.openLocks(ctx)
-	return c.Snapshot, nil
+	return nil
 }
 
 func toolSample(d processes.Detail) Sample {
