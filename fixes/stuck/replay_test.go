@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/draw"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
@@ -147,37 +148,42 @@ func TestReplay(t *testing.T) {
 		{scene: "nix-2.34.8/s14-daemon-without-arguments", want: []expected{{6295, "builder-silent", fix.AtRisk}}},
 		{scene: "nix-2.34.8/s18-profile-lock-held-by-flock", want: []expected{{7375, "foreign-lock-holder", fix.Broken}}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.scene, func(t *testing.T) {
-			t.Parallel()
-			v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
-			report, err := stuck.Look(t.Context(), v, observe.Options{Gap: 100 * time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, want := range tt.want {
-				found := false
-				for _, d := range report.Diagnoses {
-					if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
-						found = true
-						t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(draw.Tree(report, d), "\n"))
+	witness := fixtest.NewWitness(stuck.New())
+	defer witness.Testify(t, "replay")
+	t.Run("captures", func(t *testing.T) {
+		for _, tt := range tests {
+			t.Run(tt.scene, func(t *testing.T) {
+				t.Parallel()
+				v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
+				report, err := stuck.Look(t.Context(), v, observe.Options{Gap: 100 * time.Millisecond})
+				if err != nil {
+					t.Fatal(err)
+				}
+				witness.Saw(t, tt.scene, stuck.Findings(report))
+				for _, want := range tt.want {
+					found := false
+					for _, d := range report.Diagnoses {
+						if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
+							found = true
+							t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(draw.Tree(report, d), "\n"))
+						}
+					}
+					if !found {
+						t.Errorf("want %+v", want)
 					}
 				}
-				if !found {
-					t.Errorf("want %+v", want)
-				}
-			}
-			for _, d := range report.Diagnoses {
-				if d.ID == "stuck/unknown" {
-					t.Errorf("not recognised: %s", d.Sentence)
-				}
-			}
-			if t.Failed() {
 				for _, d := range report.Diagnoses {
-					t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(draw.Tree(report, d), "\n"))
+					if d.ID == "stuck/unknown" {
+						t.Errorf("not recognised: %s", d.Sentence)
+					}
 				}
-			}
-			t.Logf("%d values are not from the capture", len(v.Injected))
-		})
-	}
+				if t.Failed() {
+					for _, d := range report.Diagnoses {
+						t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(draw.Tree(report, d), "\n"))
+					}
+				}
+				t.Logf("%d values are not from the capture", len(v.Injected))
+			})
+		}
+	})
 }

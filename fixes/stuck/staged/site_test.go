@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/draw"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
@@ -83,6 +84,8 @@ var uids = map[string]int{"root": 0, "alice": 1000, "bob": 1001, "carol": 1002}
 type site struct {
 	failures []string
 	started  []*exec.Cmd
+	found    map[*diagnose.Report][]fix.Finding
+	witness  []string // findings that were expected, as JSON
 	seen     []string // what was recognised
 	labels   map[int]string
 	listener *exec.Cmd
@@ -288,6 +291,7 @@ func (s *site) look(who string) *diagnose.Report {
 		if err != nil {
 			s.fatal("look: %v", err)
 		}
+		s.found[r] = stuck.Findings(r)
 		return r
 	}
 	uid := uint32(uids[who])
@@ -307,11 +311,18 @@ func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *dia
 	if err != nil {
 		s.fatal("look as %s: %v\n%s", who, err, stderr.String())
 	}
-	var r diagnose.Report
-	if err := json.Unmarshal(out, &r); err != nil {
+	var seen looked
+	if err := json.Unmarshal(out, &seen); err != nil {
 		s.fatal("look as %s: %v", who, err)
 	}
-	return &r
+	s.found[seen.Report] = seen.Findings
+	return seen.Report
+}
+
+// looked is what a look came to.
+type looked struct {
+	Report   *diagnose.Report
+	Findings []fix.Finding
 }
 
 // limited expects a report to say that something could not be seen.
@@ -365,6 +376,7 @@ func (s *site) expect(r *diagnose.Report, w want) *diagnose.Diagnosis {
 			continue
 		}
 		s.seen = append(s.seen, fmt.Sprintf("%s sees %s (%s): %s", w.who, d.ID, d.Certainty, chain))
+		s.testify(r, i)
 		for _, line := range draw.Tree(r, d) {
 			if n := len([]rune(line)); n > 80 {
 				s.fail("a line of the tree has %d characters: %s", n, line)
@@ -384,9 +396,25 @@ func (s *site) expect(r *diagnose.Report, w want) *diagnose.Diagnosis {
 	return nil
 }
 
+// witnessed begins a line with the finding of a diagnosis that a scene expects, as JSON.
+const witnessed = "finding "
+
+// testify tells the test that runs the scene which finding was expected and found.
+func (s *site) testify(r *diagnose.Report, i int) {
+	if s.found[r] == nil {
+		return
+	}
+	f := s.found[r][i]
+	data, err := json.Marshal(f)
+	if err != nil || f.ID != r.Diagnoses[i].ID {
+		s.fatal("the finding of %s: %+v, %v", r.Diagnoses[i].ID, f, err)
+	}
+	s.witness = append(s.witness, string(data))
+}
+
 // play runs a scene in the machine and reports as JSON.
 func play(name string) int {
-	s := &site{labels: map[int]string{}}
+	s := &site{labels: map[int]string{}, found: map[*diagnose.Report][]fix.Finding{}}
 	func() {
 		defer func() {
 			if why := recover(); why != nil {
@@ -406,6 +434,9 @@ func play(name string) int {
 	for _, line := range s.seen {
 		fmt.Println(line)
 	}
+	for _, finding := range s.witness {
+		fmt.Println(witnessed + finding)
+	}
 	if len(s.failures) > 0 {
 		fmt.Println(strings.Join(s.failures, "\n"))
 		return 1
@@ -417,7 +448,7 @@ func play(name string) int {
 func lookOnly() int {
 	r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{})
 	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(r)
+		err = json.NewEncoder(os.Stdout).Encode(looked{r, stuck.Findings(r)})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
