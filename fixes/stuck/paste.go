@@ -166,7 +166,8 @@ func facts(r *diagnose.Report) []string {
 	const most = 6 // threads
 	var list []string
 	for _, p := range r.Processes {
-		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, pending %s", p.Title, p.State,
+		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, "+
+			"pending %s", p.Title, p.State,
 			p.Parent, p.CPU*100, p.Moved, p.RSSKiB>>10, p.Blocked, p.Pending)}
 		for i, t := range p.Threads {
 			if i == most {
@@ -290,7 +291,8 @@ func debian(ctx context.Context, v platform.View) packages {
 	found := packages{}
 	for record := range strings.SplitSeq(string(data), "\n\n") {
 		name, rest, _ := strings.Cut(strings.TrimPrefix(record, "Package: "), "\n")
-		if name != "nix-bin" && name != "nix" && name != "lix" || !strings.Contains(rest, "Status: install ok installed") {
+		if name != "nix-bin" && name != "nix" && name != "lix" || !strings.Contains(rest, "Status: install ok "+
+			"installed") {
 			continue
 		}
 		for line := range strings.Lines(rest) {

@@ -56,14 +56,21 @@ func (stuck) Doc() fix.Doc {
 			"waiting for a machine to build '…'",
 			"SQLite database '…' is busy",
 		},
-		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build user, the " +
-			"database, a profile, a download, another machine. Mostly that ends by itself. It does not where a process is stopped or " +
-			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.\n\n" +
-			"\"lixfix check stuck\" draws who waits for whom; with --watch it goes on until that moves, with --pid for one command only. " +
-			"\"lixfix report stuck\" writes it down without names, for an issue. Both read what the kernel tells, and attach to nothing.",
-		Changes: "Workers and builders that belong to nobody any more are ended, and processes that are stopped are continued. " +
+		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build " +
+			"user, the " +
+			"database, a profile, a download, another machine. Mostly that ends by itself. It does not where a " +
+			"process is stopped or " +
+			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is " +
+			"printed.\n\n" +
+			"\"lixfix check stuck\" draws who waits for whom; with --watch it goes on until that moves, with --pid " +
+			"for one command only. " +
+			"\"lixfix report stuck\" writes it down without names, for an issue. Both read what the kernel tells, " +
+			"and attach to nothing.",
+		Changes: "Workers and builders that belong to nobody any more are ended, and processes that are stopped " +
+			"are continued. " +
 			"A command that others wait for is ended only when it is named with --end.",
-		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is not harmed.",
+		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is " +
+			"not harmed.",
 		Sources: []string{
 			"https://github.com/NixOS/nix/issues/4261",
 			"https://github.com/NixOS/nix/issues/2029",
@@ -89,7 +96,8 @@ func directory(v string) error {
 
 func (stuck) Options() []fix.Option {
 	return []fix.Option{
-		{Name: optEnd, Usage: "end this process, one that \"lixfix check stuck\" shows and allows to be ended", Check: number},
+		{Name: optEnd, Usage: "end this process, one that \"lixfix check stuck\" shows and allows to " +
+			"be ended", Check: number},
 		{Name: optPID, Usage: "look only at the command that this process is part of", Look: true, Check: number},
 		{Name: optStore, Usage: "where the store is (default: /nix/store)", Look: true, Check: directory},
 		{Name: optState, Usage: "where the state of Nix is (default: /nix/var/nix)", Look: true, Check: directory},

@@ -15,7 +15,8 @@ func explainClient(s *scene, p *proc) reason {
 		return r
 	}
 	if cpuShare(s, p) >= 0.3 && p.evaluates() && !building(s, p) && (p.pair == nil || !building(s, p.pair)) {
-		r := reason{kind: kinds.Evaluating, sure: Certain, text: fmt.Sprintf("evaluates, %d %% CPU", int(cpuShare(s, p)*100+0.5))}
+		r := reason{kind: kinds.Evaluating, sure: Certain, text: fmt.Sprintf("evaluates, "+
+			"%d %% CPU", int(cpuShare(s, p)*100+0.5))}
 		moved := p.Moved()
 		if p.pair != nil {
 			moved += p.pair.Moved()
@@ -24,7 +25,8 @@ func explainClient(s *scene, p *proc) reason {
 		case collects(s, p):
 			r.kind, r.text = kinds.CollectingGarbage, "collects garbage"
 		case moved > copies:
-			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.BytesText(moved) + " in a moment"}
+			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
+				"copies, " + say.BytesText(moved) + " in a moment"}
 		case p.Hidden["io"]:
 			r.sure = Likely
 		}
@@ -113,9 +115,11 @@ func quietClient(s *scene, p, w *proc) reason {
 	}
 	switch {
 	case moved > copies:
-		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.BytesText(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
+			"copies, " + say.BytesText(moved) + " in a moment"}
 	case p.evaluates() && (cpuShare(s, p) > 0.05 || p.Ticks() > 2 || p.Runs()):
-		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d %% CPU%s", int(cpuShare(s, p)*100+0.5), growth(p))}
+		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d "+
+			"%% CPU%s", int(cpuShare(s, p)*100+0.5), growth(p))}
 	case moved > 64<<10:
 		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.BytesText(moved) + " in a moment"}
 	case p.Ticks() > 0 || moved > 0:
@@ -178,7 +182,8 @@ func unaccepted(s *scene, p *proc) (reason, bool) {
 		if l.role != Listener {
 			continue
 		}
-		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
+		r := reason{sure: sure, text: "connected, and " +
+			"nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.Stopped() {
 			r.kind = kinds.DaemonNotAccepting
 			if l.Files > 0 && l.Opened >= l.Files {

@@ -43,7 +43,8 @@ func socketQueues(s *scene, p *proc) []string {
 		case sock.State == platform.SocketListening:
 			what = "listens"
 		case sock.TCP:
-			what = fmt.Sprintf("TCP, state %d, idle for %s, %d retransmits", sock.State, say.Seconds(sock.Idle), sock.Retransmits)
+			what = fmt.Sprintf("TCP, state %d, idle for %s, %d "+
+				"retransmits", sock.State, say.Seconds(sock.Idle), sock.Retransmits)
 		case sock.Peer == 0:
 			what += ", no other side"
 		}

@@ -186,6 +186,11 @@ func (d *Diagnosis) decide(o *outcome) {
 	case d.End > 0 && d.Status != fix.OK:
 		d.Case = kinds.Named
 		d.With["end"] = d.End
+		for _, a := range d.Actions {
+			if a.PID == d.End && a.Kind == ActEnd {
+				d.With["culprit"], d.With["costs"] = a.Name, a.Costs
+			}
+		}
 	default:
 		d.Case = yourself
 	}

@@ -19,8 +19,10 @@ func lockWait(s *scene, lf *observe.LockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := kindOf(s, lf)
 	what := map[lockKind]string{
-		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for the store's lock",
-		lockProfile: "waits for the profile's lock", lockFetch: "waits for another fetch", lockMain: "waits to choose a machine",
+		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for " +
+			"the store's lock",
+		lockProfile: "waits for the profile's lock", lockFetch: "waits for " +
+			"another fetch", lockMain: "waits to choose a machine",
 		lockUpload: "waits to copy to a machine",
 	}[kind]
 	r.text = what
@@ -57,7 +59,8 @@ func queued(s *scene, p *proc) (reason, bool) {
 	if t, ok := p.InCall(s.Calls.Flock); ok {
 		// In a PID namespace of its own, the kernel leaves out locks whose holders are outside.
 		name := path.Base(p.FDs[int(t.Call.Args[0])])
-		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for the lock " + say.Plain(name) + ", held out of sight"}, true
+		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for " +
+			"the lock " + say.Plain(name) + ", held out of sight"}, true
 	}
 	return reason{}, false
 }
@@ -88,7 +91,8 @@ func database(s *scene, p *proc) (reason, bool) {
 			// Somebody else wrote a moment ago: there is a queue, and it moves.
 			return reason{kind: kinds.Working, sure: Likely, text: "waits its turn at the database"}, true
 		}
-		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database " +
+			"is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
 			r.kind, r.text = kinds.EvalCacheLocked, "retries, its cache is locked"
 		}
@@ -143,7 +147,8 @@ func silentGC(s *scene, p *proc) (reason, bool) {
 		if !connected && (!retrying || often < 4 || !opensStore(s, p)) {
 			continue
 		}
-		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, " +
+			"silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if !connected {
 			r.sure, r.waits[0].sure = Likely, Likely
 		}
@@ -200,7 +205,8 @@ func polling(s *scene, p *proc) (reason, bool) {
 	}
 	if len(mine) > 0 {
 		if n, full := allHeld(s, s.Pool); full {
-			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for one of %s", say.Count(n, "build user"))}
+			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for "+
+				"one of %s", say.Count(n, "build user"))}
 			for _, lf := range s.Locks {
 				if kindOf(s, lf) == lockUser {
 					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
@@ -238,7 +244,8 @@ func polling(s *scene, p *proc) (reason, bool) {
 
 // slotless is the reason of a process that waits for a slot of a remote machine.
 func slotless(s *scene, n int, sure Certainty) reason {
-	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for one of %s", say.Count(n, "remote slot")), any: true}
+	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for "+
+		"one of %s", say.Count(n, "remote slot")), any: true}
 	for _, lf := range s.Locks {
 		if kindOf(s, lf) == lockSlot {
 			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})

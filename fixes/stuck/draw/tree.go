@@ -160,7 +160,8 @@ func Dot(r *diagnose.Report) string {
 		if e.Certainty != diagnose.Certain {
 			style = "dotted"
 		}
-		fmt.Fprintf(&b, "\t%s -> %s [style=%s, label=%s];\n", quote(e.From), quote(e.To), style, quote(string(e.Kind)))
+		fmt.Fprintf(&b, "\t%s -> %s [style=%s, "+
+			"label=%s];\n", quote(e.From), quote(e.To), style, quote(string(e.Kind)))
 	}
 	b.WriteString("}\n")
 	return b.String()

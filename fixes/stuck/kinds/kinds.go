@@ -39,10 +39,15 @@ const EndCommand = "sudo lixfix repair stuck --end {end}"
 // advice is the remedy of a kind about which lixfix does nothing.
 func advice(do fix.Words) []fix.Remedial { return []fix.Remedial{{Class: fix.Advice, Changes: do}} }
 
-// named are the remedies of a kind that goes on when one command, which the user has to name, is ended.
-func named(do fix.Words) []fix.Remedial {
+// named are the remedies of a kind that goes on when one process is ended, which the user has to name. Beside ending it
+// there is something else to do.
+func named(do fix.Words) []fix.Remedial { return ending(do, do+"; or end {culprit}; lost: {costs}") }
+
+// ending are those of a kind in which ending that process is what is to be done.
+func ending(do, end fix.Words) []fix.Remedial {
 	return []fix.Remedial{
-		{Case: Named, When: "one process that lixfix may end is in the way", Class: fix.Advice, Changes: do, Command: EndCommand},
+		{Case: Named, When: "one process is in the way that " +
+			"lixfix may end", Class: fix.Advice, Changes: end, Command: EndCommand},
 		{Case: Yourself, When: "there is none", Class: fix.Advice, Changes: do},
 	}
 }
@@ -51,7 +56,8 @@ func named(do fix.Words) []fix.Remedial {
 func continued(do fix.Words) []fix.Remedial {
 	return []fix.Remedial{
 		{
-			Case: Continue, When: "lixfix may signal it", Class: fix.Risky, Changes: "continues {continued}; nothing is lost",
+			Case: Continue, When: "lixfix may signal it", Class: fix.Risky, Changes: "continues {continued}; " +
+				"nothing is lost",
 			Undo: "none: what was continued is not stopped again",
 		},
 		{Case: Yourself, When: "it may not", Class: fix.Advice, Changes: do},

@@ -6,8 +6,8 @@ import "github.com/lixfix/lixfix/fixes/fix"
 var (
 	NothingRunning = &fix.Kind{
 		ID: "stuck/nothing-running", Status: fix.Unknown, Also: []fix.Status{fix.OK}, Title: "no Nix is running",
-		Means: "There is no command, daemon process or build of Nix that could hang. Where the processes of other users are hidden, " +
-			"theirs may be running all the same.",
+		Means: "There is no command, daemon process or build of Nix that could hang. Where the processes of other " +
+			"users are hidden, theirs may be running all the same.",
 		Says: "no Nix is running",
 		Or: map[string]fix.Words{
 			Ended:   "process {pid} has ended",
@@ -20,21 +20,23 @@ var (
 	}
 	Evaluating = &fix.Kind{
 		ID: "stuck/evaluating", Status: fix.OK, Title: "Nix code is being evaluated",
-		Means: "The command computes, before anything is built. Nobody can tell whether that ever ends. Memory that keeps " +
-			"growing does end it: the kernel kills the command.",
+		Means: "The command computes, before anything is built. Nobody can tell whether that ever ends. Memory " +
+			"that keeps growing does end it: the kernel kills the command.",
 		Messages: []string{"evaluating derivation '…'"},
 		Says:     "{process} is evaluating Nix code",
-		Remedies: advice("run it again with --show-trace or -vvv to see where it is. In the middle of an evaluation Ctrl-C may take effect " +
-			"late (Nix) or never (Lix 2.95); SIGKILL ends it"),
+		Remedies: advice("run it again with --show-trace or -vvv to see where it is. In the middle of an " +
+			"evaluation Ctrl-C may take effect late (Nix) or never (Lix 2.95); SIGKILL ends it"),
 		Sources: []string{"https://github.com/NixOS/nix/issues/12153"},
 	}
 	CopyingToStore = &fix.Kind{
 		ID: "stuck/copying-to-store", Status: fix.OK, Title: "files are being copied to the store",
-		Means:    "A large source is read, hashed and copied, which Nix shows on one line only. It ends when all of it is read.",
+		Means: "A large source is read, hashed and copied, which Nix shows on one line only. It ends when all " +
+			"of it is read.",
 		Messages: []string{"copying '…' to the store"},
 		Says:     "{process} is hashing or copying files to the store",
-		Remedies: advice("wait, and leave out of the source what the build does not need: .git, target, node_modules"),
-		Sources:  []string{"https://github.com/NixOS/nix/issues/8345"},
+		Remedies: advice("wait, and leave out of the source what the build does not need: .git, target, " +
+			"node_modules"),
+		Sources: []string{"https://github.com/NixOS/nix/issues/8345"},
 	}
 	Downloading = &fix.Kind{
 		ID: "stuck/downloading", Status: fix.OK, Title: "data comes in over the network",
@@ -43,8 +45,9 @@ var (
 	}
 	CollectingGarbage = &fix.Kind{
 		ID: "stuck/collecting-garbage", Status: fix.OK, Title: "garbage is being collected",
-		Means: "The collector looks for paths that nobody needs and deletes them. On a large store that takes many minutes.",
-		Says:  "{process} is collecting garbage",
+		Means: "The collector looks for paths that nobody needs and deletes them. On a large store that takes many " +
+			"minutes.",
+		Says: "{process} is collecting garbage",
 	}
 	BuilderBusy = &fix.Kind{
 		ID: "stuck/builder-busy", Status: fix.OK, Title: "a build is running",
@@ -69,8 +72,8 @@ var (
 var (
 	WaitsForOutputLock = &fix.Kind{
 		ID: "stuck/waits-for-output-lock", Status: fix.OK, Title: "the same output is being built already",
-		Means: "Two commands want the same output, and Nix builds it once. The second one looks every five seconds whether the " +
-			"first is done, and then uses what it has built.",
+		Means: "Two commands want the same output, and Nix builds it once. The second one looks every five " +
+			"seconds whether the first is done, and then uses what it has built.",
 		Messages: []string{"waiting for lock on '…'..."},
 		Says:     "another build of the same output is running: {owner} holds {lock}",
 		Remedies: advice("nothing is wrong with the command: it goes on when the other build is done"),
@@ -96,9 +99,10 @@ var (
 		Remedies: advice("it goes on when the garbage collection is done; ending a collection is safe at any time"),
 	}
 	WaitsForGCSilent = &fix.Kind{
-		ID: "stuck/waits-for-gc-silent", Status: fix.OK, Title: "a garbage collection is running, and Nix does not say so",
-		Means: "The command wants to protect a path from the collector and has to wait until that is done. Nix prints nothing " +
-			"about it.",
+		ID: "stuck/waits-for-gc-silent", Status: fix.OK,
+		Title: "a garbage collection is running, and Nix does not say so",
+		Means: "The command wants to protect a path from the collector and has to wait until that is done. Nix " +
+			"prints nothing about it.",
 		Says:     "a garbage collection is running: {owner}",
 		Remedies: advice("it goes on when the garbage collection is done; ending a collection is safe at any time"),
 	}
@@ -111,9 +115,10 @@ var (
 	}
 	StoreUpgrade = &fix.Kind{
 		ID: "stuck/store-upgrade", Status: fix.OK, Title: "the database of the store is to be upgraded",
-		Means: "A newer Nix upgrades the database when nobody else has the store open, and until then everybody who opens it " +
-			"queues behind that.",
-		Messages: []string{"waiting for exclusive access to the Nix store...", "waiting for the big Nix store lock..."},
+		Means: "A newer Nix upgrades the database when nobody else has the store open, and until then everybody " +
+			"who opens it queues behind that.",
+		Messages: []string{"waiting for exclusive access to the Nix store...", "waiting for the big Nix " +
+			"store lock..."},
 		Says:     "the store is open elsewhere, and its database is to be upgraded: {owner}",
 		Remedies: advice("let the other commands end; a daemon of an older Nix has to be restarted"),
 		Sources:  []string{"https://github.com/NixOS/nix/issues/5506"},
@@ -148,20 +153,24 @@ var (
 	}
 	UploadLock = &fix.Kind{
 		ID: "stuck/upload-lock", Status: fix.OK, Title: "another build copies to the same remote machine",
-		Means:    "One build at a time copies what it needs to a machine. After 15 minutes Nix stops waiting and copies anyway.",
+		Means: "One build at a time copies what it needs to a machine. After 15 minutes Nix stops waiting and " +
+			"copies anyway.",
 		Messages: []string{"waiting for the upload lock to '…'"},
 		Says:     "{owner} copies to the same machine",
 		Remedies: advice("wait: it takes 15 minutes at most"),
 		Sources:  []string{"https://github.com/NixOS/nix/issues/11083"},
 	}
 	BuilderWaitsForLock = &fix.Kind{
-		ID: "stuck/builder-waits-for-lock", Status: fix.OK, Title: "a build waits for a file that another process has locked",
-		Means:    "The lock is the build's own business and not Nix's: that of a cache which builds share, for example.",
+		ID: "stuck/builder-waits-for-lock", Status: fix.OK,
+		Title: "a build waits for a file that another process has locked",
+		Means: "The lock is the build's own business and not Nix's: that of a cache which builds share, for " +
+			"example.",
 		Says:     "the build waits for {lock}, which {holder} holds",
 		Remedies: advice("wait: it goes on when the other build lets go of the file"),
 	}
 	WorkerWithoutListener = &fix.Kind{
-		ID: "stuck/worker-without-listener", Status: fix.OK, Title: "the daemon is gone, and one of its workers goes on",
+		ID: "stuck/worker-without-listener", Status: fix.OK,
+		Title:    "the daemon is gone, and one of its workers goes on",
 		Means:    "The daemon was restarted or has died. What it had started goes on and finishes.",
 		Says:     "the daemon that started {process} is gone; the worker goes on",
 		Remedies: advice("let the worker finish; start the daemon again if none runs"),

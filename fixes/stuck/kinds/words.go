@@ -30,8 +30,9 @@ const (
 
 // Beside the summary of a finding.
 const (
-	Probably   fix.Words = "probably {summary}"                // of one that is a guess
-	Special    fix.Words = "{remedy}. To end {process}: {how}" // of a remedy that ends a process in a special way
+	Probably fix.Words = "probably {summary}" // of one that is a guess
+	Special  fix.Words = "{remedy}. About the end of " +
+		"{process}: {how}" // of a remedy that ends a process in a special way
 	NoCause              = "no cause that lixfix knows fits"
 	NotSeen    fix.Words = "lixfix could not see {what}"
 	Elsewhere            = "cannot be seen from here"

@@ -174,12 +174,14 @@ func unlooked(c *collector) {
 		}
 	}
 	if len(files) > 0 {
-		c.limit("open-files", "what all the open files of "+tally(files)+" are: there are more than lixfix looks at, "+
+		c.limit("open-files", "what all the open files of "+tally(files)+" are: there are more than lixfix "+
+			"looks at, "+
 			"so that locks and connections of theirs "+
 			"may be missing", false)
 	}
 	if len(threads) > 0 {
-		c.limit("threads", "what all the threads of "+tally(threads)+" do: there are more than lixfix looks at", false)
+		c.limit("threads", "what all the threads of "+tally(threads)+" do: there are more than lixfix "+
+			"looks at", false)
 	}
 }
 

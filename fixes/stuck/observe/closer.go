@@ -26,7 +26,8 @@ func Closer(ctx context.Context, v platform.View, opts Options, s *Snapshot, q Q
 		return err
 	}
 	if c.facts.OS != platform.Linux {
-		c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells nobody. "+
+		c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells "+
+			"nobody. "+
 			"\"sudo sample PID 1\" shows where one process waits", false)
 		if !c.facts.Root() {
 			c.limit("root", "which lock files other users' processes have open", true)
@@ -85,18 +86,21 @@ func (c *collector) surroundings(ctx context.Context, parts []int) {
 		}
 		if p.Hidden["fd"] || p.Hidden["syscall"] {
 			if c.facts.Root() {
-				c.limit("caged", "what processes wait for, which files they have open and whom their sockets belong to: this root may not look into "+
+				c.limit("caged", "what processes wait for, which files they have open and whom their sockets "+
+					"belong to: this root may not look into "+
 					"the processes of others (it lacks CAP_SYS_PTRACE, as in a container)", false)
 				continue
 			}
-			c.limit("root", "what root's processes wait for, which files they have open and whom their sockets belong to", true)
+			c.limit("root", "what root's processes wait for, which files they have open and whom their sockets "+
+				"belong to", true)
 		}
 	}
 	if c.sockErr != nil && c.facts.OS == platform.Linux {
 		c.limit("sockets", "who talks to whom: "+c.sockErr.Error(), false)
 	}
 	if !c.CallsOK {
-		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known to lixfix", false)
+		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known "+
+			"to lixfix", false)
 	}
 	if c.skipped > 0 {
 		c.limit("many", fmt.Sprintf("%d more processes that may be of Nix: "+

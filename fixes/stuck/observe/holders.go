@@ -141,7 +141,8 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		return
 	}
 	if len(got.others) > 0 && len(locks) > 0 {
-		c.limit("directories", "which lock files there are in "+say.Plain(got.others[0])+": another user can change that directory, "+
+		c.limit("directories", "which lock files there are in "+say.Plain(got.others[0])+": another user can "+
+			"change that directory, "+
 			"so lixfix does not list it; that user can run lixfix", false)
 	}
 	c.paths, c.made, c.Pool, c.Load, c.Dotfile = got.paths, got.made, got.pool, got.load, got.dot

@@ -180,7 +180,8 @@ func (c *collector) shallow(ctx context.Context) error {
 		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)
 	}
 	if s.self != "" && s.self != procfs.InitialPIDNamespace {
-		c.limit("pid-namespace", "lixfix runs in a PID namespace of its own, as in a container: processes outside, and the locks that they hold, cannot be seen; "+
+		c.limit("pid-namespace", "lixfix runs in a PID namespace of its own, as in a container: processes outside, "+
+			"and the locks that they hold, cannot be seen; "+
 			"run it on the host if Nix runs there", false)
 	}
 	return nil
