@@ -187,3 +187,27 @@ func TestReplay(t *testing.T) {
 		}
 	})
 }
+
+// TestRefused: a process that is not lixfix's to end is not ended, and whom to name in its place is said.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	const scene = "lix-2.95.3/s2-second-client-same-output"
+	witness := fixtest.NewWitness(stuck.New())
+	for pid, next := range map[string]string{
+		"4242": "lixfix check stuck",                  // there is none
+		"3777": "sudo lixfix repair stuck --end 3774", // a worker, which works for that
+		"1":    "lixfix check stuck",
+	} {
+		v := stucktest.Load(t, "testdata/captures/"+scene, nil, nil)
+		_, err := stuck.New().Plan(t.Context(), v, fix.Request{
+			Settings: fix.Settings{"end": {Value: pid}}, Allowed: func(string, fix.Class) bool { return true },
+		})
+		r, ok := errors.AsType[*fix.Refusal](err)
+		if !ok || r.ID != "stuck/end" || !strings.Contains(r.Next, next) {
+			t.Errorf("--end %s: %v, %+v", pid, err, r)
+			continue
+		}
+		witness.Refused(scene, r.ID)
+	}
+	witness.Testify(t, "refused")
+}

@@ -604,6 +604,7 @@ var causes = []scene{
 		s.daemon()
 		pid := s.builds(1, "^nix repl")[0]
 		time.Sleep(time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: pid, id: "working", status: "ok"})
 		for _, who := range []string{"root", "alice", "carol"} {
 			if d := s.of(s.look(who), pid); d == nil || d.Status != "ok" {
 				s.fail("%s: want ok, got %+v", who, d)

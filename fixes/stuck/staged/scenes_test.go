@@ -456,11 +456,46 @@ var scenes = slices.Concat(causes, hostile, []scene{
 			s.fail("carol is sure of somebody whom she cannot see: %+v", d)
 		}
 	}},
+	{"eval-cache", "a command writes to the cache of its evaluation while another one opens it", func(s *site) {
+		s.dir("/tmp/flake")
+		s.write("/tmp/flake/flake.nix", "{ outputs = _: { x = 1; }; }", 0o644)
+		eval := func(label string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local"}, "nix", "--extra-experimental-features",
+				"nix-command flakes", "eval", "path:/tmp/flake#x").Process.Pid
+		}
+		eval("first")
+		s.until("the first to end", func() bool {
+			return len(glob("/root/.cache/nix/eval-cache-*/*.sqlite")) == 1 && len(running("^nix --extra")) == 0
+		})
+		// It writes for microseconds. One that is caught at it is played by sqlite3, under the name of nix.
+		cache := glob("/root/.cache/nix/eval-cache-*/*.sqlite")[0]
+		s.dir("/tmp/writer")
+		if out, err := exec.Command("cp", "/usr/bin/sqlite3", "/tmp/writer/nix").CombinedOutput(); err != nil {
+			s.fatal("%v: %s", err, out)
+		}
+		s.start("writer", "root", nil, "/tmp/writer/nix", cache,
+			"begin exclusive; with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c;")
+		s.until("the lock", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			list := running("^/tmp/writer/nix")
+			return len(list) == 1 && holds(data, list[0], cache)
+		})
+		second := eval("second")
+		s.until("the second to sleep in front of it", func() bool {
+			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", second))
+			return strings.Contains(string(data), "nanosleep")
+		})
+		for _, who := range []string{"root"} {
+			s.expect(s.look(who), want{who: who, subject: second, id: "eval-cache-locked", status: "ok"})
+		}
+	}},
 	{"silent-substituter", "a substituter accepts the connection and says nothing", func(s *site) {
 		port := s.listen()
 		c := s.start("fetch", "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", "/nix/store/00000000000000000000000000000000-x",
 			"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port), "--option", "require-sigs", "false")
-		time.Sleep(11 * time.Second)
+		time.Sleep(3 * time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "downloading", chain: "fetch", status: "ok"})
+		time.Sleep(8 * time.Second)
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "download-stalled", chain: "fetch", status: "at-risk"})
 	}},
 	{"silent-substituter-own", "the same as an ordinary user who looks at the own command", func(s *site) {
@@ -501,13 +536,14 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		e := "/tmp/git.nix"
 		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		env := []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}
-		s.start("first", "root", env, "nix-instantiate", "--eval", e)
+		first := s.start("first", "root", env, "nix-instantiate", "--eval", e)
 		s.builds(1, "^sleep 300")
 		c := s.start("second", "root", env, "nix-instantiate", "--eval", e)
 		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
 		for _, who := range []string{"root"} {
 			r := s.look(who)
 			s.expect(r, want{who: who, subject: c.Process.Pid, id: "fetch-locked", status: "ok"})
+			s.expect(r, want{who: who, subject: first.Process.Pid, id: "runs-a-program", chain: "first helper", status: "ok"})
 		}
 	}},
 	{"left-lock-directory", "the lock directory of a database without a WAL is left over", func(s *site) {
