@@ -124,7 +124,7 @@ func remedy(ctx context.Context, r *diagnose.Report, v platform.View, req fix.Re
 func rather(r *diagnose.Report, pid int) string {
 	p := r.Process("process:" + strconv.Itoa(pid))
 	if p != nil && p.Role == diagnose.Worker && p.Client != 0 {
-		return kinds.UseCommand.Fill(fix.With{"end": p.Client})
+		return kinds.UseCommand.Fill(fix.With{"number": p.Client})
 	}
 	return kinds.UseCheck
 }

@@ -102,7 +102,10 @@ func parameters(s *scene, k *fix.Kind, o *outcome, actions []Action) fix.With {
 	if len(pids) == 0 && o.root != nil {
 		pids = []string{strconv.Itoa(o.root.PID)}
 	}
-	p["pids"], p["continued"], p["ended"] = strings.Join(pids, " "), strings.Join(continued, ", "), strings.Join(ended, ", ")
+	if len(ended) == 0 {
+		ended = continued
+	}
+	p["pid"], p["processes"] = strings.Join(pids, " "), strings.Join(ended, ", ")
 	return p
 }
 
@@ -185,10 +188,10 @@ func (d *Diagnosis) decide(o *outcome) {
 		d.Case = kinds.Reap
 	case d.End > 0 && d.Status != fix.OK:
 		d.Case = kinds.Named
-		d.With["end"] = d.End
+		d.With["number"] = d.End
 		for _, a := range d.Actions {
 			if a.PID == d.End && a.Kind == ActEnd {
-				d.With["culprit"], d.With["costs"] = a.Name, a.Costs
+				d.With["culprit"], d.With["loss"] = a.Name, a.Costs
 			}
 		}
 	default:

@@ -33,15 +33,15 @@ const (
 	Inside   = "inside"   // lixfix sees a container only
 )
 
-// EndCommand ends a process that the user names. Those who have no finding before them read END for its number.
-const EndCommand = "sudo lixfix repair stuck --end {end}"
+// EndCommand ends a process that the user names. Those who have no finding before them read NUMBER.
+const EndCommand = "sudo lixfix repair stuck --end {number}"
 
 // advice is the remedy of a kind about which lixfix does nothing.
 func advice(do fix.Words) []fix.Remedial { return []fix.Remedial{{Class: fix.Advice, Changes: do}} }
 
 // named are the remedies of a kind that goes on when one process is ended, which the user has to name. Beside ending it
 // there is something else to do.
-func named(do fix.Words) []fix.Remedial { return ending(do, do+"; or end {culprit}; lost: {costs}") }
+func named(do fix.Words) []fix.Remedial { return ending(do, do+"; or end {culprit}; lost: {loss}") }
 
 // ending are those of a kind in which ending that process is what is to be done.
 func ending(do, end fix.Words) []fix.Remedial {
@@ -56,7 +56,7 @@ func ending(do, end fix.Words) []fix.Remedial {
 func continued(do fix.Words) []fix.Remedial {
 	return []fix.Remedial{
 		{
-			Case: Continue, When: "lixfix may signal it", Class: fix.Risky, Changes: "continues {continued}; " +
+			Case: Continue, When: "lixfix may signal it", Class: fix.Risky, Changes: "continues {processes}; " +
 				"nothing is lost",
 			Undo: "none: what was continued is not stopped again",
 		},
@@ -68,7 +68,7 @@ func continued(do fix.Words) []fix.Remedial {
 func reaped(costs, do fix.Words) []fix.Remedial {
 	return []fix.Remedial{
 		{
-			Case: Reap, When: "lixfix may signal it", Class: fix.Risky, Changes: "ends {ended}; lost: " + costs,
+			Case: Reap, When: "lixfix may signal it", Class: fix.Risky, Changes: "ends {processes}; lost: " + costs,
 			Undo: "none: a process that has ended does not come back",
 		},
 		{Case: Yourself, When: "it may not", Class: fix.Advice, Changes: do},
@@ -80,7 +80,7 @@ func orphaned(do fix.Words) []fix.Remedial {
 	all := reaped(BuildLost, do)
 	return append(all, fix.Remedial{
 		Case: Revive, When: "lixfix may signal it, and it is stopped", Class: fix.Risky,
-		Changes: "continues {continued}, which is stopped, and ends it; lost: " + BuildLost,
+		Changes: "continues {processes}, which is stopped, and ends it; lost: " + BuildLost,
 		Undo:    "none: a process that has ended does not come back",
 	})
 }

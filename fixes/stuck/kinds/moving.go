@@ -6,7 +6,7 @@ import "github.com/lixfix/lixfix/fixes/fix"
 var (
 	NothingRunning = &fix.Kind{
 		ID: "stuck/nothing-running", Status: fix.Unknown, Also: []fix.Status{fix.OK}, Title: "no Nix is running",
-		Means: "There is no command, daemon process or build of Nix that could hang. Where the processes of other " +
+		Means: "There is no command and no build of Nix that could hang. Where the processes of other " +
 			"users are hidden, theirs may be running all the same.",
 		Says: "no Nix is running",
 		Or: map[string]fix.Words{

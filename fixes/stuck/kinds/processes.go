@@ -21,7 +21,7 @@ var (
 		ID: "stuck/builder-stopped", Status: fix.Broken, Title: "a process of a build is stopped",
 		Means:    "It got SIGSTOP, or read a terminal that is not its own. The build waits for it.",
 		Says:     "a process of the build is stopped: {process}",
-		Remedies: continued("continue it: sudo kill -CONT {pids}"),
+		Remedies: continued("continue it: sudo kill -CONT {pid}"),
 	}
 	BuilderLeftover = &fix.Kind{
 		ID: "stuck/builder-leftover", Status: fix.Broken,
@@ -37,7 +37,7 @@ var (
 		Means: "That is a bug of Nix or Lix. The command waits for ever.",
 		Says:  "{process} did not notice that its builder has ended",
 		Remedies: ending("write down the facts with lixfix report stuck, then end the command and run it again",
-			"write down the facts with lixfix report stuck, then end {culprit} and run it again; lost: {costs}"),
+			"write down the facts with lixfix report stuck, then end {culprit} and run it again; lost: {loss}"),
 		Sources: []string{"https://github.com/NixOS/nix/issues/15846"},
 	}
 	SandboxNetwork = &fix.Kind{
@@ -123,20 +123,20 @@ var (
 		ID: "stuck/worker-stopped", Status: fix.Broken, Title: "a process of the daemon is stopped",
 		Means:    "Its command waits for it, and so does everybody who needs a lock that it holds.",
 		Says:     "{process} is stopped",
-		Remedies: continued("continue it: sudo kill -CONT {pids}"),
+		Remedies: continued("continue it: sudo kill -CONT {pid}"),
 	}
 	ClientStopped = &fix.Kind{
 		ID: "stuck/client-stopped", Status: fix.Broken, Title: "a command is stopped",
 		Means:    "Somebody pressed Ctrl-Z, or sent it SIGSTOP. What it has locked stays locked.",
 		Messages: []string{"[1]+  Stopped"},
 		Says:     "{process} is stopped",
-		Remedies: continued("continue it: fg in its terminal, or sudo kill -CONT {pids}"),
+		Remedies: continued("continue it: fg in its terminal, or sudo kill -CONT {pid}"),
 	}
 	DaemonStopped = &fix.Kind{
 		ID: "stuck/daemon-stopped", Status: fix.Broken, Title: "the daemon is stopped",
 		Means:    "It accepts no connection, so every new command hangs without a word.",
 		Says:     "{process} is stopped",
-		Remedies: continued("continue it: sudo kill -CONT {pids}"),
+		Remedies: continued("continue it: sudo kill -CONT {pid}"),
 	}
 	DaemonNotAccepting = &fix.Kind{
 		ID: "stuck/daemon-not-accepting", Status: fix.Broken, Title: "the daemon accepts no connections",

@@ -27,7 +27,7 @@ var (
 			"without a word.",
 		Messages: []string{"waiting for the big garbage collector lock..."},
 		Says:     "the garbage collection that everybody waits for is stopped: {process}",
-		Remedies: continued("continue it: sudo kill -CONT {pids}, or fg in the terminal where it was stopped"),
+		Remedies: continued("continue it: sudo kill -CONT {pid}, or fg in the terminal where it was stopped"),
 	}
 	ForeignLockHolder = &fix.Kind{
 		ID: "stuck/foreign-lock-holder", Status: fix.Broken,
@@ -37,7 +37,7 @@ var (
 		Says: "a process that is no part of Nix, {holder}, holds {lock}",
 		Or:   map[string]fix.Words{Unseen: "somebody whom lixfix cannot see holds {lock}"},
 		Remedies: ending("find out what the program is for, and end it", "find out what {culprit} is for, and end "+
-			"it; lost: {costs}"),
+			"it; lost: {loss}"),
 	}
 	SQLiteBusy = &fix.Kind{
 		ID: "stuck/sqlite-busy", Status: fix.Broken, Also: []fix.Status{fix.AtRisk},
@@ -50,12 +50,12 @@ var (
 			Stopped: "the database of the store is locked by {holder}, which is stopped",
 			Waits:   "the database of the store is locked by {holder}, which waits itself",
 		},
-		Remedies: append(continued("continue the writer: sudo kill -CONT {pids}"),
+		Remedies: append(continued("continue the writer: sudo kill -CONT {pid}"),
 			fix.Remedial{
 				Case: Named, When: "one process is in the way that " +
 					"lixfix may end", Class: fix.Advice, Command: EndCommand,
 				Changes: "if it lasts for more than a minute, look at the writer: a backup, or a command that " +
-					"hangs; or end {culprit}; lost: {costs}",
+					"hangs; or end {culprit}; lost: {loss}",
 			},
 			fix.Remedial{
 				Case: Busy, When: "the writer is not stopped, and lixfix may not end it", Class: fix.Advice,
@@ -77,14 +77,14 @@ var (
 		Means: "A build that runs Nix can want what its own command keeps locked. That never ends by itself.",
 		Says:  "a ring of {ring} waits for itself",
 		Remedies: ending("end the outermost command of the ring", "end {culprit}, the outermost command of the "+
-			"ring; lost: {costs}"),
+			"ring; lost: {loss}"),
 	}
 	HoldAndWait = &fix.Kind{
 		ID: "stuck/hold-and-wait", Status: fix.Broken, Title: "two builds each hold a lock that the other waits for",
 		Means: "Both have waited for longer than a build takes to let go of a lock that it cannot use.",
 		Says:  "two builds each hold a lock that the other waits for",
 		Remedies: ending("end the younger of the two commands: it has less to lose",
-			"end {culprit}, the younger of the two; lost: {costs}"),
+			"end {culprit}, the younger of the two; lost: {loss}"),
 	}
 )
 
@@ -128,14 +128,14 @@ var (
 		ID: "stuck/reader-stopped", Status: fix.Broken, Title: "the program that reads a command's output is stopped",
 		Means:    "The command cannot print any more, so its builds wait as well.",
 		Says:     "{process}, which has to read what the command prints, is stopped",
-		Remedies: continued("continue it: fg in its terminal, or sudo kill -CONT {pids}"),
+		Remedies: continued("continue it: fg in its terminal, or sudo kill -CONT {pid}"),
 	}
 	WaitsForClient = &fix.Kind{
 		ID: "stuck/waits-for-client", Status: fix.AtRisk, Title: "the daemon waits for a command that does nothing",
 		Means: "Both wait for the other to speak. That is a bug of Nix or Lix.",
 		Says:  "the daemon waits for {process}, which is idle",
 		Remedies: ending("end the command, run it again with -vvv, and report what it prints last",
-			"end {culprit}, run it again with -vvv, and report what it prints last; lost: {costs}"),
+			"end {culprit}, run it again with -vvv, and report what it prints last; lost: {loss}"),
 	}
 	IOWait = &fix.Kind{
 		ID: "stuck/io-wait", Status: fix.AtRisk, Title: "a process waits for a disk or a file system",
