@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -263,14 +264,14 @@ func versions(ctx context.Context, r *diagnose.Report, v platform.View) []string
 	for done := false; !done; {
 		select {
 		case exe := <-running:
-			list = observe.Add(list, "running: "+packaged.version(exe))
+			list = once(list, "running: "+packaged.version(exe))
 		default:
 			done = true
 		}
 	}
 	for _, name := range []string{"/run/current-system/sw/bin/nix", "/nix/var/nix/profiles/default/bin/nix", "/usr/local/bin/nix", "/usr/bin/nix"} {
 		if target, ok := follow(ctx, v, name); ok {
-			list = observe.Add(list, name+": "+packaged.version(target))
+			list = once(list, name+": "+packaged.version(target))
 		}
 	}
 	if len(list) == 0 {
@@ -347,4 +348,12 @@ func follow(ctx context.Context, v platform.View, name string) (string, bool) {
 		name = next
 	}
 	return "", false
+}
+
+// once adds what is not in a list yet.
+func once(list []string, item string) []string {
+	if slices.Contains(list, item) {
+		return list
+	}
+	return append(list, item)
 }

@@ -1,3 +1,7 @@
+// Package stuck explains why an invocation of Nix hangs: who waits for whom, down to what everybody waits for, and ends or
+// continues what may safely be. Its rooms are packages, and each knows only those before it: observe reads the host, diagnose
+// tells what it means, draw shows it; kinds holds the words, say writes names and amounts. What is done about it is planned
+// here.
 package stuck
 
 import (

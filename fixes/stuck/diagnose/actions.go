@@ -54,7 +54,7 @@ func actionsFor(s *scene, k *fix.Kind, o *outcome) []Action {
 		add(a)
 		if a != nil && alien(p) {
 			// A lock belongs to an open file, and passes to children: it is free when none of them has it any more.
-			for _, q := range sharers(s, p, o.lastLock) {
+			for _, q := range sharers(p, o.lastLock) {
 				if b := toEnd(s, q, costOf(s, q), false, true); b != nil {
 					b.With = p.PID
 					add(b)
@@ -157,7 +157,7 @@ func victim(s *scene, o *outcome) *proc {
 }
 
 // sharers are the processes that have inherited a lock from another one.
-func sharers(s *scene, p *proc, lf *observe.LockFile) []*proc {
+func sharers(p *proc, lf *observe.LockFile) []*proc {
 	var list []*proc
 	if lf == nil {
 		return nil

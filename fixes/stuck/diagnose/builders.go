@@ -158,7 +158,7 @@ func explainBuilder(s *scene, p *proc) reason {
 		if q == p {
 			continue
 		}
-		if r, ok := uninterruptible(s, q); ok {
+		if r, ok := uninterruptible(q); ok {
 			return r
 		}
 	}
@@ -260,7 +260,7 @@ func buildText(s *scene, ticks, moved uint64) string {
 	if ticks > 0 && s.Gap > 0 {
 		return fmt.Sprintf("%d %% CPU", max(1, int(float64(ticks)/s.Gap.Seconds()+0.5)))
 	}
-	return say.BytesText(moved) + " in a moment"
+	return say.Bytes(moved) + " in a moment"
 }
 
 func explainHook(s *scene, p *proc) reason {

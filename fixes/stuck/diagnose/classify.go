@@ -171,7 +171,7 @@ func classifyDaemon(s *scene, p *proc) {
 // holdsAny reports whether the process holds a lock on a file of Nix, or one that a process of Nix waits for.
 func holdsAny(s *scene, p *proc) bool {
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) == lockOther && len(lf.Waiting) == 0 {
+		if kindOf(lf) == lockOther && len(lf.Waiting) == 0 {
 			continue
 		}
 		for _, l := range lf.Locks {

@@ -26,7 +26,7 @@ func explainClient(s *scene, p *proc) reason {
 			r.kind, r.text = kinds.CollectingGarbage, "collects garbage"
 		case moved > copies:
 			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
-				"copies, " + say.BytesText(moved) + " in a moment"}
+				"copies, " + say.Bytes(moved) + " in a moment"}
 		case p.Hidden["io"]:
 			r.sure = Likely
 		}
@@ -102,7 +102,7 @@ func building(s *scene, p *proc) bool {
 // growth says how much memory a process took while it was watched.
 func growth(p *proc) string {
 	if n := p.Grown(); n > 1<<20 {
-		return ", memory +" + say.BytesText(n)
+		return ", memory +" + say.Bytes(n)
 	}
 	return ""
 }
@@ -116,12 +116,12 @@ func quietClient(s *scene, p, w *proc) reason {
 	switch {
 	case moved > copies:
 		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
-			"copies, " + say.BytesText(moved) + " in a moment"}
+			"copies, " + say.Bytes(moved) + " in a moment"}
 	case p.evaluates() && (cpuShare(s, p) > 0.05 || p.Ticks() > 2 || p.Runs()):
 		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d "+
 			"%% CPU%s", int(cpuShare(s, p)*100+0.5), growth(p))}
 	case moved > 64<<10:
-		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.BytesText(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.Bytes(moved) + " in a moment"}
 	case p.Ticks() > 0 || moved > 0:
 		return reason{kind: kinds.Working, sure: Likely, text: "works a little"}
 	case w != nil:

@@ -111,7 +111,7 @@ func explain(s *scene, p *proc) reason {
 	if p.Stopped() && p.role != Stranger {
 		return stoppedReason(s, p)
 	}
-	if r, ok := uninterruptible(s, p); ok {
+	if r, ok := uninterruptible(p); ok {
 		return r
 	}
 	switch p.role {
@@ -187,7 +187,7 @@ func tracerName(s *scene, p *proc) string {
 }
 
 // uninterruptible tells of a process that sleeps in the kernel and cannot be woken, in the same place both times.
-func uninterruptible(s *scene, p *proc) (reason, bool) {
+func uninterruptible(p *proc) (reason, bool) {
 	for _, t := range p.Second.Threads {
 		if t.State != 'D' {
 			continue
@@ -306,7 +306,7 @@ func explainWorker(s *scene, p *proc) reason {
 	}
 	if cpuShare(s, p) >= 0.05 || p.Moved() > 64<<10 {
 		if p.Moved() > copies/8 && cpuShare(s, p) < 0.8 {
-			return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.BytesText(p.Moved()) + " in a moment"}
+			return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.Bytes(p.Moved()) + " in a moment"}
 		}
 		return reason{kind: kinds.Working, sure: Certain, text: busyText(s, p)}
 	}
@@ -315,7 +315,7 @@ func explainWorker(s *scene, p *proc) reason {
 			if t.ID != p.PID || !t.Call.Known || t.Call.N != s.Calls.Read {
 				continue
 			}
-			if sock, ok := s.Sockets[socketAt(s, p, int(t.Call.Args[0]))]; ok && !sock.TCP {
+			if sock, ok := s.Sockets[socketAt(p, int(t.Call.Args[0]))]; ok && !sock.TCP {
 				return reason{kind: kinds.WaitsForClient, sure: Certain, text: "waits for what its client says"}
 			}
 		}
@@ -332,7 +332,7 @@ func explainWorker(s *scene, p *proc) reason {
 	return unexplained(s, p, "idle, for no reason that shows")
 }
 
-func socketAt(s *scene, p *proc, fd int) uint64 {
+func socketAt(p *proc, fd int) uint64 {
 	for inode, n := range p.Sockets {
 		if n == fd {
 			return inode

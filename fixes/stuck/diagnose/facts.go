@@ -19,7 +19,7 @@ func hostFacts(s *scene) []string {
 		if m, ok := s.Mount(dir); ok {
 			free := ""
 			if n, ok := s.Free[dir]; ok {
-				free = ", " + say.BytesText(n) + " free"
+				free = ", " + say.Bytes(n) + " free"
 			}
 			list = append(list, fmt.Sprintf("%s on %s%s", what, say.Plain(m.Type), free))
 		}

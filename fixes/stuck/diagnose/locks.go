@@ -31,7 +31,7 @@ const (
 )
 
 // kindOf tells by the path of a lock what it protects.
-func kindOf(s *scene, lf *observe.LockFile) lockKind {
+func kindOf(lf *observe.LockFile) lockKind {
 	dir, base := path.Split(lf.Path)
 	dir = strings.TrimSuffix(dir, "/")
 	switch {
@@ -81,7 +81,7 @@ const (
 // writerOf returns who keeps others from writing to a database, and whether nobody can even read it.
 func writerOf(s *scene, kind lockKind, except int) (lf *observe.LockFile, pid int, exclusive bool) {
 	for _, f := range s.Locks {
-		k := kindOf(s, f)
+		k := kindOf(f)
 		if k != kind {
 			continue
 		}
@@ -124,7 +124,7 @@ func holdersOf(lf *observe.LockFile) []int {
 func heldBy(s *scene, pid int, kind lockKind) []*observe.LockFile {
 	var list []*observe.LockFile
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) == kind && slices.ContainsFunc(lf.Locks, func(l proclocks.Lock) bool { return l.Write && l.PID == pid }) {
+		if kindOf(lf) == kind && slices.ContainsFunc(lf.Locks, func(l proclocks.Lock) bool { return l.Write && l.PID == pid }) {
 			list = append(list, lf)
 		}
 	}

@@ -223,7 +223,7 @@ func nothing(s *scene, opts observe.Options, asked *proc, another bool) Diagnosi
 	case s.Hides("pid-namespace"):
 		variant = kinds.Inside
 	}
-	d := newDiagnosis(s, kinds.NothingRunning, variant, status, fix.With{"pid": opts.PID})
+	d := newDiagnosis(kinds.NothingRunning, variant, status, fix.With{"pid": opts.PID})
 	d.Certainty = sure
 	return d
 }
@@ -283,7 +283,7 @@ func leaked(s *scene, w *walker, reached map[*proc]bool) []*outcome {
 		}
 		taken := false
 		for _, lf := range s.Locks {
-			taken = taken || kindOf(s, lf) == lockUser && strings.HasSuffix(lf.Path, "/"+strconv.Itoa(p.UID)) && len(lf.Locks) > 0
+			taken = taken || kindOf(lf) == lockUser && strings.HasSuffix(lf.Path, "/"+strconv.Itoa(p.UID)) && len(lf.Locks) > 0
 		}
 		if taken {
 			continue

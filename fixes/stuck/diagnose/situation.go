@@ -123,7 +123,7 @@ func lockName(lf *observe.LockFile) string {
 func diagnosisOf(s *scene, o *outcome) Diagnosis {
 	k := o.kind()
 	actions := actionsFor(s, k, o)
-	d := newDiagnosis(s, k, variantOf(s, k, o), o.status(), parameters(s, k, o, actions))
+	d := newDiagnosis(k, variantOf(s, k, o), o.status(), parameters(s, k, o, actions))
 	d.Certainty, d.Actions = o.certainty(), actions
 	if p := culprit(s, k, o); p != nil && slices.ContainsFunc(actions, func(a Action) bool { return a.PID == p.PID && a.Kind == ActEnd }) {
 		d.End = p.PID
@@ -151,7 +151,7 @@ func diagnosisOf(s *scene, o *outcome) Diagnosis {
 }
 
 // newDiagnosis is a diagnosis of a kind.
-func newDiagnosis(s *scene, k *fix.Kind, variant string, status fix.Status, p fix.With) Diagnosis {
+func newDiagnosis(k *fix.Kind, variant string, status fix.Status, p fix.With) Diagnosis {
 	d := Diagnosis{Kind: k, Variant: variant, With: p, ID: k.ID, Status: status}
 	if variant == "" {
 		d.Sentence = k.Found(p).Summary

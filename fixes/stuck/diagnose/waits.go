@@ -17,7 +17,7 @@ import (
 // lockWait is the reason of a process that stands in the kernel's queue.
 func lockWait(s *scene, lf *observe.LockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
-	kind := kindOf(s, lf)
+	kind := kindOf(lf)
 	what := map[lockKind]string{
 		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for " +
 			"the store's lock",
@@ -113,7 +113,7 @@ func heldBefore(s *scene, lf *observe.LockFile, pid int) bool {
 // opensStore reports whether a process has the local store open, which holds a shared lock for life.
 func opensStore(s *scene, p *proc) bool {
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) == lockBig && slices.ContainsFunc(lf.Locks, func(l lockLine) bool { return l.PID == p.PID }) {
+		if kindOf(lf) == lockBig && slices.ContainsFunc(lf.Locks, func(l lockLine) bool { return l.PID == p.PID }) {
 			return true
 		}
 	}
@@ -124,7 +124,7 @@ func opensStore(s *scene, p *proc) bool {
 // message is printed and no queue formed.
 func silentGC(s *scene, p *proc) (reason, bool) {
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) != lockGC {
+		if kindOf(lf) != lockGC {
 			continue
 		}
 		hs := holdersOf(lf)
@@ -181,7 +181,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 	mine := heldBy(s, p.PID, lockOutput)
 	var want, all []*observe.LockFile
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) != lockOutput || slices.Contains(holdersOf(lf), p.PID) || len(lf.Locks) == 0 {
+		if kindOf(lf) != lockOutput || slices.Contains(holdersOf(lf), p.PID) || len(lf.Locks) == 0 {
 			continue
 		}
 		all = append(all, lf)
@@ -208,7 +208,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for "+
 				"one of %s", say.Count(n, "build user"))}
 			for _, lf := range s.Locks {
-				if kindOf(s, lf) == lockUser {
+				if kindOf(lf) == lockUser {
 					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
 				}
 			}
@@ -247,7 +247,7 @@ func slotless(s *scene, n int, sure Certainty) reason {
 	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for "+
 		"one of %s", say.Count(n, "remote slot")), any: true}
 	for _, lf := range s.Locks {
-		if kindOf(s, lf) == lockSlot {
+		if kindOf(lf) == lockSlot {
 			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})
 		}
 	}

@@ -1,3 +1,5 @@
+// Package draw shows what was diagnosed: as trees of at most 80 columns, in the language of Graphviz, and what has moved
+// between two looks. It is pure.
 package draw
 
 import (

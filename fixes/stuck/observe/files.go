@@ -82,15 +82,16 @@ func directories(c *collector) {
 			dir, file := path.Split(target)
 			switch {
 			case file == "big-lock" && strings.HasSuffix(dir, "/db/"):
-				c.States = Add(c.States, strings.TrimSuffix(dir, "/db/"))
+				c.States = add(c.States, strings.TrimSuffix(dir, "/db/"))
 			case strings.HasSuffix(target, ".lock") && say.IsStoreLock(target):
-				c.Stores = Add(c.Stores, path.Clean(dir))
+				c.Stores = add(c.Stores, path.Clean(dir))
 			}
 		}
 	}
 }
 
-func Add(list []string, item string) []string {
+// add adds what is not in a list yet.
+func add(list []string, item string) []string {
 	if slices.Contains(list, item) {
 		return list
 	}

@@ -56,7 +56,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		}
 		for _, target := range c.Procs[pid].FDs {
 			if c.Procs[pid].Deep && (strings.HasSuffix(target, ".lock") || strings.Contains(path.Base(target), ".sqlite")) {
-				open = Add(open, target)
+				open = add(open, target)
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		within := func(dir string, each func(name string)) {
 			names, err := f.OwnedNames(dir)
 			if errors.Is(err, platform.ErrUntrusted) {
-				got.others = Add(got.others, dir)
+				got.others = add(got.others, dir)
 			}
 			if err != nil {
 				return
@@ -119,7 +119,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		for _, store := range c.Stores {
 			names, err := f.OwnedNames(store)
 			if errors.Is(err, platform.ErrUntrusted) {
-				got.others = Add(got.others, store)
+				got.others = add(got.others, store)
 			}
 			if err != nil {
 				continue

@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/platform/procfs"
 )
 
+// Digits reads a number as a process has it in its arguments.
 func Digits(s string) (int, bool) {
 	// The place for the number is padded, with NUL or with spaces.
 	n, err := strconv.Atoi(strings.Trim(s, " \x00"))

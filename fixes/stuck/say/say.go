@@ -1,3 +1,5 @@
+// Package say writes what the host names, and amounts, so that they are fit to print: short, without control characters and
+// without secrets.
 package say
 
 import (
@@ -78,6 +80,7 @@ func ShortPath(name string) string {
 	return name
 }
 
+// Count writes a number of things, in the singular where there is one.
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -101,7 +104,8 @@ func Seconds(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-func BytesText(n uint64) string {
+// Bytes writes an amount of data as people say it.
+func Bytes(n uint64) string {
 	switch {
 	case n < 10<<10:
 		return fmt.Sprintf("%d B", n)
