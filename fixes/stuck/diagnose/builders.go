@@ -127,13 +127,17 @@ func subtree(s *scene, p *proc) []*proc {
 // for longer than a moment.
 const quiet = time.Minute
 
+// lively is how often a build wakes up between the samples that does more than look at a clock now and then.
+const lively = 20
+
 func explainBuilder(s *scene, p *proc) reason {
-	var ticks, moved uint64
+	var ticks, moved, wakes uint64
 	var stopped []*proc
 	all := subtree(s, p)
 	for _, q := range all {
 		ticks += q.Ticks()
 		moved += q.Moved()
+		wakes += q.Switches()
 		if q.Stopped() {
 			stopped = append(stopped, q)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // lockWait is the reason of a process that stands in the kernel's queue.
-func lockWait(s *scene, lf *observe.LockFile) reason {
+func lockWait(lf *observe.LockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := kindOf(lf)
 	what := map[lockKind]string{
@@ -51,7 +51,7 @@ func lockWait(s *scene, lf *observe.LockFile) reason {
 // queued is the reason of a process with a thread in the kernel's queue for a lock.
 func queued(s *scene, p *proc) (reason, bool) {
 	for _, lf := range s.WaitsAt(p.PID) {
-		return lockWait(s, lf), true
+		return lockWait(lf), true
 	}
 	if !s.CallsOK {
 		return reason{}, false
