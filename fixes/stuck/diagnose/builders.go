@@ -145,6 +145,10 @@ func explainBuilder(s *scene, p *proc) reason {
 	if ticks > 0 || moved > 0 {
 		return reason{kind: kinds.BuilderBusy, sure: Certain, text: "builds, " + buildText(s, ticks, moved)}
 	}
+	if p.Hidden["io"] && wakes >= lively {
+		// On a busy host a build that writes much gets less than a tick, and what it writes is not shown to others.
+		return reason{kind: kinds.BuilderBusy, sure: Likely, text: fmt.Sprintf("builds, wakes up %d times", wakes)}
+	}
 	if len(stopped) > 0 {
 		return reason{sure: Certain, text: "asleep, a process of it " +
 			"is stopped", waits: []wait{{kind: EdgeChild, proc: stopped[0], sure: Certain}}}
