@@ -72,6 +72,8 @@ func TestProbe(t *testing.T) {
 	raced.Report.RouteLate, raced.Report.RouteWait = true, 40
 	outside := inside("ok")
 	outside.Sandbox, outside.Report.Cwd = false, "/tmp/nix-build-x"
+	ended := failed(probe.SetupTimeout, "")
+	ended.Pasta = []string{"External interface not usable"}
 	empty := inside("unreachable")
 	empty.Network = probe.NoTun
 	untrusted := inside("timeout")
@@ -129,6 +131,10 @@ func TestProbe(t *testing.T) {
 		{
 			name: "the network is not set up", spoil: func(h *host) { h.tun(0o600) }, results: []probe.Result{failed(probe.SetupTimeout, "")},
 			broken: []string{"tun-not-accessible"}, says: []string{"waits in vain"},
+		},
+		{
+			name: "pasta says why it ends", results: []probe.Result{ended}, broken: []string{"pasta-ends"}, trials: 2,
+			says: []string{"the host has no default route", "give the host a default route"},
 		},
 		{
 			name: "no device", spoil: func(h *host) { h.tun(0) }, results: []probe.Result{empty}, broken: []string{"tun-missing"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
@@ -446,6 +447,64 @@ var rows = []row{
 			h.put("usr/bin/lsattr", "#!/bin/sh\necho \"----i---------e------- $3\"\n", 0o755)
 		},
 		broken: []string{"pasta-skips-line"}, class: fix.Advice, says: []string{"chattr -i"},
+	},
+	{
+		name: "1: the first server does not know the name", spoil: func(h *host) {
+			h.conf("nameserver " + dead + "\nnameserver " + live + "\n")
+			h.servers[dead] = unknown
+		},
+		broken: []string{"first-server-useless"}, class: fix.Risky, says: []string{"no such name", live + " has an address"}, after: resolv,
+		want: "nameserver " + live + "\nnameserver " + dead + "\n",
+	},
+	{
+		name: "3: a directory", spoil: func(h *host) {
+			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
+			h.must(os.Mkdir(filepath.Join(h.root, "etc/resolv.conf"), 0o755))
+		},
+		broken: []string{"not-a-file"}, class: fix.Advice, says: []string{"move the directory away"},
+	},
+	{
+		name: "3: a named pipe", spoil: func(h *host) {
+			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
+			h.must(unix.Mkfifo(filepath.Join(h.root, "etc/resolv.conf"), 0o644))
+		},
+		broken: []string{"not-a-file"}, class: fix.Advice, says: []string{"a named pipe", "perhaps forever"},
+	},
+	{
+		name: "6: a line that is too long for pasta", spoil: func(h *host) { h.conf("# " + strings.Repeat("x", 9000) + "\nnameserver " + live + "\n") },
+		broken: []string{"pasta-stops-at-line"}, class: fix.Safe, says: []string{"line 1"}, after: func(h *host) string { return resolv(h)[:24] },
+		want: "nameserver " + live + "\n# ",
+	},
+	{
+		name: "9: an IPv4 address in IPv6 notation, which pasta cannot send to", spoil: func(h *host) {
+			h.conf("nameserver ::ffff:" + live + "\n")
+			h.servers["::ffff:"+live] = good
+		},
+		risk: []string{"only-ipv6-servers", "not-probed"}, class: fix.Advice,
+	},
+	{
+		name: "17: sandbox-paths replaces the file, by nix.conf alone", spoil: func(h *host) {
+			h.put("var/lib/dpkg/info/nix-bin.list", "/usr/bin/nix\n", 0o644)
+			h.put("var/lib/dpkg/status", "Package: nix-bin\nVersion: 2.8.0-1\n", 0o644)
+			h.put("etc/nix/nix.conf", "extra-sandbox-paths = /etc/resolv.conf=/etc/other\n", 0o644)
+			h.put("etc/other", "nameserver "+dead+"\n", 0o644)
+		},
+		broken: []string{"sandbox-file-replaced"}, class: fix.Advice, says: []string{"/etc/resolv.conf=/etc/other", "sandbox-paths in /etc/nix/nix.conf"},
+	},
+	{
+		name: "22: a slow server", spoil: func(h *host) {
+			slow := good
+			slow.Took = 3 * time.Second
+			h.servers[live] = slow
+		},
+		risk: []string{"slow-lookups"}, other: []string{"works"}, class: fix.Advice, says: []string{"3.0 s"},
+	},
+	{
+		name: "two names for the file", spoil: func(h *host) {
+			h.conf("nameserver\t" + live + "\n")
+			h.must(os.Link(filepath.Join(h.root, "etc/resolv.conf"), filepath.Join(h.root, "etc/other")))
+		},
+		broken: []string{"pasta-skips-line"}, class: fix.Advice, says: []string{"lixfix leaves this to you", "2 names"},
 	},
 	{name: "no nix and no store", spoil: func(h *host) {
 		h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))

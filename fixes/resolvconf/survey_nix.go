@@ -99,7 +99,8 @@ func (n *nixFacts) read(c *nixconf.Config) {
 	}
 	n.sandbox, n.group = sandbox.Text, group.Text
 	mounted := c.Get("sandbox-paths")
-	n.paths = mounted.Words
+	// What is compiled in is for /bin/sh alone.
+	n.paths = slices.Concat(mounted.Words, mounted.Given)
 	for _, o := range mounted.Origins {
 		if o.File != "" && !slices.Contains(n.confPaths, o.File) {
 			n.confPaths = append(n.confPaths, o.File)
