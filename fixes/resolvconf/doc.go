@@ -50,7 +50,7 @@ func (resolvConf) Doc() fix.Doc {
 					"there was a sandbox and whether pasta was there, by what was seen and not by settings.\n\n" +
 					"It runs nix-instantiate and nix-store from where they are installed, never from PATH, in a clean " +
 					"environment, and passes an empty post-build-hook, so that nothing uploads its output. (A daemon ignores that " +
-					"from users it does not trust; lixfix says so.) Nothing is built remotely or substituted. The output and the " +
+					"from users it does not trust.) Nothing is built remotely or substituted. The output and the " +
 					"derivation are removed again; a log stays, and a copy of lixfix until the next garbage collection. If the " +
 					"build has to wait, for a build user, a lock, a garbage collection or a stopped daemon, it says for what; if " +
 					"pasta has died, it does not wait the two minutes that Lix waits.",
