@@ -179,6 +179,9 @@ type Effective struct {
 	// Text is the value as "nix config show" prints it, and Words are those of a list, a set or a map.
 	Text  string
 	Words []string
+	// Given are the words of the lines where the value is not known: what was compiled in comes on top of them, or a file
+	// that could not be read may take them back.
+	Given []string
 	// Origins say where it stands: one line or a default, and a line more for each extra-NAME that adds to it.
 	Origins []Origin
 	// Unknown says why the value is not known; Text is then empty. Known returns the same.
@@ -229,7 +232,7 @@ func (c *Config) Get(name string) Effective {
 		out.Unknown = "no Nix starts with this configuration: " + c.Err.Error()
 	}
 	if out.Unknown != "" {
-		out.Text, out.Words = "", nil
+		out.Text, out.Words, out.Given = "", nil, out.Words
 	} else if e.kind == setKind && name == "experimental-features" {
 		out.Words = slices.DeleteFunc(out.Words, func(f string) bool { return !isFeature(f, c.Release) })
 		out.Text = strings.Join(out.Words, " ")

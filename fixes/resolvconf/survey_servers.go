@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
@@ -27,62 +26,70 @@ type asked struct {
 	lost       bool // the first question had no answer, the second one had
 }
 
-// askServers asks every server of the file, and those of the host itself, which resolvers and pasta turn to where the
-// file names none.
-func (s *survey) askServers(ctx context.Context) {
-	for _, list := range [][]conf.Server{conf.Glibc(s.data), conf.Go(s.data), conf.Pasta(s.data)} {
+// servers are those of the file, and those that stand for it.
+type servers []asked
+
+const (
+	askedMost = 8                // servers that are asked; who lists more has other worries
+	tcpLimit  = 2 * time.Second  // where nobody reads over TCP
+	mostLimit = 10 * time.Second // for one question, where resolv.conf lets readers wait for longer
+)
+
+// ask asks every server of the file, and that of the host itself, which resolvers and pasta turn to where the file names
+// none.
+func (l *servers) ask(ctx context.Context, v platform.View, name string, data []byte) {
+	for _, list := range [][]conf.Server{conf.Glibc(data), conf.Go(data), conf.Pasta(data)} {
 		for _, server := range list {
-			s.list(server.Address, server.Line)
+			l.list(server.Address, server.Line)
 		}
 	}
-	for _, d := range conf.Differences(s.data) {
-		s.list(d.Address, d.Line)
+	for _, d := range conf.Differences(data) {
+		l.list(d.Address, d.Line)
 	}
-	s.list(loop4, 0)
-	s.askFrom(ctx, 0, lookup.Read(s.data, nil))
+	l.list(loop4, 0)
+	l.askFrom(ctx, v, 0, name, lookup.Read(data, nil))
+}
+
+// askMore asks the servers of the file that stands for resolv.conf in the sandbox.
+func (l *servers) askMore(ctx context.Context, v platform.View, name string, data []byte) {
+	before := len(*l)
+	for _, server := range conf.Glibc(data) {
+		l.list(server.Address, 0)
+	}
+	l.askFrom(ctx, v, before, name, lookup.Read(data, nil))
 }
 
 // list adds a server to those that are asked.
-func (s *survey) list(a netip.Addr, line int) {
-	if !a.IsUnspecified() {
-		i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
-		if i < 0 && len(s.servers) < askedMost {
-			s.servers = append(s.servers, asked{address: a})
-			i = len(s.servers) - 1
-		}
-		if i >= 0 && line > 0 && !slices.Contains(s.servers[i].lines, line) {
-			s.servers[i].lines = append(s.servers[i].lines, line)
-		}
+func (l *servers) list(a netip.Addr, line int) {
+	if a.IsUnspecified() {
+		return
 	}
-}
-
-// askReplaced asks the servers of the file that stands for resolv.conf in the sandbox.
-func (s *survey) askReplaced(ctx context.Context) {
-	before := len(s.servers)
-	for _, r := range s.replaced {
-		if r.Target == conf.File {
-			for _, server := range conf.Glibc(r.Data) {
-				s.list(server.Address, 0)
-			}
-			s.askFrom(ctx, before, lookup.Read(r.Data, nil))
-		}
+	i := slices.IndexFunc(*l, func(o asked) bool { return o.address == a })
+	if i < 0 && len(*l) < askedMost {
+		*l = append(*l, asked{address: a})
+		i = len(*l) - 1
+	}
+	if i >= 0 && line > 0 && !slices.Contains((*l)[i].lines, line) {
+		(*l)[i].lines = append((*l)[i].lines, line)
 	}
 }
 
 // askFrom asks the servers from the nth on.
-func (s *survey) askFrom(ctx context.Context, n int, set lookup.Settings) {
+func (l servers) askFrom(ctx context.Context, v platform.View, n int, name string, set lookup.Settings) {
 	var all sync.WaitGroup
-	for i := n; i < len(s.servers); i++ {
-		all.Go(func() { s.servers[i].ask(ctx, s.v, s.name, set) })
+	for i := n; i < len(l); i++ {
+		all.Go(func() { l[i].ask(ctx, v, name, set) })
 	}
 	all.Wait()
-	// The name that is asked for by default exists, whoever says that it does not.
-	known := s.name == probe.DefaultName || slices.ContainsFunc(s.servers, func(a asked) bool {
-		return len(a.udp.Addresses)+len(a.tcp.Addresses)+len(a.aaaa.Addresses) > 0
-	})
-	for i := range s.servers {
-		s.servers[i].judge(known)
+}
+
+// of returns what a server said, nil where it was not asked.
+func (l servers) of(a netip.Addr) *asked {
+	i := slices.IndexFunc(l, func(o asked) bool { return o.address == a })
+	if i < 0 {
+		return nil
 	}
+	return &l[i]
 }
 
 // ask puts the questions to a server, the second when the first is answered: a server that limits how much it is asked
@@ -151,50 +158,6 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 	case a.udp.Answered() && !a.udp.Truncated:
 		a.aaaa = one(ctx, dnsquery.UDP, dnsquery.AAAA, limit)
 	}
-}
-
-// judge says what the answers are good for; known, that some server has an address for the name.
-func (a *asked) judge(known bool) {
-	a.tcpR = a.reach(a.tcp, known)
-	if a.overTCP {
-		a.udpR = a.tcpR
-		return
-	}
-	a.udpR = a.reach(a.udp, known)
-	if a.udp.Answered() && a.udp.Truncated {
-		if a.udpR = a.tcpR; a.tcpR != Answers && a.tcpR != Nameless {
-			a.udpR = Truncates
-		}
-	}
-}
-
-func (a *asked) reach(answer dnsquery.Answer, known bool) Reach {
-	switch {
-	case answer.Good() && answer.Lame:
-		return Fails
-	case answer.Good() && known && !answer.Truncated && len(answer.Addresses)+len(a.aaaa.Addresses) == 0:
-		return Nameless
-	case answer.Good():
-		return Answers
-	case answer.Answered():
-		return Fails
-	case answer.Error == dnsquery.Timeout:
-		return Silent
-	case answer.Error == dnsquery.Refused:
-		return Refuses
-	case answer.Error == dnsquery.Unreachable, answer.Error == dnsquery.Denied:
-		return Unreachable
-	}
-	return Unasked
-}
-
-// server returns what a server said, nil where it was not asked.
-func (s *survey) server(a netip.Addr) *asked {
-	i := slices.IndexFunc(s.servers, func(o asked) bool { return o.address == a })
-	if i < 0 {
-		return nil
-	}
-	return &s.servers[i]
 }
 
 // text says what became of a question: "answers in 3 ms".

@@ -42,9 +42,9 @@ type nixFacts struct {
 
 // readNix finds out what Nix it is and what its settings are. Nix itself is asked only for what the survey of the
 // installation does not know: its release where no store path and no database tells it, and what was compiled in.
-func (s *survey) readNix(ctx context.Context) {
+func (s *survey) readNix(ctx context.Context, v platform.View) {
 	n := &s.nix
-	in := installation.Of(ctx, s.v)
+	in := installation.Of(ctx, v)
 	f := in.Found(ctx)
 	n.present = !f.Present.Known() || f.Present.Value
 	if list := f.Programs.Value; len(list) > 0 {
@@ -60,11 +60,11 @@ func (s *survey) readNix(ctx context.Context) {
 	}
 	var all sync.WaitGroup
 	if !n.known {
-		all.Go(func() { n.askRelease(ctx, s.v) })
+		all.Go(func() { n.askRelease(ctx, v) })
 	}
 	if !n.settings || !n.known {
 		// The release decides what its defaults are.
-		all.Go(func() { n.askSettings(ctx, s.v) })
+		all.Go(func() { n.askSettings(ctx, v) })
 	}
 	all.Wait()
 }
@@ -99,7 +99,8 @@ func (n *nixFacts) read(c *nixconf.Config) {
 	}
 	n.sandbox, n.group = sandbox.Text, group.Text
 	mounted := c.Get("sandbox-paths")
-	n.paths = mounted.Words
+	// What is compiled in is for /bin/sh alone.
+	n.paths = slices.Concat(mounted.Words, mounted.Given)
 	for _, o := range mounted.Origins {
 		if o.File != "" && !slices.Contains(n.confPaths, o.File) {
 			n.confPaths = append(n.confPaths, o.File)
@@ -175,20 +176,19 @@ func (n *nixFacts) parse(data []byte) error {
 	n.sandbox, _ = text("sandbox")
 	n.group, _ = text("build-users-group")
 	n.paths = sandboxPaths(all["sandbox-paths"].Value)
-	n.paths = sandboxPaths(all["sandbox-paths"].Value)
 	n.settings = true
 	return nil
 }
 
-// findUser finds the user that builds: the first of the group, or lixfix's own where nobody else is to build.
-func (s *survey) findUser(ctx context.Context) {
+// readUser reads who builds: the first of the group, or lixfix's own user where nobody else is to build.
+func (s *survey) readUser(ctx context.Context, v platform.View) {
 	if s.nix.group == "" {
 		if s.nix.settings {
-			s.user = who{UID: s.v.Facts().UID, GID: -1, Name: "the user who builds", Known: true}
+			s.user = who{UID: s.facts.UID, GID: -1, Name: "the user who builds", Known: true}
 		}
 		return
 	}
-	data, err := s.v.ReadFile(ctx, accounts.GroupFile)
+	data, err := v.ReadFile(ctx, accounts.GroupFile)
 	if err != nil {
 		return
 	}
@@ -201,7 +201,7 @@ func (s *survey) findUser(ctx context.Context) {
 		return
 	}
 	s.user.Name = group.Members[0]
-	if data, err = s.v.ReadFile(ctx, accounts.PasswdFile); err != nil {
+	if data, err = v.ReadFile(ctx, accounts.PasswdFile); err != nil {
 		return
 	}
 	if u, ok := accounts.ByName(accounts.Users(data), s.user.Name); ok {
@@ -218,40 +218,17 @@ func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.
 var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
 
 // readPasta looks at the program that pasta-path names. It is not run: lixfix is root, and pasta is not to be.
-func (s *survey) readPasta(ctx context.Context) {
-	if !s.nix.usesPasta() || s.nix.quoted() {
-		if s.nix.quoted() {
-			s.runs = No
-		}
+func (s *survey) readPasta(ctx context.Context, v platform.View) {
+	if !s.nix.usesPasta() || !path.IsAbs(s.nix.pasta) {
 		return
 	}
-	if !path.IsAbs(s.nix.pasta) {
-		s.runs = No
+	s.pasta = follow(ctx, v, s.nix.pasta)
+	if s.pasta.shape != Regular {
 		return
 	}
-	s.pasta = follow(ctx, s.v, s.nix.pasta)
-	switch {
-	case s.pasta.shape == Hidden:
-		return
-	case s.pasta.shape != Regular:
-		s.runs = No
-		return
+	if data, err := v.ReadFile(ctx, s.pasta.end); err == nil {
+		s.era = eraOf(data)
 	}
-	if s.user.Known {
-		s.runs = Yes
-		for _, d := range s.pasta.dirs {
-			s.runs = both(s.runs, s.user.may(d, 1))
-		}
-		s.runs = both(s.runs, s.user.may(s.pasta.last(), 1))
-		if s.pasta.info.Mode.Perm()&0o111 == 0 {
-			s.runs = No
-		}
-	}
-	data, err := s.v.ReadFile(ctx, s.pasta.end)
-	if err != nil {
-		return
-	}
-	s.era = eraOf(data)
 }
 
 // eraOf tells from the text in the program what pasta it is. Debian's of 2023 does not know its version, but none of

@@ -1,10 +1,12 @@
 package resolvconf
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
@@ -339,4 +341,44 @@ func (w *World) way(s *conf.Server, family bool, loop netip.Addr) Way {
 		}
 	}
 	return way
+}
+
+// through follows a lookup where files of the sandbox are replaced; p is what would be without that.
+func through(w World, p Prediction) Prediction {
+	for _, r := range w.Replaced {
+		switch {
+		case p.Starts == No:
+			return p
+		case r.Missing:
+			p.Starts, p.Works = No, No
+			p.Why = fmt.Sprintf("every build fails before it starts, for %s, which %s names, is not there", r.Source, r.Setting)
+			return p
+		case r.Open == No:
+			p.Works, p.Why = No, fmt.Sprintf("build users may not read %s, which stands for %s in the sandbox", r.Source, r.Target)
+			return p
+		case r.Target == nsswitch && !lookup.AsksDNS(r.Data):
+			p.Works, p.Why = No, fmt.Sprintf("programs in the sandbox never ask a name server, by the hosts line of %s", r.Source)
+			return p
+		case r.Target == conf.File && p.Network != probe.NoTun:
+			p.File, p.NoFile = r.Data, false
+			p.Works = w.any(conf.Glibc(r.Data), func(a netip.Addr) Reach {
+				if reach := w.Ask(a, false); p.Network != probe.PastaNetwork || !a.IsLoopback() || reach != Answers {
+					return reach
+				}
+				return Unasked // refused until pasta has found the port, and there a moment later
+			})
+			if p.Why = ""; p.Works != Yes {
+				p.Why = fmt.Sprintf("of %s, which stands for %s in the sandbox, no server is known to answer from there", r.Source,
+					r.Target)
+			}
+		}
+	}
+	return p
+}
+
+func networkOf(w World) probe.Network {
+	if w.Lix && w.Pasta {
+		return probe.PastaNetwork
+	}
+	return probe.HostNetwork
 }
