@@ -200,14 +200,6 @@ func (f *found) fetcherCause() cause {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// works is whether lookups work, as far as is known: as a build saw it, or as it is predicted.
-func (f *found) works() Truth {
-	if f.result != nil && f.observed != Unclear {
-		return f.observed
-	}
-	return f.predicts.Works
-}
-
 // sandboxSide is the evidence from inside.
 func (f *found) sandboxSide() []fix.Evidence {
 	p := f.predicts

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -84,9 +85,7 @@ func (r *remedies) fill(x *cause, more fix.With) fix.With {
 	}
 	all := fix.With{"how": owners[r.owner].how.Fill(fix.With{"address": address})}
 	for _, with := range []fix.With{x.with, more} {
-		for name, value := range with {
-			all[name] = value
-		}
+		maps.Copy(all, with)
 	}
 	return all
 }
