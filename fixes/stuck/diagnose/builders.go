@@ -35,12 +35,13 @@ func offspring(s *scene, p *proc) (reason, bool) {
 		case c.State == 'Z' && c.role == Builder:
 			left := leftover(s, c)
 			if left != nil {
-				return reason{kind: kinds.BuilderLeftover, sure: Certain, text: "the build is done, its " +
-					"log is open", waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}}}, true
+				return reason{
+					kind: kinds.BuilderLeftover, sure: Certain, text: "the build is done, its log is open",
+					waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}},
+				}, true
 			}
 			if c.Second.State == 'Z' && c.First.State == 'Z' && p.Ticks() == 0 {
-				return reason{kind: kinds.BuilderDefunct, sure: Likely, text: "did not notice that its " +
-					"builder ended"}, true
+				return reason{kind: kinds.BuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
 			}
 			continue
 		case c.State == 'Z':
@@ -57,8 +58,10 @@ func offspring(s *scene, p *proc) (reason, bool) {
 	}
 	if launcher != nil && pasta != nil && ageOf(s, launcher) >= pastaTime {
 		// The launcher becomes the builder as soon as there is a network.
-		return reason{sure: Certain, text: "waits for the network of " +
-			"its build", waits: []wait{{kind: EdgeChild, proc: pasta, sure: Certain}}}, true
+		return reason{
+			sure: Certain, text: "waits for the network of its build",
+			waits: []wait{{kind: EdgeChild, proc: pasta, sure: Certain}},
+		}, true
 	}
 	if len(r.waits) == 0 {
 		return reason{kind: kinds.Working, sure: Certain, text: "finishes a build"}, p.Reaped
@@ -150,16 +153,20 @@ func explainBuilder(s *scene, p *proc) reason {
 		return reason{kind: kinds.BuilderBusy, sure: Likely, text: fmt.Sprintf("builds, wakes up %d times", wakes)}
 	}
 	if len(stopped) > 0 {
-		return reason{sure: Certain, text: "asleep, a process of it " +
-			"is stopped", waits: []wait{{kind: EdgeChild, proc: stopped[0], sure: Certain}}}
+		return reason{
+			sure: Certain, text: "asleep, a process of it is stopped",
+			waits: []wait{{kind: EdgeChild, proc: stopped[0], sure: Certain}},
+		}
 	}
 	if r, ok := builderLock(s, p); ok {
 		return r
 	}
 	for _, q := range all {
 		if q != p && (q.role == Client || q.role == Hook) {
-			return reason{sure: Certain, text: "waits for a Nix that " +
-				"it started", waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}}}
+			return reason{
+				sure: Certain, text: "waits for a Nix that it started",
+				waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}},
+			}
 		}
 	}
 	for _, q := range all {
@@ -200,8 +207,10 @@ func builderLock(s *scene, p *proc) (reason, bool) {
 		switch {
 		case len(lfs) == 0:
 		case q != p:
-			return reason{sure: Certain, text: "waits for a process " +
-				"of its own", waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}}}, true
+			return reason{
+				sure: Certain, text: "waits for a process of its own",
+				waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}},
+			}, true
 		default:
 			return reason{
 				kind: kinds.BuilderWaitsForLock, sure: Certain, text: "waits for a lock, which is not Nix's",
@@ -282,11 +291,15 @@ func explainHook(s *scene, p *proc) reason {
 		r := explainHelper(s, c)
 		switch {
 		case r.kind == kinds.NetworkLost || r.kind == kinds.AsksForPassword || r.kind == kinds.Downloading && cpuShare(s, c) > 0:
-			return reason{sure: r.sure, text: "builds on " +
-				"another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
+			return reason{
+				sure: r.sure, text: "builds on another machine",
+				waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}},
+			}
 		}
-		return reason{kind: kinds.RemoteBuilder, sure: Likely, text: "builds on " +
-			"another machine", waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}}}
+		return reason{
+			kind: kinds.RemoteBuilder, sure: Likely, text: "builds on another machine",
+			waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}},
+		}
 	}
 	if r, ok := overNetwork(s, p); ok {
 		return r

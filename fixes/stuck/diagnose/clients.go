@@ -25,8 +25,7 @@ func explainClient(s *scene, p *proc) reason {
 		case collects(s, p):
 			r.kind, r.text = kinds.CollectingGarbage, "collects garbage"
 		case moved > copies:
-			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
-				"copies, " + say.Bytes(moved) + " in a moment"}
+			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.Bytes(moved) + " in a moment"}
 		case p.Hidden["io"]:
 			r.sure = Likely
 		}
@@ -115,8 +114,7 @@ func quietClient(s *scene, p, w *proc) reason {
 	}
 	switch {
 	case moved > copies:
-		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or " +
-			"copies, " + say.Bytes(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.Bytes(moved) + " in a moment"}
 	case p.evaluates() && (cpuShare(s, p) > 0.05 || p.Ticks() > 2 || p.Runs()):
 		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d "+
 			"%% CPU%s", int(cpuShare(s, p)*100+0.5), growth(p))}
@@ -182,8 +180,7 @@ func unaccepted(s *scene, p *proc) (reason, bool) {
 		if l.role != Listener {
 			continue
 		}
-		r := reason{sure: sure, text: "connected, and " +
-			"nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
+		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.Stopped() {
 			r.kind = kinds.DaemonNotAccepting
 			if l.Files > 0 && l.Opened >= l.Files {

@@ -44,8 +44,7 @@ func unread(s *scene, p *proc) (reason, bool) {
 		return reason{}, false
 	case observe.Terminal(target):
 		s.doubtful = true
-		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "its terminal takes no " +
-			"more output", at: target}, true
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "its terminal takes no more output", at: target}, true
 	case strings.HasPrefix(target, "socket:["):
 		return unreadSocket(s, p, target)
 	case !observe.Passes(target):
@@ -151,8 +150,7 @@ func explainReader(s *scene, p *proc) reason {
 	switch name := readsFrom(s, p); {
 	case observe.Terminal(name):
 		s.doubtful = true
-		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "waits for a key and reads " +
-			"no further", at: name, how: kinds.Key}
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "waits for a key and reads no further", at: name, how: kinds.Key}
 	case cpuShare(s, p) >= 0.02 || p.Moved() > 0:
 		return reason{kind: kinds.Working, sure: Certain, text: "reads on, slowly"}
 	}

@@ -19,10 +19,8 @@ func lockWait(lf *observe.LockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := kindOf(lf)
 	what := map[lockKind]string{
-		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for " +
-			"the store's lock",
-		lockProfile: "waits for the profile's lock", lockFetch: "waits for " +
-			"another fetch", lockMain: "waits to choose a machine",
+		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for the store's lock",
+		lockProfile: "waits for the profile's lock", lockFetch: "waits for another fetch", lockMain: "waits to choose a machine",
 		lockUpload: "waits to copy to a machine",
 	}[kind]
 	r.text = what
@@ -59,8 +57,7 @@ func queued(s *scene, p *proc) (reason, bool) {
 	if t, ok := p.InCall(s.Calls.Flock); ok {
 		// In a PID namespace of its own, the kernel leaves out locks whose holders are outside.
 		name := path.Base(p.FDs[int(t.Call.Args[0])])
-		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for " +
-			"the lock " + say.Plain(name) + ", held out of sight"}, true
+		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for the lock " + say.Plain(name) + ", held out of sight"}, true
 	}
 	return reason{}, false
 }
@@ -91,8 +88,7 @@ func database(s *scene, p *proc) (reason, bool) {
 			// Somebody else wrote a moment ago: there is a queue, and it moves.
 			return reason{kind: kinds.Working, sure: Likely, text: "waits its turn at the database"}, true
 		}
-		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database " +
-			"is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
 			r.kind, r.text = kinds.EvalCacheLocked, "retries, its cache is locked"
 		}
@@ -147,8 +143,7 @@ func silentGC(s *scene, p *proc) (reason, bool) {
 		if !connected && (!retrying || often < 4 || !opensStore(s, p)) {
 			continue
 		}
-		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, " +
-			"silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if !connected {
 			r.sure, r.waits[0].sure = Likely, Likely
 		}
