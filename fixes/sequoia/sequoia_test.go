@@ -120,7 +120,7 @@ func hosts() map[string]mac.Variant {
 			if err != nil {
 				return err
 			}
-			return m.SetGroup("nixbld", "GroupMembership", append(g["users"], "_nixold")...)
+			return m.SetGroup("nixbld", "GroupMembership", append(g["GroupMembership"], "_nixold")...)
 		}),
 	}
 }
