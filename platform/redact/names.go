@@ -269,6 +269,13 @@ func eachWord(s string, f func(start, end int)) {
 	}
 }
 
+// everyday are words of reports that people also give to their networks.
+var everyday = map[string]bool{
+	"build": true, "builder": true, "daemon": true, "dns": true, "domain": true, "host": true, "internal": true, "lan": true,
+	"lix": true, "local": true, "localdomain": true, "localhost": true, "name": true, "net": true, "network": true, "nix": true,
+	"sandbox": true, "search": true, "server": true, "store": true, "test": true, "user": true,
+}
+
 // known replaces the names that are known, wherever they stand between words. The longest one counts.
 func (n *Names) known(s string) string {
 	var starts, ends []int
@@ -286,8 +293,9 @@ func (n *Names) known(s string) string {
 			if !known {
 				continue
 			}
-			// A search domain of one label can be any word: "nix", "build". It names something only at the end of a name.
-			if of == domain && !strings.Contains(k, ".") && (starts[i] == 0 || s[starts[i]-1] != '.') {
+			// A search domain of one label can be a word that a report is full of. That one names something only at the
+			// end of a name; any other, such as a company's, wherever it stands.
+			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') {
 				continue
 			}
 			if of != account {

@@ -263,3 +263,23 @@ func FuzzText(f *testing.F) {
 		markdown(t, n, s)
 	})
 }
+
+// A search domain of one label is hidden wherever it stands, as that of a company, unless it is a word of everyday.
+func TestSearchDomainsOfOneLabel(t *testing.T) {
+	n := NewNames()
+	n.ResolvConf("search umbrella sandbox\n")
+	for text, want := range map[string]bool{
+		"bind-mounted from /srv/umbrella/x":   false,
+		"names of Umbrella do not resolve":    false,
+		"db7.umbrella":                        false,
+		"there is no network in the sandbox":  true,
+		"cache.sandbox is not in the sandbox": false,
+	} {
+		if got := n.Text(text); (got == text) != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := n.Text("there is no network in the sandbox"); got != "there is no network in the sandbox" {
+		t.Errorf("got %q", got)
+	}
+}
