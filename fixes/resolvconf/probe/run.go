@@ -119,7 +119,7 @@ func (p *prober) probe(ctx context.Context) {
 	}
 	if !static {
 		p.end(DynamicBinary, p.o.Builder+" is dynamically linked, and the sandbox has none of the libraries that it needs; "+
-			"build lixfix with CGO_ENABLED=0, or take a released one")
+			"use a released lixfix, or one from \"make build\", or run it with: CGO_ENABLED=0 go run ./cmd/lixfix probe")
 		return
 	}
 	n, reason := find(ctx, p.b, p.o.Store)
