@@ -101,7 +101,10 @@ func sources(b *bytes.Buffer, all []string) {
 		b.WriteString("\n")
 	}
 	for _, s := range all {
-		fmt.Fprintf(b, "- <%s>\n", s)
+		if strings.HasPrefix(s, "https://") {
+			s = "<" + s + ">"
+		}
+		fmt.Fprintf(b, "- %s\n", s)
 	}
 }
 
