@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 )
 
 // Operating systems, as Facts.OS names them.
@@ -110,6 +111,10 @@ type View interface {
 	// Ask puts one question to one name server, from lixfix's network namespace. What came of it is in the answer; the
 	// error wraps errors.ErrUnsupported where the machine has no network.
 	Ask(ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type) (dnsquery.Answer, error)
+	// Greet connects to the Unix socket of a Nix daemon and exchanges greetings. What came of it is in the answer. The error
+	// is that of a socket that was not connected to: fs.ErrNotExist, an *Untrusted. Root connects to a socket of root's
+	// that nobody else can have put there, and says nothing unless root listens. Where systemd listens, it starts the daemon.
+	Greet(ctx context.Context, socket string) (nixdaemon.Answer, error)
 	// Free returns how many bytes ordinary users can still write to the file system that holds name.
 	Free(ctx context.Context, name string) (uint64, error)
 	// Query runs a tool, named by its absolute path, in a form that is known to change nothing, and returns its
