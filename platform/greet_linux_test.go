@@ -46,7 +46,7 @@ func TestGreetable(t *testing.T) {
 		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			base, err := os.MkdirTemp("", "g")
+			base, err := os.MkdirTemp("", "g") //nolint:usetesting // names of sockets are short
 			if err != nil {
 				t.Fatal(err)
 			}

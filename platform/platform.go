@@ -137,6 +137,11 @@ type Host interface {
 	// SetLink makes name a symbolic link to target. It takes the place of a link or of nothing, at once; the error
 	// wraps ErrNotLink where something else is there. Tidy removes what a kill leaves beside it.
 	SetLink(ctx context.Context, name, target string) error
+	// MakeDir makes a directory with that mode, permission bits, and owner. It appears at once; Tidy removes what a kill
+	// leaves beside it. The error wraps fs.ErrExist where something is there.
+	MakeDir(ctx context.Context, name string, mode fs.FileMode, uid, gid int) error
+	// RemoveDir removes an empty directory. One that is not there is no error.
+	RemoveDir(ctx context.Context, name string) error
 	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
 	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
 	Run(ctx context.Context, tool string, args ...string) error

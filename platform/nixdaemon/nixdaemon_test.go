@@ -139,7 +139,7 @@ func FuzzGreet(f *testing.F) {
 func listen(t *testing.T, f func(net.Conn)) string {
 	t.Helper()
 	// Names of sockets have at most 107 bytes, and those of a test's directories are long.
-	dir, err := os.MkdirTemp("", "d")
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestStranger(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test needs root, to have somebody else listen")
 	}
-	dir, err := os.MkdirTemp("", "d")
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestRealDaemon(t *testing.T) {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("this test needs Debian's nix-bin: %v", err)
 	}
-	dir, err := os.MkdirTemp("", "d")
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
