@@ -64,6 +64,7 @@ var steps = []plan.Step{
 	step.RemoveDir{Name: "/nix/var/nix/daemon-socket", Mode: 0o755, Sockets: []string{"socket"}, Why: "take back: the daemon's socket stands in it"},
 	step.ReloadUnits{Why: "nix-daemon.socket is linked now"},
 	step.ResetFailed{Units: []string{"nix-daemon.socket", "nix-daemon.service"}, Why: "systemd has given up on them"},
+	step.StopUnit{Unit: "nix-daemon.service", Why: "systemd opens no socket beside it"},
 }
 
 // TestKinds: no kind is listed twice, and of each there is a sample that the tests here read and write.

@@ -36,5 +36,6 @@ func Kinds() plan.Kinds {
 		plan.KindOf[RemoveDir](),
 		plan.KindOf[ReloadUnits](),
 		plan.KindOf[ResetFailed](),
+		plan.KindOf[StopUnit](),
 	}
 }

@@ -162,3 +162,22 @@ func (s ResetFailed) String() string {
 func (s ResetFailed) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return systemd.ResetFailed(ctx, h, s.Units...)
 }
+
+// StopUnit stops a unit for as long as the plan needs it, or for good where the plan starts it in another way. It is
+// harmless when repeated, and is repeated when the plan is taken back.
+type StopUnit struct {
+	Unit string `json:"unit"`
+	Why  string `json:"why"`
+}
+
+var _ plan.Step = StopUnit{}
+
+// Kind implements Step.
+func (StopUnit) Kind() string { return "stop-unit" }
+
+func (s StopUnit) String() string { return fmt.Sprintf("stop %s: %s", s.Unit, s.Why) }
+
+// Apply implements Step.
+func (s StopUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	return systemd.Start(ctx, h, s.Unit, false)
+}
