@@ -110,16 +110,21 @@ func (s *survey) daemon() sight {
 	return s.unlessAlive(f)
 }
 
-// unlessAlive is a broken finding, or one at risk where a daemon runs all the same.
+// unlessAlive is a broken finding, or one at risk where a daemon runs all the same. That systemd listens is no daemon.
 func (s *survey) unlessAlive(f fix.Finding) sight {
-	if len(s.running) == 0 && !s.read[listeners] {
+	switch {
+	case len(s.running) > 0:
+	case !s.read[listeners]:
 		return wants(listeners)
-	}
-	if s.alive() {
-		f.Status = fix.AtRisk
-		f.Evidence = append(f.Evidence, evidence(s.path, "", "a daemon runs, or systemd listens for one"))
+	case !s.listening:
+		return finds(f)
+	case s.booted && !s.read[states]:
+		return wants(states)
+	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active":
 		return finds(f)
 	}
+	f.Status = fix.AtRisk
+	f.Evidence = append(f.Evidence, evidence(s.path, "", "a daemon listens all the same"))
 	return finds(f)
 }
 

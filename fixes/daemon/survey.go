@@ -387,6 +387,3 @@ func (s *survey) starts() systemd.Unit {
 	}
 	return s.service()
 }
-
-// alive reports whether a daemon runs now, whatever its units say.
-func (s *survey) alive() bool { return len(s.running) > 0 || s.listening }

@@ -89,17 +89,22 @@ func Reload(ctx context.Context, h platform.Host) error {
 	return nil
 }
 
-// ResetFailed has systemd forget that units failed, and how often they were started. Units that have not failed are left
-// as they are.
+// ResetFailed has systemd forget that units failed, and how often they were started. A unit that it has not in memory has
+// nothing to forget.
 func ResetFailed(ctx context.Context, h platform.Host, units ...string) error {
 	for _, u := range units {
 		if !ValidUnit(u) {
 			return fmt.Errorf("%q is not the name of a unit", u)
 		}
-	}
-	err := h.Run(ctx, Tool, append([]string{"reset-failed", "--"}, units...)...)
-	if err != nil {
-		return fmt.Errorf("have systemd forget the failures of %s: %w", strings.Join(units, ", "), err)
+		err := h.Run(ctx, Tool, "reset-failed", "--", u)
+		if err == nil {
+			continue
+		}
+		// The exit status does not tell why, but what it was for does.
+		if states, again := Show(ctx, h, u); again == nil && states[u].Active != "failed" {
+			continue
+		}
+		return fmt.Errorf("have systemd forget the failures of %s: %w", u, err)
 	}
 	return nil
 }

@@ -37,8 +37,9 @@ type Unit struct {
 	Link      string // the text of the link; "" for a file
 	Condition Condition
 	DropIns   []string
-	Settings  []Setting // of the file and of its drop-ins, in the order in which they count
-	Wanted    []string  // links of targets that start it
+	Settings  []Setting         // of the file and of its drop-ins, in the order in which they count
+	Wanted    []string          // links of targets that start it
+	WantedTo  map[string]string // where these lead, as it is written there
 }
 
 // Setting is one line of a unit.
@@ -168,8 +169,11 @@ func (u *Unit) wanted(ctx context.Context, v platform.View) error {
 				continue
 			}
 			link := path.Join(dir, n, u.Name)
-			if _, err := v.Stat(ctx, link); err == nil {
-				u.Wanted = append(u.Wanted, link)
+			if info, err := v.Stat(ctx, link); err == nil {
+				if u.WantedTo == nil {
+					u.WantedTo = map[string]string{}
+				}
+				u.Wanted, u.WantedTo[link] = append(u.Wanted, link), info.Target
 			} else if !absent(err) {
 				return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
 			}
