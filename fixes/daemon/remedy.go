@@ -133,7 +133,7 @@ func (s *survey) wantedBy(to string) []plan.Step {
 	dir := path.Join(systemd.Units, "sockets.target.wants")
 	var steps []plan.Step
 	if s.wants.missing() {
-		steps = append(steps, step.MakeDir{Name: dir, Mode: 0o755, Why: "links of units stand in it"})
+		steps = append(steps, step.MakeDir{Name: dir, Mode: 0o755, Names: []string{socketUnit}, Why: "links of units stand in it"})
 	}
 	return append(steps, step.SetLink{Name: path.Join(dir, socketUnit), To: to, Why: "start it at boot"})
 }

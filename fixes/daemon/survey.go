@@ -289,7 +289,9 @@ func (s *survey) daemonProgram(ctx context.Context) {
 		s.program.err = err
 		return
 	}
-	s.program = s.at(ctx, to)
+	if s.program = s.at(ctx, d.Program); s.program.there() && s.program.Mode&fs.ModeSymlink != 0 {
+		s.program = s.at(ctx, to)
+	}
 }
 
 // processes are those in the control group of the daemon's unit.

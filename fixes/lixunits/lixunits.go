@@ -100,11 +100,10 @@ func look(ctx context.Context, v platform.View) *survey {
 		s.units[name] = u
 		file := path.Join(profileUnits, name)
 		// Root takes from there what systemd will run as root, so nobody else may have put it there.
-		to, err := v.Trusted(ctx, file)
-		if err != nil {
+		if _, err := v.Trusted(ctx, file); err != nil {
 			continue
 		}
-		if data, err := platform.ReadSmall(ctx, v, to); err == nil {
+		if data, err := platform.ReadSmall(ctx, v, file); err == nil {
 			s.profile[name] = systemd.Parse(data)
 			if name == templateUnit {
 				s.template = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})

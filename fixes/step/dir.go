@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -20,7 +21,9 @@ type MakeDir struct {
 	// Sockets are names in it under which others will listen. When the directory is taken back they go with it: a socket
 	// has no content.
 	Sockets []string `json:"sockets,omitempty"`
-	Why     string   `json:"why"`
+	// Names are those that later steps of the plan put into it. They are gone by the time the directory is taken back.
+	Names []string `json:"names,omitempty"`
+	Why   string   `json:"why"`
 }
 
 var _ interface {
@@ -111,7 +114,7 @@ func (s RemoveDir) State(ctx context.Context, in *plan.Pass) (plan.State, string
 		return plan.Foreign, "", err
 	}
 	for _, n := range names {
-		if !s.socket(ctx, in.View(), n) {
+		if !slices.Contains(s.Names, n) && !s.socket(ctx, in.View(), n) {
 			return plan.Foreign, path.Join(s.Name, n) + " is in it", nil
 		}
 	}
@@ -120,13 +123,11 @@ func (s RemoveDir) State(ctx context.Context, in *plan.Pass) (plan.State, string
 
 // socket reports whether a name in the directory is one of its sockets.
 func (s RemoveDir) socket(ctx context.Context, v platform.View, name string) bool {
-	for _, n := range s.Sockets {
-		if n == name {
-			info, err := v.Stat(ctx, path.Join(s.Name, n))
-			return err == nil && info.Mode&fs.ModeSocket != 0
-		}
+	if !slices.Contains(s.Sockets, name) {
+		return false
 	}
-	return false
+	info, err := v.Stat(ctx, path.Join(s.Name, name))
+	return err == nil && info.Mode&fs.ModeSocket != 0
 }
 
 // Inverse implements Write.

@@ -30,7 +30,9 @@ func units(t *testing.T, cmd *exec.Cmd) (string, fix.Status, int) {
 		}
 		code = exit.ExitCode()
 	}
-	var report struct{ Fixes []struct{ Findings []fix.Finding } }
+	var report struct {
+		Fixes []struct{ Findings []fix.Finding }
+	}
 	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Fixes) != 1 || len(report.Fixes[0].Findings) != 1 {
 		t.Fatalf("%v\n%s\n%s", err, out.String(), stderr.String())
 	}
