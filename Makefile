@@ -10,14 +10,18 @@ SCRIPTS := .ci/run $(wildcard scripts/*.sh)
 BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
-# They run lixfix as processes of its own, which the race detector does not see, so it would only slow them down.
-PROCESSES := ^Test(Crash|States|Switches|BlackBox)$$
+# The first four run lixfix as processes of its own, which the race detector does not see; the other two are one loop over
+# long texts, which takes ten times as long with it.
+RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
+# What starts other programs, or waits for the clock, is not for a quick look.
+PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
+SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing)$$
 # In this order: what fails fastest comes first, and go test has the last word.
 STAGES  := deps format vet scripts cross lint demo fuzz staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox test test-long deps fmt format vet scripts cross lint demo fuzz staged unit readmes machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz staged unit readmes machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,17 +32,21 @@ build: ## link bin/lixfix for this machine
 blackbox: ## link bin/lixfix-blackbox, which takes a machine with a sw_vers for a Mac
 	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
 
+quick: format vet lint ## what a minute can tell: format, go vet, lint, and the tests that start no processes
+	go test -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
+
 test: ## everything that CI checks
 	@start=$$(date +%s); for stage in $(STAGES); do \
 		echo "== make $$stage (after $$(($$(date +%s) - start)) s)"; \
 		$(MAKE) --no-print-directory $$stage </dev/null || exit 1; \
 	done
 
-test-long: ## kill a repair at each of its writes, fuzz for longer, probe with a newer Nix, compile a release twice
+test-long: ## kill a repair at each of its writes, run races a thousand times, fuzz for longer, probe with a newer Nix, compile a release twice
 	@scripts/deps.sh long
 	scripts/newer-nix.sh
 	scripts/fuzz.sh 60s
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^Test(Reproducible|Races)$$' ./scripts/release
+	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=4h -run='^Test(Swap|Turned)$$' ./cmd/lixfix/attacks/staged
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
 		grep -v "^ *=== \|^ *--- PASS"'
@@ -80,12 +88,13 @@ fuzz: ## each fuzz target for FUZZTIME
 
 staged: ## hang the real Nix, break its sandbox, and print what was recognised, mended and taken back
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
-	@bash -o pipefail -c 'scripts/gotest.sh -race -v -count=1 -timeout=25m $$(go list ./... | grep /staged$$) | \
+	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute.
+	@bash -o pipefail -c 'scripts/gotest.sh -p 3 -race -v -count=1 -timeout=25m $$(go list ./... | grep /staged$$) | \
 		grep -v "^ *=== \|^ *--- PASS"'
 
 unit: ## go test, with the race detector where it can find something
-	scripts/gotest.sh -shuffle=on -timeout=20m -run='$(PROCESSES)' ./cmd/lixfix
-	scripts/gotest.sh -race -shuffle=on -timeout=20m -skip='$(PROCESSES)' $$(go list ./... | grep -v /staged$$)
+	scripts/gotest.sh -shuffle=on -timeout=20m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
+	scripts/gotest.sh -race -shuffle=on -timeout=20m -skip='$(RACELESS)' $$(go list ./... | grep -v /staged$$)
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes

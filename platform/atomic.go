@@ -16,12 +16,16 @@ import (
 // leaves is found again.
 func beside(base string) string { return "." + base + ".lixfix-new" }
 
+// ErrIrreplaceable is returned for a file that is more than its content, its owner, its permissions and its attributes:
+// the rest would be lost where another one takes its place.
+var ErrIrreplaceable = errors.New("it cannot be replaced without a loss")
+
 // WriteFile implements Host. On Linux the extended attributes of a file that it replaces are carried over, among them
 // its ACL and its SELinux label; on macOS they are not.
 func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 	return m.within(name, "write", func(p *trust.Place) error {
-		if mode, err := modeAt(p, p.Base); err == nil && mode&unix.S_IFMT != unix.S_IFREG {
-			return &fs.PathError{Op: "replace", Path: name, Err: ErrNotRegular}
+		if err := replaceable(p); err != nil {
+			return &fs.PathError{Op: "replace", Path: name, Err: err}
 		}
 		next := beside(p.Base)
 		if err := unlink(p, next); err != nil {
@@ -36,6 +40,44 @@ func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 		}
 		return err
 	})
+}
+
+// replaceable refuses an entry of which a new file in its place would not be the same with another content.
+func replaceable(p *trust.Place) error {
+	var st unix.Stat_t
+	switch err := unix.Fstatat(p.FD, p.Base, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	mode := trust.Mode(&st)
+	if mode&unix.S_IFMT != unix.S_IFREG {
+		return ErrNotRegular
+	}
+	info := FileInfo{Mode: fs.FileMode(mode & 0o777), Links: uint64(st.Nlink)} //nolint:unconvert // it is a uint16 on macOS
+	for bit, name := range map[uint32]fs.FileMode{
+		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,
+	} {
+		if mode&bit != 0 {
+			info.Mode |= name
+		}
+	}
+	return info.Replaceable()
+}
+
+// Replaceable returns why a file cannot be replaced by a new one without a loss, an error that wraps ErrIrreplaceable;
+// nil where it can. The other names of a file would keep the old content. Its set-user-ID, set-group-ID and sticky bits
+// mean something to whoever has set them, which is nothing that content written by root should get.
+func (i FileInfo) Replaceable() error {
+	switch special := i.Mode & (fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky); {
+	case !i.Mode.IsRegular():
+	case i.Links > 1:
+		return fmt.Errorf("%w: it has %d names (hard links), and the others would keep the old content", ErrIrreplaceable, i.Links)
+	case special != 0:
+		return fmt.Errorf("%w: its mode is %s, and the new file would be without the special bits", ErrIrreplaceable, i.Mode)
+	}
+	return nil
 }
 
 // fill creates the file next with its content, owner and mode, and with the attributes of the file that it is to
@@ -73,6 +115,9 @@ func fill(p *trust.Place, next string, c Content) error {
 	return f.Close()
 }
 
+// specialBits are those of a mode that SetMode leaves as they are.
+const specialBits = unix.S_ISUID | unix.S_ISGID | unix.S_ISVTX
+
 // SetMode implements Host.
 func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) error {
 	return m.within(name, "chmod", func(p *trust.Place) error {
@@ -84,7 +129,7 @@ func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) erro
 			return ErrNotRegular
 		}
 		// Nobody but root can have put a link there since, and the call that follows none is younger than many kernels.
-		return unix.Fchmodat(p.FD, p.Base, uint32(mode.Perm()), 0)
+		return unix.Fchmodat(p.FD, p.Base, now&specialBits|uint32(mode.Perm()), 0)
 	})
 }
 
@@ -203,12 +248,17 @@ func modeAt(p *trust.Place, base string) (uint32, error) {
 	return trust.Mode(&st), nil
 }
 
-// unlink removes an entry that is no directory; one that is not there is no error.
+// unlink removes an entry that is no directory; one that is not there is no error. A file system that cannot be written
+// to says so first, whether there is such an entry or not.
 func unlink(p *trust.Place, base string) error {
-	if err := unix.Unlinkat(p.FD, base, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := unix.Unlinkat(p.FD, base, 0)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	if _, statErr := modeAt(p, base); errors.Is(statErr, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // SyncDir makes the names in a directory durable: fsync(2) of a file does not promise that its name survives.

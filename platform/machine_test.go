@@ -90,7 +90,7 @@ func TestStatDoesNotFollowLinks(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	got, err = identity().Stat(t.Context(), filepath.Join(dir, "file"))
-	want := platform.FileInfo{Inode: got.Inode, File: got.File, Modified: got.Modified, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(), Size: 4}
+	want := platform.FileInfo{Inode: got.Inode, File: got.File, Links: 1, Modified: got.Modified, Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid(), Size: 4}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Error(d, err)
 	}
@@ -150,7 +150,7 @@ func TestWriteFileSetsContentModeAndOwner(t *testing.T) {
 				t.Errorf("%q, %v", data, err)
 			}
 			info, err := identity().Stat(t.Context(), name)
-			want := platform.FileInfo{Inode: info.Inode, File: info.File, Modified: info.Modified, Mode: tt.content.Mode, UID: tt.content.UID, GID: tt.content.GID, Size: int64(len(tt.content.Data))}
+			want := platform.FileInfo{Inode: info.Inode, File: info.File, Links: 1, Modified: info.Modified, Mode: tt.content.Mode, UID: tt.content.UID, GID: tt.content.GID, Size: int64(len(tt.content.Data))}
 			if d := cmp.Diff(want, info); err != nil || d != "" {
 				t.Error(d, err)
 			}
@@ -188,6 +188,44 @@ func TestWriteFileRefusals(t *testing.T) {
 	}
 	if data, err := os.ReadFile(target); err != nil || string(data) != "old" {
 		t.Errorf("the target of the link: %q, %v", data, err)
+	}
+}
+
+// TestWritesLoseNothing: what a file is beside its content is kept, or the file is left alone.
+func TestWritesLoseNothing(t *testing.T) {
+	h, dir := identity(), t.TempDir()
+	for name, prepare := range map[string]func(file string) error{
+		"a second name": func(file string) error { return os.Link(file, file+".other") },
+		"setuid":        func(file string) error { return os.Chmod(file, 0o640|fs.ModeSetuid) },
+		"setgid":        func(file string) error { return os.Chmod(file, 0o640|fs.ModeSetgid) },
+		"sticky":        func(file string) error { return os.Chmod(file, 0o640|fs.ModeSticky) },
+	} {
+		file := put(t, filepath.Join(dir, name), "old")
+		if err := prepare(file); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = h.WriteFile(t.Context(), file, platform.Content{Data: []byte("new"), Mode: 0o640, UID: os.Geteuid(), GID: os.Getegid()})
+		if !errors.Is(err, platform.ErrIrreplaceable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		after, err := os.Stat(file)
+		if data, readErr := os.ReadFile(file); err != nil || readErr != nil || string(data) != "old" || !os.SameFile(before, after) ||
+			after.Mode() != before.Mode() {
+			t.Errorf("%s: it holds %q now, with the mode %s: %v", name, data, after.Mode(), errors.Join(err, readErr))
+		}
+		if err := h.SetMode(t.Context(), file, 0o600); err != nil {
+			t.Error(err)
+		}
+		if after, err := os.Stat(file); err != nil || after.Mode() != before.Mode()&^0o777|0o600 {
+			t.Errorf("%s: the mode was %s and is %s", name, before.Mode(), after.Mode())
+		}
+		if err := h.Remove(t.Context(), file); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

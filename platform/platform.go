@@ -126,13 +126,14 @@ type View interface {
 type Host interface {
 	View
 	// WriteFile replaces or creates name: written beside it, made durable, renamed over it. A kill leaves the old or
-	// the new content; it can also leave the file beside it, which Tidy removes.
+	// the new content; it can also leave the file beside it, which Tidy removes. The error wraps ErrIrreplaceable for a
+	// file that would lose something.
 	WriteFile(ctx context.Context, name string, c Content) error
 	// Tidy removes what an interrupted WriteFile of name has left beside it.
 	Tidy(ctx context.Context, name string) error
 	// Remove removes a file, and makes that durable. A file that is not there is no error.
 	Remove(ctx context.Context, name string) error
-	// SetMode sets the permission bits of name, which is no symbolic link, and makes that durable.
+	// SetMode sets the permission bits of name, which is no symbolic link, and makes that durable. Other bits stay.
 	SetMode(ctx context.Context, name string, mode fs.FileMode) error
 	// SetLink makes name a symbolic link to target. It takes the place of a link or of nothing, at once; the error
 	// wraps ErrNotLink where something else is there. Tidy removes what a kill leaves beside it.

@@ -30,5 +30,7 @@ if [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)" 
 fi
 [ -n "$tmp" ] || tmp=$(mktemp -d "$disk/lixfix.XXXXXX")
 
+# Programs that tests run are built once for all packages.
+export LIXFIX_TEST_PROGRAMS="$tmp/programs"
 # The compiler's own files are large, written once and never synced: they stay on the disk.
 TMPDIR=$tmp GOTMPDIR=${GOTMPDIR:-$disk} go test "$@"

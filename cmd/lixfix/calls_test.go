@@ -45,8 +45,8 @@ func failures() []failure {
 	}
 }
 
-// TestCallsThatFail has each call of a repair, and each of its undo, fail in every way that was seen. Whatever comes of
-// it, the daemon is loaded afterwards or lixfix says that it is not; a repair that claims to be done is; one that left
+// TestCallsThatFail has each call of a repair fail in every way that was seen, and takes back what came of it with calls
+// that work. Whatever comes of it, the daemon is loaded afterwards or lixfix says that it is not; a repair that claims to be done is; one that left
 // no journal has changed nothing; and from an unfinished one both ways lead out once the cause is gone.
 func TestCallsThatFail(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())

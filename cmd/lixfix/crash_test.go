@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,24 +22,13 @@ import (
 
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
+	"github.com/lixfix/lixfix/platform/platformtest/programs"
 )
 
 // journals is where lixfix keeps its own state on a Mac; it is no part of what a repair changes.
 const journals = "private/var/db/lixfix"
 
-var macbox = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "macbox")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "macbox")
-	cmd := exec.Command("go", "build", "-race=false", "-o", file, "github.com/lixfix/lixfix/cmd/internal/macbox")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return file, nil
-})
+func macbox() (string, error) { return programs.Build("github.com/lixfix/lixfix/cmd/internal/macbox") }
 
 // run runs the program on a simulated Mac and returns its exit code, -1 when it was killed, and what it printed.
 func run(t testing.TB, m *mac.Mac, args ...string) (int, string) {

@@ -19,14 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// changing is what differs between two runs of the same story.
-var changing = regexp.MustCompile(`[0-9]{8}-[0-9]{6}-(undo-)?sequoia-[0-9a-f]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC`)
-
-// chosen is a GeneratedUID that a plan chose: lines that hold one are never broken in two.
-var chosen = regexp.MustCompile(`\s+\(?` + guidForm.String() + `\)?`)
-
 // TestStates tells the story of every known state of a Mac: what check says, what a dry run shows, what a repair does,
-// what is true afterwards, and that undo restores it. What is printed is compared with testdata/states.
+// what is true afterwards, and that undo restores it. A digest of it, without words, is compared with testdata/states.
 //
 // With -v it ends in a table of all of them.
 func TestStates(t *testing.T) {
@@ -38,64 +32,25 @@ func TestStates(t *testing.T) {
 			row := machine{name: v.Name}
 			defer func() { all.add(row) }()
 			m := newMac(t, v)
-			before := tree(t, m)
 			var story strings.Builder
+			said := map[string]string{} // what was told already, by the command that told it
 			play := func(args ...string) int {
-				code, out := run(t, m, args...)
-				out = chosen.ReplaceAllString(out, " GUID")
-				story.WriteString("$ lixfix " + strings.Join(args, " ") + "\n" + changing.ReplaceAllString(out, "…") +
-					"[exit " + strconv.Itoa(code) + "]\n\n")
+				code, out := run(t, m, append(slices.Clone(args), "--format", "json")...)
+				fmt.Fprintf(&story, "\n%s: exit %d\n", strings.Join(args, " "), code)
+				findings, plan, end := digest(documents(t, out))
+				for _, part := range []string{findings, plan} {
+					if by := said[part]; by != "" && strings.Count(part, "\n") > 1 {
+						part = "  as told by " + by + "\n"
+					} else {
+						said[part] = strings.Join(args, " ")
+					}
+					story.WriteString(part)
+				}
+				story.WriteString(end)
 				return code
 			}
-			story.WriteString(v.Doc + "\n\n")
-			checked := play("check", "sequoia")
-			row.add(checked)
-			repair := []string{"repair", "sequoia", "--yes"}
-			if !v.Want.Broken && !v.Want.Untidy && v.Name != "stale-guids" {
-				if code := play(repair...); code != 0 && checked == 0 {
-					t.Errorf("a repair where nothing is broken: exit %d", code)
-				}
-				same(t, "a repair where nothing is broken", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
-				repair = append(repair, "--move-existing-users")
-			}
-			play(append(repair, "--dry-run")...)
-			same(t, "a dry run", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
-			start := tree(t, m)
-			code := play(repair...)
-			row.add(code)
-			switch {
-			case v.Want.Repairable && code != 0:
-				t.Errorf("repair: exit %d", code)
-			case v.Want.Refusal != "" && !v.Want.NotApplicable && code == 0:
-				t.Errorf("repair: exit 0, want a refusal: %s", v.Want.Refusal)
-			case code != 0:
-				same(t, "a repair that was refused", start, tree(t, m), "")
-			}
-			for _, name := range v.Want.Untouchable {
-				file := "private/var/db/dslocal/nodes/Default/users/" + name + ".plist"
-				if start[file] != tree(t, m)[file] {
-					t.Errorf("%s was touched", name)
-				}
-			}
-			if v.Want.Repairable {
-				code := play("check", "sequoia")
-				row.add(code)
-				if code != 0 {
-					t.Errorf("check after the repair: exit %d", code)
-				}
-				if _, ok := journalsOf(t, m); ok {
-					// macOS keeps user IDs unique, also where they were not.
-					clash := len(v.Want.Shared) > 0 || len(v.Want.Double) > 0
-					code := play("undo", "--yes")
-					row.add(code)
-					switch {
-					case clash && code != 5, !clash && code != 0:
-						t.Errorf("undo: exit %d", code)
-					case !clash:
-						same(t, "undo", start, tree(t, m), "")
-					}
-				}
-			}
+			story.WriteString(v.Doc + "\n")
+			row.codes = tell(t, m, v, play)
 			row.failed = t.Failed()
 			golden(t, filepath.Join("testdata", "states", v.Name+".txt"), story.String())
 			if t.Failed() {
@@ -105,14 +60,95 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// tell plays the story of a state and returns the exit codes of check, repair, check and undo, as far as they were run.
+func tell(t *testing.T, m *mac.Mac, v mac.Variant, play func(args ...string) int) []int {
+	t.Helper()
+	before := tree(t, m)
+	codes := []int{play("check", "sequoia")}
+	repair := []string{"repair", "sequoia", "--yes"}
+	if !v.Want.Broken && !v.Want.Untidy && v.Name != "stale-guids" {
+		if code := play(repair...); code != 0 && codes[0] == 0 {
+			t.Errorf("a repair where nothing is broken: exit %d", code)
+		}
+		same(t, "a repair where nothing is broken", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
+		repair = append(repair, "--move-existing-users")
+	}
+	play(append(repair, "--dry-run")...)
+	same(t, "a dry run", withoutReceipt(before), withoutReceipt(tree(t, m)), "")
+	start := tree(t, m)
+	code := play(repair...)
+	codes = append(codes, code)
+	switch {
+	case v.Want.Repairable && code != 0:
+		t.Errorf("repair: exit %d", code)
+	case v.Want.Refusal != "" && !v.Want.NotApplicable && code == 0:
+		t.Errorf("repair: exit 0, want a refusal: %s", v.Want.Refusal)
+	case code != 0:
+		same(t, "a repair that was refused", start, tree(t, m), "")
+	}
+	for _, name := range v.Want.Untouchable {
+		file := "private/var/db/dslocal/nodes/Default/users/" + name + ".plist"
+		if start[file] != tree(t, m)[file] {
+			t.Errorf("%s was touched", name)
+		}
+	}
+	if !v.Want.Repairable {
+		return codes
+	}
+	code = play("check", "sequoia")
+	codes = append(codes, code)
+	if code != 0 {
+		t.Errorf("check after the repair: exit %d", code)
+	}
+	if _, ok := journalsOf(t, m); !ok {
+		return codes
+	}
+	// macOS keeps user IDs unique, also where they were not.
+	clash := len(v.Want.Shared) > 0 || len(v.Want.Double) > 0
+	code = play("undo", "--yes")
+	switch {
+	case clash && code != 5, !clash && code != 0:
+		t.Errorf("undo: exit %d", code)
+	case !clash:
+		same(t, "undo", start, tree(t, m), "")
+	}
+	return append(codes, code)
+}
+
+// changing is what differs between two runs of the same story.
+var changing = regexp.MustCompile(`[0-9]{8}-[0-9]{6}-(undo-)?sequoia-[0-9a-f]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8} UTC`)
+
+// chosen is a GeneratedUID that a plan chose: lines that hold one are never broken in two.
+var chosen = regexp.MustCompile(`\s+\(?` + guidForm.String() + `\)?`)
+
+// TestPages tells a few of the stories as a person reads them, all in testdata/pages.txt.
+func TestPages(t *testing.T) {
+	var pages strings.Builder
+	for _, name := range []string{"upgraded-15-one", "determinate-placing", "nix-darwin-15", "group-of-people", "names-removed-no-receipt"} {
+		i := slices.IndexFunc(mac.Variants(8), func(v mac.Variant) bool { return v.Name == name })
+		if i < 0 {
+			t.Fatalf("no state of a Mac is called %s", name)
+		}
+		v := mac.Variants(8)[i]
+		m := newMac(t, v)
+		pages.WriteString("==== " + name + ": " + v.Doc + "\n\n")
+		tell(t, m, v, func(args ...string) int {
+			code, out := run(t, m, args...)
+			out = chosen.ReplaceAllString(out, " GUID")
+			pages.WriteString("$ lixfix " + strings.Join(args, " ") + "\n" + changing.ReplaceAllString(out, "…") +
+				"[exit " + strconv.Itoa(code) + "]\n\n")
+			return code
+		})
+	}
+	golden(t, filepath.Join("testdata", "pages.txt"), pages.String())
+}
+
 // machine is what came of one state: the exit codes of check, repair, check and undo, as far as they were run.
 type machine struct {
 	name   string
 	codes  []int
 	failed bool
 }
-
-func (m *machine) add(code int) { m.codes = append(m.codes, code) }
 
 // machines gathers them from tests that run side by side.
 type machines struct {

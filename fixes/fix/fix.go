@@ -24,6 +24,9 @@ const (
 // severity orders statuses, the worst last.
 var severity = map[Status]int{NotApplicable: 0, OK: 1, AtRisk: 2, Unknown: 3, Broken: 4}
 
+// Compare orders statuses as cmp.Compare does, the worst last.
+func Compare(a, b Status) int { return severity[a] - severity[b] }
+
 // Worst returns the worst status of some findings. A fix that found nothing at all has not told anything: Unknown.
 func Worst(findings []Finding) Status {
 	if len(findings) == 0 {

@@ -142,6 +142,13 @@ type Placed interface {
 	Places() []string
 }
 
+// Barred is a Write that something about its target can forbid.
+type Barred interface {
+	Write
+	// Barred returns why, as far as that shows in advance; nil for nothing.
+	Barred(context.Context, platform.View) error
+}
+
 // Carrier is a Write with contents that are not part of its JSON; see Plan.Blobs.
 type Carrier interface {
 	Write
@@ -164,7 +171,8 @@ func expect(in *Pass, w Write, holds bool) {
 	}
 }
 
-// Unwritten marks the error of a write that found out, before it wrote anything, that it must not.
+// Unwritten marks the error of a write that has failed and has left the machine as it was, also where an earlier attempt
+// at it may have been interrupted.
 func Unwritten(err error) error { return &unwritten{err} }
 
 type unwritten struct{ error }

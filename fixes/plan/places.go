@@ -8,8 +8,8 @@ import (
 )
 
 // Guarded returns an error that wraps a *platform.Untrusted where steps write to a name that somebody else than root
-// can turn elsewhere meanwhile; then root would write wherever they like, and the machine refuses it. What a step makes is
-// root's, so that names in it are as safe as its own.
+// can turn elsewhere meanwhile; then root would write wherever they like, and the machine refuses it. It returns that of
+// Barred where the target itself forbids a step. What a step makes is root's, and names in it are as safe as its own.
 func Guarded(ctx context.Context, v platform.View, steps ...Step) error {
 	made := map[string]bool{}
 	for _, s := range steps {
@@ -23,6 +23,11 @@ func Guarded(ctx context.Context, v platform.View, steps ...Step) error {
 				continue
 			}
 			if err := v.Guarded(ctx, name); err != nil {
+				return err
+			}
+		}
+		if b, ok := s.(Barred); ok {
+			if err := b.Barred(ctx, v); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -20,6 +21,7 @@ import (
 // TestFetcher: names resolve for the builder; whether they do for the daemon's own fetcher is asked where it may be
 // otherwise, and only there.
 func TestFetcher(t *testing.T) {
+	witness := fixtest.NewWitness(resolvconf.New())
 	failing := probe.Fetched{Lookup: probe.LookupFailed, Text: "Could not resolve host: cache.nixos.org (curl error code=6)"}
 	at := func(since time.Duration) probe.Result {
 		r := inside("ok")
@@ -52,7 +54,7 @@ func TestFetcher(t *testing.T) {
 	}{
 		{
 			name: "an old daemon, by systemd", spoil: unitRuns, result: at(long), fetched: failing, asked: true, broken: []string{"daemon-fetcher"}, class: fix.Risky,
-			says: []string{"curl error code=6", "before the file was changed", "restart nix-daemon.service"},
+			says: []string{"curl error code=6", "before the file was changed", "restarts nix-daemon.service"},
 		},
 		{name: "an old daemon, by something else", result: at(long), fetched: failing, asked: true, broken: []string{"daemon-fetcher"}, class: fix.Advice, says: []string{"restart the daemon"}},
 		{name: "an old daemon that resolves", result: at(long), fetched: probe.Fetched{Lookup: probe.LookupWorked}, asked: true},
@@ -82,6 +84,7 @@ func TestFetcher(t *testing.T) {
 			if (asked == 1) != c.asked || asked > 1 {
 				t.Errorf("the fetcher was asked %d times", asked)
 			}
+			witness.Saw(t, c.name, got.Findings)
 			if diff := cmp.Diff(c.broken, ids(got.Findings, fix.Broken)); diff != "" {
 				t.Errorf("broken (-want +got):\n%s", diff)
 			}
@@ -125,6 +128,7 @@ func TestFetcher(t *testing.T) {
 			}
 		})
 	}
+	witness.Testify(t, "fetcher")
 }
 
 // marks is a log in memory.

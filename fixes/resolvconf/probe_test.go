@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -66,12 +65,15 @@ func (s *scripted) run(_ context.Context, _ platform.Builder, o probe.Options) (
 }
 
 func TestProbe(t *testing.T) {
+	witness := fixtest.NewWitness(resolvconf.New())
 	late := inside("unreachable")
 	late.Network, late.Report.RouteLate, late.Report.RouteWait = probe.LateNetwork, true, 2000
 	raced := inside("ok")
 	raced.Report.RouteLate, raced.Report.RouteWait = true, 40
 	outside := inside("ok")
 	outside.Sandbox, outside.Report.Cwd = false, "/tmp/nix-build-x"
+	ended := failed(probe.SetupTimeout, "")
+	ended.Pasta = []string{"External interface not usable"}
 	empty := inside("unreachable")
 	empty.Network = probe.NoTun
 	untrusted := inside("timeout")
@@ -131,6 +133,10 @@ func TestProbe(t *testing.T) {
 			broken: []string{"tun-not-accessible"}, says: []string{"waits in vain"},
 		},
 		{
+			name: "pasta says why it ends", results: []probe.Result{ended}, broken: []string{"pasta-ends"}, trials: 2,
+			says: []string{"the host has no default route", "give the host a default route"},
+		},
+		{
 			name: "no device", spoil: func(h *host) { h.tun(0) }, results: []probe.Result{empty}, broken: []string{"tun-missing"},
 			says: []string{"without any network"},
 		},
@@ -157,7 +163,7 @@ func TestProbe(t *testing.T) {
 		},
 		{
 			name: "a nix and no store", results: []probe.Result{failed(probe.NoNix, "there is /usr/bin/nix-store, and no store yet")},
-			other: []string{"no-nix"}, says: []string{"the nix of this host can build nothing", "Reason:there is /usr/bin/nix-store, and no store yet"},
+			other: []string{"no-nix"}, says: []string{"the nix on this host can build nothing", "Reason:there is /usr/bin/nix-store, and no store yet"},
 			not: []string{"there is no nix on this host"},
 		},
 		{
@@ -181,6 +187,7 @@ func TestProbe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			witness.Saw(t, c.name, got.Findings)
 			for what, lists := range map[string][2][]string{
 				"broken": {c.broken, ids(got.Findings, fix.Broken)}, "at risk": {c.risk, ids(got.Findings, fix.AtRisk)},
 				"others": {c.other, ids(got.Findings, fix.OK, fix.Unknown, fix.NotApplicable)},
@@ -208,6 +215,7 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
+	witness.Testify(t, "probe")
 }
 
 func TestJudge(t *testing.T) {
@@ -312,54 +320,9 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestREADME: every ID that a finding can have is in the table of the README.
-func TestREADME(t *testing.T) {
-	documented := readme(t)
-	for _, r := range rows {
-		for _, id := range slices.Concat(r.broken, r.risk, r.other) {
-			if !slices.Contains(documented, id) {
-				t.Errorf("resolv-conf/%s is not in the README", id)
-			}
-		}
+// TestKindsAreSound: nothing is wrong with the table.
+func TestKindsAreSound(t *testing.T) {
+	for _, err := range fix.Validate(resolvconf.Name, resolvconf.New().Kinds()) {
+		t.Error(err)
 	}
-	remedies := documentedRemedies(t)
-	for _, r := range rows {
-		// A row of broken things has the class of the first finding, and the README that of the whole ID.
-		id := slices.Concat(r.broken, r.risk, []string{""})[0]
-		if r.class != "" && r.class != fix.Advice && !strings.Contains(remedies[id], string(r.class)) {
-			t.Errorf("%s: the remedy of resolv-conf/%s is %s, and the README says %q", r.name, id, r.class, remedies[id])
-		}
-	}
-	if diff := cmp.Diff(resolvconf.IDs(), documented); diff != "" {
-		t.Errorf("the README (-known +documented):\n%s", diff)
-	}
-}
-
-// documentedRemedies returns the last column of the table of the README, by ID.
-func documentedRemedies(t *testing.T) map[string]string {
-	t.Helper()
-	data, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	row := regexp.MustCompile("(?m)^\\| `resolv-conf/([a-z0-9-]+)` \\|.*\\| ?(.*) \\|$")
-	for _, m := range row.FindAllStringSubmatch(string(data), -1) {
-		all[m[1]] = m[2]
-	}
-	return all
-}
-
-// readme returns the IDs in the table of the README, in its order.
-func readme(t *testing.T) []string {
-	t.Helper()
-	data, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `resolv-conf/([a-z0-9-]+)` \\|").FindAllStringSubmatch(string(data), -1) {
-		list = append(list, m[1])
-	}
-	return list
 }

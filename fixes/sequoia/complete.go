@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
@@ -16,7 +17,7 @@ import (
 
 // halfMade reports whether an existing user lacks more than a user ID.
 func (b *builder) halfMade(u *user) bool {
-	return len(u.uids) == 0 || len(b.lacks(u, idIncomplete)) > 0 || b.wrongGroup(u)
+	return len(u.uids) == 0 || len(b.lacks(u, incomplete)) > 0 || b.wrongGroup(u)
 }
 
 // make plans a missing user. The user ID comes last, so that an unfinished user can be told from a finished one; the
@@ -27,7 +28,7 @@ func (b *builder) make(u *user, targets map[string]int) error {
 		return err
 	}
 	b.guids[u.name] = guid
-	b.add(idMissing, account.CreateRecord{Record: u.path(), GeneratedUID: guid})
+	b.add(missing, account.CreateRecord{Record: u.path(), GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
 		{dscl.NFSHomeDirectory, home},
@@ -39,7 +40,7 @@ func (b *builder) make(u *user, targets map[string]int) error {
 		if a[0] == dscl.RealName && !b.realNames() {
 			continue // as with the others
 		}
-		b.add(idMissing, account.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
+		b.add(missing, account.SetAttribute{Record: u.path(), Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 		// macOS was seen to kill dscl here, and it only keeps the user out of the login window.
 		b.writes[len(b.writes)-1].Optional = a[0] == dscl.IsHidden
 	}
@@ -55,8 +56,8 @@ func (b *builder) complete(u *user, targets map[string]int, everything bool) err
 		return b.make(u, targets)
 	}
 	own := u.record.First(dscl.GeneratedUID)
-	set := func(id, key string, to string) {
-		b.add(id, account.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}, GeneratedUID: own})
+	set := func(of *fix.Kind, key, to string) {
+		b.add(of, account.SetAttribute{Record: u.path(), Key: key, From: u.record.Values(key), To: []string{to}, GeneratedUID: own})
 	}
 	flaws := b.flaws(u)
 	if len(flaws) > 0 && flaws[0].key == dscl.GeneratedUID {
@@ -66,22 +67,22 @@ func (b *builder) complete(u *user, targets map[string]int, everything bool) err
 		}
 		b.guids[u.name] = guid
 		own = "" // it is just that which changes
-		set(idIncomplete, dscl.GeneratedUID, guid)
+		set(incomplete, dscl.GeneratedUID, guid)
 		own, flaws = guid, flaws[1:]
 	}
 	if b.wrongGroup(u) {
-		id := idWrongGroup
+		of := wrongGroup
 		if u.uid < 0 {
-			id = idIncomplete
+			of = incomplete
 		}
-		set(id, dscl.PrimaryGroupID, strconv.Itoa(b.gid))
+		set(of, dscl.PrimaryGroupID, strconv.Itoa(b.gid))
 	}
 	for _, f := range flaws {
-		set(f.id, f.key, f.want)
+		set(f.of, f.key, f.want)
 		b.writes[len(b.writes)-1].Optional = f.key == dscl.IsHidden
 	}
 	if u.uid < 0 && len(u.uids) < 2 && b.halfMade(u) {
-		set(idIncomplete, dscl.UniqueID, strconv.Itoa(targets[u.name]))
+		set(incomplete, dscl.UniqueID, strconv.Itoa(targets[u.name]))
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func (b *builder) keepNames() {
 		}
 	}
 	if len(made) > 0 {
-		b.add(idMissing, account.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
+		b.add(missing, account.KeepNames{Record: "/Groups/" + b.group, Names: names, Made: made})
 	}
 }
 
@@ -120,31 +121,31 @@ func (b *builder) lists(groupIsNew bool) {
 				ids = append(ids, id)
 			}
 		}
-		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, GeneratedUID: b.groupGUID, New: true})
-		b.add(idGroupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, GeneratedUID: b.groupGUID, New: true})
+		b.add(groupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembership, To: names, GeneratedUID: b.groupGUID, New: true})
+		b.add(groupMissing, account.SetAttribute{Record: path, Key: dscl.GroupMembers, To: ids, GeneratedUID: b.groupGUID, New: true})
 		return
 	}
 	old := b.record.Values(dscl.GroupMembership)
 	own := b.record.First(dscl.GeneratedUID)
 	if !slices.Equal(old, names) {
-		id := idNotInGroup
+		of := notListed
 		if len(names) < len(old) {
-			id = idDoubled
+			of = doubled
 		}
-		b.add(id, account.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names, GeneratedUID: own})
+		b.add(of, account.SetAttribute{Record: path, Key: dscl.GroupMembership, From: old, To: names, GeneratedUID: own})
 	}
 	old = b.record.Values(dscl.GroupMembers)
 	ids := b.memberIDs(guid)
 	switch {
 	case slices.ContainsFunc(ids, func(id string) bool { return !dscl.HasID(old, id) }):
-		b.add(idStaleGUIDs, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
-	case repeated(old):
-		b.add(idDoubled, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
+		b.add(staleIDs, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
+	case repeats(old):
+		b.add(doubled, account.SetAttribute{Record: path, Key: dscl.GroupMembers, From: old, To: ids, GeneratedUID: own})
 	}
 }
 
-// repeated reports whether a list names something more than once.
-func repeated(list []string) bool {
+// repeats reports whether a list names something more than once.
+func repeats(list []string) bool {
 	seen := map[string]bool{}
 	for _, s := range list {
 		seen[strings.ToUpper(s)] = true
@@ -154,18 +155,18 @@ func repeated(list []string) bool {
 
 // receipt plans to bring the receipt in line with the directory as it will be.
 func (b *builder) receipt() {
-	if b.host.receipt == nil || b.receiptErr != nil {
+	if b.survey.receipt == nil || b.receiptErr != nil {
 		return
 	}
-	changes := b.host.receipt.Compare(b.uids, b.gid)
+	changes := b.survey.receipt.Compare(b.uids, b.gid)
 	if len(changes) == 0 {
 		return
 	}
 	old := b.receiptFile
 	next := step.NewFileState(platform.Content{
-		Data: b.host.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
+		Data: b.survey.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
 	})
-	b.file = append(b.file, plan.Entry{For: idReceiptStale, Step: step.WriteFile{
+	b.file = append(b.file, plan.Entry{For: receiptStale.ID, Step: step.WriteFile{
 		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", counted(len(changes), "place")),
 	}})
 }

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
 // flaw is an attribute of an existing build user that is not as the installers make it. The user ID and the primary
 // group are looked at elsewhere.
 type flaw struct {
-	id   string // of the finding
+	of   *fix.Kind
 	key  string
 	have string
 	want string // "" where the plan chooses it
@@ -23,37 +24,37 @@ func (h *host) flaws(u *user) []flaw {
 		return nil
 	}
 	var list []flaw
-	add := func(id, key, want string) {
-		list = append(list, flaw{id: id, key: key, have: u.record.First(key), want: want})
+	add := func(of *fix.Kind, key, want string) {
+		list = append(list, flaw{of: of, key: key, have: u.record.First(key), want: want})
 	}
 	if !anyGUID.MatchString(u.record.First(dscl.GeneratedUID)) {
-		add(idIncomplete, dscl.GeneratedUID, "")
+		add(incomplete, dscl.GeneratedUID, "")
 	}
 	switch where := u.record.First(dscl.NFSHomeDirectory); {
 	case where == "":
-		add(idIncomplete, dscl.NFSHomeDirectory, home)
+		add(incomplete, dscl.NFSHomeDirectory, home)
 	case homeOfPeople(where):
-		add(idLikePerson, dscl.NFSHomeDirectory, home)
+		add(likePeople, dscl.NFSHomeDirectory, home)
 	}
 	switch program := u.record.First(dscl.UserShell); {
 	case program == "":
-		add(idIncomplete, dscl.UserShell, shell)
+		add(incomplete, dscl.UserShell, shell)
 	case shellOfPeople(program):
-		add(idLikePerson, dscl.UserShell, shell)
+		add(likePeople, dscl.UserShell, shell)
 	}
 	// Installers of before November 2024 wrote no RealName at all. Where most have one, somebody did not come to it.
 	if u.record.First(dscl.RealName) == "" && h.realNames() {
-		add(idIncomplete, dscl.RealName, h.realName(u))
+		add(incomplete, dscl.RealName, h.realName(u))
 	}
 	if !slices.Contains([]string{"1", "yes", "true"}, strings.ToLower(u.record.First(dscl.IsHidden))) {
-		add(idVisible, dscl.IsHidden, "1")
+		add(visible, dscl.IsHidden, "1")
 	}
 	return list
 }
 
 // lacks returns the flaws of one kind.
-func (h *host) lacks(u *user, id string) []flaw {
-	return slices.DeleteFunc(h.flaws(u), func(f flaw) bool { return f.id != id })
+func (h *host) lacks(u *user, of *fix.Kind) []flaw {
+	return slices.DeleteFunc(h.flaws(u), func(f flaw) bool { return f.of != of })
 }
 
 // realNames reports whether build users have a RealName here: most of those who are finished do, or nobody is.

@@ -1,62 +1,50 @@
 package sequoia
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
-	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
-	"github.com/lixfix/lixfix/platform/processes"
+	"github.com/lixfix/lixfix/platform/installation"
 )
 
 // frame puts the steps around the writes: consent first, the daemon out, nobody building; afterwards everything is
 // read again before the receipt says so, and the daemon comes back. A daemon that is out although nothing is left to
 // do comes back as well: a repair that was killed, and whose journal is gone, leaves it so.
-func (b *builder) frame(ctx context.Context, v platform.View) error {
+func (b *builder) frame() (*step.RequireIdle, error) {
 	if b.serviceErr != nil {
-		return fmt.Errorf("look at the Nix daemon: %w", b.serviceErr)
+		return nil, fmt.Errorf("look at the Nix daemon: %w", b.serviceErr)
 	}
 	var stop, start []plan.Entry
-	pids := map[int]bool{}
 	out := b.stopped()
 	for _, s := range b.services {
 		if !s.Loaded && !out || s.Loaded && len(b.writes) == 0 {
 			continue // one that is out beside one that runs is meant to be out
 		}
 		if s.Loaded {
-			stop = append(stop, plan.Entry{Step: step.StopService{Label: s.label, Plist: daemonPlist(s.label)}})
+			stop = append(stop, plan.Entry{Step: step.StopService{Label: s.label, Plist: installation.Plist(s.label)}})
 		}
-		if s.PID > 0 {
-			pids[s.PID] = true
-		}
-		start = append(start, plan.Entry{For: idDaemonOut, Step: step.StartService{Label: s.label, Plist: daemonPlist(s.label)}})
+		start = append(start, plan.Entry{For: daemonOut.ID, Step: step.StartService{Label: s.label, Plist: installation.Plist(s.label)}})
 	}
 	if len(b.writes) == 0 {
 		b.Entries = slices.Concat(b.file, start)
-		return nil
+		return nil, nil
 	}
 	idle := step.RequireIdle{Pool: pool, UIDs: b.watched()}
-	if err := b.refuseBusy(ctx, v, idle, pids); err != nil {
-		return err
-	}
 	b.Entries = slices.Concat(b.probe(), stop, []plan.Entry{{Step: idle}}, b.writes, []plan.Entry{{Step: account.ReadBack{}}}, b.file,
 		[]plan.Entry{{Step: account.FlushAccounts{}, Optional: true}}, start)
-	return nil
+	return &idle, nil
 }
 
 // probe asks for consent with a user who is there.
 func (b *builder) probe() []plan.Entry {
 	for _, u := range b.users {
-		if u.uid < 0 || len(u.shared) > 0 || u.twin != "" {
+		if u.uid < 0 || !u.alone() {
 			continue
 		}
 		probe := account.ProbeConsent{Record: u.path(), Key: dscl.UniqueID, Value: strconv.Itoa(u.uid)}
@@ -80,35 +68,6 @@ func (b *builder) watched() []int {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
-}
-
-// refuseBusy refuses while builds run: what descends from the daemon, what runs as a build user, locks in the pool.
-func (b *builder) refuseBusy(ctx context.Context, v platform.View, idle step.RequireIdle, daemons map[int]bool) error {
-	list, err := processes.List(ctx, v)
-	if err != nil {
-		return err
-	}
-	working := map[int]bool{}
-	for pid := range daemons {
-		for _, p := range processes.Descendants(list, pid) {
-			working[p.PID] = true
-		}
-	}
-	busy, err := idle.Busy(ctx, v, func(p processes.Process) bool { return working[p.PID] })
-	if errors.Is(err, fs.ErrPermission) && !b.facts.Root() {
-		b.Notes = append(b.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(busy) > 0 {
-		return &fix.Refusal{
-			ID: idBuilding, Reason: step.ErrBusy.Error() + ": " + shorten(busy), Err: nil,
-			Next: "Wait until they have ended, or stop them, and run the command again.",
-		}
-	}
-	return nil
 }
 
 // seats draws who sits where before and after.

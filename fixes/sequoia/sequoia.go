@@ -7,11 +7,15 @@ package sequoia
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
@@ -33,17 +37,8 @@ func (sequoia) Name() string { return "sequoia" }
 
 func (sequoia) Doc() fix.Doc {
 	return fix.Doc{
-		Title: "macOS 15 and 26 took the user IDs of the Nix build users",
-		Symptoms: []string{
-			"error: the user '_nixbld1' in the group 'nixbld' does not exist",
-			"error: the build users group 'nixbld' has no members",
-			"error: the group 'nixbld' specified in 'build-users-group' does not exist",
-			"error: Build users have unexpected UIDs, aborting activation",
-			"warning: existing user '_nixbld1' has unexpected uid 351, skipping...",
-			"User _nixbld5 existed but had a different uid (305) than planned (355)",
-			"<dscl_cmd> DS Error: -14136 (eDSRecordNotFound)",
-			"<dscl_cmd> DS Error: -14135 (eDSRecordAlreadyExists)",
-		},
+		Title:    "macOS 15 and 26 took the user IDs of the Nix build users",
+		Symptoms: symptoms(),
 		Cause: "Until 2024 the installers gave the build users the user IDs from 301 up. macOS 15 (Sequoia) uses 300 to 304 for " +
 			"accounts of its own and macOS 26 (Tahoe) 305 to 308 as well; its upgrade deletes the build users that hold them. The " +
 			"group of the build users still names them, so the daemon stops at the first that is missing.",
@@ -52,6 +47,30 @@ func (sequoia) Doc() fix.Doc {
 			"group never changes, and accounts that are not build users are never touched.",
 		Undo: "\"lixfix undo\" gives every user its old ID back, restores the lists of the group and the receipt, and deletes the " +
 			"users that lixfix created, unless macOS refuses that.",
+		More: []fix.Section{
+			{
+				Heading: "What it does and does not touch",
+				Text: "When nothing is broken yet, \"lixfix check sequoia\" says who is at risk and a plain repair moves nobody; " +
+					"\"sudo lixfix repair sequoia --" + optMove + "\" moves them now. When something is broken, the repair mends it and " +
+					"moves all build users out of 300 to 350 as well.\n\n" +
+					"The ID of the group never changes, because the store belongs to it. A group of macOS, or one with other members, " +
+					"is refused wherever its name comes from, and so is a repair where another account has the name of a build user. " +
+					"lixfix creates a user only after reading that very record and finding none. Undo deletes only what has the " +
+					"GeneratedUID that lixfix wrote.",
+			},
+			{
+				Heading: "In scripts",
+				Text: "It takes the place of the installers' \"repair sequoia\", with the same flags and variables; --no-confirm is --yes. " +
+					"What neither a flag nor a variable sets comes from the installer's receipt, then from nix.conf, then from the " +
+					"installers' defaults. The plan says which.",
+			},
+			{
+				Heading: "Limits",
+				Text: "No Mac has run it yet. It was tested on a simulated Mac whose tools behave as Apple's source and public reports " +
+					"say, in both ways where these leave it open. \"make machines\" prints every state that the tests know. Please " +
+					"send the output of \"lixfix check --debug\" when it surprises you.",
+			},
+		},
 		Sources: []string{
 			"https://github.com/NixOS/nix/issues/10892",
 			"https://github.com/NixOS/nix/issues/11364",
@@ -107,10 +126,31 @@ func (sequoia) Options() []fix.Option {
 
 func (sequoia) AppliesTo(f platform.Facts) bool { return f.OS == platform.Darwin }
 
-func (sequoia) Detect(ctx context.Context, v platform.View, s fix.Settings) ([]fix.Finding, error) {
-	h, err := survey(ctx, v, s)
+func (sequoia) Detect(ctx context.Context, v platform.View, given fix.Settings) ([]fix.Finding, error) {
+	s, err := look(ctx, v, given)
 	if err != nil {
 		return nil, err
 	}
-	return h.findings(), nil
+	return diagnose(understand(s, given)).found, nil
+}
+
+func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
+	s, err := look(ctx, v, r.Settings)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	p, idle, err := remedy(diagnose(understand(s, r.Settings)), r.Random)
+	if err != nil || idle == nil {
+		return p, err
+	}
+	busy, err := s.builds(ctx, v, *idle)
+	switch {
+	case errors.Is(err, fs.ErrPermission) && !s.root:
+		p.Notes = append(p.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
+	case err != nil:
+		return plan.Plan{}, err
+	case len(busy) > 0:
+		return plan.Plan{}, refusal(building, caseUnplaced, caseNext, fix.With{"busy": step.ErrBusy, "names": shorten(busy)}, nil)
+	}
+	return p, nil
 }

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/sequoia"
@@ -83,64 +85,156 @@ func describe(findings []fix.Finding) string {
 	return b.String()
 }
 
+// gap is a parameter of words that nothing was put in for.
+var gap = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// hosts are Macs that no variant is, with the finding that each shows. lixfix mends none of them.
+func hosts() map[string]mac.Variant {
+	variant := func(name string) mac.Variant {
+		all := mac.Variants(8)
+		return all[slices.IndexFunc(all, func(v mac.Variant) bool { return v.Name == name })]
+	}
+	with := func(name string, and func(*mac.Mac) error) mac.Variant {
+		v := variant("healthy-script")
+		seed := v.Seed
+		v.Name = name
+		v.Seed = func(m *mac.Mac) error {
+			if err := seed(m); err != nil {
+				return err
+			}
+			return and(m)
+		}
+		return v
+	}
+	return map[string]mac.Variant{
+		"sequoia/nix-conf-unreadable": with("conf-damaged", func(m *mac.Mac) error {
+			return m.WriteFile("/etc/nix/nix.conf", "build-users-group\n")
+		}),
+		"sequoia/daemon-not-known": with("launchctl-mute", func(m *mac.Mac) error {
+			return m.Config(func(c *mac.Config) {
+				c.Faults = append(c.Faults, mac.Fault{Tool: "launchctl", Times: -1, Fail: true, Exit: 1})
+			})
+		}),
+		"sequoia/strangers-in-group": with("strangers", func(m *mac.Mac) error {
+			g, err := m.Group("nixbld")
+			if err != nil {
+				return err
+			}
+			return m.SetGroup("nixbld", "GroupMembership", append(g["users"], "_nixold")...)
+		}),
+	}
+}
+
 // TestVariants detects and repairs every state of a host that is known.
 func TestVariants(t *testing.T) {
+	witness := fixtest.NewWitness(sequoia.New())
+	t.Run("states", func(t *testing.T) {
+		for _, v := range mac.Variants(8) {
+			t.Run(v.Name, func(t *testing.T) {
+				t.Parallel()
+				variant(t, v, witness)
+			})
+		}
+		for id, v := range hosts() {
+			t.Run(v.Name, func(t *testing.T) {
+				t.Parallel()
+				h := hostOf(t, v)
+				found := detect(t, h)
+				witness.Saw(t, v.Name, found)
+				if len(found) == 0 || found[0].ID != id {
+					t.Errorf("want %s, got:\n%s", id, describe(found))
+				}
+				p, err := makePlan(t, h, nil)
+				if id == "sequoia/daemon-not-known" && err == nil {
+					t.Error("a plan was made, and nobody knows of the daemon")
+				}
+				for _, e := range p.Entries {
+					if e.For == id {
+						t.Errorf("%v is to mend what lixfix does not mend", e.Step)
+					}
+				}
+			})
+		}
+	})
+	witness.Testify(t, "variants")
+}
+
+// TestHealthyMac: there is one thing to say of a Mac that is well.
+func TestHealthyMac(t *testing.T) {
 	for _, v := range mac.Variants(8) {
-		t.Run(v.Name, func(t *testing.T) {
-			t.Parallel()
-			root := t.TempDir()
-			m, err := platformtest.Mac(root, mac.Options{Version: v.Version})
-			if err != nil {
-				t.Fatal(err)
+		if v.Name != "healthy" && v.Name != "healthy-script" {
+			continue
+		}
+		found := detect(t, hostOf(t, v))
+		if len(found) != 1 || found[0].ID != "sequoia/healthy" || found[0].Status != fix.OK {
+			t.Errorf("%s:\n%s", v.Name, describe(found))
+		}
+	}
+}
+
+func hostOf(t *testing.T, v mac.Variant) platform.Host {
+	t.Helper()
+	root := t.TempDir()
+	m, err := platformtest.Mac(root, mac.Options{Version: v.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Seed(m); err != nil {
+		t.Fatal(err)
+	}
+	return platform.NewMemo(platformtest.Host(root, 0))
+}
+
+// variant looks at a state, repairs it unless that is to be refused, and looks again.
+func variant(t *testing.T, v mac.Variant, witness *fixtest.Witness) {
+	h := hostOf(t, v)
+	before := detect(t, h)
+	witness.Saw(t, v.Name, before)
+	status := fix.Worst(before)
+	// Membership services of macOS go by the GUIDs, so a list that lacks a user's is mended as well.
+	broken := v.Want.Broken || v.Name == "stale-guids"
+	if v.Want.NotApplicable && (status == fix.Broken || status == fix.Unknown) || broken != (status == fix.Broken) {
+		t.Errorf("want broken %v, not applicable %v (%s), got:\n%s", broken, v.Want.NotApplicable, v.Doc, describe(before))
+	}
+	if low := slices.ContainsFunc(before, func(f fix.Finding) bool { return f.ID == "sequoia/uids-at-risk" }); v.Want.AtRisk && !low && !v.Want.Broken {
+		t.Errorf("users at risk: got:\n%s", describe(before))
+	}
+	for _, asked := range []bool{false, true} {
+		p, err := makePlan(t, h, settings(asked))
+		var refusal *fix.Refusal
+		switch {
+		case errors.As(err, &refusal):
+			witness.Refused(v.Name, refusal.ID)
+			if v.Want.Repairable {
+				t.Fatalf("refused: %v", err)
 			}
-			if err := v.Seed(m); err != nil {
-				t.Fatal(err)
+			if gap.MatchString(refusal.Reason+refusal.Next) || refusal.Next == "" {
+				t.Errorf("the refusal %q, %q has a gap", refusal.Reason, refusal.Next)
 			}
-			h := platform.NewMemo(platformtest.Host(root, 0))
-			before := detect(t, h)
-			status := fix.Worst(before)
-			// Membership services of macOS go by the GUIDs, so a list that lacks a user's is mended as well.
-			broken := v.Want.Broken || v.Name == "stale-guids"
-			if v.Want.NotApplicable && (status == fix.Broken || status == fix.Unknown) || broken != (status == fix.Broken) {
-				t.Errorf("want broken %v, not applicable %v (%s), got:\n%s", broken, v.Want.NotApplicable, v.Doc, describe(before))
+			return
+		case err != nil:
+			t.Fatal(err)
+		}
+		if !asked && !broken && !v.Want.Untidy && !p.Empty() {
+			if len(p.Entries) != 1 || p.Entries[0].Step.Kind() != "write-file" {
+				t.Errorf("nothing is broken, and the plan has %d steps", len(p.Entries))
 			}
-			if low := slices.ContainsFunc(before, func(f fix.Finding) bool { return f.ID == "sequoia/uids-at-risk" }); v.Want.AtRisk && !low && !v.Want.Broken {
-				t.Errorf("users at risk: got:\n%s", describe(before))
-			}
-			for _, asked := range []bool{false, true} {
-				p, err := makePlan(t, h, settings(asked))
-				var refusal *fix.Refusal
-				switch {
-				case errors.As(err, &refusal):
-					if v.Want.Repairable {
-						t.Fatalf("refused: %v", err)
-					}
-					return
-				case err != nil:
-					t.Fatal(err)
-				}
-				if !asked && !broken && !v.Want.Untidy && !p.Empty() {
-					if len(p.Entries) != 1 || p.Entries[0].Step.Kind() != "write-file" {
-						t.Errorf("nothing is broken, and the plan has %d steps", len(p.Entries))
-					}
-				}
-				err = apply(t, h, p)
-				if dscl.Refused(err) && !v.Want.Repairable {
-					return
-				}
-				if err != nil {
-					t.Fatalf("apply: %v", err)
-				}
-			}
-			if !v.Want.Repairable {
-				return
-			}
-			after := detect(t, h)
-			for _, f := range after {
-				if f.Status == fix.Broken || f.Status == fix.AtRisk && f.ID != "sequoia/receipt-unreadable" {
-					t.Errorf("after the repair:\n%s", describe(after))
-				}
-			}
-		})
+		}
+		err = apply(t, h, p)
+		if dscl.Refused(err) && !v.Want.Repairable {
+			return
+		}
+		if err != nil {
+			t.Fatalf("apply: %v", err)
+		}
+	}
+	if !v.Want.Repairable {
+		return
+	}
+	after := detect(t, h)
+	for _, f := range after {
+		if f.Status == fix.Broken || f.Status == fix.AtRisk && f.ID != "sequoia/receipt-unreadable" {
+			t.Errorf("after the repair:\n%s", describe(after))
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (s MakeDir) Inverse() plan.Write {
 
 // Apply implements Step.
 func (s MakeDir) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return h.MakeDir(ctx, s.Name, s.Mode, s.UID, s.GID)
+	return failed(ctx, h, s, s.Name, path.Dir(s.Name), h.MakeDir(ctx, s.Name, s.Mode, s.UID, s.GID))
 }
 
 // Places implements Placed.

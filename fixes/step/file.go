@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -56,6 +57,7 @@ var _ interface {
 	plan.Tidier
 	plan.Placed
 	plan.Carrier
+	plan.Barred
 } = WriteFile{}
 
 // Kind implements Step.
@@ -119,11 +121,26 @@ func (s WriteFile) Inverse() plan.Write {
 // Apply implements Step.
 func (s WriteFile) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if s.After == nil {
-		return h.Remove(ctx, s.Name)
+		return failed(ctx, h, s, s.Name, path.Dir(s.Name), h.Remove(ctx, s.Name))
 	}
-	return h.WriteFile(ctx, s.Name, platform.Content{
+	return failed(ctx, h, s, s.Name, path.Dir(s.Name), h.WriteFile(ctx, s.Name, platform.Content{
 		Data: s.After.data, Mode: s.After.Mode, UID: s.After.UID, GID: s.After.GID,
-	})
+	}))
+}
+
+// Barred implements plan.Barred.
+func (s WriteFile) Barred(ctx context.Context, v platform.View) error {
+	if s.Before == nil || s.After == nil {
+		return nil
+	}
+	info, err := v.Stat(ctx, s.Name)
+	if err != nil {
+		return nil //nolint:nilerr // State and Apply tell of it
+	}
+	if err := info.Replaceable(); err != nil {
+		return way(v.Facts(), s.Name, s.Name, &fs.PathError{Op: "replace", Path: s.Name, Err: err})
+	}
+	return nil
 }
 
 // Places implements Placed.

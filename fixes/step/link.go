@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -68,9 +69,9 @@ func (s SetLink) Inverse() plan.Write {
 // Apply implements Step.
 func (s SetLink) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	if s.To == "" {
-		return h.Remove(ctx, s.Name)
+		return failed(ctx, h, s, s.Name, path.Dir(s.Name), h.Remove(ctx, s.Name))
 	}
-	return h.SetLink(ctx, s.Name, s.To)
+	return failed(ctx, h, s, s.Name, path.Dir(s.Name), h.SetLink(ctx, s.Name, s.To))
 }
 
 // Places implements Placed.

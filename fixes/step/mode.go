@@ -10,7 +10,8 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// SetMode sets the permission bits of a file, a directory or a device.
+// SetMode sets the permission bits of a file, a directory or a device. Its set-user-ID, set-group-ID and sticky bits stay
+// as they are.
 type SetMode struct {
 	Name string      `json:"name"`
 	From fs.FileMode `json:"from"` // permission bits
@@ -38,13 +39,13 @@ func (s SetMode) State(ctx context.Context, in *plan.Pass) (plan.State, string, 
 	case info.Mode&fs.ModeSymlink != 0:
 		return plan.Foreign, s.Name + " is a symbolic link now", nil
 	}
-	switch mode := info.Mode & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid); mode {
-	case s.To:
+	switch mode := info.Mode.Perm(); mode {
+	case s.To.Perm():
 		return plan.Applied, "", nil
-	case s.From:
+	case s.From.Perm():
 		return plan.Pending, "", nil
 	default:
-		return plan.Foreign, fmt.Sprintf("%s has the mode %04o", s.Name, mode.Perm()), nil
+		return plan.Foreign, fmt.Sprintf("%s has the mode %04o", s.Name, mode), nil
 	}
 }
 
@@ -58,5 +59,5 @@ func (s SetMode) Places() []string { return []string{s.Name} }
 
 // Apply implements Step.
 func (s SetMode) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return h.SetMode(ctx, s.Name, s.To)
+	return failed(ctx, h, s, s.Name, s.Name, h.SetMode(ctx, s.Name, s.To))
 }

@@ -1,65 +1,9 @@
 package stuck
 
-import "github.com/lixfix/lixfix/fixes/fix"
-
-// kinds holds the kinds of findings, in the order in which they are listed.
-var kinds = []*fix.Kind{
-	{ID: "stuck/" + idEvaluating, Status: fix.OK, Title: "evaluating", Means: "Nix code is running; whether it ever ends cannot be known. Ctrl-C prints where it is; add --show-trace or -vvv. Growing memory ends in a kill"},
-	{ID: "stuck/" + idCopying, Status: fix.OK, Title: "copying to store", Means: "a large source is being hashed or copied to the store; filter the source to make it smaller"},
-	{ID: "stuck/" + idWaitsOutput, Status: fix.OK, Title: "waits for output lock", Means: "nothing is wrong with the command: it goes on when the other build is done"},
-	{ID: "stuck/" + idHolderOrphaned, Status: fix.Broken, Title: "output lock holder orphaned", Means: "nobody waits for the result of that build any more; ending its worker frees the lock"},
-	{ID: "stuck/" + idWaitsStorePath, Status: fix.OK, Title: "waits for store path", Means: "another process adds the same path; Nix prints nothing about it. Wait for it"},
-	{ID: "stuck/" + idNoUser, Status: fix.OK, Title: "no free build user", Means: "every build user is taken; wait for a build to end, lower max-jobs, or add build users"},
-	{ID: "stuck/" + idUserLeaked, Status: fix.Broken, Title: "build user leaked", Means: "it is left from a build that has ended; the next build with that user ends it"},
-	{ID: "stuck/" + idWaitsGC, Status: fix.OK, Title: "waits for gc", Means: "it goes on when the garbage collection is done; ending a collection is safe at any time"},
-	{ID: "stuck/" + idWaitsGCSilent, Status: fix.OK, Title: "waits for gc silent", Means: "it goes on when the garbage collection is done; ending a collection is safe at any time"},
-	{ID: "stuck/" + idGCStopped, Status: fix.Broken, Title: "gc stopped", Means: "continue it: kill -CONT, or fg in the terminal where it was stopped"},
-	{ID: "stuck/" + idGCWaits, Status: fix.OK, Title: "gc waits for client", Means: "nix-store --verify reads the whole store; the collection goes on when it is done"},
-	{ID: "stuck/" + idForeign, Status: fix.Broken, Title: "foreign lock holder", Means: "a program that is no part of Nix holds the lock; find out what it is for, and end it"},
-	{ID: "stuck/" + idStoreUpgrade, Status: fix.OK, Title: "store upgrade", Means: "the database is upgraded when every store that is open has been closed; let the others end"},
-	{ID: "stuck/" + idProfileLocked, Status: fix.OK, Title: "profile locked", Means: "another command changes the same profile; wait for it"},
-	{ID: "stuck/" + idSQLiteBusy, Status: fix.AtRisk, Title: "sqlite busy", Means: "a writer keeps the database for itself; if that lasts for a minute without any I/O, look at the writer: a backup, or a hung command"},
-	{ID: "stuck/" + idSQLiteDotfile, Status: fix.Broken, Title: "sqlite dotfile", Means: "it is left from a crash (use-sqlite-wal is off): make sure that no Nix runs, then rename it"},
-	{ID: "stuck/" + idCacheLocked, Status: fix.OK, Title: "eval cache locked", Means: "another evaluation writes to the cache; wait, or use --no-eval-cache"},
-	{ID: "stuck/" + idFetchLocked, Status: fix.OK, Title: "fetch locked", Means: "another process fetches the same input; look whether its git or ssh asks for a password"},
-	{ID: "stuck/" + idAsksPassword, Status: fix.AtRisk, Title: "asks for password", Means: "the progress bar hides the question: type the answer, or run ssh-add before"},
-	{ID: "stuck/" + idStalled, Status: fix.AtRisk, Title: "download stalled", Means: "Nix gives up by itself 300 s (stalled-download-timeout) after the last byte and tries again up to 5 times; "},
-	{ID: "stuck/" + idNetworkLost, Status: fix.AtRisk, Title: "network lost", Means: "the other side does not answer: look at the network, a VPN, or a machine that slept, and start the command again"},
-	{ID: "stuck/" + idRemoteBuilder, Status: fix.AtRisk, Title: "remote builder", Means: "the build is on another machine: log in there and look for nix-store --serve or nix-daemon --stdio"},
-	{ID: "stuck/" + idNoSlot, Status: fix.OK, Title: "no machine slot", Means: "every slot of the remote machines is taken; wait for a build there to end"},
-	{ID: "stuck/" + idUploadLock, Status: fix.OK, Title: "upload lock", Means: "another build copies to the same machine; Nix waits for 15 minutes at most and goes on"},
-	{ID: "stuck/" + idBuilderBusy, Status: fix.OK, Title: "builder busy", Means: "the build works; nix log or -L show its output"},
-	{ID: "stuck/" + idBuilderSilent, Status: fix.AtRisk, Title: "builder silent", Means: "every process of the build is asleep: it may wait for input, for the network, or for a time. "},
-	{ID: "stuck/" + idBuilderStopped, Status: fix.Broken, Title: "builder stopped", Means: "continue it: kill -CONT"},
-	{ID: "stuck/" + idBuilderLeftover, Status: fix.Broken, Title: "builder leftover", Means: "the build itself is done, but a process that it left in the background keeps its log open; when that ends, the build completes"},
-	{ID: "stuck/" + idBuilderDefunct, Status: fix.Broken, Title: "builder defunct", Means: "the worker missed that its builder ended, which is a bug: report it, then end the client"},
-	{ID: "stuck/" + idPostBuildHook, Status: fix.OK, Title: "post build hook", Means: "the post-build-hook holds up the queue; look at what it does"},
-	{ID: "stuck/" + idSandboxNetwork, Status: fix.Broken, Title: "sandbox network", Means: "pasta, which gives the network to the build, has died; the daemon's log has the reason. Lix gives up after two minutes"},
-	{ID: "stuck/" + idWorkerOrphaned, Status: fix.Broken, Title: "worker orphaned", Means: "nobody waits for its result any more, and it keeps its locks; it can be ended"},
-	{ID: "stuck/" + idNoListener, Status: fix.OK, Title: "worker without listener", Means: "the daemon was restarted or has died; a worker that it left goes on and finishes"},
-	{ID: "stuck/" + idWorkerStopped, Status: fix.Broken, Title: "worker stopped", Means: "continue it: kill -CONT"},
-	{ID: "stuck/" + idClientStopped, Status: fix.Broken, Title: "client stopped", Means: "continue it: fg in its terminal, or kill -CONT"},
-	{ID: "stuck/" + idDaemonStopped, Status: fix.Broken, Title: "daemon stopped", Means: "continue it: kill -CONT"},
-	{ID: "stuck/" + idNotAccepting, Status: fix.Broken, Title: "daemon not accepting", Means: "restart the daemon; builds that run survive that"},
-	{ID: "stuck/" + idDeadlock, Status: fix.Broken, Title: "deadlock cycle", Means: "it never ends by itself: end the outermost command of the ring"},
-	{ID: "stuck/" + idHoldAndWait, Status: fix.Broken, Title: "hold and wait", Means: "each holds what the other wants: end the younger command"},
-	{ID: "stuck/" + idIOWait, Status: fix.AtRisk, Title: "io wait", Means: "the kernel waits for a disk, a file system or a network mount; look at dmesg. No signal ends the process before that returns"},
-	{ID: "stuck/" + idDiskFull, Status: fix.Broken, Title: "disk full", Means: "make room; nix-collect-garbage frees what is not used"},
-	{ID: "stuck/" + idWaitsClient, Status: fix.AtRisk, Title: "waits for client", Means: "the daemon waits for the command, and the command is idle; run it again with -vvv and report it"},
-	{ID: "stuck/" + idUnknown, Status: fix.Unknown, Title: "unknown", Means: "unknown"},
-	{ID: "stuck/" + idWorking, Status: fix.OK, Title: "working", Means: "working"},
-	{ID: "stuck/" + idCollecting, Status: fix.OK, Title: "collecting garbage", Means: "collecting garbage"},
-	{ID: "stuck/" + idDownloading, Status: fix.OK, Title: "downloading", Means: "downloading"},
-	{ID: "stuck/" + idHelper, Status: fix.OK, Title: "runs a program", Means: "runs a program"},
-	{ID: "stuck/" + idNothing, Status: fix.OK, Title: "nothing running", Means: "nothing running"},
-	{ID: "stuck/" + idBuilderLock, Status: fix.OK, Title: "a builder waits for a lock", Means: "a builder waits for a lock"},
-	{ID: "stuck/" + idPreBuildHook, Status: fix.OK, Title: "the pre-build-hook runs", Means: "the pre-build-hook runs"},
-	{ID: "stuck/" + idDiffHook, Status: fix.OK, Title: "the diff-hook compares outputs", Means: "the diff-hook compares outputs"},
-	{ID: "stuck/" + idOutputUnread, Status: fix.AtRisk, Title: "nobody reads the output", Means: "nobody reads the output"},
-	{ID: "stuck/" + idWaitsInput, Status: fix.AtRisk, Title: "waits for input", Means: "waits for input"},
-	{ID: "stuck/" + idTraced, Status: fix.Broken, Title: "held by a debugger", Means: "held by a debugger"},
-	{ID: "stuck/" + idReaderStopped, Status: fix.Broken, Title: "who reads the output is stopped", Means: "who reads the output is stopped"},
-}
+import (
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/kinds"
+)
 
 // Kinds implements fix.Fix.
-func (stuck) Kinds() []*fix.Kind { return kinds }
+func (stuck) Kinds() []*fix.Kind { return kinds.All }

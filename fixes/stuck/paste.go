@@ -7,10 +7,15 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/redact"
@@ -35,21 +40,21 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	names := redact.Read(ctx, v)
 	for _, p := range r.Processes {
 		const firstPerson = 500 // of macOS; on Linux, where it is 1000, accounts below that are in /etc/passwd
-		if p.UID >= firstPerson && !strings.HasPrefix(p.User, unnamed) {
+		if p.UID >= firstPerson && !strings.HasPrefix(p.User, observe.Unnamed) {
 			names.Person(p.User)
 		}
 	}
-	log := r.journal(ctx, v)
+	log := journal(ctx, r, v)
 	// The log names users whose processes have ended. It is read before anything is drawn: the drawing shortens names.
 	names.Learn(log...)
-	r.rename(names.Text)
+	rename(r, names.Text)
 	page := redact.NewPage(names)
 	page.Line("### What hangs")
 	page.Line("")
 	for _, d := range r.Diagnoses {
 		page.Line("`"+d.ID+"` (%s, %s): %s", d.Status, d.Certainty, d.Sentence)
 		page.Line("")
-		if tree := r.Tree(d); len(tree) > 0 {
+		if tree := draw.Tree(r, d); len(tree) > 0 {
 			page.Code(tree, 0)
 			page.Line("")
 		}
@@ -62,7 +67,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		}
 		page.Line("")
 	}
-	if facts := r.facts(); len(facts) > 0 {
+	if facts := facts(r); len(facts) > 0 {
 		page.Line("### Processes")
 		page.Line("")
 		for _, l := range facts {
@@ -78,14 +83,14 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	}
 	page.Line("### Host")
 	page.Line("")
-	r.host(ctx, v, page)
+	hostItems(ctx, r, v, page)
 	page.Heading("Settings")
 	page.Code(settings(ctx, v, names), 0)
 	return page.Lines(), nil
 }
 
-// host tells what the host is.
-func (r *Report) host(ctx context.Context, v platform.View, page *redact.Page) {
+// hostItems tells what the host is.
+func hostItems(ctx context.Context, r *diagnose.Report, v platform.View, page *redact.Page) {
 	f := v.Facts()
 	system := f.Product
 	if !strings.Contains(system, f.Version) {
@@ -100,9 +105,9 @@ func (r *Report) host(ctx context.Context, v platform.View, page *redact.Page) {
 		page.Item("%s, %s, looked at as an ordinary user", system, f.Arch)
 	}
 	if data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease"); err == nil {
-		page.Item("kernel %s", plain(strings.TrimSpace(string(data))))
+		page.Item("kernel %s", say.Plain(strings.TrimSpace(string(data))))
 	}
-	for _, n := range append(r.versions(ctx, v), r.surroundings...) {
+	for _, n := range append(versions(ctx, r, v), r.Surroundings...) {
 		page.Item("%s", n)
 	}
 }
@@ -116,7 +121,7 @@ func settings(ctx context.Context, v platform.View, names *redact.Names) []strin
 	var lines []string
 	for _, name := range telling {
 		if s, ok := conf[name]; ok {
-			lines = append(lines, name+" = "+names.Setting(name, plain(s.Value)))
+			lines = append(lines, name+" = "+names.Setting(name, say.Plain(s.Value)))
 		}
 	}
 	if len(lines) == 0 {
@@ -126,7 +131,7 @@ func settings(ctx context.Context, v platform.View, names *redact.Names) []strin
 }
 
 // rename changes what a report says of names. Nodes are renamed as well, because locks are known by their paths.
-func (r *Report) rename(text func(string) string) {
+func rename(r *diagnose.Report, text func(string) string) {
 	nodes := func(list []string) {
 		for i := range list {
 			list[i] = text(list[i])
@@ -153,16 +158,17 @@ func (r *Report) rename(text func(string) string) {
 		nodes(d.Chain)
 		nodes(d.Cycle)
 	}
-	nodes(r.connections)
-	nodes(r.surroundings)
+	nodes(r.Connections)
+	nodes(r.Surroundings)
 }
 
 // facts are what was read of each process, without its arguments: they can name what is private.
-func (r *Report) facts() []string {
+func facts(r *diagnose.Report) []string {
 	const most = 6 // threads
 	var list []string
 	for _, p := range r.Processes {
-		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, pending %s", p.Title, p.State,
+		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, "+
+			"pending %s", p.Title, p.State,
 			p.Parent, p.CPU*100, p.Moved, p.RSSKiB>>10, p.Blocked, p.Pending)}
 		for i, t := range p.Threads {
 			if i == most {
@@ -183,9 +189,9 @@ func (r *Report) facts() []string {
 		}
 		list = append(list, strings.Join(words, "; "))
 	}
-	list = append(list, r.connections...)
+	list = append(list, r.Connections...)
 	for _, l := range r.Locks {
-		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", shortPath(l.Path), l.Holders, l.Waiters))
+		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", say.ShortPath(l.Path), l.Holders, l.Waiters))
 	}
 	return list
 }
@@ -198,11 +204,11 @@ const (
 
 // journal returns the last lines that the daemon and its workers in the report have logged, none where there is
 // neither systemd nor a daemon.
-func (r *Report) journal(ctx context.Context, v platform.View) []string {
+func journal(ctx context.Context, r *diagnose.Report, v platform.View) []string {
 	args := []string{"-q", "--no-pager", "-b", "-o", "cat", "-n", strconv.Itoa(journalLines)}
 	n := len(args)
 	for _, p := range r.Processes {
-		if p.Role == Worker || p.Role == Listener {
+		if p.Role == diagnose.Worker || p.Role == diagnose.Listener {
 			args = append(args, fmt.Sprintf("_PID=%d", p.PID)) // one or the other
 		}
 	}
@@ -211,7 +217,7 @@ func (r *Report) journal(ctx context.Context, v platform.View) []string {
 	}
 	out, err := v.Query(ctx, journalctl, args...)
 	if err != nil {
-		return []string{"could not be read: " + plain(err.Error())}
+		return []string{"could not be read: " + say.Plain(err.Error())}
 	}
 	const long = 4 << 10 // bytes of one line; no more of it is shown than a part
 	var lines []string
@@ -220,7 +226,7 @@ func (r *Report) journal(ctx context.Context, v platform.View) []string {
 	}
 	var list []string
 	for line := range strings.SplitSeq(redact.Block(strings.Join(lines, "\n")), "\n") {
-		if line = plain(line); line != "" {
+		if line = say.Plain(line); line != "" {
 			list = append(list, line)
 		}
 	}
@@ -239,14 +245,14 @@ var storeName = regexp.MustCompile(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)
 const links = 16 // that are followed from one name
 
 // versions says which Nix the processes run, and which one new commands get.
-func (r *Report) versions(ctx context.Context, v platform.View) []string {
+func versions(ctx context.Context, r *diagnose.Report, v platform.View) []string {
 	var list []string
 	packaged := debian(ctx, v)
 	// What can be read of /proc is read at once, with one limit of time.
 	running := make(chan string, len(r.Processes)+1)
 	_ = v.Burst(ctx, "the programs of processes", func(f platform.Files) error {
 		for _, p := range r.Processes {
-			if p.Role == Client || p.Role == Listener || p.Role == Worker {
+			if p.Role == diagnose.Client || p.Role == diagnose.Listener || p.Role == diagnose.Worker {
 				exe, err := f.Link(fmt.Sprintf("/proc/%d/exe", p.PID))
 				if err == nil {
 					running <- exe
@@ -258,14 +264,14 @@ func (r *Report) versions(ctx context.Context, v platform.View) []string {
 	for done := false; !done; {
 		select {
 		case exe := <-running:
-			list = add(list, "running: "+packaged.version(exe))
+			list = once(list, "running: "+packaged.version(exe))
 		default:
 			done = true
 		}
 	}
 	for _, name := range []string{"/run/current-system/sw/bin/nix", "/nix/var/nix/profiles/default/bin/nix", "/usr/local/bin/nix", "/usr/bin/nix"} {
 		if target, ok := follow(ctx, v, name); ok {
-			list = add(list, name+": "+packaged.version(target))
+			list = once(list, name+": "+packaged.version(target))
 		}
 	}
 	if len(list) == 0 {
@@ -286,7 +292,8 @@ func debian(ctx context.Context, v platform.View) packages {
 	found := packages{}
 	for record := range strings.SplitSeq(string(data), "\n\n") {
 		name, rest, _ := strings.Cut(strings.TrimPrefix(record, "Package: "), "\n")
-		if name != "nix-bin" && name != "nix" && name != "lix" || !strings.Contains(rest, "Status: install ok installed") {
+		if name != "nix-bin" && name != "nix" && name != "lix" || !strings.Contains(rest, "Status: install ok "+
+			"installed") {
 			continue
 		}
 		for line := range strings.Lines(rest) {
@@ -301,15 +308,15 @@ func debian(ctx context.Context, v platform.View) packages {
 // version tells which Nix a program is, by the name of its package.
 func (p packages) version(target string) string {
 	if m := storeName.FindStringSubmatch(target); m != nil {
-		return plain(m[1])
+		return say.Plain(m[1])
 	}
 	// What is in /usr belongs to packages, but for /usr/local.
 	if strings.HasPrefix(target, "/usr/") && !strings.HasPrefix(target, "/usr/local/") && len(p) == 1 {
 		for name, version := range p {
-			return plain(name + " " + version + ", a package of Debian or of a relative")
+			return say.Plain(name + " " + version + ", a package of Debian or of a relative")
 		}
 	}
-	return "version unknown (" + path.Base(plain(target)) + " --version tells, unless it hangs)"
+	return "version unknown (" + path.Base(say.Plain(target)) + " --version tells, unless it hangs)"
 }
 
 // follow follows the links in every part of a name, until it leads into a package of Nix.
@@ -341,4 +348,12 @@ func follow(ctx context.Context, v platform.View, name string) (string, bool) {
 		name = next
 	}
 	return "", false
+}
+
+// once adds what is not in a list yet.
+func once(list []string, item string) []string {
+	if slices.Contains(list, item) {
+		return list
+	}
+	return append(list, item)
 }

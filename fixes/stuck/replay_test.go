@@ -10,6 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/fixes/stuck/stucktest"
@@ -27,7 +32,7 @@ func TestPairedByUnit(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(m.Root, "proc", worker, "cgroup"), []byte(group), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+		r, err := stuck.Look(t.Context(), m, observe.Options{Gap: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,11 +45,11 @@ func TestPairedByUnit(t *testing.T) {
 			}
 			continue
 		}
-		if w == nil || w.Client != 9839 || w.Pairing != stuck.Likely {
+		if w == nil || w.Client != 9839 || w.Pairing != diagnose.Likely {
 			t.Errorf("%s: %+v", instance, w)
 		}
-		if d := r.Diagnoses[0]; d.Subject != "process:9839" || d.Certainty != stuck.Likely || !strings.Contains(strings.Join(r.Tree(d), "\n"), "└┄ worker") {
-			t.Errorf("%s: %+v\n%s", instance, d, strings.Join(r.Tree(d), "\n"))
+		if d := r.Diagnoses[0]; d.Subject != "process:9839" || d.Certainty != diagnose.Likely || !strings.Contains(strings.Join(draw.Tree(r, d), "\n"), "└┄ worker") {
+			t.Errorf("%s: %+v\n%s", instance, d, strings.Join(draw.Tree(r, d), "\n"))
 		}
 	}
 }
@@ -143,37 +148,66 @@ func TestReplay(t *testing.T) {
 		{scene: "nix-2.34.8/s14-daemon-without-arguments", want: []expected{{6295, "builder-silent", fix.AtRisk}}},
 		{scene: "nix-2.34.8/s18-profile-lock-held-by-flock", want: []expected{{7375, "foreign-lock-holder", fix.Broken}}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.scene, func(t *testing.T) {
-			t.Parallel()
-			v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
-			report, err := stuck.Look(t.Context(), v, stuck.Options{Gap: 100 * time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, want := range tt.want {
-				found := false
-				for _, d := range report.Diagnoses {
-					if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
-						found = true
-						t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(report.Tree(d), "\n"))
+	witness := fixtest.NewWitness(stuck.New())
+	defer witness.Testify(t, "replay")
+	t.Run("captures", func(t *testing.T) {
+		for _, tt := range tests {
+			t.Run(tt.scene, func(t *testing.T) {
+				t.Parallel()
+				v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
+				report, err := stuck.Look(t.Context(), v, observe.Options{Gap: 100 * time.Millisecond})
+				if err != nil {
+					t.Fatal(err)
+				}
+				witness.Saw(t, tt.scene, stuck.Findings(report))
+				for _, want := range tt.want {
+					found := false
+					for _, d := range report.Diagnoses {
+						if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
+							found = true
+							t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(draw.Tree(report, d), "\n"))
+						}
+					}
+					if !found {
+						t.Errorf("want %+v", want)
 					}
 				}
-				if !found {
-					t.Errorf("want %+v", want)
-				}
-			}
-			for _, d := range report.Diagnoses {
-				if d.ID == "stuck/unknown" {
-					t.Errorf("not recognised: %s", d.Sentence)
-				}
-			}
-			if t.Failed() {
 				for _, d := range report.Diagnoses {
-					t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(report.Tree(d), "\n"))
+					if d.ID == "stuck/unknown" {
+						t.Errorf("not recognised: %s", d.Sentence)
+					}
 				}
-			}
-			t.Logf("%d values are not from the capture", len(v.Injected))
+				if t.Failed() {
+					for _, d := range report.Diagnoses {
+						t.Logf("%s (%s, %s) %s\n%s", d.ID, d.Status, d.Certainty, d.Sentence, strings.Join(draw.Tree(report, d), "\n"))
+					}
+				}
+				t.Logf("%d values are not from the capture", len(v.Injected))
+			})
+		}
+	})
+}
+
+// TestRefused: a process that is not lixfix's to end is not ended, and whom to name in its place is said.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	const scene = "lix-2.95.3/s2-second-client-same-output"
+	witness := fixtest.NewWitness(stuck.New())
+	for pid, next := range map[string]string{
+		"4242": "lixfix check stuck",                  // there is none
+		"3777": "sudo lixfix repair stuck --end 3774", // a worker, which works for that
+		"1":    "lixfix check stuck",
+	} {
+		v := stucktest.Load(t, "testdata/captures/"+scene, nil, nil)
+		_, err := stuck.New().Plan(t.Context(), v, fix.Request{
+			Settings: fix.Settings{"end": {Value: pid}}, Allowed: func(string, fix.Class) bool { return true },
 		})
+		r, ok := errors.AsType[*fix.Refusal](err)
+		if !ok || r.ID != "stuck/end" || !strings.Contains(r.Next, next) {
+			t.Errorf("--end %s: %v, %+v", pid, err, r)
+			continue
+		}
+		witness.Refused(scene, r.ID)
 	}
+	witness.Testify(t, "refused")
 }

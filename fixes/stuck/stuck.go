@@ -1,20 +1,22 @@
-// Package stuck explains why an invocation of Nix hangs: who waits for whom, down to what everybody waits for, and
-// ends or continues what may safely be.
-//
-// It reads what the kernel tells of processes, locks and sockets, twice within half a second, and never attaches to
-// a process. What it could not see it says.
+// Package stuck explains why an invocation of Nix hangs: who waits for whom, down to what everybody waits for, and ends or
+// continues what may safely be. Its rooms are packages, and each knows only those before it: observe reads the host, diagnose
+// tells what it means, draw shows it; kinds holds the words, say writes names and amounts. What is done about it is planned
+// here.
 package stuck
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -28,11 +30,17 @@ const (
 )
 
 const (
-	repairCommand = "sudo lixfix repair stuck"
-	graceMS       = 5000
+	graceMS    = 5000
+	settleTime = 6 * time.Second         // until one that retries every five has done so
+	doubtTime  = 2500 * time.Millisecond // until one that writes to a slow reader has gone on
 )
 
 type stuck struct{}
+
+var (
+	_ fix.Drawer   = stuck{}
+	_ fix.Reporter = stuck{}
+)
 
 // New returns the fix.
 func New() fix.Fix { return stuck{} }
@@ -52,14 +60,49 @@ func (stuck) Doc() fix.Doc {
 			"waiting for a machine to build '…'",
 			"SQLite database '…' is busy",
 		},
-		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build user, the " +
-			"database, a profile, a download, another machine. Mostly that ends by itself. It does not where a process is stopped or " +
-			"orphaned, a stranger holds a lock, or builds wait for each other in a ring. Often nothing is printed.\n\n" +
-			"\"lixfix check stuck\" draws who waits for whom; with --watch it goes on until that moves, with --pid for one command only. " +
-			"\"lixfix report stuck\" writes it down without names, for an issue. Both read what the kernel tells, and attach to nothing.",
-		Changes: "Workers and builders that belong to nobody any more are ended, and processes that are stopped are continued. " +
-			"A command that others wait for is ended only when it is named with --end.",
+		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build " +
+			"user, the database, a profile, a download, another machine. Mostly that ends by itself. It does not where " +
+			"a process is stopped or orphaned, where a program that is no part of Nix holds a lock, or where builds wait for " +
+			"each other in a ring. Often nothing is printed.",
+		Changes: "Workers and builders that work for nobody are ended, and processes that are stopped are continued, in " +
+			"the sandbox of a build as well. A command that others wait for is ended only when you name it with --end.",
 		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is not harmed.",
+		More: []fix.Section{
+			{
+				Heading: "How it looks",
+				Text: "\"lixfix check stuck\" finds every command, daemon, worker and builder of Nix on the host, looks at " +
+					"them twice within half a second, and draws what each command waits for, down to what everything waits " +
+					"for (►). It reads what the kernel tells and attaches to nothing: it needs no strace, no debugger, and no " +
+					"Nix that answers. What nothing explains it looks at for six seconds more, because a command can be between " +
+					"two tries.\n\n" +
+					"A chain goes on to who reads what a command prints (a pager, tee, a terminal after Ctrl-S), to locks that " +
+					"builds take for themselves, and to the programs in nix.conf: hooks, and what is configured as pasta.\n\n" +
+					"Without root it shows what can be seen, and infers whose worker is whose where the daemon does not say " +
+					"(\"probably\"). What it could not see it says, with the command that would.\n\n" +
+					"--pid N explains the one command that this process is part of, or what it has started: sudo, a script. " +
+					"--watch draws again and again until something moves, with --format jsonl as a line of JSON for each " +
+					"change. --format json and --format dot give the whole graph, for programs and for Graphviz.",
+			},
+			{
+				Heading: "What counts as stuck",
+				Text: "What ends by itself is ok: a build, a garbage collection, an evaluation, and waiting for one of these. A " +
+					"build whose processes all sleep is at risk after a minute without a word. Whatever a lock is for, a holder " +
+					"that is no part of Nix is a problem, and one that works for another command is not.",
+			},
+			{
+				Heading: "Who is ended",
+				Text: "No process is ended or continued without a person who agrees, --accept ID or --end PID. Whoever looks, the " +
+					"same process is proposed: the root of the chain. The plan says what is lost, and when it takes SIGKILL; " +
+					"afterwards lixfix looks again and says whether the chain has moved.\n\n" +
+					"\"lixfix report stuck\" writes it all down for an issue, without names of people and machines.",
+			},
+			{
+				Heading: "Limits",
+				Text: "On macOS lixfix has only ps and lsof. It cannot know who holds a lock there, and takes whoever has the " +
+					"lock file open for its holder. It was never run on a real Mac. Tests stage what stands below with Nix 2.8, " +
+					"and replay captures of Lix 2.93 and 2.95 and of Nix 2.34.",
+			},
+		},
 		Sources: []string{
 			"https://github.com/NixOS/nix/issues/4261",
 			"https://github.com/NixOS/nix/issues/2029",
@@ -85,7 +128,8 @@ func directory(v string) error {
 
 func (stuck) Options() []fix.Option {
 	return []fix.Option{
-		{Name: optEnd, Usage: "end this process, one that \"lixfix check stuck\" shows and allows to be ended", Check: number},
+		{Name: optEnd, Usage: "end this process, one that \"lixfix check stuck\" shows and allows to " +
+			"be ended", Check: number},
 		{Name: optPID, Usage: "look only at the command that this process is part of", Look: true, Check: number},
 		{Name: optStore, Usage: "where the store is (default: /nix/store)", Look: true, Check: directory},
 		{Name: optState, Usage: "where the state of Nix is (default: /nix/var/nix)", Look: true, Check: directory},
@@ -97,12 +141,40 @@ func (stuck) AppliesTo(f platform.Facts) bool {
 	return f.OS == platform.Linux || f.OS == platform.Darwin
 }
 
-func options(s fix.Settings) Options {
-	o := Options{StoreDir: strings.TrimRight(s[optStore].Value, "/"), StateDir: strings.TrimRight(s[optState].Value, "/"), Group: s[optGroup].Value}
+func options(s fix.Settings) observe.Options {
+	o := observe.Options{StoreDir: strings.TrimRight(s[optStore].Value, "/"), StateDir: strings.TrimRight(s[optState].Value, "/"), Group: s[optGroup].Value}
 	pid, start, _ := strings.Cut(s[optPID].Value, "/")
 	o.PID, _ = strconv.Atoi(pid)
-	o.start = start
+	o.Start = start
 	return o
+}
+
+// Options say what to look at.
+type Options = observe.Options
+
+// Look reads the host and explains what every invocation waits for. What nothing explains it looks at again: that may be
+// so for a moment only.
+func Look(ctx context.Context, v platform.View, opts observe.Options) (*diagnose.Report, error) {
+	doubt := time.Time{}
+	for deadline := time.Now().Add(settleTime); ; {
+		s, err := observe.Look(ctx, v, opts)
+		if err != nil {
+			return nil, err
+		}
+		scene := diagnose.Of(s)
+		if err := observe.Closer(ctx, v, opts, s, scene.Questions()); err != nil {
+			return nil, err
+		}
+		r := scene.Explain(opts)
+		now := time.Now()
+		if r.Doubtful && doubt.IsZero() {
+			doubt = now
+		}
+		if now.After(deadline) || !r.Unsettled && (!r.Doubtful || now.Sub(doubt) >= doubtTime) {
+			return r, nil
+		}
+		ctx = platform.Fresh(ctx)
+	}
 }
 
 func (stuck) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]fix.Finding, error) {
@@ -110,98 +182,31 @@ func (stuck) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]f
 	if err != nil {
 		return nil, err
 	}
-	return r.Findings(), nil
+	return Findings(r), nil
 }
 
-// Findings says the same as the diagnoses, one finding for each.
-func (r *Report) Findings() []fix.Finding {
-	var list []fix.Finding
-	for _, d := range r.Diagnoses {
-		f := fix.Finding{ID: d.ID, Status: d.Status, Summary: d.Sentence}
-		if d.Certainty == Guess {
-			f.Summary = "probably " + f.Summary
-		}
-		if f.Status == fix.Unknown {
-			f.Reason = "no cause that lixfix knows fits"
-			if d.ID == "stuck/"+idNothing {
-				f.Summary = d.Sentence
-			}
-			for _, l := range r.Limits {
-				if l.NeedsRoot {
-					f.NeedsRoot, f.Reason = true, "lixfix could not see "+l.What
-				}
-			}
-		}
-		for _, n := range d.Chain {
-			f.Evidence = append(f.Evidence, r.evidence(n))
-		}
-		f.Remedy = d.remedy()
-		list = append(list, f)
+// Draw implements fix.Drawer.
+func (stuck) Draw(ctx context.Context, v platform.View, set fix.Settings) (fix.Picture, error) {
+	r, err := Look(ctx, v, options(set))
+	if err != nil {
+		return fix.Picture{}, err
 	}
-	for _, l := range r.Limits {
-		next := "cannot be seen from here"
-		if l.Command != "" {
-			next = "run " + l.Command
-		}
-		last := &list[len(list)-1]
-		last.Evidence = append(last.Evidence, fix.Evidence{Source: "not seen", Expected: l.What, Observed: next})
+	p := draw.Picture(r, Findings(r))
+	if r.AskedStart != "" {
+		p.Again = maps.Clone(set)
+		p.Again[optPID] = fix.Setting{Value: fmt.Sprintf("%d/%s", r.Asked, r.AskedStart), Source: set[optPID].Source}
 	}
-	return list
+	return p, nil
 }
 
-func (r *Report) evidence(n string) fix.Evidence {
-	if p := r.Process(n); p != nil {
-		return fix.Evidence{Source: p.Title, Expected: "goes on", Observed: p.Text}
+// Moved implements fix.Drawer.
+func (stuck) Moved(before, after fix.Picture) string {
+	b, ok := before.Graph.(*diagnose.Report)
+	a, same := after.Graph.(*diagnose.Report)
+	if !ok || !same {
+		return ""
 	}
-	return fix.Evidence{Source: shortPath(strings.TrimPrefix(n, "lock:")), Expected: "free", Observed: "held"}
-}
-
-// Process returns the process of a node, nil when it is none of the report.
-func (r *Report) Process(n string) *Process {
-	for i := range r.Processes {
-		if r.Processes[i].Node == n {
-			return &r.Processes[i]
-		}
-	}
-	return nil
-}
-
-func (d *Diagnosis) remedy() *fix.Remedy {
-	var does []string
-	for _, a := range d.Actions {
-		if !a.Named && d.Certainty != Guess {
-			does = append(does, a.does())
-		}
-	}
-	switch {
-	case len(does) > 0:
-		return &fix.Remedy{
-			Class: fix.Risky, Changes: strings.Join(does, "; "), Command: repairCommand + " --accept " + d.ID,
-			Undo: "not possible; what is lost is said above",
-		}
-	case d.Advice == "":
-		return nil
-	}
-	rem := &fix.Remedy{Class: fix.Advice, Changes: d.Advice}
-	if d.End > 0 && d.Status != fix.OK {
-		rem.Command = fmt.Sprintf("%s --%s %d", repairCommand, optEnd, d.End)
-		for _, a := range d.Actions {
-			if a.PID == d.End && a.How != "" {
-				rem.Changes += ". To end " + a.Name + ": " + a.How
-			}
-		}
-	}
-	return rem
-}
-
-// does says what an action does, and what is lost by it.
-func (a Action) does() string {
-	verb, rest, _ := strings.Cut(a.What, " ")
-	text := verb + "s " + rest + "; lost: " + a.Costs
-	if a.How != "" {
-		text += "; " + a.How
-	}
-	return text
+	return draw.WhatMoved(b, a)
 }
 
 func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
@@ -210,7 +215,7 @@ func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.P
 	if err != nil {
 		return p, err
 	}
-	if p, err = r.plan(ctx, v, req); err != nil {
+	if p, err = remedy(ctx, r, v, req); err != nil {
 		return p, err
 	}
 	// What is looked at afterwards, also by a resume, is what was looked at before.
@@ -220,65 +225,4 @@ func (stuck) Plan(ctx context.Context, v platform.View, req fix.Request) (plan.P
 		}
 	}
 	return p, nil
-}
-
-// plan decides what of the actions is done.
-func (r *Report) plan(ctx context.Context, v platform.View, req fix.Request) (plan.Plan, error) {
-	var p plan.Plan
-	target, _ := strconv.Atoi(req.Settings[optEnd].Value)
-	planned := map[string]bool{}
-	found := false
-	for _, d := range r.Diagnoses {
-		for _, a := range d.Actions {
-			if target != 0 && (a.PID != target && a.With != target || a.Kind != "end") {
-				continue
-			}
-			if target == 0 && (a.Named || d.Certainty == Guess || !req.Allowed(d.ID, fix.Risky)) {
-				continue
-			}
-			found = true
-			key := a.Kind + strconv.Itoa(a.PID)
-			if planned[key] {
-				continue
-			}
-			planned[key] = true
-			if f := v.Facts(); !f.Root() && f.UID != a.UID {
-				return p, &fix.Refusal{
-					ID: d.ID, Reason: fmt.Sprintf("%s does not belong to you", a.Name), Next: "Run the command with sudo.",
-				}
-			}
-			id, _, err := platform.Identity(ctx, v, a.PID)
-			if err != nil {
-				continue // it has ended meanwhile, which is what the step is for
-			}
-			id.Start = a.Start
-			var s plan.Step = step.ContinueProcess{Process: id, Name: a.Name}
-			if a.Kind == "end" {
-				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: cmp.Or(a.Grace, graceMS), Kill: a.Kill}
-			}
-			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
-			note := a.What + ": lost is " + a.Costs
-			if a.How != "" {
-				note += "; " + a.How
-			}
-			p.Notes = append(p.Notes, note)
-		}
-	}
-	if target != 0 && !found {
-		return p, &fix.Refusal{
-			ID: "stuck/" + optEnd, Reason: fmt.Sprintf("process %d is not one that lixfix ends", target),
-			Next: r.rather(target),
-		}
-	}
-	return p, nil
-}
-
-// rather says whom to name in place of a process that is not ended.
-func (r *Report) rather(pid int) string {
-	p := r.Process("process:" + strconv.Itoa(pid))
-	if p != nil && p.Role == Worker && p.Client != 0 {
-		return fmt.Sprintf("End the command that it works for, and it ends by itself: %s --%s %d. A signal to it would make Lix speak of a bug.",
-			repairCommand, optEnd, p.Client)
-	}
-	return "Run \"lixfix check stuck\": it shows which processes take part, and whom to name."
 }

@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
@@ -58,7 +62,8 @@ esac
 
 // TestMacLsof tells an lsof that fails from one that finds nothing.
 func TestMacLsof(t *testing.T) {
-	const list = "1 0 0 0 Ss 1000 0:01.00 Sun Nov 22 15:01:00 2026 /sbin/launchd\n62 1 62 501 S 1000 0:00.10 Sun Nov 22 15:02:00 2026 nix-build x.nix\n"
+	const list = "1 0 0 0 Ss 1000 0:01.00 Sun Nov 22 15:01:00 2026 /sbin/launchd\n62 1 62 501 R 1000 0:00.10 Sun " +
+		"Nov 22 15:02:00 2026 nix-build x.nix\n"
 	tests := []struct {
 		name, script string
 		limited      bool
@@ -75,11 +80,11 @@ func TestMacLsof(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(root, "usr/sbin/lsof"), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			r, err := stuck.Look(t.Context(), m, stuck.Options{Gap: 50 * time.Millisecond})
+			r, err := stuck.Look(t.Context(), m, observe.Options{Gap: 50 * time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == "lsof" }); got != tt.limited {
+			if got := slices.ContainsFunc(r.Limits, func(l observe.Limit) bool { return l.ID == "lsof" }); got != tt.limited {
 				t.Errorf("want it said: %v; got %+v", tt.limited, r.Limits)
 			}
 		})
@@ -88,7 +93,8 @@ func TestMacLsof(t *testing.T) {
 
 func TestMac(t *testing.T) {
 	line := func(pid, parent, uid int, state, cpu, command string) string {
-		return fmt.Sprintf("%d %d %d %d %s 1000 %s Sun Nov 22 15:%02d:00 2026 %s\n", pid, parent, pid, uid, state, cpu, pid%60, command)
+		return fmt.Sprintf("%d %d %d %d %s 1000 %s Sun Nov 22 15:%02d:00 "+
+			"2026 %s\n", pid, parent, pid, uid, state, cpu, pid%60, command)
 	}
 	daemon := line(1, 0, 0, "Ss", "0:01.00", "/sbin/launchd") + line(61, 1, 0, "Ss", "0:00.10", "/nix/var/nix/profiles/default/bin/nix-daemon")
 	client := func(state, cpu string) string { return line(62, 1, 501, state, cpu, "nix-build x.nix") }
@@ -106,7 +112,8 @@ func TestMac(t *testing.T) {
 		{"a build that works", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.30"), "", 62, "builder-busy", fix.OK},
 		{"a build that sleeps", client("S", "0:00.10") + worker("S") + builder("0:00.10"), client("S", "0:00.10") + worker("S") + builder("0:00.10"), "", 62, "builder-silent", fix.OK},
 		{
-			"a build that has slept for minutes", client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(67, 1, 501, "S", "0:00.10", "sh"),
+			"a build that has slept " +
+				"for minutes", client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(67, 1, 501, "S", "0:00.10", "sh"),
 			client("S", "0:00.10") + worker("S") + builder("0:00.10") + line(67, 1, 501, "S", "0:00.10", "sh"), "", 62, "builder-silent", fix.AtRisk,
 		},
 		{"a stopped worker", client("S", "0:00.10") + worker("T") + builder("0:00.10"), client("S", "0:00.10") + worker("T") + builder("0:00.10"), "", 62, "worker-stopped", fix.Broken},
@@ -121,21 +128,61 @@ func TestMac(t *testing.T) {
 		},
 		{"nothing", "", "", "", 0, "nothing-running", fix.OK},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r, err := stuck.Look(t.Context(), mac(t, daemon+tt.first, daemon+tt.second, tt.lsof), stuck.Options{Gap: 50 * time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, d := range r.Diagnoses {
-				if d.ID == "stuck/"+tt.id && d.Status == tt.status && (tt.subject == 0 || d.Subject == fmt.Sprintf("process:%d", tt.subject)) {
-					return
+	witness := fixtest.NewWitness(stuck.New())
+	defer witness.Testify(t, "mac")
+	t.Run("hosts", func(t *testing.T) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				r, err := stuck.Look(t.Context(), mac(t, daemon+tt.first, daemon+tt.second, tt.lsof), observe.Options{Gap: 50 * time.Millisecond})
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			for _, d := range r.Diagnoses {
-				t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(r.Tree(d), "\n"))
-			}
-		})
+				witness.Saw(t, tt.name, stuck.Findings(r))
+				if tt.status == fix.OK && tt.subject == 0 && len(r.Diagnoses) != 1 {
+					t.Errorf("a healthy host has %d findings", len(r.Diagnoses))
+				}
+				for _, d := range r.Diagnoses {
+					if d.ID == "stuck/"+tt.id && d.Status == tt.status && (tt.subject == 0 || d.Subject == fmt.Sprintf("process:%d", tt.subject)) {
+						return
+					}
+				}
+				for _, d := range r.Diagnoses {
+					t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(draw.Tree(r, d), "\n"))
+				}
+			})
+		}
+	})
+}
+
+// TestMacLooksAgain: a command that nothing explains may be between two tries. The lock that it waits for is open at the
+// second look only.
+func TestMacLooksAgain(t *testing.T) {
+	line := func(pid, parent, uid int, state, command string) string {
+		return fmt.Sprintf("%d %d %d %d %s 1000 0:00.10 Sun Nov 22 15:%02d:00 "+
+			"2026 %s\n", pid, parent, pid, uid, state, pid%60, command)
+	}
+	list := line(1, 0, 0, "Ss", "/sbin/launchd") + line(61, 1, 0, "Ss", "/nix/var/nix/profiles/default/bin/nix-daemon") +
+		line(62, 1, 501, "S", "nix-build x.nix") + line(63, 61, 0, "S", "nix-daemon 62") + line(64, 63, 351, "Ss", "bash -e builder.sh") +
+		line(65, 1, 501, "S", "nix-build x.nix") + line(66, 61, 0, "S", "nix-daemon 65")
+	open := "p63\nf4\nn/nix/var/nix/db/big-lock\nf12\nn/nix/store/0123456789abcdfghijklmnpqrsvwxyz-thing.lock\n" +
+		"p66\nf4\nn/nix/var/nix/db/big-lock\n"
+	m, root := macAt(t, list, list, open)
+	script := fmt.Sprintf("#!/bin/sh\nif [ -e %[1]s/looked ]; then cat %[1]s/open; else touch %[1]s/looked; "+
+		"exit 1; fi\n", root)
+	if err := os.WriteFile(filepath.Join(root, "usr/sbin/lsof"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := stuck.Look(t.Context(), m, observe.Options{Gap: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.Diagnoses {
+		if d.ID == "stuck/waits-for-output-lock" && d.Subject == "process:65" {
+			return
+		}
+	}
+	for _, d := range r.Diagnoses {
+		t.Errorf("%s (%s) %s\n%s", d.ID, d.Status, d.Sentence, strings.Join(draw.Tree(r, d), "\n"))
 	}
 }

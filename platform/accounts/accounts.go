@@ -3,6 +3,7 @@
 package accounts
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,12 +58,24 @@ func Groups(group []byte) []Group {
 	return list
 }
 
-// records calls yield with the fields of each line that has n of them and a name.
-func records(data []byte, n int) func(yield func([]string) bool) {
+// records are the lines that have n fields.
+func records(data []byte, n int) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for f := range Lines(data) {
+			if len(f) == n && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// Lines are the fields of each line of /etc/passwd or /etc/group that has a name, also where the C library would leave it
+// out because the rest is missing or wrong. It is for those who look for names, wherever they stand.
+func Lines(data []byte) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		for line := range strings.Lines(string(data)) {
 			f := strings.Split(strings.TrimRight(line, "\r\n"), ":")
-			if len(f) == n && f[0] != "" && !strings.HasPrefix(f[0], "#") && !yield(f) {
+			if f[0] != "" && !strings.HasPrefix(f[0], "#") && !yield(f) {
 				return
 			}
 		}

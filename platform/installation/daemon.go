@@ -2,11 +2,14 @@ package installation
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/plistfile"
 )
 
@@ -99,6 +102,7 @@ func (in *Installation) systemd(ctx context.Context) Fact[*Daemon] {
 	if len(d.Files) == 0 {
 		return fact[*Daemon](nil, "systemd has no unit of a daemon")
 	}
+	in.readFiles(ctx, d)
 	in.release(ctx, d)
 	return fact(d, d.Files[0])
 }
@@ -120,6 +124,9 @@ func (in *Installation) unit(ctx context.Context, unit string) (name, why string
 func (in *Installation) settings(ctx context.Context, d *Daemon, name string) {
 	data, err := platform.ReadSmall(ctx, in.v, name)
 	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			d.unread = append(d.unread, nixconf.Gap{File: name, Err: err})
+		}
 		return
 	}
 	text := strings.ReplaceAll(string(data), "\\\n", " ")
@@ -150,6 +157,8 @@ func (in *Installation) settings(ctx context.Context, d *Daemon, name string) {
 				}
 			}
 			d.keep(env)
+		case "EnvironmentFile":
+			d.from(name, value)
 		}
 	}
 }

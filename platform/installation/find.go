@@ -83,6 +83,9 @@ func (in *Installation) find(ctx context.Context) {
 
 // dir is a directory of Nix's: where a variable of the daemon has it, or the usual one.
 func (in *Installation) dir(ctx context.Context, env map[string]string, variable, usual string) Fact[string] {
+	if why := in.found.Daemon.Value.hidden(); why != "" {
+		return unknown[string](why)
+	}
 	if name := env[variable]; name != "" {
 		return fact(name, variable+" of the daemon")
 	}
@@ -144,6 +147,9 @@ func (in *Installation) socket(ctx context.Context) Fact[string] {
 	name, from := Socket, "it is there"
 	if d := in.found.Daemon.Value; d != nil && d.environment["NIX_DAEMON_SOCKET_PATH"] != "" {
 		name, from = d.environment["NIX_DAEMON_SOCKET_PATH"], "NIX_DAEMON_SOCKET_PATH of the daemon"
+	}
+	if why := in.found.Daemon.Value.hidden(); why != "" {
+		return unknown[string](why)
 	}
 	switch s, info, err := in.at(ctx, name); {
 	case s == hidden:

@@ -59,6 +59,8 @@ type Daemon struct {
 
 	// environment has the variables that decide about the configuration.
 	environment map[string]string
+	files       []environmentFile
+	unread      []nixconf.Gap // that can set any of them
 }
 
 // Group is who builds.
@@ -160,7 +162,7 @@ func (in *Installation) sources(ctx context.Context) nixconf.Sources {
 	var env map[string]string
 	switch {
 	case f.Daemon.Value != nil:
-		env = f.Daemon.Value.environment
+		env, s.Unread = f.Daemon.Value.environment, f.Daemon.Value.unread
 	case f.Mode.Value == SingleUser && f.Owner.Known() && f.Owner.Value.UID != 0:
 		s.Root, s.Home = false, f.Owner.Value.Home
 	}

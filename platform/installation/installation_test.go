@@ -202,6 +202,34 @@ var hosts = []struct {
 		[]string{"configuration: /etc/nix2/nix.conf (read as Lix 2.95.1 does)", "installer: NixOS (/etc/NIXOS)"},
 	},
 	{
+		"variables of the daemon in a file", linux,
+		accountsText + store + in(profile, lixPath) + "/etc/nix/nix.conf = cores = 1\n/etc/nix2/nix.conf = cores = 2\n" +
+			linked(lixPath, `[Service]\nEnvironment=NIX_CONF_DIR=/etc/nix3\nEnvironmentFile=-/etc/gone\nEnvironmentFile=/etc/default/nix\n`+`ExecStart=`+lixPath+`/bin/nix-daemon --daemon\n`) + "/etc/default/nix = # mine\\nPROXY=\"a b\" c\\nNIX_CONF_DIR='/etc/nix2'\\nTOKEN=x\\\\\\ny\n",
+		"Lix 2.95.1, multi-user",
+		[]string{"configuration: /etc/nix2/nix.conf (read as Lix 2.95.1 does)"},
+	},
+	{
+		"variables of the daemon in a file that is not understood", linux,
+		accountsText + store + in(profile, lixPath) + "/etc/nix/nix.conf = cores = 1\n/etc/nix2/nix.conf = cores = 2\n" +
+			linked(lixPath, `[Service]\nEnvironment=NIX_CONF_DIR=/etc/nix3\nEnvironmentFile=/etc/default/nix\n`+`ExecStart=`+lixPath+`/bin/nix-daemon --daemon\n`) + "/etc/default/nix = NIX_CONFIG=\"cores = 2\\nx = y\"\n",
+		"Lix 2.95.1, multi-user",
+		[]string{"store? EnvironmentFile= of /etc/systemd/system/nix-daemon.service: lixfix does not understand line 1 of /etc/default/nix", "build-users? not all of the configuration could be read: EnvironmentFile= of /etc/systemd/system/nix-daemon.service: lixfix does not understand line 1 of /etc/default/nix"},
+	},
+	{
+		"variables of the daemon in a file that only root may read", user,
+		accountsText + store + in(profile, lixPath) + "/etc/nix/nix.conf = cores = 1\n/etc/nix2/nix.conf = cores = 2\n" +
+			linked(lixPath, `[Service]\nEnvironment=NIX_CONF_DIR=/etc/nix3\nEnvironmentFile=/etc/default/nix\n`+`ExecStart=`+lixPath+`/bin/nix-daemon --daemon\n`) + "0600 0 /etc/default/nix = NIX_CONFIG=x\n",
+		"Lix 2.95.1, multi-user",
+		[]string{"state? EnvironmentFile= of /etc/systemd/system/nix-daemon.service: open /etc/default/nix: permission denied"},
+	},
+	{
+		"variables of the daemon in files by a pattern", linux,
+		accountsText + store + in(profile, lixPath) + "/etc/nix/nix.conf = cores = 1\n/etc/nix2/nix.conf = cores = 2\n" +
+			linked(lixPath, `[Service]\nEnvironment=NIX_CONF_DIR=/etc/nix3\nEnvironmentFile=/etc/default/nix*\n`+`ExecStart=`+lixPath+`/bin/nix-daemon --daemon\n`) + "",
+		"Lix 2.95.1, multi-user",
+		[]string{"socket? EnvironmentFile= of /etc/systemd/system/nix-daemon.service: lixfix reads no files with a name such as /etc/default/nix*"},
+	},
+	{
 		"a Lix of the installer on a Mac, with nix-darwin", mac,
 		store + in(profile, lixPath) + job("org.nixos.nix-daemon", profile+"/bin/nix-daemon") + lixReceipt("macos") +
 			"/run/current-system/darwin-version = 6.25.05\n/etc/nix/nix.conf -> /etc/static/nix/nix.conf\n/etc/static/nix/nix.conf = build-users-group = nixbld\\nsandbox = false\\n\n",

@@ -28,6 +28,7 @@ type Sources struct {
 	Inline string   // NIX_CONFIG, read last
 	Home   string   // of whom Nix runs as; Lix reads ~/ in names of included files
 	Remote string   // NIX_REMOTE
+	Unread []Gap    // what could set these variables, and could not be read
 	Root   bool     // Nix runs as root
 	OS     string   // platform.Linux or platform.Darwin
 }
@@ -103,6 +104,11 @@ func Load(ctx context.Context, v platform.View, s Sources, release Release) *Con
 	if r.err == nil {
 		r.text(ctx, s.Inline, variable)
 	}
+	// What can name another nix.conf, and holds NIX_CONFIG, says more than all that was read.
+	for _, g := range s.Unread {
+		g.at = len(r.lines)
+		r.gaps = append(r.gaps, g)
+	}
 	c.Files, c.Gaps, c.lines, c.Err = r.files, r.gaps, r.lines, r.err
 	c.judge()
 	return c
@@ -173,6 +179,9 @@ type Effective struct {
 	// Text is the value as "nix config show" prints it, and Words are those of a list, a set or a map.
 	Text  string
 	Words []string
+	// Given are the words of the lines where the value is not known: what was compiled in comes on top of them, or a file
+	// that could not be read may take them back.
+	Given []string
 	// Origins say where it stands: one line or a default, and a line more for each extra-NAME that adds to it.
 	Origins []Origin
 	// Unknown says why the value is not known; Text is then empty. Known returns the same.
@@ -223,7 +232,7 @@ func (c *Config) Get(name string) Effective {
 		out.Unknown = "no Nix starts with this configuration: " + c.Err.Error()
 	}
 	if out.Unknown != "" {
-		out.Text, out.Words = "", nil
+		out.Text, out.Words, out.Given = "", nil, out.Words
 	} else if e.kind == setKind && name == "experimental-features" {
 		out.Words = slices.DeleteFunc(out.Words, func(f string) bool { return !isFeature(f, c.Release) })
 		out.Text = strings.Join(out.Words, " ")

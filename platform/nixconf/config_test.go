@@ -127,6 +127,17 @@ func TestGet(t *testing.T) {
 	}
 }
 
+// TestGiven: what lines add to a value that is compiled in is known, though the whole is not.
+func TestGiven(t *testing.T) {
+	c := nixconf.Load(t.Context(), texts(map[string]string{main: "extra-sandbox-paths = /x /y=/z\n"}), nixconf.Sources{}, lix95)
+	if e := c.Get("sandbox-paths"); e.Known() || len(e.Words) > 0 || strings.Join(e.Given, " ") != "/x /y=/z" {
+		t.Errorf("%+v", e)
+	}
+	if e := c.Get("trusted-users"); len(e.Given) > 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	for _, test := range []struct {
 		release nixconf.Release

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/accounts"
 )
 
 // The user IDs of people begin here: login.defs(5), UID_MIN; macOS gives out 501 first.
@@ -32,11 +33,11 @@ func Read(ctx context.Context, v platform.View) *Names {
 			n.Host(strings.TrimSpace(string(data)))
 		}
 	}
-	if data, err := v.ReadFile(ctx, "/etc/passwd"); err == nil {
-		n.Passwd(string(data), first)
+	if data, err := v.ReadFile(ctx, accounts.PasswdFile); err == nil {
+		n.Passwd(data, first)
 	}
-	if data, err := v.ReadFile(ctx, "/etc/group"); err == nil {
-		n.Group(string(data), first)
+	if data, err := v.ReadFile(ctx, accounts.GroupFile); err == nil {
+		n.Group(data, first)
 	}
 	if data, err := v.ReadFile(ctx, "/etc/hosts"); err == nil {
 		n.Hosts(string(data))
@@ -60,14 +61,10 @@ func Read(ctx context.Context, v platform.View) *Names {
 }
 
 // Passwd makes the people in a passwd(5) known, and the accounts of the system, whose names stay. People have at least
-// the user ID first, or a home where people have theirs.
-func (n *Names) Passwd(text string, first int) {
-	for line := range strings.Lines(text) {
+// the user ID first, or a home where people have theirs. A line that is broken names somebody all the same.
+func (n *Names) Passwd(passwd []byte, first int) {
+	for f := range accounts.Lines(passwd) {
 		const name, id, gecos, home, fields = 0, 2, 4, 5, 7
-		f := strings.Split(strings.TrimRight(line, "\r\n"), ":")
-		if f[name] == "" || strings.HasPrefix(f[name], "#") {
-			continue
-		}
 		for len(f) < fields {
 			f = append(f, "")
 		}
@@ -89,13 +86,9 @@ func (n *Names) Passwd(text string, first int) {
 }
 
 // Group makes the groups of people in a group(5) known, and the members of all groups.
-func (n *Names) Group(text string, first int) {
-	for line := range strings.Lines(text) {
+func (n *Names) Group(groups []byte, first int) {
+	for f := range accounts.Lines(groups) {
 		const name, id, members, fields = 0, 2, 3, 4
-		f := strings.Split(strings.TrimRight(line, "\r\n"), ":")
-		if f[name] == "" || strings.HasPrefix(f[name], "#") {
-			continue
-		}
 		for len(f) < fields {
 			f = append(f, "")
 		}

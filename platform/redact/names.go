@@ -286,6 +286,10 @@ func (n *Names) known(s string) string {
 			if !known {
 				continue
 			}
+			// A search domain of one label can be any word: "nix", "build". It names something only at the end of a name.
+			if of == domain && !strings.Contains(k, ".") && (starts[i] == 0 || s[starts[i]-1] != '.') {
+				continue
+			}
 			if of != account {
 				b.WriteString(s[last:starts[i]])
 				b.WriteString(n.given(k))

@@ -23,8 +23,8 @@ const (
 func wonderland() *Names {
 	n := NewNames()
 	n.Host("bigbox")
-	n.Passwd(passwd, firstPerson)
-	n.Group(groups, firstPerson)
+	n.Passwd([]byte(passwd), firstPerson)
+	n.Group([]byte(groups), firstPerson)
 	n.Hosts(hosts)
 	n.ResolvConf(conf)
 	return n
@@ -178,7 +178,7 @@ func TestMany(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&b, "person-%d.x:x:%d:100:Per Son %d:/home/person-%d.x:/bin/sh\n", i, 1000+i, i, i)
 	}
-	n.Passwd(b.String(), firstPerson)
+	n.Passwd([]byte(b.String()), firstPerson)
 	text := strings.Repeat("a line of a log with person-77.x and /home/other/x at 10.0.0.1 and 2001:db8::1; ", 1<<20/80)
 	began := time.Now()
 	got := n.Text(text)

@@ -139,12 +139,11 @@ func inventory() string {
 	return all.String()
 }
 
-// TestTurnedDirectories: somebody else owns a directory on the way to what root writes to, and exchanges it with a
-// link
-// to a directory of root's all the time. Nothing lands there, in a thousand turns, and the refusal says whose it is.
+// TestTurnedDirectories: somebody else owns a directory on the way to what root writes to, and exchanges it with a link to
+// a directory of root's all the time. Nothing lands there, and the refusal says whose it is.
 func TestTurnedDirectories(t *testing.T) {
 	t.Parallel()
-	const each = 50 // turns for each of five calls in each of four places
+	const each = 1000 // turns for each of five calls in each of four places
 	places := []struct {
 		name, stage string
 		first       string // and second, with .hers behind it, are exchanged

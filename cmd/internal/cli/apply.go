@@ -427,7 +427,9 @@ func (a *app) waiting(all []journal.Waiting) error {
 }
 
 // aside is the command that moves a journal out of the way.
-func (a *app) aside(id string) string { return "sudo " + a.Name + " history --set-aside " + quote(id) }
+func (a *app) aside(id string) string {
+	return "sudo " + a.Name + " history --set-aside " + platform.Quote(id)
+}
 
 // waits looks for unfinished repairs and puts them into a report.
 func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {

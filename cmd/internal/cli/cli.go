@@ -75,7 +75,7 @@ func (c *Config) complete() {
 		c.Name = filepath.Base(c.Name)
 	}
 	// Whoever starts a program names it as they like; this is printed as part of commands to type.
-	if c.Name == "" || c.Name == "." || !plainWord.MatchString(c.Name) || c.Name[0] == '-' || len(c.Name) > longestName {
+	if c.Name == "" || c.Name == "." || platform.Quote(c.Name) != c.Name || c.Name[0] == '-' || len(c.Name) > longestName {
 		c.Name = program
 	}
 	if c.Version == "" {

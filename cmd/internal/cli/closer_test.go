@@ -63,7 +63,7 @@ func newSandboxed(t *testing.T) *sandboxed {
 	)
 	s.SetAsk(func(_ context.Context, server netip.AddrPort, _ dnsquery.Protocol, _ string, _ dnsquery.Type) dnsquery.Answer {
 		if server.Addr().String() == "192.0.2.10" {
-			return dnsquery.Answer{}
+			return dnsquery.Answer{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.80")}}
 		}
 		return dnsquery.Answer{RCode: -1, Error: dnsquery.Refused}
 	})

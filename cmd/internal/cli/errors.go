@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 // message is the text of an error on one line.
@@ -50,5 +51,9 @@ func flat(errs []error) string {
 // problem is an error as the user gets to see it.
 func problem(err error, code Code) render.Problem {
 	f, ok := errors.AsType[*failure](err)
-	return render.Problem{Message: message(err), Next: nextOf(err), Code: int(code), Typed: ok && f.typed}
+	p := render.Problem{Message: message(err), Next: nextOf(err), Code: int(code), Typed: ok && f.typed}
+	if r, ok := errors.AsType[*fix.Refusal](err); ok && strings.Contains(r.ID, "/") {
+		p.Finding = r.ID
+	}
+	return p
 }

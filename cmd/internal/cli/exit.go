@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
@@ -154,7 +155,8 @@ func codeOf(err error) Code {
 		return Waiting
 	case dscl.Refused(err):
 		return NoConsent
-	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, step.ErrBusy), errors.Is(err, journal.ErrUnsafe), errors.Is(err, journal.ErrForeign):
+	case errors.As(err, &refusal), errors.Is(err, plan.ErrConflict), errors.Is(err, step.ErrBusy), errors.Is(err, platform.ErrIrreplaceable),
+		errors.Is(err, journal.ErrUnsafe), errors.Is(err, journal.ErrForeign):
 		return Unsafe
 	}
 	return Failed

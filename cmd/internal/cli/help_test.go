@@ -159,16 +159,6 @@ func TestOptionsDoNotShadow(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"": "''", "a": "a", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "--x=1,2": "--x=1,2", "a\nb": "'a\nb'",
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestNearest(t *testing.T) {
 	known := []string{"check", "repair", "sequoia"}
 	for in, want := range map[string]string{"chek": "check", "sequoya": "sequoia", "seq": "sequoia", "xyz": "", "": "", "REPAIR": "repair"} {

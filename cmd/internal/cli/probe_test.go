@@ -75,7 +75,7 @@ func broken() probe.Report {
 func TestProbe(t *testing.T) {
 	w := newWorld(t)
 	w.nix(`echo "building '$2'..." >&2; echo "$out"`, broken())
-	w.write("etc/resolv.conf", "# Generated for alice by nobody\nnameserver 192.0.2.1\t\ndomain home.example\n")
+	w.write("etc/resolv.conf", "# Generated for alice by nobody\n; of wonderland\nnameserver 192.0.2.1\t\ndomain home.example\nsearch nix sandbox\n")
 	w.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
 	w.write("etc/hostname", "wonderland\n")
 	w.write("etc/nix/nix.conf", "sandbox = true\naccess-tokens = github.com=secret\ntrusted-users = root alice\npasta-path = /home/alice/pasta\n")
@@ -95,7 +95,10 @@ func TestProbe(t *testing.T) {
 
 	r = w.run("probe", "--text").ends(Problems)
 	r.says("Lix 2.95.3", "nameserver [ipv4-1]<TAB>", "domain (1 names)", "search (1 names)", "nameserver<TAB>[private-ipv4-1]<CR>", "hosts: files dns",
-		"169.254.1.1 udp A: timeout", "sandbox = true", "trusted-users = [2 words]", "pasta-path = /home/user1/pasta", "# Generated for user1 by nobody")
+		"169.254.1.1 udp A: timeout", "sandbox = true", "trusted-users = [2 words]", "pasta-path = /home/user1/pasta",
+		"(2 lines of comments left out)", "search (2 names)", "no name server answers in the build sandbox")
+	// A search domain that is a word of everyday stays one elsewhere.
+	r.not("Generated", "by nobody")
 	for _, secret := range []string{"secret", "alice", "corp.example", "home.example", "wonderland"} {
 		if strings.Contains(r.out, secret) {
 			t.Errorf("%s is in the text:\n%s", secret, r.out)

@@ -246,15 +246,19 @@ func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, 
 	})
 }
 
-// guardedPlan refuses a plan that would write where somebody else than root can turn the names.
+// guardedPlan refuses a plan that would write where somebody else than root can turn the names, or that would take
+// something from a file which is no step.
 func guardedPlan(ctx context.Context, v platform.View, p plan.Plan) error {
 	err := plan.Guarded(ctx, v, p.Steps()...)
 	if u, ok := errors.AsType[*platform.Untrusted](err); ok {
 		return &fix.Refusal{
 			ID: p.Fix, Reason: u.Error() + ", so that root's write could land elsewhere",
 			Next: fmt.Sprintf("Let only root change it: \"sudo chown root %[1]s && sudo chmod go-w %[1]s\"; then run the command "+
-				"again.", quote(u.Dir)),
+				"again.", platform.Quote(u.Dir)),
 		}
+	}
+	if errors.Is(err, platform.ErrIrreplaceable) {
+		return &fix.Refusal{ID: p.Fix, Reason: err.Error(), Next: nextOf(err)}
 	}
 	return err
 }

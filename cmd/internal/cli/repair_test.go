@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -288,6 +289,100 @@ func TestRepairFailsAtFirst(t *testing.T) {
 	w.run("check").ends(Problems)
 	w.run("history").ends(Healthy).says("abandoned")
 	w.run("undo").ends(Healthy).says("nothing to take back")
+}
+
+// readOnly has the file system refuse writes to a wall.
+func (w *world) readOnly(wall string) {
+	w.host.onWrite = func(name string) error {
+		if name == "/walls/"+wall {
+			return &fs.PathError{Op: "write", Path: name, Err: syscall.EROFS}
+		}
+		return nil
+	}
+}
+
+// TestRepairWritesNothing: a plan whose first write fails, and has left the old value, has changed nothing: nothing waits,
+// neither for resume nor for undo, and the hint is about the place that cannot be written to.
+func TestRepairWritesNothing(t *testing.T) {
+	hint := `"findmnt -T /walls" shows what is mounted read-only`
+	w := newWorld(t, "red", "pink")
+	w.readOnly("1")
+	w.run("repair", "paint", "--yes").ends(Failed).
+		says("read-only file system", "nothing was changed", hint).not("resume", "write down")
+	w.run("repair", "paint", "--yes", "--rollback-on-failure").ends(Failed).says("nothing was changed", hint)
+	doc := w.run("repair", "paint", "--yes", "--format", "json").ends(Failed).report()
+	if o := doc.Outcome; o.Result != render.Abandoned || o.Done != 0 || len(o.Next) != 0 || len(doc.Unfinished) != 0 {
+		t.Errorf("got %+v", o)
+	}
+	w.run("check").ends(Problems).not("unfinished")
+	w.run("resume", "--yes").ends(Healthy).says("no unfinished repair waits")
+	w.run("history").ends(Healthy).says("abandoned")
+	w.host.onWrite = nil
+	w.run("repair", "paint", "--yes").ends(Healthy)
+
+	// The same where it is taken back: the repair stays what it was.
+	w.readOnly("2")
+	w.run("undo", "--yes").ends(Failed).says("nothing was changed", hint).not("resume")
+	w.run("check").ends(Healthy)
+	w.host.onWrite = nil
+	w.run("undo", "--yes").ends(Healthy)
+	if got := w.walls(); got != "red pink" {
+		t.Errorf("the walls are %s", got)
+	}
+}
+
+// TestRepairWritesHalf: where something was written before, it waits; resume says what is in its way, and undo works.
+func TestRepairWritesHalf(t *testing.T) {
+	hint := `"findmnt -T /walls" shows what is mounted read-only`
+	w := newWorld(t, "red", "pink", "red")
+	w.readOnly("2")
+	w.run("repair", "paint", "--yes").ends(Waiting).says("1 of 3 steps done", hint, "Then: sudo lixfix resume finishes it")
+	w.run("resume", "--yes").ends(Waiting).says("read-only file system", hint, "1 of 3 steps done")
+	w.run("undo", "--yes").ends(Healthy)
+	if got := w.walls(); got != "red pink red" {
+		t.Errorf("the walls are %s", got)
+	}
+	w.readOnly("2")
+	w.run("repair", "paint", "--yes", "--rollback-on-failure").ends(Failed).says("everything was taken back", hint)
+}
+
+// TestRepairLosesNothing: a file that would lose something where a new one takes its place is refused before a plan is
+// shown, and so it is where it became so only afterwards.
+func TestRepairLosesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(file string) error
+		says   string
+	}{
+		"a second name": {func(file string) error { return os.Link(file, file+".other") }, "it has 2 names (hard links)"},
+		"setuid":        {func(file string) error { return os.Chmod(file, 0o644|fs.ModeSetuid) }, "its mode is urw-r--r--"},
+		"setgid":        {func(file string) error { return os.Chmod(file, 0o644|fs.ModeSetgid) }, "its mode is grw-r--r--"},
+		"sticky":        {func(file string) error { return os.Chmod(file, 0o644|fs.ModeSticky) }, "its mode is trw-r--r--"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "red")
+			w.mkdir("elsewhere")
+			file := filepath.Join(w.root, "walls/1")
+			w.run("repair", "paint", "--yes").ends(Healthy)
+			if err := c.change(file); err != nil {
+				t.Fatal(err)
+			}
+			if other := file + ".other"; name == "a second name" {
+				if err := os.Rename(other, filepath.Join(w.root, "elsewhere/other")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.run("undo", "--yes").ends(Unsafe).says(c.says, "nothing was changed", `"find / -xdev -samefile /walls/1"`)
+			// As an editor writes that keeps the file.
+			if err := os.WriteFile(file, []byte("pink\n"), 0); err != nil {
+				t.Fatal(err)
+			}
+			w.run("repair", "paint", "--dry-run").ends(Unsafe).says(c.says, `"find / -xdev -samefile /walls/1"`)
+			w.run("repair", "paint", "--yes").ends(Unsafe).says(c.says)
+			if got := w.walls(); got != "pink" {
+				t.Errorf("the walls are %s", got)
+			}
+		})
+	}
 }
 
 // answered counts the characters of an answer.

@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
 )
 
 // needRoot is the error of a command that changes the host and was not started by root. lixfix never starts itself
@@ -54,7 +54,7 @@ func (a *app) sudo(cmd *cobra.Command, args []string, f fix.Fix) string {
 	}
 	words = append(words, args...)
 	for i, w := range words {
-		words[i] = quote(w)
+		words[i] = platform.Quote(w)
 	}
 	return strings.Join(words, " ")
 }
@@ -73,15 +73,5 @@ func flagWords(fl *pflag.Flag) []string {
 	return []string{"--" + fl.Name + "=" + fl.Value.String()}
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-
 // longestName is how long the name may be that lixfix was called by, in bytes.
 const longestName = 200
-
-// quote makes a word one word of a shell.
-func quote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}

@@ -213,6 +213,9 @@ func (t *Text) remedy(indent int, r fix.Remedy) {
 		fix.Risky:  "risky: asks a person, or needs --accept",
 		fix.Advice: "for you to do; lixfix does not do it",
 	}[r.Class]
+	if r.Class == fix.Advice && r.Command != "" {
+		class = "for you to decide" // the command may be one of lixfix itself
+	}
 	text := r.Changes
 	if class != "" {
 		text += " (" + class + ")"

@@ -24,7 +24,8 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
-	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
@@ -475,10 +476,10 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
 		"ladder":     daemon.Ladder{}, "rung": daemon.Rung{},
-		"graph": stuck.Report{}, "diagnosis": stuck.Diagnosis{}, "action": stuck.Action{}, "process": stuck.Process{},
+		"graph": diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
 		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
-		"thread": stuck.Thread{}, "lock": stuck.Lock{}, "edge": stuck.Edge{}, "limit": stuck.Limit{},
+		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
 		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}

@@ -224,6 +224,7 @@ type Description struct {
 type Problem struct {
 	Message string `json:"message"`
 	Next    string `json:"next,omitempty"`
-	Code    int    `json:"code"` // the exit code
-	Typed   bool   `json:"-"`    // Next is a command line, and nothing else
+	Code    int    `json:"code"`              // the exit code
+	Finding string `json:"finding,omitempty"` // the ID of the finding for which a plan was refused
+	Typed   bool   `json:"-"`                 // Next is a command line, and nothing else
 }

@@ -87,7 +87,7 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 
 // unfinished notes what Nix leaves of a download that failed: an output that is in no database.
 func (p *prober) unfinished(ctx context.Context) {
-	built, err := p.nix.run(ctx, toolTime, "nix-store", "--query", "--outputs", p.drv)
+	built, err := p.nix.run(ctx, "nix-store", "--query", "--outputs", p.drv)
 	if out := strings.TrimSpace(string(built.Stdout)); err == nil && outForm.MatchString(out) {
 		if _, err := p.b.Stat(ctx, out); err == nil {
 			p.out = out

@@ -69,7 +69,7 @@ func (n *nix) ask(ctx context.Context) (reason string) {
 	// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
 	asking := *n
 	asking.remote, asking.store = "daemon", ""
-	out, err := asking.run(ctx, toolTime, "nix", "--version")
+	out, err := asking.run(ctx, "nix", "--version")
 	if err != nil {
 		return err.Error()
 	}
@@ -114,12 +114,10 @@ func (n *nix) in(args []string) []string {
 	return append(args, "--store", n.store)
 }
 
-// run runs one of the tools for at most limit.
-func (n *nix) run(
-	ctx context.Context, limit time.Duration, tool string, args ...string,
-) (platform.Built, error) {
+// run runs one of the tools for at most toolTime.
+func (n *nix) run(ctx context.Context, tool string, args ...string) (platform.Built, error) {
 	return n.b.Build(ctx, platform.Build{
-		Tool: n.dir + "/" + tool, Args: n.in(args), As: n.as, Remote: n.remote, Limit: limit,
+		Tool: n.dir + "/" + tool, Args: n.in(args), As: n.as, Remote: n.remote, Limit: toolTime,
 	})
 }
 

@@ -366,7 +366,7 @@ func (p *prober) report(ctx context.Context, built platform.Built) *Report {
 	if r := Extract(built.Stderr, p.nonce); r != nil {
 		return r
 	}
-	log, err := p.nix.run(ctx, toolTime, "nix-store", "--read-log", p.drv)
+	log, err := p.nix.run(ctx, "nix-store", "--read-log", p.drv)
 	if err != nil || log.Exit != 0 {
 		return nil
 	}
@@ -453,7 +453,7 @@ func (p *prober) tidy(ctx context.Context) {
 		if i > 0 {
 			time.Sleep(deadPause)
 		}
-		built, err := p.nix.run(ctx, toolTime, "nix-store", append([]string{"--delete"}, paths...)...)
+		built, err := p.nix.run(ctx, "nix-store", append([]string{"--delete"}, paths...)...)
 		if err == nil && built.Exit == 0 {
 			return
 		}

@@ -24,7 +24,7 @@ func (n *nix) settings(ctx context.Context) (list []Setting, reason string) {
 	// Nix since 2.20 and Lix; before, the only name was the second.
 	for _, command := range [][]string{{"config", "show"}, {"show-config"}} {
 		args := append([]string{"--extra-experimental-features", "nix-command"}, command...)
-		out, err := n.run(ctx, toolTime, "nix", append(args, "--json")...)
+		out, err := n.run(ctx, "nix", append(args, "--json")...)
 		switch {
 		case err != nil:
 			return nil, err.Error()

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
@@ -334,6 +336,14 @@ func run(t *testing.T, h *linuxnet.Host, args ...string) report {
 	return r
 }
 
+// shown keeps which kinds a check has shown.
+func shown(t *testing.T, witness *fixtest.Witness, host string, r report) {
+	t.Helper()
+	for _, f := range r.Fixes {
+		witness.Saw(t, host, f.Findings)
+	}
+}
+
 func having(r report, s fix.Status) string {
 	var ids []string
 	for _, f := range r.Fixes {
@@ -393,22 +403,23 @@ func touched(t *testing.T, h *linuxnet.Host) map[string]string {
 type line struct{ name, by, found, repaired, probe, undone string }
 
 // TestSituations is the proof on the real thing. Its tables are printed with -v.
-func TestSituations(t *testing.T) { tell(t, situations) }
+func TestSituations(t *testing.T) { tell(t, "situations", situations) }
 
 // TestCauses: what keeps names from resolving where DNS is healthy is named.
-func TestCauses(t *testing.T) { tell(t, causes) }
+func TestCauses(t *testing.T) { tell(t, "causes", causes) }
 
 // TestOthers: a false alarm is as bad as a miss.
-func TestOthers(t *testing.T) { tell(t, others) }
+func TestOthers(t *testing.T) { tell(t, "others", others) }
 
 // tell plays situations side by side, and prints what became of them.
-func tell(t *testing.T, all []situation) {
+func tell(t *testing.T, name string, all []situation) {
+	witness := fixtest.NewWitness(resolvconf.New())
 	lines := make([]line, len(all))
 	t.Run("all", func(t *testing.T) {
 		for i, s := range all {
 			t.Run(s.by+" "+s.name, func(t *testing.T) {
 				t.Parallel()
-				lines[i] = s.play(t)
+				lines[i] = s.play(t, witness)
 			})
 		}
 	})
@@ -420,9 +431,10 @@ func tell(t *testing.T, all []situation) {
 		table += fmt.Sprintf("%-45s %-13s %-44s %-8s %-6s %s\n", l.name, l.by, l.found, l.repaired, l.probe, l.undone)
 	}
 	t.Log("\n" + table)
+	witness.Testify(t, name)
 }
 
-func (s situation) play(t *testing.T) line {
+func (s situation) play(t *testing.T, witness *fixtest.Witness) line {
 	l := line{name: s.name, by: s.by, found: "-", repaired: "-", probe: "-", undone: "-"}
 	if s.by != nix {
 		l.by = "as Lix " + s.by // a stand-in, behind the real pasta
@@ -441,6 +453,7 @@ func (s situation) play(t *testing.T) line {
 
 	check := []string{"check", "resolv-conf", "--name", linuxnet.Name}
 	r := run(t, h, check...)
+	shown(t, witness, s.by+" "+s.name, r)
 	if l.found = having(r, fix.Broken); l.found != s.id {
 		t.Errorf("broken: %q, want %q", l.found, s.id)
 	}

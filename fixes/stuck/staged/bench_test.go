@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -97,7 +99,7 @@ func crowd(n int) int {
 		for range 5 {
 			const pause = time.Millisecond
 			began := time.Now()
-			r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{Gap: pause})
+			r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{Gap: pause})
 			took := time.Since(began) - pause
 			if err != nil || len(r.Diagnoses) != 1 || r.Diagnoses[0].ID != "stuck/builder-silent" {
 				s.fatal("look: %v, %+v", err, r)

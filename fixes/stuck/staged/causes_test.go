@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 
-	"github.com/lixfix/lixfix/fixes/stuck"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -604,6 +604,7 @@ var causes = []scene{
 		s.daemon()
 		pid := s.builds(1, "^nix repl")[0]
 		time.Sleep(time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: pid, id: "working", status: "ok"})
 		for _, who := range []string{"root", "alice", "carol"} {
 			if d := s.of(s.look(who), pid); d == nil || d.Status != "ok" {
 				s.fail("%s: want ok, got %+v", who, d)
@@ -641,7 +642,7 @@ func (s *site) drips() int {
 }
 
 // of returns the diagnosis of a command, nil for none.
-func (s *site) of(r *stuck.Report, subject int) *stuck.Diagnosis {
+func (s *site) of(r *diagnose.Report, subject int) *diagnose.Diagnosis {
 	for i, d := range r.Diagnoses {
 		if d.Subject == fmt.Sprintf("process:%d", subject) {
 			return &r.Diagnoses[i]

@@ -22,6 +22,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -75,7 +77,7 @@ func writes(locks []byte, pid int) bool {
 func containsArrow(locks []byte) bool { return bytes.Contains(locks, []byte("->")) }
 
 // has reports whether a diagnosis is there, without failing where it is not.
-func (s *site) has(r *stuck.Report, subject int, id string) bool {
+func (s *site) has(r *diagnose.Report, subject int, id string) bool {
 	for _, d := range r.Diagnoses {
 		if d.Subject == fmt.Sprintf("process:%d", subject) && d.ID == "stuck/"+id {
 			return true
@@ -85,8 +87,8 @@ func (s *site) has(r *stuck.Report, subject int, id string) bool {
 }
 
 // shows reports whether there is any diagnosis of a command.
-func (s *site) shows(r *stuck.Report, subject int) bool {
-	return slices.ContainsFunc(r.Diagnoses, func(d stuck.Diagnosis) bool { return d.Subject == fmt.Sprintf("process:%d", subject) })
+func (s *site) shows(r *diagnose.Report, subject int) bool {
+	return slices.ContainsFunc(r.Diagnoses, func(d diagnose.Diagnosis) bool { return d.Subject == fmt.Sprintf("process:%d", subject) })
 }
 
 // marks is a log of a plan that lasts as long as the plan.

@@ -14,6 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -238,7 +242,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.repair("", "continue-process end-process")
 		// The second one tries again within five seconds, and what is said afterwards waits for that.
 		if r := s.look("root"); s.has(r, second.Process.Pid, "unknown") || !s.shows(r, second.Process.Pid) {
-			s.fail("the chain is not said to move: %s\n%s", strings.Join(r.Tree(r.Diagnoses[0]), "\n"), ps())
+			s.fail("the chain is not said to move: %s\n%s", strings.Join(draw.Tree(r, r.Diagnoses[0]), "\n"), ps())
 		}
 		s.until("the second client to build", func() bool {
 			return len(running(asleep)) > 0 && len(running(fmt.Sprintf(`^nix-daemon %d`, first.Process.Pid))) == 0
@@ -394,7 +398,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		for _, who := range []string{"bob", "carol"} {
 			r := s.look(who)
 			d := s.expect(r, want{who: who, subject: second.Process.Pid, id: "waits-for-output-lock", chain: "second worker [slow-a] worker builder"})
-			if d != nil && (d.Certainty == stuck.Certain || !strings.Contains(strings.Join(r.Tree(*d), "\n"), "└┄ worker")) {
+			if d != nil && (d.Certainty == diagnose.Certain || !strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "└┄ worker")) {
 				s.fail("%s is as sure as root: %+v", who, d)
 			}
 		}
@@ -448,15 +452,50 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.until("flock to end", func() bool { return len(running("^flock")) == 0 })
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc] keeper", status: "broken"})
 		d := s.expect(s.look("carol"), want{who: "carol", subject: c.Process.Pid, id: "foreign-lock-holder", chain: "gc [gc]", status: "broken"})
-		if d != nil && d.Certainty != stuck.Likely {
+		if d != nil && d.Certainty != diagnose.Likely {
 			s.fail("carol is sure of somebody whom she cannot see: %+v", d)
+		}
+	}},
+	{"eval-cache", "a command writes to the cache of its evaluation while another one opens it", func(s *site) {
+		s.dir("/tmp/flake")
+		s.write("/tmp/flake/flake.nix", "{ outputs = _: { x = 1; }; }", 0o644)
+		eval := func(label string) int {
+			return s.start(label, "root", []string{"NIX_REMOTE=local"}, "nix", "--extra-experimental-features",
+				"nix-command flakes", "eval", "path:/tmp/flake#x").Process.Pid
+		}
+		eval("first")
+		s.until("the first to end", func() bool {
+			return len(glob("/root/.cache/nix/eval-cache-*/*.sqlite")) == 1 && len(running("^nix --extra")) == 0
+		})
+		// It writes for microseconds. One that is caught at it is played by sqlite3, under the name of nix.
+		cache := glob("/root/.cache/nix/eval-cache-*/*.sqlite")[0]
+		s.dir("/tmp/writer")
+		if out, err := exec.Command("cp", "/usr/bin/sqlite3", "/tmp/writer/nix").CombinedOutput(); err != nil {
+			s.fatal("%v: %s", err, out)
+		}
+		s.start("writer", "root", nil, "/tmp/writer/nix", cache,
+			"begin exclusive; with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c;")
+		s.until("the lock", func() bool {
+			data, _ := os.ReadFile("/proc/locks")
+			list := running("^/tmp/writer/nix")
+			return len(list) == 1 && holds(data, list[0], cache)
+		})
+		second := eval("second")
+		s.until("the second to sleep in front of it", func() bool {
+			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", second))
+			return strings.Contains(string(data), "nanosleep")
+		})
+		for _, who := range []string{"root"} {
+			s.expect(s.look(who), want{who: who, subject: second, id: "eval-cache-locked", status: "ok"})
 		}
 	}},
 	{"silent-substituter", "a substituter accepts the connection and says nothing", func(s *site) {
 		port := s.listen()
 		c := s.start("fetch", "root", []string{"NIX_REMOTE=local"}, "nix-store", "-r", "/nix/store/00000000000000000000000000000000-x",
 			"--option", "substituters", fmt.Sprintf("http://127.0.0.1:%d", port), "--option", "require-sigs", "false")
-		time.Sleep(11 * time.Second)
+		time.Sleep(3 * time.Second)
+		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "downloading", chain: "fetch", status: "ok"})
+		time.Sleep(8 * time.Second)
 		s.expect(s.look("root"), want{who: "root", subject: c.Process.Pid, id: "download-stalled", chain: "fetch", status: "at-risk"})
 	}},
 	{"silent-substituter-own", "the same as an ordinary user who looks at the own command", func(s *site) {
@@ -497,13 +536,14 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		e := "/tmp/git.nix"
 		s.write(e, "builtins.fetchGit { url = \"https://127.0.0.1:1/x\"; ref = \"main\"; }", 0o644)
 		env := []string{"NIX_REMOTE=local", "PATH=/tmp/bin:/usr/bin:/bin"}
-		s.start("first", "root", env, "nix-instantiate", "--eval", e)
+		first := s.start("first", "root", env, "nix-instantiate", "--eval", e)
 		s.builds(1, "^sleep 300")
 		c := s.start("second", "root", env, "nix-instantiate", "--eval", e)
 		s.until("a queue", func() bool { data, _ := os.ReadFile("/proc/locks"); return containsArrow(data) })
 		for _, who := range []string{"root"} {
 			r := s.look(who)
 			s.expect(r, want{who: who, subject: c.Process.Pid, id: "fetch-locked", status: "ok"})
+			s.expect(r, want{who: who, subject: first.Process.Pid, id: "runs-a-program", chain: "first helper", status: "ok"})
 		}
 	}},
 	{"left-lock-directory", "the lock directory of a database without a WAL is left over", func(s *site) {
@@ -542,7 +582,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.builds(1, asleep)
 		c := s.build("second", "bob", s.expr("slow-b", sleeper))
 		s.builds(2, asleep)
-		r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: s.worker(c)})
+		r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{PID: s.worker(c)})
 		if err != nil || len(r.Diagnoses) != 1 {
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
@@ -550,7 +590,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		// What people know is often the number of sudo or of a script.
 		script := s.start("script", "alice", []string{"NIX_REMOTE=daemon"}, "sh", "-c", "nix-build --no-out-link "+s.expr("slow-a", sleeper)+"; true")
 		s.says("script", "waiting for lock")
-		r, err = stuck.Look(context.Background(), platform.Local(), stuck.Options{PID: script.Process.Pid})
+		r, err = stuck.Look(context.Background(), platform.Local(), observe.Options{PID: script.Process.Pid})
 		if err != nil || len(r.Diagnoses) != 1 {
 			s.fatal("want one diagnosis, got %v, %v", r, err)
 		}
@@ -689,14 +729,14 @@ var scenes = slices.Concat(causes, hostile, []scene{
 		s.until("a connection", func() bool { return s.has(s.look("root"), c.Process.Pid, "daemon-not-accepting") })
 		r := s.look("root")
 		d := s.expect(r, want{who: "root", subject: c.Process.Pid, id: "daemon-not-accepting", chain: "nix-build daemon", status: "broken"})
-		if d != nil && !strings.Contains(strings.Join(r.Tree(*d), "\n"), "the daemon's 64 files are all open") {
-			s.fail("the limit is not named:\n%s", strings.Join(r.Tree(*d), "\n"))
+		if d != nil && !strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "the daemon's 64 files are all open") {
+			s.fail("the limit is not named:\n%s", strings.Join(draw.Tree(r, *d), "\n"))
 		}
 		// Who cannot count them does not speak of it.
 		r = s.look("carol")
 		d = s.expect(r, want{who: "carol", subject: c.Process.Pid, id: "daemon-not-accepting"})
-		if d != nil && strings.Contains(strings.Join(r.Tree(*d), "\n"), "files open") {
-			s.fail("carol sees:\n%s", strings.Join(r.Tree(*d), "\n"))
+		if d != nil && strings.Contains(strings.Join(draw.Tree(r, *d), "\n"), "files open") {
+			s.fail("carol sees:\n%s", strings.Join(draw.Tree(r, *d), "\n"))
 		}
 	}},
 	{"growing", "an evaluation takes more and more memory", func(s *site) {
@@ -836,7 +876,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 			s.expect(r, want{who: who, subject: c.Process.Pid, id: "builder-silent", chain: "nix-build worker builder"})
 			text, err := json.Marshal(r)
 			for _, d := range r.Diagnoses {
-				text = append(text, strings.Join(r.Tree(d), "\n")...)
+				text = append(text, strings.Join(draw.Tree(r, d), "\n")...)
 			}
 			if err != nil || bytes.ContainsAny(text, "\x1b\a\u202e") || bytes.Contains(text, []byte(`\u001b`)) || bytes.Contains(text, []byte("hunter2")) {
 				s.fail("%s: %v %s", who, err, text)

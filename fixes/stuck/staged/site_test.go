@@ -18,6 +18,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
+	"github.com/lixfix/lixfix/fixes/stuck/draw"
+	"github.com/lixfix/lixfix/fixes/stuck/observe"
+
 	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -79,6 +84,8 @@ var uids = map[string]int{"root": 0, "alice": 1000, "bob": 1001, "carol": 1002}
 type site struct {
 	failures []string
 	started  []*exec.Cmd
+	found    map[*diagnose.Report][]fix.Finding
+	witness  []string // findings that were expected, as JSON
 	seen     []string // what was recognised
 	labels   map[int]string
 	listener *exec.Cmd
@@ -278,12 +285,13 @@ func (s *site) stop(pid int) {
 }
 
 // look explains what is there, as root in this process, as another user in a child.
-func (s *site) look(who string) *stuck.Report {
+func (s *site) look(who string) *diagnose.Report {
 	if who == "root" {
-		r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{})
+		r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{})
 		if err != nil {
 			s.fatal("look: %v", err)
 		}
+		s.found[r] = stuck.Findings(r)
 		return r
 	}
 	uid := uint32(uids[who])
@@ -291,9 +299,9 @@ func (s *site) look(who string) *stuck.Report {
 }
 
 // lookWith looks in a child that another program starts.
-func (s *site) lookWith(argv ...string) *stuck.Report { return s.child("root", nil, argv...) }
+func (s *site) lookWith(argv ...string) *diagnose.Report { return s.child("root", nil, argv...) }
 
-func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stuck.Report {
+func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *diagnose.Report {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "LIXFIX_LOOK=1")
 	cmd.SysProcAttr = attr
@@ -303,22 +311,29 @@ func (s *site) child(who string, attr *syscall.SysProcAttr, argv ...string) *stu
 	if err != nil {
 		s.fatal("look as %s: %v\n%s", who, err, stderr.String())
 	}
-	var r stuck.Report
-	if err := json.Unmarshal(out, &r); err != nil {
+	var seen looked
+	if err := json.Unmarshal(out, &seen); err != nil {
 		s.fatal("look as %s: %v", who, err)
 	}
-	return &r
+	s.found[seen.Report] = seen.Findings
+	return seen.Report
+}
+
+// looked is what a look came to.
+type looked struct {
+	Report   *diagnose.Report
+	Findings []fix.Finding
 }
 
 // limited expects a report to say that something could not be seen.
-func (s *site) limited(r *stuck.Report, id string) {
-	if !slices.ContainsFunc(r.Limits, func(l stuck.Limit) bool { return l.ID == id }) {
+func (s *site) limited(r *diagnose.Report, id string) {
+	if !slices.ContainsFunc(r.Limits, func(l observe.Limit) bool { return l.ID == id }) {
 		s.fail("want the limit %s, got %+v", id, r.Limits)
 	}
 }
 
 // chain writes a diagnosis down as the roles of its processes and the names of its locks.
-func (s *site) chain(r *stuck.Report, d stuck.Diagnosis) string {
+func (s *site) chain(r *diagnose.Report, d diagnose.Diagnosis) string {
 	var words []string
 	for _, n := range d.Chain {
 		if p := r.Process(n); p != nil {
@@ -349,7 +364,7 @@ type want struct {
 }
 
 // expect compares.
-func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
+func (s *site) expect(r *diagnose.Report, w want) *diagnose.Diagnosis {
 	var said []string
 	for i, d := range r.Diagnoses {
 		chain := s.chain(r, d)
@@ -361,7 +376,8 @@ func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
 			continue
 		}
 		s.seen = append(s.seen, fmt.Sprintf("%s sees %s (%s): %s", w.who, d.ID, d.Certainty, chain))
-		for _, line := range r.Tree(d) {
+		s.testify(r, i)
+		for _, line := range draw.Tree(r, d) {
 			if n := len([]rune(line)); n > 80 {
 				s.fail("a line of the tree has %d characters: %s", n, line)
 			}
@@ -370,7 +386,7 @@ func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
 	}
 	var trees strings.Builder
 	for _, d := range r.Diagnoses {
-		trees.WriteString(strings.Join(r.Tree(d), "\n") + "\n")
+		trees.WriteString(strings.Join(draw.Tree(r, d), "\n") + "\n")
 	}
 	for _, l := range r.Limits {
 		trees.WriteString("limit: " + l.What + "\n")
@@ -380,9 +396,25 @@ func (s *site) expect(r *stuck.Report, w want) *stuck.Diagnosis {
 	return nil
 }
 
+// witnessed begins a line with the finding of a diagnosis that a scene expects, as JSON.
+const witnessed = "finding "
+
+// testify tells the test that runs the scene which finding was expected and found.
+func (s *site) testify(r *diagnose.Report, i int) {
+	if s.found[r] == nil {
+		return
+	}
+	f := s.found[r][i]
+	data, err := json.Marshal(f)
+	if err != nil || f.ID != r.Diagnoses[i].ID {
+		s.fatal("the finding of %s: %+v, %v", r.Diagnoses[i].ID, f, err)
+	}
+	s.witness = append(s.witness, string(data))
+}
+
 // play runs a scene in the machine and reports as JSON.
 func play(name string) int {
-	s := &site{labels: map[int]string{}}
+	s := &site{labels: map[int]string{}, found: map[*diagnose.Report][]fix.Finding{}}
 	func() {
 		defer func() {
 			if why := recover(); why != nil {
@@ -402,6 +434,9 @@ func play(name string) int {
 	for _, line := range s.seen {
 		fmt.Println(line)
 	}
+	for _, finding := range s.witness {
+		fmt.Println(witnessed + finding)
+	}
 	if len(s.failures) > 0 {
 		fmt.Println(strings.Join(s.failures, "\n"))
 		return 1
@@ -411,9 +446,9 @@ func play(name string) int {
 
 // lookOnly is what a child does that looks as another user.
 func lookOnly() int {
-	r, err := stuck.Look(context.Background(), platform.Local(), stuck.Options{})
+	r, err := stuck.Look(context.Background(), platform.Local(), observe.Options{})
 	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(r)
+		err = json.NewEncoder(os.Stdout).Encode(looked{r, stuck.Findings(r)})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

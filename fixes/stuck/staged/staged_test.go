@@ -7,6 +7,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +17,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/stuck"
 )
 
 func TestMain(m *testing.M) {
@@ -59,6 +64,7 @@ func TestStaged(t *testing.T) {
 	}
 	var mu sync.Mutex
 	table := map[string]string{}
+	witness := fixtest.NewWitness(stuck.New())
 	t.Run("scenes", func(t *testing.T) {
 		for _, sc := range scenes {
 			t.Run(sc.name, func(t *testing.T) {
@@ -71,8 +77,10 @@ func TestStaged(t *testing.T) {
 				cmd.Stdout, cmd.Stderr = &out, &out
 				cmd.WaitDelay = 5 * time.Second
 				err := cmd.Run()
+				said, found := split(t, out.String())
+				witness.Saw(t, sc.name, found)
 				mu.Lock()
-				table[sc.name] = out.String()
+				table[sc.name] = said
 				mu.Unlock()
 				if err != nil {
 					t.Fatalf("%v\n%s", err, out.String())
@@ -80,6 +88,7 @@ func TestStaged(t *testing.T) {
 			})
 		}
 	})
+	witness.Testify(t, "staged")
 	var b strings.Builder
 	n, extra, well := 0, 0, 0
 	for _, sc := range scenes {
@@ -101,4 +110,22 @@ func TestStaged(t *testing.T) {
 	}
 	t.Logf("%d situations staged with the real Nix (%d further ones, of which %d are healthy or only slow), and what was recognised:\n%s",
 		n, extra, well, b.String())
+}
+
+// split takes the findings out of what a scene has printed.
+func split(t *testing.T, out string) (said string, found []fix.Finding) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		data, is := strings.CutPrefix(line, witnessed)
+		if !is {
+			said += line
+			continue
+		}
+		var f fix.Finding
+		if err := json.Unmarshal([]byte(data), &f); err != nil {
+			t.Errorf("%v: %s", err, data)
+		}
+		found = append(found, f)
+	}
+	return said, found
 }

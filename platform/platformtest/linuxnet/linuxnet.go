@@ -28,7 +28,6 @@ package linuxnet
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -42,6 +41,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lixfix/lixfix/platform/platformtest/programs"
 )
 
 // Mode says which families of addresses a host has.
@@ -98,6 +99,14 @@ type Host struct {
 	stdin io.Closer
 	base  string
 	group string // the host's control group, as the machine names its directory; "" without systemd
+}
+
+// Turns is how often a race is run: so often in "make test", and a thousand times where LIXFIX_TEST_LONG is set.
+func Turns(n int) int {
+	if os.Getenv("LIXFIX_TEST_LONG") != "" {
+		return 1000
+	}
+	return n
 }
 
 // New stages a host; it is gone when the test is over.
@@ -470,13 +479,6 @@ func await(t testing.TB, what string, ready func() bool) {
 	}
 }
 
-// static are the programs that Program has built.
-var static struct {
-	sync.Mutex
-	dir  string
-	done map[string]string
-}
-
 // Program builds a program of this module as it is released, statically linked, once for all tests of a process. Clean
 // removes it.
 func Program(t testing.TB, pkg string) string {
@@ -488,39 +490,7 @@ func Program(t testing.TB, pkg string) string {
 	return name
 }
 
-func program(pkg string) (string, error) {
-	static.Lock()
-	defer static.Unlock()
-	if name := static.done[pkg]; name != "" {
-		return name, nil
-	}
-	if static.dir == "" {
-		dir, err := os.MkdirTemp("", "linuxnet")
-		if err != nil {
-			return "", err
-		}
-		// Users of the host run what is in it.
-		if err := os.Chmod(dir, 0o755); err != nil {
-			return "", err
-		}
-		static.dir, static.done = dir, map[string]string{}
-	}
-	name := filepath.Join(static.dir, filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-race=false", "-cover=false", "-ldflags=-s -w", "-o", name, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("build %s: %w", pkg, err), errors.New(string(out)))
-	}
-	static.done[pkg] = name
-	return name, nil
-}
+func program(pkg string) (string, error) { return programs.Build(pkg, "-trimpath") }
 
 // Clean removes what Program has built. TestMain calls it when all tests are over.
-func Clean() {
-	static.Lock()
-	defer static.Unlock()
-	if static.dir != "" {
-		os.RemoveAll(static.dir)
-	}
-	static.dir, static.done = "", nil
-}
+func Clean() { programs.Clean() }

@@ -23,6 +23,12 @@ type Nix struct {
 // DaemonLabel is the launchd label of CppNix's and Lix's daemon.
 const DaemonLabel = "org.nixos.nix-daemon"
 
+// The store of an installation: the programs of a release, and what says that there is a store.
+const (
+	profile  = "/nix/store/jzxzf0f8l0wkz0ykkfsv3zsrbz7cpc2q-lix-2.93.3"
+	database = "/nix/var/nix/db/db.sqlite"
+)
+
 const daemonProgram = "/nix/var/nix/profiles/default/bin/nix-daemon"
 
 // DaemonPlist is the launchd job of the daemon, as the installers write it.
@@ -66,6 +72,19 @@ func (m *Mac) InstallNix(n Nix) error {
 		}
 	}
 	if err := m.WriteFile("/etc/nix/nix.conf", n.Conf); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		database: "SQLite format 3\x00", profile + "/bin/nix": "#!/bin/sh\n", profile + "/bin/nix-daemon": "#!/bin/sh\n",
+	} {
+		if err := m.WriteFile(name, text); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(m.Root, "nix/var/nix/profiles"), 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(profile, filepath.Join(m.Root, "nix/var/nix/profiles/default")); err != nil {
 		return err
 	}
 	plist := "/Library/LaunchDaemons/" + n.Label + ".plist"

@@ -9,11 +9,11 @@ import (
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
-const repairs = 30 // turns of each command that writes
+// repairs are the turns of each command that writes, in each place.
+var repairs = linuxnet.Turns(30)
 
 // TestTurned: what /etc/resolv.conf leads to lies in a directory of alice's, who exchanges it with a link to a
-// directory
-// of root's all the time. A repair of it writes nothing there, takes nothing back there, and says whose it is.
+// directory of root's all the time. A repair of it writes nothing there, takes nothing back there, and says whose it is.
 func TestTurned(t *testing.T) {
 	t.Parallel()
 	places := []struct{ name, stage, id string }{

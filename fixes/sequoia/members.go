@@ -1,0 +1,155 @@
+package sequoia
+
+import (
+	"github.com/lixfix/lixfix/fixes/fix"
+
+	"github.com/lixfix/lixfix/platform/dscl"
+)
+
+// aboutChoice says that a repair must not write to the group that was chosen, or that nix.conf names one that is not
+// Nix's. The chosen one of nix.conf is said once.
+func (d *diagnosis) aboutChoice() []fix.Finding {
+	var list []fix.Finding
+	if wrong := d.foreign(d.group); wrong != nil && (d.source(optGroup) != sourceConf || len(wrong.names) > 0) {
+		f := notNix.Found(fix.With{"group": d.group, "fault": wrong},
+			fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group of build users alone", Observed: wrong.short()})
+		f.Remedy = notNix.Remedy(d.which(wrong), nil)
+		list = append(list, f)
+	}
+	if f, ok := d.wrongConf(); ok {
+		list = append(list, f)
+	}
+	return list
+}
+
+// which is the case of a fault of the chosen group.
+func (h *host) which(wrong *fault) string {
+	switch {
+	case len(wrong.names) == 0:
+		return caseAlone
+	case h.otherwise(h.group):
+		return caseRenamed
+	}
+	return caseOthers
+}
+
+// wrongConf says that builds fail, or run as people, because of the group that nix.conf names.
+func (d *diagnosis) wrongConf() (fix.Finding, bool) {
+	name := d.conf.group
+	if name == "" {
+		return fix.Finding{}, false
+	}
+	with := fix.With{"group": name, "file": d.conf.file, "better": d.group}
+	remedy := caseUnknown
+	if name != d.group && d.foreign(d.group) == nil {
+		remedy = caseKnown
+	}
+	expected := "a group of build users alone"
+	wrong := d.foreign(name)
+	switch {
+	case wrong != nil && name == d.group && len(wrong.names) > 0:
+		return fix.Finding{}, false // said
+	case wrong == nil:
+		if wrong = d.unfit(); wrong == nil {
+			return fix.Finding{}, false
+		}
+		expected = "the group of the build users"
+		if g := d.groupNamed(name); g != nil && len(g.Values(dscl.GroupMembership)) > 0 {
+			remedy = caseMended
+		}
+	}
+	with["fault"] = wrong
+	f := confGroup.Found(with, fix.Evidence{Source: d.conf.file + " build-users-group", Expected: expected, Observed: name})
+	f.Remedy = confGroup.Remedy(remedy, with)
+	return f, true
+}
+
+// refuseGroup refuses to plan anything for a group that is not Nix's.
+func (h *host) refuseGroup() error {
+	wrong := h.foreign(h.group)
+	if wrong == nil {
+		return nil
+	}
+	with := fix.With{"group": h.group, "from": h.source(optGroup), "fault": wrong, "file": h.conf.file}
+	switch which := h.which(wrong); {
+	case which != caseAlone:
+		return refusal(notNix, caseUnplaced, which, with, nil)
+	case h.source(optGroup) == sourceConf:
+		return refusal(confGroup, caseUnplaced, caseNext, with, nil)
+	}
+	return refusal(notNix, caseUnplaced, caseNext, with, nil)
+}
+
+// aboutGroup says that the group is not there, or has no ID.
+func (d *diagnosis) aboutGroup() []fix.Finding {
+	switch {
+	case d.record == nil:
+		f := groupMissing.Found(fix.With{"group": d.group}, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
+		f.Remedy = groupMissing.Remedy(caseTogether, nil)
+		return []fix.Finding{f}
+	case !d.numbered:
+		return []fix.Finding{groupNoID.Found(fix.With{"group": d.group}, fix.Evidence{
+			Source: "/Groups/" + d.group + " PrimaryGroupID", Expected: "one number", Observed: orNone(d.record.Values(dscl.PrimaryGroupID)),
+		})}
+	}
+	return nil
+}
+
+// aboutMembers looks at the lists of the group. The daemon takes the names; membership services of macOS take the GUIDs
+// where there are any. Tools that count the primary group as membership (dseditgroup, id) see no trouble in an empty
+// list, and the daemon still stops (NixOS/nix#12343).
+func (d *diagnosis) aboutMembers() []fix.Finding {
+	if d.record == nil {
+		return nil
+	}
+	names := "/Groups/" + d.group + " GroupMembership"
+	if d.assumed {
+		with := fix.With{"group": d.group, "count": len(d.users)}
+		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f.Remedy = groupEmpty.Remedy(caseAssumed, with)
+		return []fix.Finding{f}
+	}
+	var list []fix.Finding
+	present := d.pick(func(u *user) bool { return u.record != nil })
+	outside := called(d.pick(func(u *user) bool { return u.record != nil && !u.named }))
+	switch {
+	case len(d.record.Values(dscl.GroupMembership)) == 0 && len(d.users) > 0:
+		f := groupEmpty.Found(fix.With{"group": d.group, "users": counted(len(present), "user")},
+			fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f.Remedy = groupEmpty.Remedy(caseTogether, nil)
+		list = append(list, f)
+	case len(outside) > 0:
+		list = append(list, notListed.Found(fix.With{"users": counted(len(outside), "build user"), "group": d.group},
+			fix.Evidence{Source: names, Expected: "names every build user", Observed: "without " + shorten(outside)}))
+	}
+	if ids := d.record.Values(dscl.GroupMembers); len(ids) > 0 {
+		stale := called(d.pick(func(u *user) bool {
+			return u.record != nil && u.named && u.record.First(dscl.GeneratedUID) != "" && !dscl.HasID(ids, u.record.First(dscl.GeneratedUID))
+		}))
+		if len(stale) > 0 {
+			list = append(list, staleIDs.Found(fix.With{"users": counted(len(stale), "build user"), "group": d.group}, fix.Evidence{
+				Source: "/Groups/" + d.group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(stale),
+			}))
+		}
+	}
+	var gone []string
+	for _, name := range d.strangers {
+		if d.names[name] == nil {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) > 0 {
+		list = append(list, strangers.Found(fix.With{"group": d.group},
+			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
+	}
+	return list
+}
+
+// called are the names of users.
+func called(users []*user) []string {
+	var names []string
+	for _, u := range users {
+		names = append(names, u.name)
+	}
+	return names
+}
