@@ -193,7 +193,7 @@ func TestDaemon(t *testing.T) {
 	for _, r := range table.rows {
 		fmt.Fprintln(w, r)
 	}
-	w.Flush()
+	_ = w.Flush()
 	t.Logf("%d situations:\n%s", len(table.rows), b.String())
 	witness.Testify(t, "systemd")
 }
