@@ -2,7 +2,9 @@
 package fixes
 
 import (
+	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/lixunits"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/sequoia"
 	"github.com/lixfix/lixfix/fixes/stuck"
@@ -13,6 +15,8 @@ func All() []fix.Fix {
 	return []fix.Fix{
 		sequoia.New(),
 		stuck.New(),
+		daemon.New(),
+		lixunits.New(),
 		resolvconf.New(),
 	}
 }

@@ -160,12 +160,67 @@ func (m *Machine) SetLink(_ context.Context, name, target string) error {
 
 // Tidy implements Host.
 func (m *Machine) Tidy(_ context.Context, name string) error {
-	return m.within(name, "tidy up beside", func(p *trust.Place) error { return unlink(p, beside(p.Base)) })
+	return m.within(name, "tidy up beside", func(p *trust.Place) error { return tidy(p) })
 }
 
 // Remove implements Host.
 func (m *Machine) Remove(_ context.Context, name string) error {
 	return m.within(name, "remove", func(p *trust.Place) error { return unlink(p, p.Base) })
+}
+
+// tidy removes what stands beside an entry, of MakeDir a directory.
+func tidy(p *trust.Place) error {
+	next := beside(p.Base)
+	mode, err := modeAt(p, next)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && mode&unix.S_IFMT == unix.S_IFDIR:
+		return unix.Unlinkat(p.FD, next, unix.AT_REMOVEDIR)
+	}
+	return unlink(p, next)
+}
+
+// MakeDir implements Host.
+func (m *Machine) MakeDir(_ context.Context, name string, mode fs.FileMode, uid, gid int) error {
+	return m.within(name, "make", func(p *trust.Place) error {
+		// A rename would take the place of an empty directory.
+		if _, err := modeAt(p, p.Base); !errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				err = fs.ErrExist
+			}
+			return err
+		}
+		if err := tidy(p); err != nil {
+			return err
+		}
+		next := beside(p.Base)
+		if err := unix.Mkdirat(p.FD, next, 0o700); err != nil {
+			return err
+		}
+		// Nobody but root can have put a link there since.
+		err := unix.Fchownat(p.FD, next, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil {
+			err = unix.Fchmodat(p.FD, next, uint32(mode.Perm()), 0)
+		}
+		if err == nil {
+			err = unix.Renameat(p.FD, next, p.FD, p.Base)
+		}
+		if err != nil {
+			_ = tidy(p)
+		}
+		return err
+	})
+}
+
+// RemoveDir implements Host.
+func (m *Machine) RemoveDir(_ context.Context, name string) error {
+	return m.within(name, "remove", func(p *trust.Place) error {
+		if err := unix.Unlinkat(p.FD, p.Base, unix.AT_REMOVEDIR); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
 }
 
 // within does something to name by a descriptor of its directory, and makes that durable.

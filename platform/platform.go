@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 )
 
 // Operating systems, as Facts.OS names them.
@@ -110,6 +111,10 @@ type View interface {
 	// Ask puts one question to one name server, from lixfix's network namespace. What came of it is in the answer; the
 	// error wraps errors.ErrUnsupported where the machine has no network.
 	Ask(ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type) (dnsquery.Answer, error)
+	// Greet connects to the Unix socket of a Nix daemon and exchanges greetings. What came of it is in the answer. The error
+	// is that of a socket that was not connected to: fs.ErrNotExist, an *Untrusted. Root connects to a socket of root's
+	// that nobody else can have put there, and says nothing unless root listens. Where systemd listens, it starts the daemon.
+	Greet(ctx context.Context, socket string) (nixdaemon.Answer, error)
 	// Free returns how many bytes ordinary users can still write to the file system that holds name.
 	Free(ctx context.Context, name string) (uint64, error)
 	// Query runs a tool, named by its absolute path, in a form that is known to change nothing, and returns its
@@ -133,6 +138,11 @@ type Host interface {
 	// SetLink makes name a symbolic link to target. It takes the place of a link or of nothing, at once; the error
 	// wraps ErrNotLink where something else is there. Tidy removes what a kill leaves beside it.
 	SetLink(ctx context.Context, name, target string) error
+	// MakeDir makes a directory with that mode, permission bits, and owner. It appears at once; Tidy removes what a kill
+	// leaves beside it. The error wraps fs.ErrExist where something is there.
+	MakeDir(ctx context.Context, name string, mode fs.FileMode, uid, gid int) error
+	// RemoveDir removes an empty directory. One that is not there is no error.
+	RemoveDir(ctx context.Context, name string) error
 	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
 	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
 	Run(ctx context.Context, tool string, args ...string) error

@@ -59,7 +59,7 @@ func readOnly(tool string, args []string) bool {
 	case "/usr/bin/journalctl":
 		// Some of its options rotate and delete the logs, so none but these are allowed, and fields to match.
 		return !slices.ContainsFunc(args, func(a string) bool {
-			if strings.HasPrefix(a, "_PID=") {
+			if strings.HasPrefix(a, "_PID=") || strings.HasPrefix(a, "_SYSTEMD_UNIT=") || strings.HasPrefix(a, "UNIT=") || a == "+" {
 				return false
 			}
 			_, err := strconv.ParseUint(a, 10, 16)
@@ -77,8 +77,9 @@ func readOnly(tool string, args []string) bool {
 		return len(args) == 3 && args[0] == "-d" && args[1] == "--" && path.IsAbs(args[2])
 	case "getfacl": // of one file
 		return len(args) == 3 && args[0] == "-cpn" && args[1] == "--" && path.IsAbs(args[2])
-	case "systemctl": // the state of one unit
-		return len(args) == 3 && args[0] == "is-active" && args[1] == "--"
+	case "systemctl": // the state of one unit, or some properties of several
+		return len(args) == 3 && args[0] == "is-active" && args[1] == "--" ||
+			len(args) > 5 && slices.Equal(args[:3], []string{"show", "--no-pager", "-p"}) && args[4] == "--"
 	}
 	return slices.ContainsFunc(forms[name], func(form []string) bool { return slices.Equal(form, args) })
 }

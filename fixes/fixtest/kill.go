@@ -77,6 +77,14 @@ func (m *mortal) Remove(ctx context.Context, name string) error {
 	return m.write("", func() error { return m.Host.Remove(ctx, name) })
 }
 
+func (m *mortal) MakeDir(ctx context.Context, name string, mode fs.FileMode, uid, gid int) error {
+	return m.write(name, func() error { return m.Host.MakeDir(ctx, name, mode, uid, gid) })
+}
+
+func (m *mortal) RemoveDir(ctx context.Context, name string) error {
+	return m.write("", func() error { return m.Host.RemoveDir(ctx, name) })
+}
+
 func (m *mortal) Tidy(ctx context.Context, name string) error {
 	return m.write("", func() error { return m.Host.Tidy(ctx, name) })
 }

@@ -60,6 +60,11 @@ var steps = []plan.Step{
 	step.EndProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510", GraceMS: 5000, Kill: true},
 	step.ContinueProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510"},
 	step.EnableUnit{Unit: "lixfix-check.service", Target: "multi-user.target", On: true},
+	step.MakeDir{Name: "/nix/var/nix/daemon-socket", Mode: 0o755, Sockets: []string{"socket"}, Why: "the daemon's socket stands in it"},
+	step.RemoveDir{Name: "/nix/var/nix/daemon-socket", Mode: 0o755, Sockets: []string{"socket"}, Why: "take back: the daemon's socket stands in it"},
+	step.ReloadUnits{Why: "nix-daemon.socket is linked now"},
+	step.ResetFailed{Units: []string{"nix-daemon.socket", "nix-daemon.service"}, Why: "systemd has given up on them"},
+	step.StopUnit{Unit: "nix-daemon.service", Why: "systemd opens no socket beside it"},
 }
 
 // TestKinds: no kind is listed twice, and of each there is a sample that the tests here read and write.

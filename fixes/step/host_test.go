@@ -3,11 +3,13 @@ package step_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
+	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
@@ -85,6 +87,10 @@ func TestHostSteps(t *testing.T) {
 		{
 			step:   step.SetLink{Name: "/etc/l", To: "/run/x"},
 			meddle: func(root string) error { return errors.Join(os.Remove(root+"/etc/l"), os.Symlink("/y", root+"/etc/l")) },
+		},
+		{
+			step:   step.MakeDir{Name: "/etc/d", Mode: 0o750, UID: os.Getuid(), GID: os.Getgid(), Sockets: []string{"s"}},
+			meddle: func(root string) error { return os.Chmod(root+"/etc/d", 0o711) },
 		},
 		{step: step.StartUnit{Unit: "x.service", On: true}},
 		{step: step.LoadModule{Module: "tun", On: true}},
@@ -172,5 +178,68 @@ func TestRestartUnit(t *testing.T) {
 	}
 	if data, err := os.ReadFile(root + "/run/restarts"); err != nil || string(data) != "x\nx\n" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// TestRemoveDir: what others have put into a directory keeps it; a socket goes with it, also where a group may write.
+func TestRemoveDir(t *testing.T) {
+	m, root := linux(t)
+	made := step.MakeDir{Name: "/etc/d", Mode: 0o770, UID: os.Getuid(), GID: os.Getgid(), Sockets: []string{"s", "t"}}
+	if err := made.Apply(t.Context(), m, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Apply(t.Context(), m, nil); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made twice: %v", err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	dir, err := os.Open(root + "/etc/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	// Names of sockets are short.
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/s", dir.Fd())}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"t", "u"} { // a file where a socket may be, and one that has no business there
+		if err := os.WriteFile(root+"/etc/d/"+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, reason, err := made.Inverse().State(t.Context(), plan.NewPass(m)); s != plan.Foreign || reason == "" || err != nil {
+			t.Errorf("with %s: %v, %q, %v", name, s, reason, err)
+		}
+		if err := os.Remove(root + "/etc/d/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, reason, err := made.Inverse().State(t.Context(), plan.NewPass(m)); s != plan.Pending || err != nil {
+		t.Errorf("%v, %q, %v", s, reason, err)
+	}
+	// As a kill leaves it.
+	if err := os.Chmod(root+"/etc/d", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s, reason, err := made.Inverse().State(t.Context(), plan.NewPass(m)); s != plan.Pending || err != nil {
+		t.Errorf("half way: %v, %q, %v", s, reason, err)
+	}
+	if err := made.Inverse().Apply(t.Context(), m, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(root + "/etc/d"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	// What a kill leaves beside it.
+	if err := os.Mkdir(root+"/etc/.d.lixfix-new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Tidy(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := os.ReadDir(root + "/etc"); len(names) > 0 {
+		t.Errorf("left: %v", names)
 	}
 }

@@ -32,5 +32,10 @@ func Kinds() plan.Kinds {
 		plan.KindOf[StartUnit](),
 		plan.KindOf[RestartUnit](),
 		plan.KindOf[LoadModule](),
+		plan.KindOf[MakeDir](),
+		plan.KindOf[RemoveDir](),
+		plan.KindOf[ReloadUnits](),
+		plan.KindOf[ResetFailed](),
+		plan.KindOf[StopUnit](),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
@@ -121,4 +122,62 @@ func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Un
 // Apply implements Step.
 func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	return systemd.Restart(ctx, h, s.Unit)
+}
+
+// ReloadUnits has systemd read the files of its units again. It starts and stops nothing, is harmless when repeated, and
+// is repeated when the plan is taken back.
+type ReloadUnits struct {
+	Why string `json:"why"`
+}
+
+var _ plan.Step = ReloadUnits{}
+
+// Kind implements Step.
+func (ReloadUnits) Kind() string { return "reload-units" }
+
+func (s ReloadUnits) String() string { return "have systemd read its units again: " + s.Why }
+
+// Apply implements Step.
+func (s ReloadUnits) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	return systemd.Reload(ctx, h)
+}
+
+// ResetFailed has systemd forget that units failed, and how often they were started of late, so that it starts them
+// again. It is harmless when repeated.
+type ResetFailed struct {
+	Units []string `json:"units"`
+	Why   string   `json:"why"`
+}
+
+var _ plan.Step = ResetFailed{}
+
+// Kind implements Step.
+func (ResetFailed) Kind() string { return "reset-failed" }
+
+func (s ResetFailed) String() string {
+	return fmt.Sprintf("have systemd forget the failures of %s: %s", strings.Join(s.Units, " and "), s.Why)
+}
+
+// Apply implements Step.
+func (s ResetFailed) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	return systemd.ResetFailed(ctx, h, s.Units...)
+}
+
+// StopUnit stops a unit for as long as the plan needs it, or for good where the plan starts it in another way. It is
+// harmless when repeated, and is repeated when the plan is taken back.
+type StopUnit struct {
+	Unit string `json:"unit"`
+	Why  string `json:"why"`
+}
+
+var _ plan.Step = StopUnit{}
+
+// Kind implements Step.
+func (StopUnit) Kind() string { return "stop-unit" }
+
+func (s StopUnit) String() string { return fmt.Sprintf("stop %s: %s", s.Unit, s.Why) }
+
+// Apply implements Step.
+func (s StopUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	return systemd.Start(ctx, h, s.Unit, false)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -474,7 +475,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"refused": Refused{}, "undecided": Undecided{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},
-		"graph":      diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
+		"ladder":     daemon.Ladder{}, "rung": daemon.Rung{},
+		"graph": diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
 		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
@@ -501,6 +503,11 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		step.StartUnit{},
 		step.RestartUnit{},
 		step.LoadModule{},
+		step.MakeDir{},
+		step.RemoveDir{},
+		step.ReloadUnits{},
+		step.ResetFailed{},
+		step.StopUnit{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

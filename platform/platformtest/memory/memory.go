@@ -1,5 +1,5 @@
 // Package memory holds hosts as values: names, links, modes and owners, for tests of what only reads files. It has no
-// processes, no tools and no network.
+// processes and no network, and of tools and daemons what a test has them answer.
 package memory
 
 import (
@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 )
 
 // File is an entry of a host.
@@ -31,6 +32,12 @@ type Host struct {
 
 	System platform.Facts
 	Files  map[string]File
+	// Daemon is what answers at a socket that is there; nil where nobody listens.
+	Daemon *nixdaemon.Answer
+	// Tools are what tools print, by their names; those that are not there cannot be run.
+	Tools map[string]string
+	// Room is what Free answers; a gigabyte unless given.
+	Room uint64
 	// Asked are the names that were looked at, in order.
 	Asked []string
 	mu    sync.Mutex // of Asked
@@ -228,8 +235,84 @@ func (h *Host) Trusted(_ context.Context, name string) (string, error) {
 	return to, nil
 }
 
-// Query implements platform.View: there are no tools.
+// Query implements platform.View.
 func (h *Host) Query(_ context.Context, tool string, _ ...string) ([]byte, error) {
 	h.ask("query " + tool)
+	if out, ok := h.Tools[path.Base(tool)]; ok {
+		return []byte(out), nil
+	}
 	return nil, errors.ErrUnsupported
+}
+
+// Greet implements platform.View.
+func (h *Host) Greet(_ context.Context, socket string) (nixdaemon.Answer, error) {
+	h.ask("greet " + socket)
+	_, f, weak, err := h.walk("greet", socket, true)
+	switch {
+	case err != nil:
+		return nixdaemon.Answer{}, err
+	case h.System.Root() && (weak != nil || f.UID != 0):
+		if weak == nil {
+			weak = &platform.Untrusted{Name: socket, Dir: socket, UID: f.UID}
+		}
+		return nixdaemon.Answer{}, weak
+	case f.Mode&fs.ModeSocket == 0 || h.Daemon == nil:
+		return nixdaemon.Answer{Outcome: nixdaemon.NoConnection, Err: syscall.ECONNREFUSED}, nil
+	case !h.may(f, 2):
+		return nixdaemon.Answer{Outcome: nixdaemon.NoConnection, Err: fs.ErrPermission}, nil
+	}
+	return *h.Daemon, nil
+}
+
+// Sockets implements platform.View: of a daemon that answers, each socket that is there.
+func (h *Host) Sockets(context.Context) ([]platform.Socket, error) {
+	var list []platform.Socket
+	for name, f := range h.Files {
+		if f.Mode&fs.ModeSocket != 0 && h.Daemon != nil {
+			list = append(list, platform.Socket{Path: name, State: platform.SocketListening})
+		}
+	}
+	return list, nil
+}
+
+// Free implements platform.View.
+func (h *Host) Free(context.Context, string) (uint64, error) {
+	if h.Room == 0 {
+		return 1 << 30, nil
+	}
+	return h.Room, nil
+}
+
+// Guarded implements platform.View.
+func (h *Host) Guarded(_ context.Context, name string) error {
+	_, f, weak, err := h.walk("open", path.Dir(name), true)
+	switch {
+	case err != nil:
+		return err
+	case weak != nil:
+		return weak
+	case f.UID != 0 || f.Mode&0o022 != 0:
+		return &platform.Untrusted{Name: name, Dir: path.Dir(name), UID: f.UID}
+	}
+	return nil
+}
+
+// Burst implements platform.View.
+func (h *Host) Burst(ctx context.Context, _ string, f func(platform.Files) error) error {
+	return f(&files{h: h, ctx: ctx})
+}
+
+// files are what a burst of small reads needs.
+type files struct {
+	platform.Files // nil: what is not said here panics
+
+	h   *Host
+	ctx context.Context
+}
+
+func (f *files) Read(name string) ([]byte, error) { return f.h.ReadFile(f.ctx, name) }
+
+func (f *files) Link(name string) (string, error) {
+	info, err := f.h.Stat(f.ctx, name)
+	return info.Target, err
 }

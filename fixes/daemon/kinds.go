@@ -1,0 +1,381 @@
+package daemon
+
+import "github.com/lixfix/lixfix/fixes/fix"
+
+// Messages of clients, which do not tell one cause from another. src/libstore/uds-remote-store.cc of Nix,
+// lix/libstore/uds-remote-store.cc of Lix.
+const (
+	refused   = "cannot connect to socket at '…': Connection refused"
+	absent    = "cannot connect to socket at '…': No such file or directory"
+	denied    = "cannot connect to socket at '…': Permission denied"
+	lixSocket = "could not connect to any lix socket (tried …)"
+	eof       = "unexpected end-of-file"
+	reset     = "cannot open connection to remote store 'daemon': error: reading from file: Connection reset by peer"
+	bigLock   = "opening lock file '/nix/var/nix/db/big-lock': Permission denied"
+)
+
+var (
+	answers = &fix.Kind{
+		ID: "daemon/answers", Status: fix.OK, Title: "the daemon answers",
+		Means: "It has exchanged greetings with lixfix in Nix's own protocol, which no unit and no exit status can stand in for.",
+		Says:  "the daemon answers{version}",
+	}
+	notNeeded = &fix.Kind{
+		ID: "daemon/not-needed", Status: fix.OK, Title: "no daemon is needed here",
+		Means: "Nix writes to the store itself where one user owns it, as after a single-user installation and in most containers.",
+		Says:  "no daemon is needed here: {why}",
+	}
+	notHere = &fix.Kind{
+		ID: "daemon/not-here", Status: fix.NotApplicable, Title: "there is no Nix here",
+		Means: "Without a store there is nothing that a daemon could serve.",
+	}
+	notMounted = &fix.Kind{
+		ID: "daemon/not-mounted", Status: fix.Broken, Title: "/nix is not mounted",
+		Means: "The store is on a file system of its own, which is not there now. Run no Nix command as root before it is: it " +
+			"would make a new store in the empty directory.",
+		Says: "/nix is not mounted, and {file} says that it should be", Messages: []string{"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "find out why it is not mounted: \"sudo mount /nix\" says more, and so does \"journalctl -b -u nix.mount\"",
+			Command: "sudo mount /nix",
+		}},
+	}
+	configError = &fix.Kind{
+		ID: "daemon/config-error", Status: fix.Broken, Title: "Nix cannot read its configuration",
+		Means: "Neither the daemon nor any client starts with it. Lix since 2.94 reads it for each connection, so that a typo stops " +
+			"everything at once; other daemons go on until they are started again.",
+		Says:     "Nix cannot read its configuration: {error}",
+		Messages: []string{"illegal configuration line '…' in '…'", reset, eof},
+		Remedies: []fix.Remedial{{
+			Class:   fix.Advice,
+			Changes: "correct {where}; then have systemd start the daemon again, which has given up after a few tries",
+			Command: "sudo systemctl reset-failed nix-daemon.socket nix-daemon.service; sudo systemctl start nix-daemon.socket",
+		}},
+	}
+	programMissing = &fix.Kind{
+		ID: "daemon/program-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the daemon's program is absent, or cannot be run",
+		Means: "systemd starts the program that the unit names, which is a file of one release. It goes with a garbage collection once " +
+			"no profile holds that release. A daemon that still runs is the last one.",
+		Says: "the program of the daemon, {program}, {why}", Messages: []string{refused, reset, lixSocket, "Failed at step EXEC spawning …: No such file or directory"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "have a profile hold a release with a daemon again, for instance with the installer that installed it; lixfix makes up no program",
+			Command: "ls -l /nix/var/nix/profiles/",
+		}},
+	}
+	unitMissing = &fix.Kind{
+		ID: "daemon/unit-missing", Status: fix.Broken, Title: "systemd has no unit of the daemon",
+		Means: "Nothing starts the daemon. An update of an image-based system, \"systemctl disable\" on units that an installer has " +
+			"linked, and some clean-ups remove it.",
+		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Remedies: []fix.Remedial{
+			{
+				Case: "link", When: "the default profile has the units", Class: fix.Risky, Changes: "links the units of the default profile, as installers do, and starts the socket",
+				Undo: "stops the socket and removes the links",
+			},
+			{
+				Case: "advice", When: "it has none", Class: fix.Advice, Changes: "install the units again with the installer, or the package, that Nix came with",
+				Command: "sudo lixfix check --verbose",
+			},
+		},
+	}
+	unitDangling = &fix.Kind{
+		ID: "daemon/unit-dangling", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is a link to nothing",
+		Means: "Installers link units out of the default profile. Where that leads nowhere, systemd has no unit.",
+		Says:  "{file} is a link to {target}, which is not there", Messages: []string{refused, absent, lixSocket},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "make /nix/var/nix/profiles/default lead to a release again; the links come to life with it",
+			Command: "ls -l /nix/var/nix/profiles/",
+		}},
+	}
+	selinux = &fix.Kind{
+		ID: "daemon/selinux", Status: fix.Broken, Title: "SELinux keeps systemd from the units in /nix",
+		Means: "With SELinux enforcing, systemd follows no link into a store that has no label which allows it. At boot it then " +
+			"finds no unit.",
+		Says:     "systemd does not see {file}, a link into /nix, and SELinux is enforcing",
+		Messages: []string{refused, absent, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "put copies in the place of the links: for each unit, remove the link, copy what it led to, and have systemd read it again",
+			Command: "sudo restorecon -RFv /etc/systemd/system; sudo systemctl daemon-reload",
+		}},
+	}
+	unitBad = &fix.Kind{
+		ID: "daemon/unit-bad", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "systemd refuses a unit of the daemon",
+		Means: "A unit that was edited, or a piece of one, says something that systemd does not take, such as a second ExecStart= " +
+			"without an empty one before it. The unit that is running goes on until it is started again.",
+		Says: "systemd refuses {unit}: {why}", Messages: []string{refused, reset, "Unit nix-daemon.service has a bad unit file setting."},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "correct {file}, and have systemd read it again", Command: "sudo systemctl daemon-reload; systemctl status {unit}",
+		}},
+	}
+	masked = &fix.Kind{
+		ID: "daemon/masked", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is masked",
+		Means: "Somebody has told systemd never to start it: \"systemctl mask\" puts a link to /dev/null in the place of the unit.",
+		Says:  "{unit} is masked", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked."},
+		Remedies: []fix.Remedial{
+			{
+				Case: "unmask", When: "only root can change where it stands", Class: fix.Risky,
+				Changes: "removes the link to /dev/null, links the unit of the default profile where nothing else is left, and starts the socket",
+				Undo:    "stops the socket and masks the unit again",
+			},
+			{
+				Case: "advice", When: "there is no other file of the unit", Class: fix.Advice,
+				Changes: "unmask the unit, and install the units again with the installer that Nix came with", Command: "sudo systemctl unmask {unit}",
+			},
+		},
+	}
+	disabled = &fix.Kind{
+		ID: "daemon/disabled", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "nothing starts the daemon at boot",
+		Means: "No target wants the daemon's units, so that after the next start of the machine nobody listens.",
+		Says:  "no target of systemd starts {unit}", Messages: []string{refused, absent, lixSocket},
+		Remedies: []fix.Remedial{{
+			Class: fix.Risky, Changes: "makes the link that has sockets.target start {unit}, and starts it",
+			Undo: "stops it and removes that link",
+		}},
+	}
+	templateMissing = &fix.Kind{
+		ID: "daemon/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
+		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template: the " +
+			"first connection after the units were read again is reset, and all others are refused.",
+		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service", Messages: []string{reset, refused, lixSocket},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "have lixfix add the template, as \"lixfix explain lix-units\" says", Command: "sudo lixfix repair lix-units",
+		}},
+	}
+	dirMissing = &fix.Kind{
+		ID: "daemon/socket-dir-missing", Status: fix.Broken, Title: "the directory of the socket is missing",
+		Means: "The units start only where the directory is there and can be written to, and systemd calls it a success to skip them.",
+		Says:  "{dir} is missing", Messages: []string{absent, lixSocket, bigLock},
+		Remedies: []fix.Remedial{
+			{Case: "make", When: "systemd runs", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket", Undo: "stops the socket and removes the directory"},
+			{Case: "advice", When: "it does not", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
+		},
+	}
+	dirMode = &fix.Kind{
+		ID: "daemon/socket-dir-mode", Status: fix.Broken, Title: "users cannot enter the directory of the socket",
+		Means: "The socket itself is open to all, but who cannot pass its directory cannot connect.",
+		Says:  "{dir} has mode {mode}, so that {who} cannot reach the socket",
+		Messages: []string{
+			denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
+		},
+		Remedies: []fix.Remedial{{Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"}},
+	}
+	notInGroup = &fix.Kind{
+		ID: "daemon/not-in-group", Status: fix.Broken, Title: "you are not in the group that may use the daemon",
+		Means: "The directory of the socket is open to one group only, as Debian's package has it. That is somebody's decision, and the " +
+			"daemon works for its members.",
+		Says: "only members of {group} can reach the socket, and you are none", Messages: []string{denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "ask an administrator to add you to the group, and log in again",
+			Command: "sudo gpasswd -a \"$USER\" {group}",
+		}},
+	}
+	socketMissing = &fix.Kind{
+		ID: "daemon/socket-missing", Status: fix.Broken, Title: "the socket's file is gone",
+		Means: "systemd listens, but the name under which clients find it was removed.",
+		Says:  "systemd has {unit} open, and {socket} is gone", Messages: []string{absent, lixSocket, bigLock},
+		Remedies: remadeSocket,
+	}
+	notASocket = &fix.Kind{
+		ID: "daemon/not-a-socket", Status: fix.Broken, Title: "something else stands in the place of the socket",
+		Means: "Neither systemd nor a daemon can listen there: \"Address already in use\".",
+		Says:  "{socket} is {what}", Messages: []string{refused, lixSocket, "Failed to create listening socket (…): Address already in use"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "find out what it is, move it away, and start the socket",
+			Command: "sudo mv {socket} {socket}.aside; sudo systemctl reset-failed nix-daemon.socket; sudo systemctl start nix-daemon.socket",
+		}},
+	}
+	socketMode = &fix.Kind{
+		ID: "daemon/socket-mode", Status: fix.Broken, Title: "users may not connect to the socket",
+		Means: "To connect is to write to the socket's file, and its mode does not let everybody.",
+		Says:  "{socket} has mode {mode}, so that only root can connect", Messages: []string{denied},
+		Remedies: []fix.Remedial{
+			{Case: "mode", When: "only root can change its directory", Class: fix.Safe, Changes: "gives {socket} the mode 0666", Undo: "sets the old mode again"},
+			{
+				Case: "advice", When: "a group can", Class: fix.Advice, Changes: "start the socket again, which gives it the right mode; running builds end",
+				Command: "sudo systemctl stop nix-daemon.service; sudo systemctl restart nix-daemon.socket",
+			},
+		},
+	}
+	stopped = &fix.Kind{
+		ID: "daemon/stopped", Status: fix.Broken, Title: "the daemon was stopped",
+		Means: "systemd has its units, would start them at boot, and does not have them running. The file of the socket stays behind.",
+		Says:  "{unit} is stopped", Messages: []string{refused, absent, lixSocket},
+		Remedies: started,
+	}
+	startLimit = &fix.Kind{
+		ID: "daemon/start-limit", Status: fix.Broken, Title: "systemd has given up on the daemon",
+		Means: "The daemon ended at each of its starts, five times within ten seconds, and systemd has closed the socket for good. What " +
+			"ended it may be gone by now; if it is not, the daemon fails again and nothing is lost.",
+		Says: "systemd has given up on the daemon, which ended {how}", Messages: []string{refused, lixSocket, "nix-daemon.service: Start request repeated too quickly."},
+		Remedies: started,
+	}
+	socketFailed = &fix.Kind{
+		ID: "daemon/socket-failed", Status: fix.Broken, Title: "the socket's unit has failed",
+		Means: "systemd could not open the socket, or not start what it belongs to. The cause may be gone by now.",
+		Says:  "{unit} has failed: {result}", Messages: []string{refused, absent, lixSocket},
+		Remedies: started,
+	}
+	serviceFails = &fix.Kind{
+		ID: "daemon/service-fails", Status: fix.Broken, Title: "systemd cannot start the daemon as its unit says",
+		Means: "It failed before the program ran: a user, a directory or a limit that the unit asks for cannot be had.",
+		Says:  "systemd cannot start the daemon: {why}", Messages: []string{refused, reset, lixSocket},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "correct the unit, or the piece that was added to it", Command: "systemctl cat nix-daemon.service; systemctl status nix-daemon.service",
+		}},
+	}
+	oomKilled = &fix.Kind{
+		ID: "daemon/oom-killed", Status: fix.Broken, Title: "the daemon was killed for lack of memory",
+		Means: "The kernel ended it, or one of its builds, and systemd then ended the rest of the unit.",
+		Says:  "the daemon was killed for lack of memory", Messages: []string{refused, eof, "nix-daemon.service: A process of this unit has been killed by the OOM killer."},
+		Remedies: started,
+	}
+	diskFull = &fix.Kind{
+		ID: "daemon/disk-full", Status: fix.Broken, Title: "the file system of the store is full",
+		Means: "The daemon cannot open its database without a little room.",
+		Says:  "{dir} has {free} left, and the daemon does not answer", Messages: []string{eof, "No space left on device", "database or disk is full"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "make room beside the store first: a garbage collection needs some itself", Command: "df -h {dir}",
+		}},
+	}
+	readOnly = &fix.Kind{
+		ID: "daemon/read-only", Status: fix.Broken, Title: "the file system of the store is read-only",
+		Means: "The units start only where the directory of the socket can be written to. A file system that has turned read-only by itself is damaged.",
+		Says:  "{dir} is mounted read-only", Messages: []string{refused, "Read-only file system"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "find out why; the kernel's log says whether it found an error", Command: "sudo dmesg; findmnt -T {dir}",
+		}},
+	}
+	needsReload = &fix.Kind{
+		ID: "daemon/needs-reload", Status: fix.Broken, Title: "systemd read its units when the daemon's were not there",
+		Means: "Installers link units into /nix. Where that is mounted after systemd has read its units, as at boot, systemd knows none.",
+		Says:  "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Remedies: []fix.Remedial{{
+			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket", Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+		}},
+	}
+	socketLost = &fix.Kind{
+		ID: "daemon/socket-lost", Status: fix.Broken, Title: "systemd calls the socket active, and has lost it",
+		Means: "It read its units again while the file was away. \"active (listening)\" is then not true until the socket is started again.",
+		Says:  "systemd calls {unit} active, and nobody listens", Messages: []string{refused, lixSocket, "The socket unit is not functional until restarted."},
+		Remedies: remadeSocket,
+	}
+	staleSocket = &fix.Kind{
+		ID: "daemon/stale-socket", Status: fix.Broken, Title: "a daemon that is gone has left its socket",
+		Means: "Nobody listens. Lix since 2.94 tries the socket first, for root as well; others go on without it where they may write to the store.",
+		Says:  "nobody listens at {socket}, and systemd does not run here", Messages: []string{refused, lixSocket},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "start a daemon; {init}", Command: "{command}",
+		}},
+	}
+	noInit = &fix.Kind{
+		ID: "daemon/no-init", Status: fix.Broken, Also: []fix.Status{fix.OK}, Title: "nothing starts a daemon here, where systemd does not run",
+		Means: "As in WSL without systemd, in containers, and with OpenRC or runit. Root can do without: it writes to the store itself. " +
+			"Other users cannot build.",
+		Says: "no daemon runs, and users other than root need one: {where}", Or: map[string]fix.Words{"root": "no daemon runs, and root needs none: {where}"},
+		Messages: []string{absent, bigLock},
+		Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "start a daemon where users are to build; {init}", Command: "{command}"}},
+	}
+	suspended = &fix.Kind{
+		ID: "daemon/suspended", Status: fix.Broken, Title: "the daemon is stopped by a signal",
+		Means: "Its process is there and does nothing, so that clients wait for ever.",
+		Says:  "the daemon, process {pid}, is stopped by a signal",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "have it go on", Command: "sudo kill -CONT {pid}",
+		}},
+	}
+	silent = &fix.Kind{
+		ID: "daemon/silent", Status: fix.Broken, Title: "the daemon accepts connections and says nothing",
+		Means: "Clients hang without a word, as no Nix has a limit for the greeting. Somebody holds what the daemon waits for, such as " +
+			"the lock of a store that is being upgraded, or the machine is very busy.",
+		Says: "{socket} accepts connections, and nothing is said within {seconds} s", Messages: []string{"waiting for exclusive access to the Nix store..."},
+		Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "see what it waits for", Command: "sudo lixfix check stuck"}},
+	}
+	closes = &fix.Kind{
+		ID: "daemon/closes", Status: fix.Broken, Title: "the daemon accepts connections and closes them",
+		Means: "Whatever the daemon has against a client, the client is not told. The daemon's log, which root can read, says more.",
+		Says:  "the daemon closes the connection: {why}", Messages: []string{reset, eof, "writing to file: Broken pipe"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "read the daemon's log", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
+		}},
+	}
+	notAllowed = &fix.Kind{
+		ID: "daemon/not-allowed", Status: fix.Broken, Title: "the daemon does not talk to you",
+		Means: "It turns away whoever is not named by allowed-users, and members of the group of the build users.",
+		Says:  "the daemon does not talk to {user}: {why}", Messages: []string{reset, eof, "user '…' is not allowed to connect to the Nix daemon"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "ask an administrator to allow you: {how}", Command: "id; grep -n allowed-users /etc/nix/nix.conf",
+		}},
+	}
+	notNix = &fix.Kind{
+		ID: "daemon/not-nix", Status: fix.Broken, Title: "what answers at the socket is no Nix daemon",
+		Means: "Another program listens there, or another protocol is spoken.",
+		Says:  "what answers at {socket} is no Nix daemon: {why}", Messages: []string{"protocol mismatch", "nix-daemon protocol mismatch from …", "Nix daemon protocol version not supported"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "find out which program it is", Command: "sudo ss -xlp src {socket}",
+		}},
+	}
+	tooOld = &fix.Kind{
+		ID: "daemon/too-old", Status: fix.Broken, Title: "the daemon is too old for the Lix of this host",
+		Means: "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
+		Says:  "the daemon speaks protocol {protocol}, and {client} needs 1.35", Messages: []string{"The remote Nix daemon version is too old"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "have systemd read its units again and start the daemon of the same release; running builds end",
+			Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
+		}},
+	}
+	refuses = &fix.Kind{
+		ID: "daemon/refuses", Status: fix.Broken, Title: "the daemon answers with an error",
+		Means: "It runs, and cannot open its store.",
+		Says:  "the daemon answers: {error}",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "read its log", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
+		}},
+	}
+	older = &fix.Kind{
+		ID: "daemon/older", Status: fix.AtRisk, Title: "an older daemon than the one that is installed is running",
+		Means: "After an upgrade the daemon of before goes on until systemd has read its units again and it is started again.",
+		Says:  "the daemon that answers is {running}, and {unit} starts {installed}",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
+		}},
+	}
+	deleted = &fix.Kind{
+		ID: "daemon/deleted", Status: fix.AtRisk, Title: "the daemon that runs was removed from the disk",
+		Means: "It goes on with what it has in memory. That of Lix since 2.94 ends at the next connection, because it starts itself anew for each.",
+		Says:  "the program of the running daemon, process {pid}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
+		}},
+	}
+	unknown = &fix.Kind{
+		ID: "daemon/unknown", Status: fix.Unknown, Title: "it could not be told whether the daemon works",
+		Means: "Something that decides could not be looked at. That is never taken for good.",
+		Says:  "whether the daemon works could not be told: {what}",
+	}
+)
+
+// started and remadeSocket are what several kinds have in common.
+var (
+	started = []fix.Remedial{{
+		Class: fix.Safe, Changes: "starts the socket and what it belongs to, after systemd has forgotten their failures",
+		Undo: "stops them again",
+	}}
+	remadeSocket = []fix.Remedial{
+		{
+			Case: "idle", When: "no daemon is running", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
+			Undo: "cannot be taken back, and need not: a socket has no content",
+		},
+		{
+			Case: "busy", When: "a daemon is running", Class: fix.Risky,
+			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
+			Undo:    "cannot be taken back, and need not: a socket has no content",
+		},
+	}
+)
+
+var table = []*fix.Kind{
+	answers, notNeeded, notHere,
+	notMounted, configError, programMissing, unitMissing, unitDangling, selinux, unitBad, masked, templateMissing,
+	dirMissing, dirMode, notInGroup, socketMissing, notASocket, socketMode,
+	disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, needsReload, socketLost, staleSocket, noInit,
+	suspended, silent, closes, notAllowed, notNix, tooOld, refuses, older, deleted, unknown,
+}

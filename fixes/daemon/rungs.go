@@ -1,0 +1,357 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/accounts"
+	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/systemd"
+)
+
+// cannotTell makes the finding for what could not be looked at.
+func (s *survey) cannotTell(what string, err error) sight {
+	f := unknown.Found(fix.With{"what": what})
+	if err != nil {
+		f.Reason = err.Error()
+		f.NeedsRoot = errors.Is(err, fs.ErrPermission) && !s.facts.Root()
+	}
+	return finds(f)
+}
+
+func evidence(source, expected, observed string) fix.Evidence {
+	return fix.Evidence{Source: source, Expected: expected, Observed: observed}
+}
+
+// store: /nix is there, is mounted, and there is a Nix that somebody else than its user writes for.
+func (s *survey) store() sight {
+	f := s.found
+	if s.named != "" && !s.mounted {
+		return finds(notMounted.Found(fix.With{"file": s.named}, evidence("/proc/self/mountinfo", "/nix", "no such mount")))
+	}
+	switch {
+	case !f.Present.Known():
+		saw := s.cannotTell("whether there is a Nix", errors.New(f.Present.Unknown))
+		saw.found.NeedsRoot = f.Present.Root
+		return saw
+	case !f.Present.Value:
+		return finds(notHere.Found(nil, evidence("Nix", "", f.Present.From)))
+	}
+	if why := s.withoutDaemon(); why != "" {
+		return finds(notNeeded.Found(fix.With{"why": why}))
+	}
+	if !s.nix.there() {
+		return unsure("%v", s.nix.err)
+	}
+	return holds("%s", f.Line())
+}
+
+// withoutDaemon says why nobody needs a daemon here; "" where somebody may.
+func (s *survey) withoutDaemon() string {
+	f := s.found
+	if f.Daemon.Value != nil || !f.Daemon.Known() || !f.Socket.Known() || f.Socket.Value != "" {
+		return ""
+	}
+	switch {
+	case !f.Owner.Known() && f.Mode.Value != installation.SingleUser && s.nix.missing():
+		return "there is no store yet, and no unit of a daemon"
+	case !f.Mode.Known() || f.Mode.Value != installation.SingleUser:
+		return ""
+	case f.Owner.Known() && f.Owner.Value.UID != 0:
+		return "the store belongs to " + f.Owner.Value.String()
+	case s.booted && s.sock.missing() && s.dir.there() && f.Installer.Known():
+		return "" // an installer set a daemon up, and its units are gone
+	}
+	return "the store is root's own, and no daemon was set up"
+}
+
+// configuration: it parses. Whoever is turned away by an unreadable file is told nothing, so gaps are no obstacle.
+func (s *survey) configuration() sight {
+	switch {
+	case s.conf.Err != nil:
+		return finds(configError.Found(
+			fix.With{"error": s.conf.Err.Error(), "where": s.conf.Err.Origin.String()},
+			evidence(s.conf.Err.Origin.String(), "a line that "+s.conf.Release.String()+" reads", s.conf.Err.Message),
+		))
+	case len(s.conf.Gaps) > 0:
+		return unsure("%s", s.conf.Gaps[0].String())
+	case len(s.conf.Files) == 0:
+		return holds("there is none, and every setting has its default")
+	}
+	return holds("%s", strings.Join(s.conf.Files, ", "))
+}
+
+// daemon: the program that the units start is there, and can be run.
+func (s *survey) daemon() sight {
+	d := s.found.Daemon.Value
+	if d == nil || d.Program == "" {
+		return unsure("no unit names a program")
+	}
+	why := ""
+	switch {
+	case s.program.missing():
+		why = "is not there"
+	case s.program.err != nil:
+		return unsure("%v", s.program.err)
+	case !s.program.Mode.IsRegular():
+		why = "is no program"
+	case s.program.Mode&0o111 == 0:
+		why = fmt.Sprintf("cannot be run: it has mode %04o", s.program.Mode.Perm())
+	default:
+		return holds("%s", d.Program)
+	}
+	f := programMissing.Found(fix.With{"program": d.Program, "why": why}, evidence(d.Program, "a program", why))
+	return s.unlessAlive(f)
+}
+
+// unlessAlive is a broken finding, or one at risk where a daemon runs all the same. That systemd listens is no daemon.
+func (s *survey) unlessAlive(f fix.Finding) sight {
+	switch {
+	case len(s.running) > 0:
+	case !s.read[listeners]:
+		return wants(listeners)
+	case !s.listening:
+		return finds(f)
+	case s.booted && !s.read[states]:
+		return wants(states)
+	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active":
+		return finds(f)
+	}
+	f.Status = fix.AtRisk
+	f.Evidence = append(f.Evidence, evidence(s.path, "", "a daemon listens all the same"))
+	return finds(f)
+}
+
+// unitRung: systemd has the units, and they are not masked.
+func (s *survey) unitRung() sight {
+	switch {
+	case s.bootedErr != nil:
+		return unsure("%v", s.bootedErr)
+	case !s.booted:
+		return unsure("systemd does not run here")
+	case s.unitsErr != nil:
+		return unsure("%v", s.unitsErr)
+	}
+	socket, starts := s.socket(), s.starts()
+	switch {
+	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
+		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
+	case s.alone():
+		return holds("%s starts the daemon, without a socket of systemd's", s.service().File)
+	}
+	for _, u := range []systemd.Unit{socket, starts} {
+		switch u.Condition {
+		case systemd.Masked:
+			return s.unlessAlive(s.maskedFinding(u))
+		case systemd.Dangling:
+			f := unitDangling
+			with := fix.With{"file": u.File, "target": u.Link}
+			if s.enforcing && strings.HasPrefix(u.Link, "/nix/") && s.offered[u.Name] {
+				f = selinux
+			}
+			return s.unlessAlive(f.Found(with, evidence(u.File, "a unit", "a link to "+u.Link)))
+		case systemd.Missing:
+			if u.Name == "" || u.Name == templateUnit || s.accepts() {
+				return s.unlessAlive(templateMissing.Found(fix.With{"file": socket.File}, evidence(templateUnit, "a unit", "no file in any directory of systemd's")))
+			}
+			return s.unlessAlive(s.missingFinding(u.Name))
+		case systemd.Present:
+		}
+	}
+	if n := len(starts.All("Service", "ExecStart")); n != 1 && starts.Last("Service", "Type") != "oneshot" {
+		file := starts.File
+		if len(starts.DropIns) > 0 {
+			file = starts.DropIns[len(starts.DropIns)-1]
+		}
+		return s.unlessAlive(unitBad.Found(
+			fix.With{"unit": starts.Name, "why": fmt.Sprintf("it has %d times ExecStart=, and should have it once", n), "file": file},
+			evidence(file, "ExecStart= once", fmt.Sprintf("%d times", n)),
+		))
+	}
+	return holds("%s, %s", socket.File, starts.File)
+}
+
+// alone reports whether the service is meant to run without the socket.
+func (s *survey) alone() bool {
+	return s.socket().Condition != systemd.Present && s.service().Condition == systemd.Present && len(s.service().Wanted) > 0
+}
+
+func (s *survey) maskedFinding(u systemd.Unit) fix.Finding {
+	with := fix.With{"unit": u.Name}
+	f := masked.Found(with, evidence(u.File, "a unit", "a link to /dev/null"))
+	if s.behind(u.Name) != "" || s.offered[u.Name] {
+		f.Remedy = masked.Remedy("unmask", with)
+	} else {
+		f.Remedy = masked.Remedy("advice", with)
+	}
+	return f
+}
+
+func (s *survey) missingFinding(unit string) fix.Finding {
+	with := fix.With{"unit": unit}
+	f := unitMissing.Found(with, evidence(unit, "a unit", "no file in any directory of systemd's"))
+	if s.offered[socketUnit] && s.offered[serviceUnit] {
+		f.Remedy = unitMissing.Remedy("link", with)
+	} else {
+		f.Remedy = unitMissing.Remedy("advice", with)
+	}
+	return f
+}
+
+// socketRung: the directory and the socket are there, and open to whom they are to be open.
+func (s *survey) socketRung() sight {
+	dir := path.Dir(s.path)
+	switch {
+	case s.dir.missing():
+		with := fix.With{"dir": dir, "mode": fmt.Sprintf("%04o", s.wanted.mode)}
+		f := dirMissing.Found(with, evidence(dir, "a directory", "nothing"))
+		f.Remedy = dirMissing.Remedy("advice", with)
+		if s.booted && s.socket().Condition == systemd.Present {
+			f.Remedy = dirMissing.Remedy("make", with)
+		}
+		return finds(f)
+	case s.dir.err != nil:
+		return unsure("%v", s.dir.err)
+	case !s.dir.Mode.IsDir():
+		return finds(notASocket.Found(fix.With{"socket": dir, "what": kindOf(s.dir.Mode)}, evidence(dir, "a directory", kindOf(s.dir.Mode))))
+	}
+	group := s.groupName(s.dir.GID)
+	restricted := s.dir.GID != 0 && s.dir.Mode&0o010 != 0
+	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
+	if errors.Is(s.sock.err, fs.ErrPermission) {
+		if restricted {
+			return finds(notInGroup.Found(fix.With{"group": group}, evidence(dir, "a directory that you can enter", "mode "+mode+", group "+group)))
+		}
+		return finds(s.dirModeFinding("you"))
+	}
+	if s.dir.Mode&0o001 == 0 && !restricted && !s.dir.ACL {
+		return finds(s.dirModeFinding("only root can enter it, and every other user"))
+	}
+	switch {
+	case s.sock.missing():
+		return s.causeOf("missing")
+	case s.sock.err != nil:
+		return unsure("%v", s.sock.err)
+	case s.sock.Mode&fs.ModeSymlink != 0:
+		return unsure("%s is a link to %s", s.path, s.sock.Target)
+	case s.sock.Mode&fs.ModeSocket == 0:
+		what := kindOf(s.sock.Mode)
+		return finds(notASocket.Found(fix.With{"socket": s.path, "what": what}, evidence(s.path, "a socket", what)))
+	case s.sock.Mode&0o002 == 0 && !s.sock.ACL && s.socket().Last("Socket", "SocketMode") == "" && (s.sock.GID == 0 || s.sock.Mode&0o020 == 0):
+		return finds(s.socketModeFinding())
+	}
+	if restricted && s.dir.Mode&0o001 == 0 {
+		return holds("%s, for members of %s", s.path, group)
+	}
+	return holds("%s", s.path)
+}
+
+func (s *survey) dirModeFinding(who string) fix.Finding {
+	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
+	to := fmt.Sprintf("%04o", s.wanted.mode)
+	dir := path.Dir(s.path)
+	if who != "you" {
+		who = "users other than root"
+	}
+	return dirMode.Found(fix.With{"dir": dir, "mode": mode, "who": who, "to": to}, evidence(dir, "mode "+to, "mode "+mode))
+}
+
+func (s *survey) socketModeFinding() fix.Finding {
+	mode := fmt.Sprintf("%04o", s.sock.Mode.Perm())
+	with := fix.With{"socket": s.path, "mode": mode}
+	f := socketMode.Found(with, evidence(s.path, "mode 0666", "mode "+mode))
+	f.Remedy = socketMode.Remedy("advice", with)
+	if s.guarded {
+		f.Remedy = socketMode.Remedy("mode", with)
+	}
+	return f
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m.IsRegular():
+		return "a file"
+	case m&fs.ModeSymlink != 0:
+		return "a link"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "something else"
+}
+
+func (s *survey) groupName(gid int) string {
+	i := slices.IndexFunc(s.groups, func(g accounts.Group) bool { return g.GID == gid })
+	if i < 0 {
+		return fmt.Sprintf("group %d", gid)
+	}
+	return s.groups[i].Name
+}
+
+// release: the daemon that answers is the one that is installed, and still on the disk.
+func (s *survey) release() sight {
+	for _, p := range s.running {
+		if p.removed {
+			return finds(deleted.Found(fix.With{"pid": p.pid, "program": p.program},
+				evidence(fmt.Sprintf("/proc/%d/exe", p.pid), "a file", p.program+" (deleted)")))
+		}
+	}
+	d := s.found.Daemon.Value
+	answered := nixconf.Release{Version: s.answer.Version}
+	switch {
+	case s.answer.Version == "":
+		return unsure("the daemon does not say its version")
+	case d == nil || d.Release.Version == "" || d.Release.Implementation == nixconf.Determinate:
+		return holds("it says %s", s.answer.Version)
+	case plain(s.answer.Version) && plain(d.Release.Version) && answered.Before(d.Release.Version):
+		unit := s.starts().Name
+		return finds(older.Found(
+			fix.With{"running": s.answer.Version, "installed": d.Release.String(), "unit": unit},
+			evidence(s.path, d.Release.Version, s.answer.Version),
+		))
+	}
+	return holds("it says %s, and the unit starts %s", s.answer.Version, d.Release.String())
+}
+
+// plain reports whether a version is that of a release, and not of a day.
+func plain(version string) bool { return strings.Trim(version, "0123456789.") == "" }
+
+// access: what the daemon allows who has asked.
+func (s *survey) access() sight {
+	who := "you"
+	if s.facts.Root() {
+		who = "root"
+	}
+	switch s.answer.Trust {
+	case "trusted":
+		saw := holds("the daemon trusts %s", who)
+		return s.atBoot(saw)
+	case "":
+		return s.atBoot(holds("the daemon talks to %s", who))
+	}
+	return s.atBoot(holds("the daemon talks to %s, and does not let %s set what is restricted", who, who))
+}
+
+// atBoot is a sight, unless nothing will start at the next boot what works now.
+func (s *survey) atBoot(saw sight) sight {
+	u := s.socket()
+	if !s.booted || s.unitsErr != nil || s.answer.Peer.PID != 1 || u.Condition != systemd.Present || !u.Installable() ||
+		len(u.Wanted) > 0 || len(s.service().Wanted) > 0 {
+		return saw
+	}
+	f := s.disabledFinding()
+	f.Status = fix.AtRisk
+	return finds(f)
+}
+
+func (s *survey) disabledFinding() fix.Finding {
+	return disabled.Found(fix.With{"unit": socketUnit},
+		evidence(systemd.Units+"/sockets.target.wants/"+socketUnit, "a link to "+s.linkable, "nothing"))
+}

@@ -1,0 +1,278 @@
+//go:build linux
+
+// Package staged breaks the Nix daemon of real hosts, with the machine's systemd as the first process and its nix-daemon
+// behind real socket activation, has the released binary look and mend, and takes that back.
+package staged
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/fixes/daemon"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	linuxnet.Clean()
+	os.Exit(code)
+}
+
+const (
+	program = "/opt/lixfix/bin/lixfix"
+	etc     = "/etc/systemd/system/"
+	usr     = "/usr/lib/systemd/system/"
+	profile = "/nix/var/nix/profiles/default"
+	release = "/nix/store/00000000000000000000000000000000-nix-2.8.0"
+	lib     = profile + "/lib/systemd/system/"
+	dir     = "/nix/var/nix/daemon-socket"
+	socket  = dir + "/socket"
+	mounts  = "RequiresMountsFor=/nix/store\nConditionPathIsReadWrite=" + dir + "\n"
+)
+
+// Units as Debian's package, Lix up to 2.94 and Nix have them, and as Lix has them since 2.95.
+const (
+	socketText   = "[Unit]\nDescription=Nix Daemon Socket\nBefore=multi-user.target\n" + mounts + "[Socket]\nListenStream=" + socket + "\n[Install]\nWantedBy=sockets.target\n"
+	serviceText  = "[Unit]\nDescription=Nix Daemon\n" + mounts + "[Service]\nExecStart=@%s nix-daemon --daemon\nKillMode=process\n[Install]\nWantedBy=multi-user.target\n"
+	acceptText   = "[Unit]\nDescription=Nix Daemon Socket\nBefore=multi-user.target\nConflicts=nix-daemon.service\n" + mounts + "[Socket]\nListenStream=" + socket + "\nAccept=yes\n[Install]\nWantedBy=sockets.target\n"
+	aloneText    = "[Unit]\nDescription=Nix Daemon\nConflicts=nix-daemon.socket\n" + mounts + "[Service]\nExecStart=@%s nix-daemon --daemon\nKillMode=process\n"
+	templateText = "[Unit]\nDescription=Nix Daemon instance\nCollectMode=inactive-or-failed\n[Service]\nExecStart=@%s nix-daemon --stdio\nStandardInput=socket\nStandardOutput=socket\nStandardError=journal\n"
+)
+
+// shape is how a host has its daemon.
+type shape string
+
+const (
+	packaged shape = "package" // the units are a distribution's
+	linked   shape = "links"   // they are links into the default profile
+	each     shape = "2.95"    // the same, and systemd starts a service for each connection
+)
+
+// stage makes a host of a shape, with a daemon that answers.
+func stage(t *testing.T, s shape) *linuxnet.Host {
+	t.Helper()
+	h := linuxnet.New(t, linuxnet.Options{Systemd: true, Nix: true})
+	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
+	h.Run(t, "mkdir", "-p", dir, etc+"sockets.target.wants")
+	text, starts, to := socketText, serviceText, "/usr/bin/nix-daemon"
+	if s == each {
+		text, starts = acceptText, aloneText
+	}
+	if s == packaged {
+		h.WriteFile(t, usr+"nix-daemon.socket", text, 0o644)
+		h.WriteFile(t, usr+"nix-daemon.service", fmt.Sprintf(starts, to), 0o644)
+		h.Symlink(t, usr+"nix-daemon.socket", etc+"sockets.target.wants/nix-daemon.socket")
+		h.Boot(t)
+		return h
+	}
+	to = release + "/bin/nix-daemon"
+	h.Copy(t, "/usr/bin/nix", release+"/bin/nix", 0o755)
+	h.Run(t, "ln", "-s", "nix", to)
+	h.Run(t, "ln", "-s", "nix", release+"/bin/nix-store")
+	h.Run(t, "mkdir", "-p", "/nix/var/nix/profiles")
+	h.Symlink(t, release, profile+"-1-link")
+	h.Symlink(t, "default-1-link", profile)
+	h.WriteFile(t, release+"/lib/systemd/system/nix-daemon.socket", text, 0o644)
+	h.WriteFile(t, release+"/lib/systemd/system/nix-daemon.service", fmt.Sprintf(starts, to), 0o644)
+	units := []string{"nix-daemon.socket", "nix-daemon.service"}
+	if s == each {
+		h.WriteFile(t, release+"/lib/systemd/system/nix-daemon@.service", fmt.Sprintf(templateText, to), 0o644)
+		units = append(units, "nix-daemon@.service")
+	}
+	for _, u := range units {
+		h.Symlink(t, lib+u, etc+u)
+	}
+	h.Symlink(t, lib+"nix-daemon.socket", etc+"sockets.target.wants/nix-daemon.socket")
+	h.Boot(t)
+	return h
+}
+
+// look is what a user of the host is told.
+func look(t *testing.T, cmd *exec.Cmd) (fix.Finding, string) {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+			t.Fatalf("%v\n%s", err, stderr.String())
+		}
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("the look took %v", took)
+	}
+	var report struct {
+		Fixes []struct {
+			Name     string
+			Findings []fix.Finding
+			Graph    daemon.Ladder
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Fixes) != 1 || len(report.Fixes[0].Findings) == 0 {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), stderr.String())
+	}
+	var rungs strings.Builder
+	for _, r := range report.Fixes[0].Graph.Rungs {
+		fmt.Fprintf(&rungs, "  %-14s %-14s %s\n", r.Name, r.Mark, r.Says)
+	}
+	broken := 0
+	for _, f := range report.Fixes[0].Findings {
+		if f.Status == fix.Broken || f.Status == fix.Unknown {
+			broken++
+		}
+	}
+	if broken > 1 {
+		t.Errorf("%d findings are broken", broken)
+	}
+	findings := report.Fixes[0].Findings
+	slices.SortStableFunc(findings, func(a, b fix.Finding) int { return severity(b) - severity(a) })
+	return findings[0], rungs.String()
+}
+
+func severity(f fix.Finding) int {
+	return slices.Index([]fix.Status{fix.NotApplicable, fix.OK, fix.AtRisk, fix.Unknown, fix.Broken}, f.Status)
+}
+
+// state is what a repair and its undo may change. That a unit has failed is not kept: it is not running in either case.
+func state(t *testing.T, h *linuxnet.Host) string {
+	t.Helper()
+	text := h.Run(t, "sh", "-c", `for d in /etc/systemd/system /run/systemd/system /nix/var/nix/daemon-socket; do
+		find $d -name 'nix-daemon*' -printf '%p %y %m %U:%G %l\n' -o -path "*daemon-socket*" -printf '%p %y %m %U:%G %l\n' 2>/dev/null; done | sort
+		find /etc/systemd/system /run/systemd/system -name 'nix-daemon*' -type f -exec sha256sum {} + | sort
+		for u in nix-daemon.socket nix-daemon.service; do systemctl show -p Id,LoadState,ActiveState,UnitFileState $u; done; true`)
+	return strings.ReplaceAll(text, "ActiveState=failed", "ActiveState=inactive")
+}
+
+// situation is a way in which a daemon is broken.
+type situation struct {
+	name  string
+	on    shape
+	spoil string // a script of root's
+	id    string // what root is told, and what the user is told unless user says otherwise
+	user  string
+	// repaired: "lixfix repair" brings the daemon back. now is what is found then; "answers" unless given.
+	repaired bool
+	now      string
+	// lasting: the repair is one that nobody can take back, and need not: units were read, a socket was started anew.
+	lasting bool
+}
+
+var table struct {
+	sync.Mutex
+	rows []string
+}
+
+func TestDaemon(t *testing.T) {
+	witness := fixtest.NewWitness(daemon.New())
+	t.Run("situations", func(t *testing.T) {
+		for _, s := range situations {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				s.run(t, witness)
+			})
+		}
+	})
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "situation\thost\troot is told\ta user is told\tlooks\trepaired\tundone")
+	slices.Sort(table.rows)
+	for _, r := range table.rows {
+		fmt.Fprintln(w, r)
+	}
+	_ = w.Flush()
+	t.Logf("%d situations:\n%s", len(table.rows), b.String())
+	witness.Testify(t, "systemd")
+}
+
+func (s situation) run(t *testing.T, witness *fixtest.Witness) {
+	h := stage(t, s.on)
+	if f, rungs := look(t, h.Command(program, "check", "daemon", "--format", "json")); f.ID != "daemon/answers" {
+		t.Fatalf("before anything is broken: %s: %s\n%s", f.ID, f.Summary, rungs)
+	}
+	if s.spoil != "" {
+		h.Run(t, "sh", "-ec", s.spoil)
+	}
+	want := func(id string) string { return "daemon/" + id }
+	if s.user == "" {
+		s.user = s.id
+	}
+	hers, rungs := look(t, h.UserCommand(program, "check", "daemon", "--format", "json"))
+	if hers.ID != want(s.user) {
+		t.Errorf("a user is told %s (%s %s), want %s\n%s%+v", hers.ID, hers.Summary, hers.Reason, want(s.user), rungs, hers.Evidence)
+	}
+	began := time.Now()
+	his, rungs := look(t, h.Command(program, "check", "daemon", "--format", "json"))
+	took := time.Since(began)
+	if his.ID != want(s.id) {
+		t.Fatalf("root is told %s (%s %s), want %s\n%s%+v", his.ID, his.Summary, his.Reason, want(s.id), rungs, his.Evidence)
+	}
+	witness.Saw(t, s.name, []fix.Finding{hers, his})
+	repaired, undone := "advice", "-"
+	switch {
+	case his.Status == fix.OK, his.Remedy == nil:
+		repaired = "-"
+	case his.Remedy.Class != fix.Advice && !s.repaired:
+		repaired = "not tried"
+	}
+	if s.repaired {
+		before := state(t, h)
+		out, err := h.Command(program, "repair", "daemon", "--yes", "--accept", his.ID).CombinedOutput()
+		if err != nil {
+			t.Fatalf("repair: %v\n%s\nthe daemon's log:\n%s", err, out, h.Run(t, "journalctl", "-q", "--no-pager", "-b", "-n", "30"))
+		}
+		if s.now == "" {
+			s.now = "answers"
+		}
+		for _, cmd := range []*exec.Cmd{h.Command(program, "check", "daemon", "--format", "json"), h.UserCommand(program, "check", "daemon", "--format", "json")} {
+			if f, rungs := look(t, cmd); f.ID != want(s.now) {
+				t.Fatalf("after the repair: %s: %s\n%s%s", f.ID, f.Summary, rungs, out)
+			}
+		}
+		// What Nix itself makes of it.
+		if out, err := h.Command("setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "env", "HOME=/home/alice", "NIX_REMOTE=daemon",
+			"/usr/bin/nix-store", "--add", "/etc/hostname").CombinedOutput(); err != nil {
+			t.Errorf("a user cannot use the daemon: %v\n%s", err, out)
+		}
+		repaired = "yes"
+		if out, err := h.Command(program, "undo", "--yes").CombinedOutput(); err != nil {
+			if !s.lasting {
+				t.Fatalf("undo: %v\n%s", err, out)
+			}
+			undone = "not needed"
+		} else {
+			undone = "yes"
+			after := state(t, h)
+			// systemd leaves the file of a socket that it has stopped.
+			if stale := socket + " s 666 0:0 \n"; !strings.Contains(before, socket+" ") {
+				after = strings.Replace(after, stale, "", 1)
+			}
+			if s.lasting {
+				before, _, _ = strings.Cut(before, "Id=")
+				after, _, _ = strings.Cut(after, "Id=")
+			}
+			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(after, "\n")); diff != "" {
+				t.Errorf("undo leaves another host (-before +after):\n%s", diff)
+			}
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	table.Lock()
+	defer table.Unlock()
+	table.rows = append(table.rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d ms\t%s\t%s", s.name, s.on, his.ID, hers.ID, took.Milliseconds(), repaired, undone))
+}

@@ -1,0 +1,306 @@
+// Package lixunits finds hosts whose units do not fit the Lix that they have, or are about to get. Since 2.95, Lix has
+// systemd start a service for each connection, and upgrades do not bring its template. All of it is read from files, so
+// that it is found while everything still works, in containers, and before an upgrade.
+package lixunits
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/systemd"
+)
+
+const (
+	socketUnit   = "nix-daemon.socket"
+	serviceUnit  = "nix-daemon.service"
+	templateUnit = "nix-daemon@.service"
+	profileUnits = installation.StateDir + "/profiles/default/lib/systemd/system"
+
+	optTo = "to"
+	// since is the first release of Lix whose socket wants the template.
+	since = "2.95"
+)
+
+type lixUnits struct{}
+
+// New returns the fix.
+func New() fix.Fix { return lixUnits{} }
+
+func (lixUnits) Name() string                    { return "lix-units" }
+func (lixUnits) Kinds() []*fix.Kind              { return table }
+func (lixUnits) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
+
+func (lixUnits) Options() []fix.Option {
+	return []fix.Option{{
+		Name: optTo, Usage: "say what an upgrade to this `release` of Lix would do, such as 2.95", Look: true, Check: release,
+	}}
+}
+
+var releaseForm = regexp.MustCompile(`^2\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
+
+func release(v string) error {
+	if !releaseForm.MatchString(v) {
+		return fmt.Errorf("%q is not a release of Lix, such as 2.95 or 2.95.1", v)
+	}
+	return nil
+}
+
+func (lixUnits) Doc() fix.Doc {
+	return fix.Doc{
+		Title:    "the daemon's units do not fit the release of Lix",
+		Symptoms: []string{reset, refused, queue},
+		Cause: "Up to 2.94, one nix-daemon.service serves all. Since 2.95, nix-daemon.socket has Accept=yes, and systemd starts " +
+			"nix-daemon@.service for each connection. Installers have linked the first two units into the default profile, and upgrading the " +
+			"profile replaces what the links lead to. Nobody links the third. Everything works until systemd reads its units again, at the latest " +
+			"at the next boot; \"systemctl status\" calls the socket healthy even then.",
+		Changes: "It adds the template in the form that the host's other units have, a link or a copy, and has systemd read its units again. " +
+			"Only a socket that has failed is started; what runs is left to run.",
+		Undo: "\"lixfix undo\" removes the template and stops the socket if the repair has started it.",
+		More: []fix.Section{{
+			Heading: "Before an upgrade",
+			Text: "\"lixfix check lix-units --to 2.95\" exits with 1 and says what to do where an upgrade to that release would break this host. " +
+				"It reads files only, needs no root, and is meant for installers and their preflight as well.",
+		}},
+		Sources: sources,
+	}
+}
+
+// survey is all that the fix knows of the host.
+type survey struct {
+	found    *installation.Found
+	units    map[string]systemd.Unit
+	err      error
+	profile  map[string][]systemd.Setting // the default profile's units
+	template *step.FileState              // the profile's template, for a copy
+	booted   bool
+	running  bool // a socket that listens, or a service: what systemd has read before works
+	failed   bool // the socket
+	asked    bool // whether systemd was asked
+}
+
+func look(ctx context.Context, v platform.View) *survey {
+	s := &survey{found: installation.Of(ctx, v).Found(ctx), units: map[string]systemd.Unit{}, profile: map[string][]systemd.Setting{}}
+	s.booted, _ = systemd.Booted(ctx, v)
+	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
+		u, err := systemd.Find(ctx, v, name)
+		if err != nil {
+			s.err = err
+			return s
+		}
+		s.units[name] = u
+		file := path.Join(profileUnits, name)
+		// Root takes from there what systemd will run as root, so nobody else may have put it there.
+		if _, err := v.Trusted(ctx, file); err != nil {
+			continue
+		}
+		if data, err := platform.ReadSmall(ctx, v, file); err == nil {
+			s.profile[name] = systemd.Parse(data)
+			if name == templateUnit {
+				s.template = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})
+			}
+		}
+	}
+	if s.booted && s.wantsTemplate() && s.units[templateUnit].Condition != systemd.Present {
+		// What is at risk and what is broken, only systemd knows.
+		if states, err := systemd.Show(ctx, v, socketUnit, serviceUnit); err == nil {
+			s.asked = true
+			socket, service := states[socketUnit], states[serviceUnit]
+			s.failed = socket.Active == "failed"
+			s.running = service.Active == "active" || socket.Active == "active" && !socket.Accept
+		}
+	}
+	return s
+}
+
+// wantsTemplate reports whether the socket that systemd would read starts a service for each connection.
+func (s *survey) wantsTemplate() bool {
+	u := s.units[socketUnit]
+	return u.Condition == systemd.Present && u.On("Socket", "Accept")
+}
+
+// diagnose is pure.
+func diagnose(s *survey, to string) []fix.Finding {
+	if s.err != nil {
+		f := unknown.Found(nil)
+		f.Reason = s.err.Error()
+		return []fix.Finding{f}
+	}
+	socket, service, template := s.units[socketUnit], s.units[serviceUnit], s.units[templateUnit]
+	switch {
+	case s.found.Manager.Value == installation.NixOS:
+		return []fix.Finding{notHere.Found(fix.With{"why": "NixOS makes its units itself"})}
+	case socket.Condition != systemd.Present:
+		return []fix.Finding{notHere.Found(fix.With{"why": "systemd has no " + socketUnit + " that it could read"})}
+	}
+	if s.wantsTemplate() && template.Condition != systemd.Present {
+		return []fix.Finding{s.missing()}
+	}
+	if to != "" {
+		return []fix.Finding{s.upgrade(to)}
+	}
+	var found []fix.Finding
+	if s.wantsTemplate() {
+		for _, link := range service.Wanted {
+			found = append(found, bothEnabled.Found(fix.With{"link": link},
+				fix.Evidence{Source: link, Expected: "nothing, beside a socket with Accept=yes", Observed: "a link"}))
+		}
+		if service.Condition == systemd.Present && len(service.All("Unit", "Conflicts")) == 0 && !shared(socket, service) {
+			found = append(found, mixed.Found(fix.With{"socket": socket.File, "service": service.File},
+				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"}))
+		}
+	}
+	if f, ok := s.old(); ok {
+		found = append(found, f)
+	}
+	if len(found) == 0 {
+		form := "one service for all connections"
+		if s.wantsTemplate() {
+			form = "a service for each connection"
+		}
+		found = append(found, complete.Found(fix.With{"form": form}, fix.Evidence{Source: socket.File, Expected: "", Observed: form}))
+	}
+	return found
+}
+
+// shared reports whether two units are links into the same directory.
+func shared(a, b systemd.Unit) bool { return a.Link != "" && path.Dir(a.Link) == path.Dir(b.Link) }
+
+// missing is the finding for a socket whose template is not there.
+func (s *survey) missing() fix.Finding {
+	socket := s.units[socketUnit]
+	with := fix.With{"file": socket.File}
+	f := templateMissing.Found(with, fix.Evidence{Source: templateUnit, Expected: "a unit", Observed: string(s.units[templateUnit].Condition)})
+	f.Remedy = templateMissing.Remedy(s.form(), with)
+	if s.running || !s.asked {
+		f.Status = fix.AtRisk
+	}
+	return f
+}
+
+// form is how the template is to be added.
+func (s *survey) form() string {
+	socket, template := s.units[socketUnit], s.units[templateUnit]
+	switch {
+	case len(s.profile[templateUnit]) == 0, template.Condition != systemd.Missing, path.Dir(socket.File) != systemd.Units:
+		return "advice"
+	case socket.Link == "":
+		return "copy"
+	case path.Dir(socket.Link) != profileUnits:
+		return "advice"
+	}
+	return "link"
+}
+
+// upgrade says what an upgrade to a release would do to a host whose units are complete now.
+func (s *survey) upgrade(to string) fix.Finding {
+	socket := s.units[socketUnit]
+	why := ""
+	switch target := (nixconf.Release{Implementation: nixconf.Lix, Version: to}); {
+	case !target.AtLeast(since):
+		why = "it has one service for all connections"
+	case s.units[templateUnit].Condition == systemd.Present:
+		why = s.units[templateUnit].File + " is there"
+	case path.Dir(socket.File) != systemd.Units:
+		why = socket.File + " is a distribution's, whose package brings all units"
+	default:
+		return upgradeBreaks.Found(fix.With{"to": "Lix " + to, "dir": systemd.Units},
+			fix.Evidence{Source: systemd.Units + "/" + templateUnit, Expected: "a unit", Observed: "nothing"})
+	}
+	return ready.Found(fix.With{"to": "Lix " + to, "why": why})
+}
+
+// old is the finding for copies whose release is not the profile's.
+func (s *survey) old() (fix.Finding, bool) {
+	for _, name := range []string{templateUnit, serviceUnit} {
+		u := s.units[name]
+		if u.Condition != systemd.Present || u.Link != "" || path.Dir(u.File) != systemd.Units || len(s.profile[name]) == 0 {
+			continue
+		}
+		is, has := program(u.Settings), program(s.profile[name])
+		a, okA := installation.ReleaseOf(is)
+		b, okB := installation.ReleaseOf(has)
+		if okA && okB && is != has {
+			return copiesOld.Found(fix.With{"file": u.File, "old": a.String(), "new": b.String()},
+				fix.Evidence{Source: u.File, Expected: "ExecStart=" + has, Observed: "ExecStart=" + is}), true
+		}
+	}
+	return fix.Finding{}, false
+}
+
+// program is what a unit starts.
+func program(settings []systemd.Setting) string {
+	all := systemd.Unit{Settings: settings}.All("Service", "ExecStart")
+	if len(all) != 1 {
+		return ""
+	}
+	first, _, _ := strings.Cut(strings.TrimLeft(all[0], "@-:+!"), " ")
+	return first
+}
+
+// remedy is pure.
+func remedy(s *survey, found []fix.Finding, allowed func(string, fix.Class) bool) []plan.Entry {
+	var entries []plan.Entry
+	for _, f := range found {
+		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !allowed(f.ID, f.Remedy.Class) {
+			continue
+		}
+		for _, st := range s.steps(f) {
+			entries = append(entries, plan.Entry{Step: st, For: f.ID})
+		}
+	}
+	return entries
+}
+
+func (s *survey) steps(f fix.Finding) []plan.Step {
+	reload := step.ReloadUnits{Why: "their files have changed"}
+	var steps []plan.Step
+	switch {
+	case f.Is(templateMissing):
+		const why = "the socket starts it for each connection"
+		at := path.Join(systemd.Units, templateUnit)
+		if s.form() == "copy" {
+			steps = append(steps, step.WriteFile{Name: at, After: s.template, Why: why})
+		} else {
+			steps = append(steps, step.SetLink{Name: at, To: path.Join(profileUnits, templateUnit), Why: why})
+		}
+	case f.Is(bothEnabled):
+		for _, link := range s.units[serviceUnit].Wanted {
+			if len(f.Evidence) == 0 || f.Evidence[0].Source != link || path.Dir(path.Dir(link)) != systemd.Units {
+				continue
+			}
+			if to := s.units[serviceUnit].WantedTo[link]; to != "" {
+				steps = append(steps, step.SetLink{Name: link, From: to, Why: "the socket starts the daemon"})
+			}
+		}
+	}
+	if len(steps) == 0 || !s.booted {
+		return steps
+	}
+	steps = append(steps, reload)
+	if f.Is(templateMissing) && s.asked && !s.running {
+		steps = append(steps, step.ResetFailed{Units: []string{socketUnit}, Why: "it does not start it before"})
+		if s.failed {
+			steps = append(steps, step.StartUnit{Unit: socketUnit, On: true, Why: "so that the daemon answers"})
+		}
+	}
+	return steps
+}
+
+func (lixUnits) Detect(ctx context.Context, v platform.View, set fix.Settings) ([]fix.Finding, error) {
+	return diagnose(look(ctx, v), set[optTo].Value), nil
+}
+
+func (lixUnits) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
+	s := look(ctx, v)
+	return plan.Plan{Entries: remedy(s, diagnose(s, ""), r.Allowed)}, nil
+}

@@ -1,0 +1,313 @@
+//go:build linux
+
+package nixdaemon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/nixdaemon"
+)
+
+// say makes words and texts of the protocol.
+func say(parts ...any) []byte {
+	var b []byte
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			b = binary.LittleEndian.AppendUint64(b, uint64(p))
+		case string:
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(p)))
+			b = append(b, p...)
+			b = append(b, make([]byte, -len(p)&7)...)
+		}
+	}
+	return b
+}
+
+const (
+	magic = 0x6478696f
+	done  = 0x616c7473
+	next  = 0x6f6c6d67
+	fails = 0x63787470
+)
+
+// greetings are what daemons say. Those of Nix 2.8, 2.26 and 2.34 were seen, to root and to nobody, as was that of Lix
+// 2.95; Nix 2.3 follows from its source (src/nix-daemon/nix-daemon.cc).
+var greetings = []struct {
+	name  string
+	bytes []byte
+	want  nixdaemon.Answer
+}{
+	{"Nix 2.3", say(magic, 0x115, done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x115}},
+	{"Nix 2.8", say(magic, 0x122, "2.8.0", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
+	{"Nix 2.26, root", say(magic, 0x126, "2.26.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.26.3", Trust: nixdaemon.Trusted}},
+	{"Nix 2.34, nobody", say(magic, 0x126, "2.34.8", 2, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.34.8", Trust: nixdaemon.NotTrusted}},
+	{"Lix 2.93 to 2.95, root", say(magic, 0x123, "2.95.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3", Trust: nixdaemon.Trusted}},
+	{"a store that does not say", say(magic, 0x123, "2.95.3", 0, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3"}},
+	{"with lines of its log", say(magic, 0x122, "2.8.0", next, "upgrading the store", next, "", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
+	{
+		"with an activity", say(magic, 0x123, "2.93.4", 2, 0x53545254, 7, 4, 0, "x", 2, 0, 9, 1, "field", 0, 0x52534c54, 7, 101, 1, 0, 5, 0x53544f50, 7, done),
+		nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.93.4", Trust: nixdaemon.NotTrusted},
+	},
+	{
+		"an error", say(magic, 0x123, "2.95.3", 1, fails, "Error", 0, "Error", "the store is corrupt", 0, 0),
+		nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x123, Version: "2.95.3", Trust: nixdaemon.Trusted, Text: "the store is corrupt"},
+	},
+	{"an error of old", say(magic, 0x115, fails, "the store is corrupt", 1), nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x115, Text: "the store is corrupt"}},
+	{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
+	{"protocol 2", say(magic, 0x200, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
+	{"an odd end", say(magic, 0x115, 1), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x115}},
+	{"a trust that is none", say(magic, 0x123, "2.95.3", 7, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123, Version: "2.95.3"}},
+	{"a text of 4 GB", say(magic, 0x123, 1<<32), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
+	{"a padding that is none", append(say(magic, 0x123, 1), "abcdefgh"...), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
+	{"nothing", nil, nixdaemon.Answer{Outcome: nixdaemon.Closed}},
+	{"half a word", []byte{0x6f, 0x69}, nixdaemon.Answer{Outcome: nixdaemon.Closed}},
+	{"ends after its version", say(magic, 0x126, "2.34.8"), nixdaemon.Answer{Outcome: nixdaemon.Closed, Protocol: 0x126, Version: "2.34.8"}},
+	{"a log without end", bytes.Repeat(say(next, "x"), 2<<10), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
+}
+
+type stream struct {
+	io.Reader
+	sent bytes.Buffer
+	read int
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	s.read += n
+	return n, err
+}
+
+func (s *stream) Write(b []byte) (int, error) { return s.sent.Write(b) }
+
+func same(t *testing.T, got, want nixdaemon.Answer) {
+	t.Helper()
+	if (got.Err != nil) == got.Up() && got.Outcome != nixdaemon.Refused {
+		t.Errorf("%q with the error %v", got.Outcome, got.Err)
+	}
+	got.Err, got.Took, got.Peer, want.Peer = nil, 0, nixdaemon.Peer{}, nixdaemon.Peer{}
+	if got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestGreet(t *testing.T) {
+	for _, g := range greetings {
+		t.Run(g.name, func(t *testing.T) {
+			s := &stream{Reader: bytes.NewReader(g.bytes)}
+			same(t, nixdaemon.Greet(s), g.want)
+			if want := say(0x6e697863, 0x123, 0, 0); !bytes.Equal(s.sent.Bytes(), want) {
+				t.Errorf("it sent %x, want %x", s.sent.Bytes(), want)
+			}
+		})
+	}
+}
+
+// FuzzGreet: whatever is answered, the greeting ends, within its limit, and says how.
+func FuzzGreet(f *testing.F) {
+	for _, g := range greetings {
+		f.Add(g.bytes)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := &stream{Reader: bytes.NewReader(data)}
+		a := nixdaemon.Greet(s)
+		if a.Outcome == "" || s.read > nixdaemon.Limit {
+			t.Errorf("%+v after %d bytes", a, s.read)
+		}
+		if a.Up() && (a.Err != nil || a.Protocol>>8 != 1) {
+			t.Errorf("it is up: %+v", a)
+		}
+	})
+}
+
+// listen has f talk to the one who connects.
+func listen(t *testing.T, f func(net.Conn)) string {
+	t.Helper()
+	// Names of sockets have at most 107 bytes, and those of a test's directories are long.
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	name := filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); f(c) }()
+		}
+	}()
+	return name
+}
+
+// TestHostile: whatever listens, there is an answer in time.
+func TestHostile(t *testing.T) {
+	endless := make([]byte, 1<<20)
+	for i := 0; i < len(endless); i += 24 {
+		copy(endless[i:], say(next, 8))
+		copy(endless[min(i+16, len(endless)):], "xxxxxxxx")
+	}
+	for _, host := range []struct {
+		name string
+		f    func(net.Conn)
+		want nixdaemon.Outcome
+	}{
+		{"silent", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, nixdaemon.Silent},
+		{"closes at once", func(net.Conn) {}, nixdaemon.Closed},
+		{"closes after the greeting", func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 32)) }, nixdaemon.Closed},
+		{"resets", func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }, nixdaemon.Closed},
+		{"garbage", func(c net.Conn) { _, _ = c.Write(bytes.Repeat([]byte("garbage "), 100)) }, nixdaemon.Garbage},
+		{"one byte a second", func(c net.Conn) {
+			for _, b := range say(magic, 0x123, "2.95.3", 1, done) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}, nixdaemon.Silent},
+		{"4 GB of log", func(c net.Conn) {
+			_, _ = c.Write(say(magic, 0x115))
+			for range 4 << 10 {
+				if _, err := c.Write(endless); err != nil {
+					return
+				}
+			}
+		}, nixdaemon.Garbage},
+		{"half a greeting, then silence", func(c net.Conn) {
+			_, _ = c.Write(say(magic, 0x126, "2.34.8"))
+			_, _ = io.Copy(io.Discard, c)
+		}, nixdaemon.Silent},
+	} {
+		t.Run(host.name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			a := nixdaemon.Dial(t.Context(), listen(t, host.f), false)
+			if took := time.Since(began); a.Outcome != host.want || a.Err == nil || took > nixdaemon.Time+time.Second {
+				t.Errorf("%q after %v: %v; want %q", a.Outcome, took, a.Err, host.want)
+			}
+		})
+	}
+}
+
+func TestNoConnection(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "s")
+	if a := nixdaemon.Dial(t.Context(), name, false); a.Outcome != nixdaemon.NoConnection || !errors.Is(a.Err, syscall.ENOENT) {
+		t.Errorf("%+v", a)
+	}
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := nixdaemon.Dial(t.Context(), name, false); a.Outcome != nixdaemon.NoConnection || !errors.Is(a.Err, syscall.ECONNREFUSED) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestStranger: with root, nothing is said to a listener that is not root's.
+func TestStranger(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test needs root, to have somebody else listen")
+	}
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "s")
+	var got atomic.Int64
+	got.Store(-1)
+	listening, over := make(chan error, 1), make(chan struct{})
+	go func() {
+		// The thread becomes somebody else, after the socket has its name, and ends with this function.
+		runtime.LockOSThread()
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrUnix{Name: name})
+		}
+		if err == nil {
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+				err = errno
+			}
+		}
+		if err == nil {
+			err = unix.Listen(fd, 1)
+		}
+		listening <- err
+		if err != nil {
+			return
+		}
+		if c, _, err := unix.Accept(fd); err == nil {
+			n, _ := unix.Read(c, make([]byte, 99))
+			got.Store(int64(n))
+		}
+		close(over)
+	}()
+	if err := <-listening; err != nil {
+		t.Fatal(err)
+	}
+	a := nixdaemon.Dial(t.Context(), name, true)
+	if a.Outcome != nixdaemon.Stranger || a.Peer != (nixdaemon.Peer{PID: os.Getpid(), UID: 65534}) {
+		t.Errorf("%+v", a)
+	}
+	if <-over; got.Load() != 0 {
+		t.Errorf("it was sent %d bytes", got.Load())
+	}
+}
+
+// TestRealDaemon greets the machine's own nix-daemon.
+func TestRealDaemon(t *testing.T) {
+	const program = "/usr/bin/nix-daemon"
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("this test needs Debian's nix-bin: %v", err)
+	}
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = []string{"HOME=" + dir, "NIX_STATE_DIR=" + dir + "/v", "NIX_STORE_DIR=" + dir + "/s", "NIX_LOG_DIR=" + dir + "/l", "NIX_CONF_DIR=" + dir}
+	if err := os.WriteFile(filepath.Join(dir, "nix.conf"), []byte("build-users-group =\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	name := filepath.Join(dir, "v/daemon-socket/socket")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		a := nixdaemon.Dial(ctx, name, os.Getuid() == 0)
+		if a.Up() {
+			major, minor := a.Minor()
+			if a.Version == "" || major != 1 || minor < 33 || a.Peer.PID != cmd.Process.Pid || a.Peer.UID != os.Getuid() {
+				t.Errorf("%+v", a)
+			}
+			return
+		}
+		if a.Outcome != nixdaemon.NoConnection || time.Now().After(deadline) {
+			t.Fatalf("%+v", a)
+		}
+	}
+}
