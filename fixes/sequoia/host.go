@@ -1,6 +1,7 @@
 package sequoia
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,10 +262,10 @@ func (h *host) lacking(looked map[string]bool) string {
 	return ""
 }
 
-// unfit says why builds fail with the group that nix.conf names although another one is that of the build users; nil
+// unfit says why builds fail with the group that the daemon uses although another one is that of the build users; nil
 // where they do not.
 func (h *host) unfit() *fault {
-	name := h.conf.group
+	name := cmp.Or(h.conf.group, h.conf.other)
 	if name == "" || name == h.group || h.conf.unused != "" || h.uninstalled {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 const (
 	caseAlone    = "alone"     // nothing is broken, so a repair moves users only if it is told to
 	caseTogether = "together"  // something is broken, and its repair moves users as well
+	caseDefault  = "default"   // nix.conf names no group
 	caseUnplaced = "unplaced"  // there are fewer free user IDs than users
 	caseNext     = "next"      // what to do where a plan is refused
 	caseOthers   = "others"    // the group has members that are no build users
@@ -272,6 +273,7 @@ var (
 			"accounts that are no build users.",
 		Says: "nix.conf makes builds run as members of the group {group}, which {fault}",
 		Or: map[string]fix.Words{
+			caseDefault:  "nix.conf names no build group, so builds run as members of {group}, which {fault}",
 			caseUnplaced: "the group {group} (from {from}) {fault}",
 			caseNext: "Set build-users-group in {file} to the group of the build users, or name it with --" + optGroup +
 				"; nothing was changed.",

@@ -2,8 +2,8 @@ package sequoia
 
 import (
 	"github.com/lixfix/lixfix/fixes/fix"
-
 	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/nixconf"
 )
 
 // aboutChoice says that a repair must not write to the group that was chosen, or that nix.conf names one that is not
@@ -33,13 +33,17 @@ func (h *host) which(wrong *fault) string {
 	return caseOthers
 }
 
-// wrongConf says that builds fail, or run as people, because of the group that nix.conf names.
+// wrongConf says that builds fail, or run as people, because of the group that nix.conf names, or that the daemon uses
+// because it names none.
 func (d *diagnosis) wrongConf() (fix.Finding, bool) {
-	name := d.conf.group
+	name, file, says := d.conf.group, d.conf.file, ""
 	if name == "" {
+		name, file, says = d.conf.other, nixconf.File, caseDefault
+	}
+	if name == "" || says == caseDefault && name == d.group {
 		return fix.Finding{}, false
 	}
-	with := fix.With{"group": name, "file": d.conf.file, "better": d.group}
+	with := fix.With{"group": name, "file": file, "better": d.group}
 	remedy := caseUnknown
 	if name != d.group && d.foreign(d.group) == nil {
 		remedy = caseKnown
@@ -59,7 +63,12 @@ func (d *diagnosis) wrongConf() (fix.Finding, bool) {
 		}
 	}
 	with["fault"] = wrong
-	f := confGroup.Found(with, fix.Evidence{Source: d.conf.file + " build-users-group", Expected: expected, Observed: name})
+	seen := fix.Evidence{Source: file + " build-users-group", Expected: expected, Observed: name}
+	f := confGroup.Found(with, seen)
+	if says == caseDefault {
+		seen.Observed = "not set, so " + name
+		f = confGroup.FoundAs(says, with, seen)
+	}
 	f.Remedy = confGroup.Remedy(remedy, with)
 	return f, true
 }

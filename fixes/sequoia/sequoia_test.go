@@ -238,3 +238,26 @@ func variant(t *testing.T, v mac.Variant, witness *fixtest.Witness) {
 		}
 	}
 }
+
+// The receipt names the group of the build users, and nix.conf names none: the daemon looks for its default, which is not
+// there.
+func TestNoGroupInConf(t *testing.T) {
+	all := mac.Variants(8)
+	v := all[slices.IndexFunc(all, func(v mac.Variant) bool { return v.Name == "renamed" })]
+	seed := v.Seed
+	v.Seed = func(m *mac.Mac) error {
+		if err := seed(m); err != nil {
+			return err
+		}
+		return m.WriteFile("/etc/nix/nix.conf", "max-jobs = 4\n")
+	}
+	found := detect(t, hostOf(t, v))
+	i := slices.IndexFunc(found, func(f fix.Finding) bool { return f.ID == "sequoia/nix-conf-group" })
+	if i < 0 {
+		t.Fatalf("all that is found:\n%s", describe(found))
+	}
+	const want = "nix.conf names no build group, so builds run as members of nixbld, which does not exist"
+	if found[i].Summary != want || found[i].Remedy == nil || !strings.Contains(found[i].Remedy.Changes, "builders") {
+		t.Errorf("%+v, remedy %+v", found[i], found[i].Remedy)
+	}
+}

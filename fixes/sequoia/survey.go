@@ -41,6 +41,7 @@ type survey struct {
 type conf struct {
 	group  string // that it names; "" where it names none
 	file   string // that names the group
+	other  string // the default of Nix, where it names none
 	unused string // a case of the kind unused: why the daemon uses no build users; "" when it does
 	why    string // the file that says so
 	err    error  // why that is not known
@@ -101,7 +102,9 @@ func (s *survey) readConf(ctx context.Context, v platform.View) {
 		s.conf.err = errors.New(group.Unknown)
 		return
 	}
-	if group.Set() {
+	if !group.Set() {
+		s.conf.other = group.Text
+	} else {
 		s.conf.group, s.conf.file = group.Text, file(group)
 		if group.Text == "" {
 			s.conf.unused, s.conf.why = caseEmpty, s.conf.file
