@@ -40,8 +40,7 @@ func (resolvConf) Doc() fix.Doc {
 					"fetcher is asked as well.\n\n" +
 					"A server counts as good if glibc, musl or Go would get an address from it, with the timeouts and options of " +
 					"that resolv.conf. A server that is slow is told apart from one that is silent.\n\n" +
-					"Without pasta, the rules of the firewall are read only if something does not resolve; a build sees them " +
-					"in any case.",
+					"Only root can read the rules of the firewall. For anybody else, a build has to tell what they do to build users.",
 			},
 			{
 				Heading: "The build that looks from inside",

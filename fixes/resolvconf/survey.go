@@ -51,8 +51,9 @@ func look(ctx context.Context, v platform.View, name string) *survey {
 	var all sync.WaitGroup
 	all.Go(func() {
 		s.readNix(ctx, v)
-		// pasta asks as a build user. Who else builds on this host may as well, and is asked for it when names do not resolve.
-		if s.nix.usesPasta() {
+		// pasta asks as a build user, and so does a build without it: a rule that drops what they ask decides whether names
+		// resolve. Only root can read the rules; for others a build has to tell.
+		if s.nix.usesPasta() || s.nix.present && s.facts.Root() {
 			s.rules.read(ctx, v)
 		}
 	})

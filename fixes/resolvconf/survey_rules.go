@@ -30,16 +30,19 @@ func (r *ruleFacts) read(ctx context.Context, v platform.View) {
 		r.err = "only root can"
 		return
 	}
-	calls := []struct {
+	type call struct {
 		tool string
 		args []string
-	}{
+	}
+	calls := []call{
 		{"nft", []string{"list", "ruleset"}},
 		{"iptables-save", nil},
 		{"ip6tables-save", nil},
 		{"ip", []string{"rule", "show"}},
 		{"ip", []string{"-6", "rule", "show"}},
 	}
+	// Where the kernel has no table of theirs, the older tools are not run: they would make the tables.
+	calls = slices.DeleteFunc(calls, func(c call) bool { return tableless(ctx, v, c.tool) })
 	found, failed := make([][]string, len(calls)), make([]error, len(calls))
 	var all sync.WaitGroup
 	for i, c := range calls {
@@ -70,6 +73,21 @@ func (r *ruleFacts) read(ctx context.Context, v platform.View) {
 			r.err = failed[i].Error()
 		}
 	}
+}
+
+// tables are where the kernel lists the tables of a tool that are in use (net/netfilter/x_tables.c of Linux).
+var tables = map[string]string{
+	"iptables-save": "/proc/net/ip_tables_names", "ip6tables-save": "/proc/net/ip6_tables_names",
+}
+
+// tableless reports whether a tool of the firewall has no table in the kernel, and so no rule.
+func tableless(ctx context.Context, v platform.View, tool string) bool {
+	name, ok := tables[tool]
+	if !ok {
+		return false
+	}
+	data, err := platform.ReadSmall(ctx, v, name)
+	return err == nil && strings.TrimSpace(string(data)) == ""
 }
 
 // readDenied looks for what AppArmor denied pasta. A kernel in which it is not enabled denies nothing. (security/

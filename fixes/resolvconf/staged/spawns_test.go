@@ -12,7 +12,8 @@ import (
 
 var spawned = regexp.MustCompile(`msg=(?:tool|build) tool=\S*/(\S+) args="?\[([^\]]*)\]`)
 
-// TestSpawns: a passive look on a healthy host with Nix runs no tool. Its time would be theirs.
+// TestSpawns: a passive look on a healthy host with Nix runs no tool but those that tell the rules of the firewall and of
+// routing, which decide what build users get. Its time would be theirs.
 func TestSpawns(t *testing.T) {
 	t.Parallel()
 	h := linuxnet.New(t, linuxnet.Options{Nix: true})
@@ -27,6 +28,9 @@ func TestSpawns(t *testing.T) {
 		t.Fatalf("%v\n%s", err, stderr.Bytes())
 	}
 	for _, m := range spawned.FindAllStringSubmatch(stderr.String(), -1) {
+		if m[1] == "nft" || m[1] == "ip" {
+			continue
+		}
 		t.Errorf("%s %s is run, and decides nothing", m[1], m[2])
 	}
 }
