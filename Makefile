@@ -89,12 +89,12 @@ fuzz: ## each fuzz target for FUZZTIME
 staged: ## hang the real Nix, break its sandbox, and print what was recognised, mended and taken back
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
 	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute.
-	@bash -o pipefail -c 'scripts/gotest.sh -p 3 -race -v -count=1 -timeout=25m $$(go list ./... | grep /staged$$) | \
+	@bash -o pipefail -c 'scripts/gotest.sh -p 3 -race -v -count=1 -timeout=40m $$(go list ./... | grep /staged$$) | \
 		grep -v "^ *=== \|^ *--- PASS"'
 
 unit: ## go test, with the race detector where it can find something
-	scripts/gotest.sh -shuffle=on -timeout=20m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
-	scripts/gotest.sh -race -shuffle=on -timeout=20m -skip='$(RACELESS)' $$(go list ./... | grep -v /staged$$)
+	scripts/gotest.sh -shuffle=on -timeout=40m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
+	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)' $$(go list ./... | grep -v /staged$$)
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes
