@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lixfix/lixfix/platform"
@@ -15,6 +16,7 @@ import (
 
 // fake is a builder that builds nothing: it notes what it was asked.
 type fake struct {
+	mu sync.Mutex
 	platform.View
 	calls   []platform.Build
 	realise func(b platform.Build) (platform.Built, error)
@@ -47,7 +49,9 @@ func (f *fake) Lend(_ context.Context, name string, _ platform.Account) (string,
 }
 
 func (f *fake) Build(_ context.Context, b platform.Build) (platform.Built, error) {
+	f.mu.Lock()
 	f.calls = append(f.calls, b)
+	f.mu.Unlock()
 	switch {
 	case slices.Contains(b.Args, "--version"):
 		return platform.Built{Stdout: []byte("nix (Nix) 2.8.0\n")}, nil

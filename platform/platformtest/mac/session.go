@@ -244,7 +244,7 @@ func (m *Mac) appear(a Appearance) error {
 
 var signals = map[string]syscall.Signal{
 	"KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM,
-	"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "STOP": syscall.SIGSTOP,
+	"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "STOP": syscall.SIGSTOP, "PIPE": syscall.SIGPIPE,
 }
 
 func (s *Session) signal(f armed) {
