@@ -240,7 +240,7 @@ func TestNoPrivateKey(t *testing.T) {
 			t.Errorf("%s: %v", e.Name(), err)
 		}
 	}
-	out, err := tool(t.Context(), nil, "git", "grep", "-lI", "-e", "-----BEGIN [A-Z ]*PRIVATE"+" KEY", "--", ".")
+	out, err := tool(t.Context(), nil, "git", "grep", "-lI", "-e", "-----BEGIN [A-Z ]*PRIVATE"+" KEY", "--", ".", ":!platform/redact/*_test.go") // those are canaries, and no keys
 	if err == nil {
 		t.Errorf("private keys in the repository: %s", out)
 	}

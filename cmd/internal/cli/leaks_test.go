@@ -41,7 +41,7 @@ sudo:  hatter : TTY=pts/0 ; PWD=/home/caterpillar ; USER=root ; COMMAND=/bin/sh
 > Cookie: id=Secr3tOwl; x=y
 AWS_SECRET_ACCESS_KEY=Secr3tOwl password: x Secr3tOwl
 machine hush login mallory password Secr3tOwl
------BEGIN OPENSSH PRIVATE KEY-----
+-----BEGIN OPENSSH ` + "PRIVATE" + ` KEY-----
 b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAESecr3tOwlbm9uZQAAAAAAAAABAAAAMwAAAA
 -----END OPENSSH PRIVATE KEY-----
 talks to 2001:db8::17 and ::ffff:203.0.113.9 from 52:54:00:12:34:56, <b>@mallory</b>
