@@ -315,6 +315,11 @@ func (s *survey) processes(ctx context.Context) {
 		for i := range s.running {
 			p := &s.running[i]
 			dir := "/proc/" + strconv.Itoa(p.pid)
+			// Builds are in the group as well, and whoever builds decides what their processes are: only root's own are
+			// the daemon.
+			if data, err := f.Read(dir + "/status"); err != nil || !rootsOwn(string(data)) {
+				continue
+			}
 			if link, err := f.Link(dir + "/exe"); err == nil {
 				p.program, p.removed = strings.CutSuffix(link, " (deleted)")
 			}
@@ -326,6 +331,17 @@ func (s *survey) processes(ctx context.Context) {
 		}
 		return nil
 	})
+}
+
+// rootsOwn reports whether a process is root's, by all four of its user IDs (proc_pid_status(5)).
+func rootsOwn(status string) bool {
+	for line := range strings.Lines(status) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			w := strings.Fields(ids)
+			return len(w) == 4 && !slices.ContainsFunc(w, func(id string) bool { return id != "0" })
+		}
+	}
+	return false
 }
 
 // want reads a part that costs something, once.
