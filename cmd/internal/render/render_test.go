@@ -29,6 +29,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -477,8 +478,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"process-id": platform.ProcessID{},
 		"ladder":     daemon.Ladder{}, "rung": daemon.Rung{},
 		"graph": diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
-		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
-		"route": probe.Route{}, "query": probe.Query{},
+		"probe": probe.Result{}, "nix-setting": sandbox.Setting{}, "inside": sandbox.Report{}, "inside-file": sandbox.File{}, "interface": sandbox.Interface{},
+		"route": sandbox.Route{}, "query": sandbox.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
 		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},

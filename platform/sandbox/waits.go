@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"bytes"
@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/stuck"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -20,9 +18,6 @@ const (
 	// lookAfter is when to ask what it waits for, and lookAgain whether that is still so.
 	lookAfter = 6 * time.Second
 	lookAgain = 4 * time.Second
-
-	// stuckHint is how to find out what holds a probe up.
-	stuckHint = "; \"lixfix check stuck\" tells what to do about it"
 )
 
 // errWaits ends a tool that waits for something else than what is probed.
@@ -31,16 +26,6 @@ var errWaits = errors.New("it waits for something else")
 // waits are the lines in which Nix and Lix say what they wait for. Not all of it is said: a client of a stopped daemon, and
 // one that registers a root while a stopped garbage collection holds its lock, are silent.
 var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|exclusive access|the big (?:garbage collector|Nix store) lock)[^\n]*`)
-
-// holding are the situations of the fix stuck in which a build waits for what has nothing to do with its network.
-var holding = []string{
-	"stuck/waits-for-output-lock", "stuck/output-lock-holder-orphaned", "stuck/waits-for-store-path",
-	"stuck/no-free-build-user", "stuck/build-user-leaked", "stuck/waits-for-gc", "stuck/waits-for-gc-silent",
-	"stuck/gc-stopped", "stuck/gc-waits-for-client", "stuck/foreign-lock-holder", "stuck/store-upgrade",
-	"stuck/profile-locked", "stuck/sqlite-busy", "stuck/sqlite-dotfile", "stuck/worker-stopped",
-	"stuck/daemon-stopped", "stuck/daemon-not-accepting", "stuck/deadlock-cycle", "stuck/hold-and-wait",
-	"stuck/io-wait", "stuck/disk-full", "stuck/post-build-hook", "stuck/pre-build-hook", "stuck/client-stopped",
-}
 
 // watchdog looks after a tool that takes its time.
 type watchdog struct {
@@ -59,7 +44,7 @@ func (w *watchdog) hear(stderr []byte) bool {
 	at := waits.FindAllIndex(stderr, -1)
 	built := bytes.Contains(stderr, []byte("building '"))
 	if n := len(at); n > 0 && !bytes.Contains(stderr[at[n-1][1]:], []byte("building '")) {
-		line = plain(string(stderr[at[n-1][0]:at[n-1][1]]))
+		line = Plain(string(stderr[at[n-1][0]:at[n-1][1]]))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,28 +86,19 @@ func (w *watchdog) look(ctx context.Context, end context.CancelCauseFunc) {
 func reasonFor(line, why string) string {
 	switch {
 	case why == "":
-		return fmt.Sprintf("Nix says \"%s\", and that went on for %s%s", line, waitLimit, stuckHint)
+		return fmt.Sprintf("Nix says \"%s\", and that went on for %s", line, waitLimit)
 	case line == "":
-		return fmt.Sprintf("%s, and that went on for %s%s", why, waitLimit, stuckHint)
+		return fmt.Sprintf("%s, and that went on for %s", why, waitLimit)
 	}
-	return fmt.Sprintf("%s; Nix says \"%s\", and that went on for %s%s", why, line, waitLimit, stuckHint)
+	return fmt.Sprintf("%s; Nix says \"%s\", and that went on for %s", why, line, waitLimit)
 }
 
-// waitsFor asks the fix stuck what a client waits for; "" where that is its own work, or nobody knows.
+// waitsFor is what a client waits for; "" where that is its own work, or nobody knows.
 func (p *prober) waitsFor(ctx context.Context, pid int) string {
-	if pid == 0 {
+	if pid == 0 || p.o.Blocked == nil {
 		return ""
 	}
-	r, err := stuck.Look(ctx, p.b, stuck.Options{PID: pid})
-	if err != nil {
-		return ""
-	}
-	for _, d := range r.Diagnoses {
-		if slices.Contains(holding, d.ID) {
-			return plain(d.Sentence)
-		}
-	}
-	return ""
+	return Plain(p.o.Blocked(ctx, pid))
 }
 
 // patient runs a tool as run does, and ends it where it waits for a lock, a build user, the garbage collector or a daemon
@@ -173,8 +149,7 @@ func (p *prober) greeted(g greeting) bool {
 	case p.held(g.held):
 		return false
 	case errors.Is(g.err, context.DeadlineExceeded):
-		p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself%s",
-			pingLimit, stuckHint))
+		p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself", pingLimit))
 		return false
 	}
 	p.result.Trusted, p.greeting = g.trusted, g.version

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 func TestRoutes(t *testing.T) {
@@ -19,7 +19,7 @@ func TestRoutes(t *testing.T) {
 			"eth0\t0000FEA9\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n" +
 			"*\t0000000A\t00000000\t0201\t0\t0\t0\t000000FF\t0\t0\t0\n" +
 			"broken line\n"))
-		want := []probe.Route{
+		want := []sandbox.Route{
 			{Family: 4, To: "0.0.0.0/0", Via: "169.254.1.1", Interface: "eth0"},
 			{Family: 4, To: "169.254.0.0/16", Interface: "eth0"},
 		}
@@ -33,7 +33,7 @@ func TestRoutes(t *testing.T) {
 ff000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 eth0
 00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200 lo
 `))
-	want := []probe.Route{
+	want := []sandbox.Route{
 		{Family: 6, To: "64:ff9b:1:4b8e::/64", Interface: "eth0"},
 		{Family: 6, To: "::/0", Via: "64:ff9b:1:4b8e:472e:a5c8:a9fe:101", Interface: "eth0"},
 	}
@@ -58,21 +58,21 @@ func TestServers(t *testing.T) {
 }
 
 func TestFinished(t *testing.T) {
-	routed := []probe.Route{{Family: 4, To: "0.0.0.0/0", Interface: "eth0"}}
-	half := []probe.Route{{Family: 4, To: "169.254.0.0/16", Interface: "eth0"}}
+	routed := []sandbox.Route{{Family: 4, To: "0.0.0.0/0", Interface: "eth0"}}
+	half := []sandbox.Route{{Family: 4, To: "169.254.0.0/16", Interface: "eth0"}}
 	for _, tt := range []struct {
 		name      string
 		addresses []string
-		routes    []probe.Route
+		routes    []sandbox.Route
 		want      bool
 	}{
 		{"as pasta leaves it", []string{"169.254.1.2/16", "fe80::1/64"}, routed, true},
 		{"no address yet", []string{"fe80::1/64"}, routed, false},
 		{"no default route yet", []string{"169.254.1.2/16"}, half, false},
 		{"nothing yet", nil, nil, false},
-		{"IPv6 alone", []string{"64:ff9b:1:4b8e:472e:a5c8:a9fe:102/64"}, []probe.Route{{Family: 6, To: "::/0", Interface: "eth0"}}, true},
+		{"IPv6 alone", []string{"64:ff9b:1:4b8e:472e:a5c8:a9fe:102/64"}, []sandbox.Route{{Family: 6, To: "::/0", Interface: "eth0"}}, true},
 	} {
-		if got := finished(probe.Interface{Name: "eth0", Up: true, Addresses: tt.addresses}, tt.routes); got != tt.want {
+		if got := finished(sandbox.Interface{Name: "eth0", Up: true, Addresses: tt.addresses}, tt.routes); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)
 		}
 	}
@@ -84,7 +84,7 @@ func TestLook(t *testing.T) {
 	if r.Nonce != "n1" || r.UID != 7 || r.GID != 8 || r.Cwd != "/here" || len(r.Files) != 3 || r.Tun == "" || len(r.Queries) == 0 {
 		t.Errorf("%+v", r)
 	}
-	if !slices.ContainsFunc(r.Interfaces, func(i probe.Interface) bool { return i.Loopback }) {
+	if !slices.ContainsFunc(r.Interfaces, func(i sandbox.Interface) bool { return i.Loopback }) {
 		t.Errorf("interfaces: %+v", r.Interfaces)
 	}
 	for _, q := range r.Queries {

@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"context"
@@ -18,6 +18,9 @@ var shown = []string{
 	"auto-allocate-uids", "build-users-group", "builders", "keep-build-log", "max-jobs", "pasta-path", "sandbox",
 	"sandbox-fallback", "sandbox-paths", "store", "substitute", "system",
 }
+
+// private are those of them whose values name people or machines: only whether they are set is told.
+var private = []string{"builders", "store"}
 
 // settings asks Nix which of the settings that matter it has. Where that cannot be told, it returns a reason.
 func (n *nix) settings(ctx context.Context) (list []Setting, reason string) {
@@ -69,7 +72,7 @@ func parseSettings(data []byte) ([]Setting, error) {
 				value = "(default)"
 			}
 		}
-		list = append(list, Setting{Name: name, Value: plain(value)})
+		list = append(list, Setting{Name: name, Value: Plain(value)})
 	}
 	return list, nil
 }

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const (
@@ -40,11 +40,11 @@ type Who struct {
 
 // Look reports what can be seen from here; with all, also what no program would wait for. It always reports: what could
 // not be seen is part of it.
-func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all bool) probe.Report {
+func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all bool) sandbox.Report {
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
-	r := probe.Report{
-		Nonce: nonce, UID: who.UID, GID: who.GID, Cwd: who.Cwd, Files: map[string]probe.File{},
+	r := sandbox.Report{
+		Nonce: nonce, UID: who.UID, GID: who.GID, Cwd: who.Cwd, Files: map[string]sandbox.File{},
 		NetNS: link(ctx, v, "/proc/self/ns/net"), UserNS: link(ctx, v, "/proc/self/ns/user"),
 	}
 	began := time.Now()
@@ -53,9 +53,9 @@ func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all
 		r.RouteWait = millis(time.Since(began))
 	}
 	var data []byte // of resolv.conf, as resolvers read it
-	for _, f := range []string{probe.ResolvConf, probe.NSSwitch, probe.Hosts} {
+	for _, f := range []string{sandbox.ResolvConf, sandbox.NSSwitch, sandbox.Hosts} {
 		file := read(ctx, v, f)
-		if f == probe.ResolvConf {
+		if f == sandbox.ResolvConf {
 			data = file.Data
 		}
 		if len(file.Data) > fileLimit {
@@ -71,7 +71,7 @@ func Look(ctx context.Context, v platform.View, who Who, nonce, name string, all
 	r.Routes = routes(ctx, v)
 	if len(r.Routes) > routeLimit {
 		// The default routes say most.
-		slices.SortStableFunc(r.Routes, func(a, b probe.Route) int { return bits(a) - bits(b) })
+		slices.SortStableFunc(r.Routes, func(a, b sandbox.Route) int { return bits(a) - bits(b) })
 		r.Routes, r.Cut = r.Routes[:routeLimit], append(r.Cut, "routes")
 	}
 	servers := Servers(data)
@@ -96,9 +96,9 @@ func awaitRoute(ctx context.Context, v platform.View) bool {
 	late := false
 	for deadline := time.Now().Add(wait); ; {
 		list := interfaces()
-		i := slices.IndexFunc(list, func(i probe.Interface) bool { return i.Name == "eth0" })
+		i := slices.IndexFunc(list, func(i sandbox.Interface) bool { return i.Name == "eth0" })
 		// Where anything else is up, eth0 is a host's own, perhaps without a cable: pasta makes one interface.
-		other := slices.ContainsFunc(list, func(i probe.Interface) bool { return i.Up && !i.Loopback && i.Name != "eth0" })
+		other := slices.ContainsFunc(list, func(i sandbox.Interface) bool { return i.Up && !i.Loopback && i.Name != "eth0" })
 		if i < 0 || other || finished(list[i], routes(ctx, v)) {
 			return late
 		}
@@ -111,16 +111,16 @@ func awaitRoute(ctx context.Context, v platform.View) bool {
 }
 
 // finished reports whether an interface has an address that is not of its link alone, and a default route.
-func finished(i probe.Interface, list []probe.Route) bool {
+func finished(i sandbox.Interface, list []sandbox.Route) bool {
 	global := slices.ContainsFunc(i.Addresses, func(s string) bool {
 		p, err := netip.ParsePrefix(s)
 		// pasta's own address is link-local as well: 169.254.1.2.
 		return err == nil && (p.Addr().Is4() || !p.Addr().IsLinkLocalUnicast())
 	})
-	return global && slices.ContainsFunc(list, func(r probe.Route) bool { return r.Interface == i.Name && bits(r) == 0 })
+	return global && slices.ContainsFunc(list, func(r sandbox.Route) bool { return r.Interface == i.Name && bits(r) == 0 })
 }
 
-func bits(r probe.Route) int {
+func bits(r sandbox.Route) int {
 	p, err := netip.ParsePrefix(r.To)
 	if err != nil {
 		return 128
@@ -128,7 +128,7 @@ func bits(r probe.Route) int {
 	return p.Bits()
 }
 
-func read(ctx context.Context, v platform.View, name string) (f probe.File) {
+func read(ctx context.Context, v platform.View, name string) (f sandbox.File) {
 	if info, err := v.Stat(ctx, name); err == nil {
 		f.Link = info.Target
 	}
@@ -188,14 +188,14 @@ func tun(ctx context.Context, v platform.View) string {
 	return "present"
 }
 
-func interfaces() []probe.Interface {
-	out := []probe.Interface{}
+func interfaces() []sandbox.Interface {
+	out := []sandbox.Interface{}
 	list, err := net.Interfaces()
 	if err != nil {
 		return out
 	}
 	for _, i := range list {
-		one := probe.Interface{
+		one := sandbox.Interface{
 			Name: i.Name, Up: i.Flags&net.FlagUp != 0, Loopback: i.Flags&net.FlagLoopback != 0, Addresses: []string{},
 		}
 		addresses, _ := i.Addrs()
@@ -208,8 +208,8 @@ func interfaces() []probe.Interface {
 }
 
 // routes are those of both families; a table that cannot be read has none.
-func routes(ctx context.Context, v platform.View) []probe.Route {
-	out := []probe.Route{}
+func routes(ctx context.Context, v platform.View) []sandbox.Route {
+	out := []sandbox.Route{}
 	if data, err := v.ReadFile(ctx, "/proc/net/route"); err == nil {
 		out = append(out, routes4(data)...)
 	}
@@ -225,8 +225,8 @@ const (
 )
 
 // routes4 reads /proc/net/route: one line of headings, then words, addresses as numbers in the machine's byte order.
-func routes4(data []byte) []probe.Route {
-	var out []probe.Route
+func routes4(data []byte) []sandbox.Route {
+	var out []sandbox.Route
 	for line := range strings.Lines(string(data)) {
 		f := strings.Fields(line)
 		if len(f) < 8 {
@@ -241,7 +241,7 @@ func routes4(data []byte) []probe.Route {
 		}
 		m := mask.As4()
 		ones, _ := net.IPMask(m[:]).Size()
-		r := probe.Route{Family: 4, To: netip.PrefixFrom(to, ones).String(), Interface: f[0]}
+		r := sandbox.Route{Family: 4, To: netip.PrefixFrom(to, ones).String(), Interface: f[0]}
 		if !via.IsUnspecified() {
 			r.Via = via.String()
 		}
@@ -261,8 +261,8 @@ func address4(word string) (netip.Addr, bool) {
 }
 
 // routes6 reads /proc/net/ipv6_route: to, its length, from, its length, via, metric, two counters, flags, interface.
-func routes6(data []byte) []probe.Route {
-	var out []probe.Route
+func routes6(data []byte) []sandbox.Route {
+	var out []sandbox.Route
 	for line := range strings.Lines(string(data)) {
 		f := strings.Fields(line)
 		if len(f) != 10 {
@@ -281,7 +281,7 @@ func routes6(data []byte) []probe.Route {
 		if f[9] == "lo" || length == 128 || a.IsMulticast() {
 			continue
 		}
-		r := probe.Route{Family: 6, To: netip.PrefixFrom(a, int(length)).String(), Interface: f[9]}
+		r := sandbox.Route{Family: 6, To: netip.PrefixFrom(a, int(length)).String(), Interface: f[9]}
 		if v := netip.AddrFrom16([16]byte(via)); !v.IsUnspecified() {
 			r.Via = v.String()
 		}

@@ -1,7 +1,13 @@
-// Package probe builds a derivation that looks at the build sandbox from inside and tells what it saw.
-package probe
+// Package sandbox asks the build sandbox: it builds a derivation that looks around inside, with the Nix that is there, and
+// reads what its builder saw. What that means for lookups is for others to say.
+package sandbox
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
 
 const (
 	// Mode is the first argument of lixfix where it is the builder of the probe. The derivation gives it, so that no
@@ -90,6 +96,32 @@ type Query struct {
 	Fallback bool `json:"fallback,omitempty"`
 }
 
+// Says is the answer in words.
+func (q Query) Says() string {
+	if q.Error != "" {
+		return q.Error
+	}
+	// RFC 1035, 4.1.1.
+	switch q.RCode {
+	case 0:
+		if len(q.Answers) == 0 {
+			return "no such record"
+		}
+		return strings.Join(q.Answers, " ")
+	case 1:
+		return "FORMERR"
+	case 2:
+		return "SERVFAIL"
+	case 3:
+		return "NXDOMAIN"
+	case 4:
+		return "NOTIMP"
+	case 5:
+		return "REFUSED"
+	}
+	return fmt.Sprintf("rcode %d", q.RCode)
+}
+
 // Result is one run of the probe, whatever came of it.
 type Result struct {
 	// Report is nil where no builder reported.
@@ -115,8 +147,6 @@ type Result struct {
 	Exit    int      `json:"exit"`             // of the tool; -1 where it did not run to its end
 	// Reason says in a sentence why nobody reported, or what else is to be known; empty for a report as it should be.
 	Reason string `json:"reason,omitempty"`
-	// Nowhere says that no server of the host has an address for the name either, so that the sandbox is not to blame.
-	Nowhere bool `json:"nowhere,omitempty"`
 	// PastaDead says that a pasta that had ended was seen while Nix still waited for it.
 	PastaDead bool `json:"pasta_dead,omitempty"`
 	// Settings are those that matter here, where Options asked for them; SettingsError says why there are none.
@@ -124,6 +154,15 @@ type Result struct {
 	SettingsError string    `json:"settings_error,omitempty"`
 	// Left are the store paths that the probe could not remove again.
 	Left []string `json:"left,omitempty"`
+}
+
+// Unknown reports whether nothing can be said of the sandbox, because nothing was built.
+func (r Result) Unknown() bool {
+	switch r.Outcome {
+	case Ran, SetupFailed, SetupTimeout, PastaNotRun:
+		return false
+	}
+	return true
 }
 
 // Outcome is how far a probe came.
@@ -170,6 +209,9 @@ type Options struct {
 	All bool
 	// Settings asks Nix for its settings as well.
 	Settings bool
+	// Blocked says in a sentence what a client of Nix waits for that has nothing to do with the sandbox: a lock, a build
+	// user, a daemon that is stopped. "" for nothing, or where nobody knows; nil where nobody can say.
+	Blocked func(ctx context.Context, client int) string
 	// Waiting is called after five seconds with what it waits for, and again when that changes; nil for nobody.
 	Waiting func(what string)
 }

@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"bytes"
@@ -59,7 +59,7 @@ func lines(data []byte, most int) []string {
 	text := redact.Block(escapes.ReplaceAllString(strings.ToValidUTF8(string(data), "\uFFFD"), ""))
 	var out []string
 	for line := range strings.Lines(text) {
-		if line = plain(line); strings.TrimSpace(line) != "" {
+		if line = Plain(line); strings.TrimSpace(line) != "" {
 			out = append(out, line)
 		}
 	}
@@ -69,8 +69,8 @@ func lines(data []byte, most int) []string {
 	return out
 }
 
-// plain is one line without colours, control characters and secrets, and not longer than anybody would read.
-func plain(line string) string {
+// Plain is one line without colours, control characters and secrets, and not longer than anybody would read.
+func Plain(line string) string {
 	const longest = 400
 	line = strings.ToValidUTF8(escapes.ReplaceAllString(line, ""), "\uFFFD")
 	line = strings.Map(func(r rune) rune {

@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"bytes"
@@ -12,14 +12,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/dnsquery"
-	"github.com/lixfix/lixfix/platform/lookup"
-	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
 
 const (
@@ -31,7 +26,6 @@ const (
 	deadAfter   = 3 * time.Second // when to look for a pasta that has ended
 	deadPause   = 500 * time.Millisecond
 	tidyLimit   = 20 * time.Second
-	besideLimit = 2 * time.Second // of a question that only words depend on
 
 	stderrLines = 20 // of a result
 )
@@ -382,9 +376,6 @@ func (p *prober) judge(ctx context.Context) {
 	if rep := r.Report; rep != nil {
 		r.Sandbox = sandboxed(rep, p.namespace(ctx, "user"))
 		r.Network = network(rep, p.namespace(ctx, "net"))
-		if v := r.Lookup().Verdict; v == lookup.NoName || v == lookup.Nothing {
-			r.Nowhere = p.nowhere(ctx)
-		}
 	}
 	if !r.Daemon {
 		r.Implementation, r.Version = p.nix.implementation, p.nix.version
@@ -403,29 +394,6 @@ func (p *prober) judge(ctx context.Context) {
 	if r.Implementation == "" && (r.Network == PastaNetwork || r.Outcome == PastaNotRun) {
 		r.Implementation = "Lix"
 	}
-}
-
-// nowhere reports whether the servers of the host have no address for the name either. Silence is no such word.
-func (p *prober) nowhere(ctx context.Context) bool {
-	data, err := p.b.ReadFile(ctx, ResolvConf)
-	if err != nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, besideLimit)
-	defer cancel()
-	var denied atomic.Int32
-	var all sync.WaitGroup
-	servers := slices.Concat(conf.Glibc(data), conf.Pasta(data))
-	for _, s := range servers {
-		all.Go(func() {
-			a, err := p.b.Ask(ctx, dnsquery.Server(s.Address), dnsquery.UDP, p.o.Name, dnsquery.A)
-			if err == nil && a.Good() && !a.Truncated && len(a.Addresses) == 0 {
-				denied.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	return len(servers) > 0 && int(denied.Load()) == len(servers)
 }
 
 func (p *prober) namespace(ctx context.Context, kind string) string {

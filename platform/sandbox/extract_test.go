@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"bytes"

@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const (
@@ -127,7 +127,7 @@ func (a *asker) ask(server netip.Addr, p dnsquery.Protocol, name string, kind dn
 
 // ask looks a name up as the C library would with this resolv.conf, and reports the questions that were asked. With
 // all, or where there is no address, every server is asked everything.
-func ask(ctx context.Context, data []byte, servers []string, name string, all bool) []probe.Query {
+func ask(ctx context.Context, data []byte, servers []string, name string, all bool) []sandbox.Query {
 	none := len(servers) == 0
 	if none {
 		servers = []string{fallback}
@@ -161,10 +161,10 @@ func (a *asker) wait() {
 }
 
 // report lists the questions by server, in the order of the file; those of a search list come last.
-func (a *asker) report(servers []string, plain []question, none bool) []probe.Query {
+func (a *asker) report(servers []string, plain []question, none bool) []sandbox.Query {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var out []probe.Query
+	var out []sandbox.Query
 	written := map[question]bool{}
 	add := func(as string, q question, always bool) {
 		q.try = 0
@@ -182,7 +182,7 @@ func (a *asker) report(servers []string, plain []question, none bool) []probe.Qu
 			}
 			e = next
 		}
-		r := probe.Query{
+		r := sandbox.Query{
 			Server: as, Protocol: string(q.protocol), Name: q.name, Type: string(q.kind), Fallback: none,
 			Error: dnsquery.NotWaited, RCode: -1,
 		}

@@ -1,4 +1,4 @@
-package probe
+package sandbox
 
 import (
 	"context"
@@ -76,7 +76,7 @@ func (n *nix) ask(ctx context.Context) (reason string) {
 	first, _, _ := strings.Cut(string(out.Stdout), "\n")
 	implementation, version, ok := ParseVersion(first)
 	if ok {
-		n.implementation, n.version, n.client = implementation, version, plain(first)
+		n.implementation, n.version, n.client = implementation, version, Plain(first)
 		return ""
 	}
 	o, why := classify(ended{exit: out.Exit, stderr: out.Stderr})
@@ -103,7 +103,7 @@ func ParseVersion(line string) (implementation, version string, ok bool) {
 	case m[1] == "Nix":
 		return "Nix", m[2], true
 	}
-	return plain(m[1]), m[2], true
+	return Plain(m[1]), m[2], true
 }
 
 // in adds the store to the arguments of a tool, where one was named.
@@ -326,7 +326,7 @@ func (p *prober) ping(ctx context.Context) (g greeting) {
 	case "false", "0":
 		g.trusted = &no
 	}
-	g.version = plain(answer.Version)
+	g.version = Plain(answer.Version)
 	return g
 }
 
