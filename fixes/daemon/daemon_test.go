@@ -167,8 +167,8 @@ func TestHosts(t *testing.T) {
 				}
 				below = below && r.Mark != daemon.Broken
 			}
-			for _, d := range p.Drawings {
-				for _, line := range d {
+			for _, f := range p.Figures {
+				for _, line := range f.Lines() {
 					if len([]rune(line)) > 80 {
 						t.Errorf("a line of %d columns: %s", len([]rune(line)), line)
 					}

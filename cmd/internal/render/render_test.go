@@ -363,24 +363,6 @@ func uid(n, from, to int) plan.Step {
 	return account.SetAttribute{Record: fmt.Sprintf("/Users/_nixbld%d", n), Key: "UniqueID", From: []string{fmt.Sprint(from)}, To: []string{fmt.Sprint(to)}}
 }
 
-func TestNames(t *testing.T) {
-	for want, names := range map[string][]string{
-		"":                       nil,
-		"_nixbld1–3":             {"_nixbld3", "_nixbld1", "_nixbld2"},
-		"_nixbld1, _nixbld3–4":   {"_nixbld1", "_nixbld3", "_nixbld4"},
-		"_nixbld01, _nixbld1":    {"_nixbld01", "_nixbld1"},
-		"a, b, c, … (4)":         {"a", "b", "c", "d"},
-		"7, 8":                   {"7", "8"},
-		"x, x1":                  {"x", "x1"},
-		"_nixbld99999999999":     {"_nixbld99999999999"},
-		"_a1–2, _b7, _nixbld400": {"_a1", "_b7", "_a2", "_nixbld400"},
-	} {
-		if got := Names(names); got != want {
-			t.Errorf("%q: got %q, want %q", names, got, want)
-		}
-	}
-}
-
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                         "plain",

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -24,7 +25,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	const text = "https://me:Secr3tOwl@host/x,https://me:Secr3tOwl@host/y?token=Secr3tOwl"
 	found := []Fix{{
 		Name: "x", Title: text, Status: fix.Broken, Picture: &fix.Picture{
-			Drawings: [][]string{{"├─ a  " + text, "└─ password: a Secr3tOwl"}}, Notes: []string{text},
+			Figures: []figure.Figure{{Rows: []figure.Row{{Depth: 1, Cells: []string{"a  " + text}}, {Depth: 1, Cells: []string{"password: a Secr3tOwl"}}}}}, Notes: []string{text},
 		},
 		Findings: []fix.Finding{{
 			ID: "x/y", Status: fix.Broken, Summary: text, Reason: text, Evidence: []fix.Evidence{{Source: text, Expected: text, Observed: text}},
