@@ -87,7 +87,11 @@ func (d *diagnosis) nothing() fix.Finding {
 	if d.conf.unused != "" || d.uninstalled || len(d.services) == 0 {
 		return noUsers.Found(with)
 	}
-	f := groupMissing.FoundAs(caseBare, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
+	words := caseBare
+	if d.conf.alone {
+		words = caseAllocate
+	}
+	f := groupMissing.FoundAs(words, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
 	f.Remedy = groupMissing.Remedy(caseBare, with)
 	return f
 }

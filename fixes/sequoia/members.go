@@ -1,7 +1,10 @@
 package sequoia
 
 import (
+	"strings"
+
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/words"
@@ -14,7 +17,10 @@ func (d *diagnosis) aboutChoice() []fix.Finding {
 	if wrong := d.foreign(d.group); wrong != nil && (d.source(optGroup) != sourceConf || len(wrong.names) > 0) {
 		f := notNix.Found(fix.With{"group": d.group, "fault": wrong},
 			fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group of build users alone", Observed: wrong.short()})
-		f.Remedy = notNix.Remedy(d.which(wrong), nil)
+		f.Remedy = notNix.Remedy(d.which(wrong), fix.With{"group": d.group})
+		if d.which(wrong) == caseOthers {
+			f.Remedy.Command = d.evict(d.record) // also those who are members in other ways than by name
+		}
 		list = append(list, f)
 	}
 	if f, ok := d.wrongConf(); ok {
@@ -80,7 +86,9 @@ func (h *host) refuseGroup() error {
 	if wrong == nil {
 		return nil
 	}
-	with := fix.With{"group": h.group, "from": h.source(optGroup), "fault": wrong, "file": h.conf.file}
+	with := fix.With{
+		"group": h.group, "from": h.source(optGroup), "fault": wrong, "file": h.conf.file, "command": h.evict(h.record),
+	}
 	switch which := h.which(wrong); {
 	case which != caseAlone:
 		return refusal(notNix, caseUnplaced, which, with, nil)
@@ -149,10 +157,53 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 		}
 	}
 	if len(gone) > 0 {
-		list = append(list, strangers.Found(fix.With{"group": d.group},
+		list = append(list, strangers.Found(fix.With{"group": d.group, "names": words(gone)},
 			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
 	}
 	return list
+}
+
+// evict is the command that takes whoever is no build user out of a group: by name, by GeneratedUID, and by primary
+// group, who then belongs to staff as people do. dseditgroup would look for each account first, and stop at one that
+// does not exist.
+func (h *host) evict(g *dscl.Record) string {
+	if g == nil {
+		return ""
+	}
+	path := platform.Quote("/Groups/" + g.Name)
+	var commands []string
+	del := func(key string, values []string) {
+		if len(values) > 0 {
+			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+words(values))
+		}
+	}
+	del(dscl.NestedGroups, g.Values(dscl.NestedGroups))
+	del(dscl.GroupMembership, h.unlike(g))
+	var ids, primary []string
+	for _, r := range h.directory.Users {
+		if h.buildName(r) {
+			continue
+		}
+		for _, id := range g.Values(dscl.GroupMembers) {
+			if dscl.SameID(id, r.First(dscl.GeneratedUID)) {
+				ids = append(ids, id)
+			}
+		}
+		if n, err := r.Number(dscl.PrimaryGroupID); err == nil && n == h.gid && len(h.sharing(g.Name, h.gid)) == 0 {
+			primary = append(primary, "sudo dscl . -create "+platform.Quote("/Users/"+r.Name)+" "+dscl.PrimaryGroupID+" "+staff)
+		}
+	}
+	del(dscl.GroupMembers, ids)
+	return strings.Join(append(commands, primary...), " && ")
+}
+
+// words are names as a shell takes them.
+func words(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = platform.Quote(name)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // called are the names of users.
