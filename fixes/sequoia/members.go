@@ -157,7 +157,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 		}
 	}
 	if len(gone) > 0 {
-		list = append(list, strangers.Found(fix.With{"group": d.group, "names": words(gone)},
+		list = append(list, strangers.Found(fix.With{"group": d.group, "names": quoted(gone)},
 			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
 	}
 	return list
@@ -174,7 +174,7 @@ func (h *host) evict(g *dscl.Record) string {
 	var commands []string
 	del := func(key string, values []string) {
 		if len(values) > 0 {
-			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+words(values))
+			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+quoted(values))
 		}
 	}
 	del(dscl.NestedGroups, g.Values(dscl.NestedGroups))
@@ -197,13 +197,13 @@ func (h *host) evict(g *dscl.Record) string {
 	return strings.Join(append(commands, primary...), " && ")
 }
 
-// words are names as a shell takes them.
-func words(names []string) string {
-	quoted := make([]string, len(names))
+// quoted are names as a shell takes them.
+func quoted(names []string) string {
+	list := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = platform.Quote(name)
+		list[i] = platform.Quote(name)
 	}
-	return strings.Join(quoted, " ")
+	return strings.Join(list, " ")
 }
 
 // called are the names of users.
