@@ -118,14 +118,14 @@ func TestProbe(t *testing.T) {
 		},
 		{
 			name: "works with another file", results: []probe.Result{inside("timeout"), inside("timeout"), inside("timeout"), inside("ok")}, trials: 3,
-			spoil:  func(h *host) { h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644) },
+			spoil:  func(h *host) { h.Put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644) },
 			broken: []string{"unexplained"}, says: []string{"the same with /run/systemd/resolve/resolv.conf", "names resolve with /run/systemd/resolve/resolv.conf"},
 		},
 		{name: "fails, and no setting may be changed", results: []probe.Result{untrusted}, broken: []string{"unexplained"}, says: []string{"lixfix probe --text"}},
 		{
 			name: "a rule of the firewall that could not be read through", results: []probe.Result{inside("timeout")}, trials: 2,
 			spoil: func(h *host) {
-				h.put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid nixbld1 jump others'\n", 0o755)
+				h.Put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid nixbld1 jump others'\n", 0o755)
 			},
 			broken: []string{"firewall-by-user"}, says: []string{"skuid nixbld1"},
 		},
@@ -156,8 +156,8 @@ func TestProbe(t *testing.T) {
 		{name: "a broken nix.conf", results: []probe.Result{failed(sandbox.BadConfig, "line 3")}, broken: []string{"bad-nix-conf"}, says: []string{"line 3"}},
 		{
 			name: "no nix", spoil: func(h *host) {
-				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-				h.must(os.Remove(filepath.Join(h.root, "nix/store")))
+				h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+				h.Must(os.Remove(filepath.Join(h.Root, "nix/store")))
 			},
 			results: []probe.Result{failed(sandbox.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
 			says: []string{"there is no nix on this host"},
@@ -169,8 +169,8 @@ func TestProbe(t *testing.T) {
 		},
 		{
 			name: "a store and no nix", spoil: func(h *host) {
-				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-				h.put("nix/var/nix/db/db.sqlite", "", 0o644)
+				h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+				h.Put("nix/var/nix/db/db.sqlite", "", 0o644)
 			},
 			results: []probe.Result{failed(sandbox.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
 			says: []string{"there is no nix on this host", "Reason:there is a store or a nix.conf, and no nix to ask"},
@@ -232,7 +232,7 @@ func TestJudge(t *testing.T) {
 	}
 	nothing := func(*host) {}
 	one := func(h *host) { h.conf("nameserver " + dead + "\nnameserver " + live + "\n") }
-	two := func(h *host) { h.put("etc/resolv.conf", "nameserver "+dead+"\nnameserver "+live+"\n", 0o600) }
+	two := func(h *host) { h.Put("etc/resolv.conf", "nameserver "+dead+"\nnameserver "+live+"\n", 0o600) }
 	works, fails := look(nothing, inside("ok")), look(one, inside("timeout"))
 	worse, unknown := look(two, inside("timeout")), look(nothing, failed(sandbox.NoNix, ""))
 	for _, c := range []struct {
@@ -263,10 +263,10 @@ func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 	h.conf("nameserver\t" + live + "\n")
 	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run, nil)
 	probed, err := f.Probe(t.Context(), fix.Experiment{Host: h}, nil)
-	h.must(err)
+	h.Must(err)
 	h.conf("# mine\n")
 	p, err := f.Plan(t.Context(), h, fix.Request{Allowed: everything, Probed: &probed})
-	h.must(err)
+	h.Must(err)
 	if len(p.Entries) != 1 {
 		t.Fatalf("%v", p.Entries)
 	}
@@ -274,7 +274,7 @@ func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 		t.Errorf("%v", p.Entries[0].Step)
 	}
 	verdicts, err := plan.Preview(t.Context(), h, p)
-	h.must(err)
+	h.Must(err)
 	if verdicts[0].State != plan.Foreign {
 		t.Errorf("the file that has changed is %v", verdicts[0])
 	}
@@ -285,7 +285,7 @@ func TestRiskyNeedsConsent(t *testing.T) {
 	h.conf("nameserver " + dead + "\nnameserver\t" + live + "\n")
 	safe := func(_ string, c fix.Class) bool { return c == fix.Safe }
 	p, err := resolvconf.New().Plan(t.Context(), h, fix.Request{Allowed: safe})
-	h.must(err)
+	h.Must(err)
 	for _, e := range p.Entries {
 		w, ok := e.Step.(step.WriteFile)
 		if !ok || e.For != "resolv-conf/pasta-skips-line" || string(w.After.Data()) != "nameserver "+dead+"\nnameserver "+live+"\n" {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
+	"golang.org/x/tools/txtar"
 
 	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -34,24 +34,31 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// golden compares text with a file in testdata.
+// golden compares text with a section of testdata/pages.txtar. All pages are in one file, so that a sentence that changes,
+// changes in one place.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
+	const file = "testdata/pages.txtar"
+	a, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
+	i := slices.IndexFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
+	switch {
+	case i >= 0 && !*update:
+		if diff := cmp.Diff(string(a.Files[i].Data), got); diff != "" {
+			t.Errorf("%s in %s (-want +got):\n%s", name, file, diff)
+		}
+		return
+	case !*update:
+		t.Fatalf("%s has no page %s; -update writes it", file, name)
+	case i < 0:
+		a.Files, i = append(a.Files, txtar.File{Name: name}), len(a.Files)
+	}
+	a.Files[i].Data = []byte(got)
+	slices.SortFunc(a.Files, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
+	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
