@@ -66,8 +66,11 @@ func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) er
 // StartUnit makes a unit of systemd run, or, with On false, stop.
 type StartUnit struct {
 	Unit string `json:"unit"`
-	On   bool   `json:"on"`
-	Why  string `json:"why"`
+	// With are units that are started after it, and stopped after it. A socket goes first: it stops listening, so that no
+	// client has systemd start the service again meanwhile.
+	With []string `json:"with,omitempty"`
+	On   bool     `json:"on"`
+	Why  string   `json:"why"`
 }
 
 var _ plan.Write = StartUnit{}
@@ -80,35 +83,41 @@ func (s StartUnit) String() string {
 	if !s.On {
 		verb = "stop"
 	}
-	return fmt.Sprintf("%s %s: %s", verb, s.Unit, s.Why)
+	return fmt.Sprintf("%s %s: %s", verb, strings.Join(s.units(), " and "), s.Why)
 }
+
+func (s StartUnit) units() []string { return append([]string{s.Unit}, s.With...) }
 
 // State implements Write.
 func (s StartUnit) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
-	active, err := systemd.Active(ctx, in.View(), s.Unit)
-	switch {
-	case err != nil:
-		return plan.Foreign, "", err
-	case active == s.On:
-		return plan.Applied, "", nil
+	for _, u := range s.units() {
+		active, err := systemd.Active(ctx, in.View(), u)
+		switch {
+		case err != nil:
+			return plan.Foreign, "", err
+		case active != s.On:
+			return plan.Pending, "", nil
+		}
 	}
-	return plan.Pending, "", nil
+	return plan.Applied, "", nil
 }
 
 // Inverse implements Write.
 func (s StartUnit) Inverse() plan.Write {
-	return StartUnit{Unit: s.Unit, On: !s.On, Why: plan.TakenBack(s.Why)}
+	return StartUnit{Unit: s.Unit, With: s.With, On: !s.On, Why: plan.TakenBack(s.Why)}
 }
 
 // Apply implements Step.
 func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return systemd.Start(ctx, h, s.Unit, s.On)
+	return systemd.Start(ctx, h, s.On, s.units()...)
 }
 
 // RestartUnit starts a unit anew, if it runs, so that it reads its configuration. It is harmless when repeated, and is
 // repeated when the plan is taken back.
 type RestartUnit struct {
 	Unit string `json:"unit"`
+	// Idle is the socket of the service where nobody may be at work with it; "" where that does not matter.
+	Idle string `json:"idle,omitempty"`
 	Why  string `json:"why"`
 }
 
@@ -117,11 +126,39 @@ var _ plan.Step = RestartUnit{}
 // Kind implements Step.
 func (RestartUnit) Kind() string { return "restart-unit" }
 
-func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Unit, s.Why) }
+func (s RestartUnit) String() string {
+	return fmt.Sprintf("restart %s%s: %s", s.Unit, unless(s.Idle), s.Why)
+}
 
 // Apply implements Step.
 func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	if err := idle(ctx, h, s.Unit, s.Idle); err != nil {
+		return err
+	}
 	return systemd.Restart(ctx, h, s.Unit)
+}
+
+func unless(socket string) string {
+	if socket == "" {
+		return ""
+	}
+	return " unless somebody is at work with it"
+}
+
+// idle returns an ErrBusy where a service is at work for others. It is asked at the last moment: what was true when
+// somebody read the plan is not good enough.
+func idle(ctx context.Context, v platform.View, unit, socket string) error {
+	if socket == "" {
+		return nil
+	}
+	busy, err := systemd.Clients(platform.Fresh(ctx), v, unit, socket)
+	if err != nil {
+		return err
+	}
+	if busy != "" {
+		return plan.Hint(fmt.Errorf("%w: %s", ErrBusy, busy), "Wait until they have ended, and run the command again.")
+	}
+	return nil
 }
 
 // ReloadUnits has systemd read the files of its units again. It starts and stops nothing, is harmless when repeated, and
@@ -167,6 +204,8 @@ func (s ResetFailed) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 // harmless when repeated, and is repeated when the plan is taken back.
 type StopUnit struct {
 	Unit string `json:"unit"`
+	// Idle is as that of a RestartUnit.
+	Idle string `json:"idle,omitempty"`
 	Why  string `json:"why"`
 }
 
@@ -175,9 +214,12 @@ var _ plan.Step = StopUnit{}
 // Kind implements Step.
 func (StopUnit) Kind() string { return "stop-unit" }
 
-func (s StopUnit) String() string { return fmt.Sprintf("stop %s: %s", s.Unit, s.Why) }
+func (s StopUnit) String() string { return fmt.Sprintf("stop %s%s: %s", s.Unit, unless(s.Idle), s.Why) }
 
 // Apply implements Step.
 func (s StopUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return systemd.Start(ctx, h, s.Unit, false)
+	if err := idle(ctx, h, s.Unit, s.Idle); err != nil {
+		return err
+	}
+	return systemd.Start(ctx, h, false, s.Unit)
 }
