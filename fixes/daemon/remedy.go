@@ -168,6 +168,10 @@ func (s *survey) start() []plan.Step {
 	case s.accepts(), len(s.daemons()) > 0:
 		one.With = nil
 	}
+	// Lix since 2.94 tries the socket first, for root as well: one that is left would be worse than none.
+	if s.sock.missing() && s.dir.there() && s.guarded {
+		one.Sockets = []string{s.path}
+	}
 	return []plan.Step{step.ResetFailed{Units: append([]string{one.Unit}, one.With...), Why: "it does not start them before"}, one}
 }
 

@@ -123,17 +123,17 @@ func (s *survey) daemon() sight {
 	return s.unlessAlive(f)
 }
 
-// unlessAlive is a broken finding, or one at risk where a daemon runs all the same. That systemd listens is no daemon.
+// unlessAlive is a broken finding, or one at risk where a daemon serves all the same. That systemd listens is no daemon,
+// and neither is a worker that is left of one.
 func (s *survey) unlessAlive(f fix.Finding) sight {
 	switch {
-	case len(s.daemons()) > 0:
 	case !s.read[listeners]:
 		return wants(listeners)
 	case !s.listening:
 		return finds(f)
 	case s.booted && !s.read[states]:
 		return wants(states)
-	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active":
+	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active" && s.state[serviceUnit].Active != "active":
 		return finds(f)
 	}
 	f.Status = fix.AtRisk
@@ -153,6 +153,8 @@ func (s *survey) unitRung() sight {
 	}
 	socket, starts := s.socket(), s.starts()
 	switch {
+	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
+		return finds(s.missingFinding(socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
 		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
 	case s.alone():

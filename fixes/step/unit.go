@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -69,11 +70,17 @@ type StartUnit struct {
 	// With are units that are started after it, and stopped after it. A socket goes first: it stops listening, so that no
 	// client has systemd start the service again meanwhile.
 	With []string `json:"with,omitempty"`
-	On   bool     `json:"on"`
-	Why  string   `json:"why"`
+	// Sockets are names that are not there while it does not run. systemd leaves them behind when it stops a socket, and
+	// clients that find one believe that there is a daemon: they go when the step is taken back, unless somebody listens.
+	Sockets []string `json:"sockets,omitempty"`
+	On      bool     `json:"on"`
+	Why     string   `json:"why"`
 }
 
-var _ plan.Write = StartUnit{}
+var _ plan.Placed = StartUnit{}
+
+// Places implements Placed.
+func (s StartUnit) Places() []string { return s.Sockets }
 
 // Kind implements Step.
 func (StartUnit) Kind() string { return "start-unit" }
@@ -99,17 +106,63 @@ func (s StartUnit) State(ctx context.Context, in *plan.Pass) (plan.State, string
 			return plan.Pending, "", nil
 		}
 	}
+	left, err := s.stale(ctx, in.View())
+	switch {
+	case err != nil:
+		return plan.Foreign, "", err
+	case len(left) > 0:
+		return plan.Pending, "", nil
+	}
 	return plan.Applied, "", nil
+}
+
+// stale are the sockets that are left where the unit is to stop.
+func (s StartUnit) stale(ctx context.Context, v platform.View) ([]string, error) {
+	if s.On || len(s.Sockets) == 0 {
+		return nil, nil
+	}
+	list, err := v.Sockets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look who listens at %s: %w", strings.Join(s.Sockets, " and "), err)
+	}
+	var left []string
+	for _, name := range s.Sockets {
+		heard := slices.ContainsFunc(list, func(k platform.Socket) bool {
+			return !k.TCP && k.State == platform.SocketListening && k.Path == name
+		})
+		info, err := v.Stat(ctx, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && (heard || info.Mode&fs.ModeSocket == 0):
+		case err != nil:
+			return nil, err
+		default:
+			left = append(left, name)
+		}
+	}
+	return left, nil
 }
 
 // Inverse implements Write.
 func (s StartUnit) Inverse() plan.Write {
-	return StartUnit{Unit: s.Unit, With: s.With, On: !s.On, Why: plan.TakenBack(s.Why)}
+	s.On, s.Why = !s.On, plan.TakenBack(s.Why)
+	return s
 }
 
 // Apply implements Step.
 func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return systemd.Start(ctx, h, s.On, s.units()...)
+	if err := systemd.Start(ctx, h, s.On, s.units()...); err != nil {
+		return err
+	}
+	left, err := s.stale(ctx, h)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := h.Remove(ctx, name); err != nil {
+			return way(h.Facts(), name, path.Dir(name), err)
+		}
+	}
+	return nil
 }
 
 // RestartUnit starts a unit anew, if it runs, so that it reads its configuration. It is harmless when repeated, and is

@@ -100,7 +100,7 @@ var situations = []situation{
 	{name: "the one service of before an upgrade to one for each connection", on: each, spoil: older("systemctl start nix-daemon.service"), id: "older", repaired: true, lasting: true},
 	{name: "the socket lost at a reload", on: linked, spoil: "systemctl stop nix-daemon.service; mv " + profile + " /tmp/p; " + reload + "mv /tmp/p " + profile, id: "socket-lost", repaired: true, lasting: true},
 	{name: "/nix not mounted", on: packaged, spoil: stop + "echo 'UUID=x /nix ext4 defaults 0 2' >>/etc/fstab; umount -l /nix", id: "not-mounted"},
-	{name: "the store read-only", on: packaged, spoil: stop + "mount -o remount,ro /nix", id: "read-only"},
+	{name: "the store read-only", on: packaged, spoil: stop + "for i in 1 2 3 4 5 6 7 8 9; do mount -o remount,ro /nix && exit 0; sleep 0.5; done; exit 1", id: "read-only"},
 	{name: "the store full", on: packaged, spoil: stop + "rm -f /nix/var/nix/db/*; systemctl start nix-daemon.socket; mount -o remount,size=4m /nix; dd if=/dev/zero of=/nix/fill bs=4k 2>/dev/null || true", id: "disk-full"},
 	{name: "no Nix", on: packaged, spoil: stop + "rm /usr/bin/nix /usr/bin/nix-store /usr/bin/nix-daemon; rm -rf /nix/var/nix/db", id: "not-here"},
 }
