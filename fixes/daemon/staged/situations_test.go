@@ -2,7 +2,16 @@
 
 package staged
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
 
 const (
 	stop   = "systemctl stop nix-daemon.socket nix-daemon.service 2>/dev/null || true; "
@@ -101,6 +110,34 @@ var situations = []situation{
 	{name: "the socket lost at a reload", on: linked, spoil: "systemctl stop nix-daemon.service; mv " + profile + " /tmp/p; " + reload + "mv /tmp/p " + profile, id: "socket-lost", repaired: true, lasting: true},
 	{name: "/nix not mounted", on: packaged, spoil: stop + "echo 'UUID=x /nix ext4 defaults 0 2' >>/etc/fstab; umount -l /nix", id: "not-mounted"},
 	{name: "the store read-only", on: packaged, spoil: stop + "for i in 1 2 3 4 5 6 7 8 9; do mount -o remount,ro /nix && exit 0; sleep 0.5; done; exit 1", id: "read-only"},
+	{
+		name: "killed for lack of memory", on: packaged, spoil: stop + "systemctl start nix-daemon.socket nix-daemon.service",
+		within: killedByOOMD, id: "oom-killed", repaired: true,
+	},
 	{name: "the store full", on: packaged, spoil: stop + "rm -f /nix/var/nix/db/*; systemctl start nix-daemon.socket; mount -o remount,size=4m /nix; dd if=/dev/zero of=/nix/fill bs=4k 2>/dev/null || true", id: "disk-full"},
 	{name: "no Nix", on: packaged, spoil: stop + "rm /usr/bin/nix /usr/bin/nix-store /usr/bin/nix-daemon; rm -rf /nix/var/nix/db", id: "not-here"},
+}
+
+// killedByOOMD does what systemd-oomd does: it counts its kills in attributes of the control group, and kills what is in
+// it (oomd_cgroup_kill in src/oom/oomd-util.c of systemd). systemd tells that from any other end. The kernel's own kills
+// are counted by the memory controller, which a machine with control groups of version 1 beside it does not have.
+func killedByOOMD(t *testing.T, h *linuxnet.Host) {
+	t.Helper()
+	group := h.Path("/sys/fs/cgroup/system.slice/nix-daemon.service")
+	for _, name := range []string{"user.oomd_ooms", "user.oomd_kill"} {
+		if err := unix.Setxattr(group, name, []byte("1"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Run(t, "systemctl", "stop", "nix-daemon.socket")
+	h.Run(t, "sh", "-c", "kill -9 $(cat /sys/fs/cgroup/system.slice/nix-daemon.service/cgroup.procs)")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		result := strings.TrimSpace(h.Run(t, "systemctl", "show", "-P", "Result", "nix-daemon.service"))
+		if result == "oom-kill" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("systemd says %s", result)
+		}
+	}
 }
