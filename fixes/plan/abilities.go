@@ -130,6 +130,29 @@ type Hold interface {
 	Release() Step
 }
 
+// Proof is a Step that leaves the host as it is and shows whether the plan has come to what it is for. It is done on
+// every run of the plan, at its place, and never when the plan is taken back. The error of Apply wraps an *Unproven.
+type Proof interface {
+	Step
+	// Proves says what, as the end of "it is not known whether …".
+	Proves() string
+}
+
+// Unproven is the error of a Proof.
+type Unproven struct {
+	Err error
+	// Untried says that nobody could try it, which is no failure: it is told, and the run goes on.
+	Untried bool
+}
+
+func (u *Unproven) Error() string { return u.Err.Error() }
+func (u *Unproven) Unwrap() error { return u.Err }
+
+func isProof(s Step) bool {
+	_, ok := s.(Proof)
+	return ok
+}
+
 // Tidier is a Write that a kill can make leave something beside its target.
 type Tidier interface {
 	Write

@@ -498,6 +498,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		step.ReloadUnits{},
 		step.ResetFailed{},
 		step.StopUnit{},
+		step.AwaitDaemon{},
+		step.TryBuild{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

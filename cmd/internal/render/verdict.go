@@ -76,6 +76,21 @@ func (t Tally) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// nothingHere names the fixes that have looked, and found nothing here that they are about. The system would be a wrong
+// reason for these. said says it of all of them.
+func nothingHere(fixes []Fix) (names []string, said string) {
+	for _, f := range fixes {
+		if f.Status == fix.NotApplicable && len(f.Findings) > 0 {
+			names = append(names, f.Name)
+			said = f.Findings[0].Summary
+		}
+	}
+	if len(names) > 1 {
+		said = strings.Join(names, ", ") + " have found nothing to look at"
+	}
+	return names, said
+}
+
 // CheckVerdict is the last line of "lixfix check".
 func CheckVerdict(r Report) string {
 	var b strings.Builder
@@ -97,9 +112,12 @@ func CheckVerdict(r Report) string {
 	t := Count(r.Fixes)
 	if t.Checked == 0 {
 		b.WriteString("nothing to check on this host: ")
+		here, said := nothingHere(r.Fixes)
 		switch len(t.NotHere) {
 		case 0:
 			b.WriteString("there are no fixes")
+		case len(here):
+			b.WriteString(said)
 		case 1:
 			b.WriteString(t.NotHere[0] + " does not apply to " + System(r.Host.OS))
 		default:
@@ -168,6 +186,8 @@ func ChangeVerdict(r Report) string {
 			s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
 		case r.Plan != nil && r.Plan.Undoes != "":
 			s = "taken back in " + steps + is
+		case o.Error != "":
+			s = "not repaired, with " + steps + " done" + is
 		case found.Broken+found.Unknown == 0:
 			s = "repaired in " + steps + is
 		default:
