@@ -129,7 +129,24 @@ func osRelease(f *Facts, data []byte) {
 func (m *Machine) SetLogger(log *slog.Logger) { m.log = log }
 
 // Facts describes the machine.
-func (m *Machine) Facts() Facts { return m.facts() }
+func (m *Machine) Facts() Facts {
+	f := m.facts()
+	f.PID = os.Getpid()
+	return f
+}
+
+// Now implements View.
+func (m *Machine) Now() time.Time { return time.Now() }
+
+// Pause implements View.
+func (m *Machine) Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // StateDir is where journals are kept: /var/db/lixfix on macOS, /var/lib/lixfix elsewhere. It is not below /nix,
 // which may be what is broken.

@@ -45,6 +45,7 @@ type Facts struct {
 	Build   string `json:"build,omitempty"`   // "24B83"; macOS alone has it
 	Arch    string `json:"arch"`              // Go's name: "arm64", "amd64"
 	UID     int    `json:"-"`                 // effective user ID of lixfix
+	PID     int    `json:"-"`                 // of lixfix itself, as ps(1) shows it
 }
 
 // Root reports whether lixfix runs as root.
@@ -82,6 +83,10 @@ type Content struct {
 // of its own, or earlier with its context. Names are absolute.
 type View interface {
 	Facts() Facts
+	// Now is what time it is on the machine.
+	Now() time.Time
+	// Pause waits for d between two looks, or for the end of ctx, which is its error.
+	Pause(ctx context.Context, d time.Duration) error
 	// StateDir is the directory of the journals. It may not exist.
 	StateDir() string
 	// Stat describes name without following a link at its end. The error of a missing file wraps fs.ErrNotExist.
