@@ -139,7 +139,7 @@ func (m *Machine) Facts() Facts {
 func (m *Machine) Now() time.Time { return time.Now() }
 
 // Pause implements View.
-func (m *Machine) Pause(ctx context.Context, d time.Duration) error {
+func (m *Machine) Pause(ctx context.Context, _ string, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
@@ -377,7 +377,7 @@ func NewMemo(h Host) *Memo { return &Memo{Host: h, answers: map[string]*answer{}
 // Query implements View. Errors are not remembered. Callers share the answer and must not change it.
 func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	key := tool + "\x00" + strings.Join(args, "\x00")
-	if isSecond(ctx) {
+	if IsSecond(ctx) {
 		key += "\x00\x00again"
 	}
 	m.mu.Lock()

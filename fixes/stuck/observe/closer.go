@@ -64,7 +64,7 @@ func (c *collector) confirm(ctx context.Context, leaving, zombies []int) error {
 		if left == 0 || c.v.Now().After(deadline) {
 			return nil
 		}
-		if err := c.v.Pause(ctx, confirmTime/20); err != nil {
+		if err := c.v.Pause(ctx, "processes that are about to end", confirmTime/20); err != nil {
 			return err
 		}
 	}

@@ -245,7 +245,7 @@ func (c *collector) again(ctx context.Context) error {
 	if gap == 0 {
 		gap = defaultGap
 	}
-	if err := c.v.Pause(ctx, gap); err != nil {
+	if err := c.v.Pause(ctx, "a second look at the processes", gap); err != nil {
 		return err
 	}
 	for _, pid := range c.Order {

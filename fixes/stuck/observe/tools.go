@@ -52,7 +52,7 @@ func (c *collector) withTools(ctx context.Context) error {
 		gap = defaultGap
 	}
 	// ps tells processor time in hundredths of a second.
-	if err := v.Pause(ctx, gap); err != nil {
+	if err := v.Pause(ctx, "a second look at the processes", gap); err != nil {
 		return err
 	}
 	second, err := processes.Details(platform.Fresh(ctx), v)
