@@ -35,6 +35,8 @@ type Manifest struct {
 	Made   time.Time `json:"made"`
 	Host   Facts     `json:"host"`
 	Fixes  []string  `json:"fixes"` // those that looked
+	// Settings are the options that they were given, by the names of fixes and options.
+	Settings map[string]map[string]Setting `json:"settings,omitempty"`
 	// Names says that names of people and machines were left in.
 	Names bool `json:"names_kept"`
 	// Replaced is how often something was replaced, by what it was: "user", "host", "secret".
@@ -54,6 +56,12 @@ type Facts struct {
 	platform.Facts
 	UID int `json:"uid"`
 	PID int `json:"pid"`
+}
+
+// Setting is the value of an option, and by what it was given: "flag" or "environment".
+type Setting struct {
+	Value  string `json:"value"`
+	Source string `json:"source"`
 }
 
 // Verdict is what one fix found, and what it would do.

@@ -252,6 +252,18 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 	switch {
 	case len(data) == 0, counters.MatchString(name):
 		return data
+	case name == "/etc/passwd", name == "/etc/group":
+		return r.fields(data)
+	case strings.HasPrefix(name, "/proc/") && base == "stat":
+		return r.named(data)
+	case strings.HasPrefix(name, "/proc/") && base == "status":
+		return r.status(data)
+	case packaged(name):
+		return ofNix(data)
+	case name == "/etc/nsswitch.conf":
+		return r.services(data)
+	case strings.HasPrefix(name, "/proc/net/") && (base == "ipv6_route" || base == "if_inet6" || base == "route"):
+		return r.routes(data, base == "route")
 	case strings.HasPrefix(name, "/proc/") && base == "environ":
 		return r.environment(data)
 	case strings.HasPrefix(name, "/proc/") && (base == "tcp" || base == "tcp6") && path.Base(path.Dir(name)) == "net":
@@ -279,6 +291,130 @@ func (r *Recorder) plain(s string) []byte {
 	}
 	return []byte(b.String())
 }
+
+// fields are files such as passwd(5), whose colons are no part of what stands between them.
+func (r *Recorder) fields(data []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
+		bare := strings.TrimRight(line, "\r\n")
+		for i, field := range strings.Split(bare, ":") {
+			if i > 0 {
+				b.WriteByte(':')
+			}
+			for j, part := range strings.Split(field, ",") {
+				if j > 0 {
+					b.WriteByte(',')
+				}
+				b.WriteString(r.Text(part))
+			}
+		}
+		b.WriteString(line[len(bare):])
+	}
+	return []byte(b.String())
+}
+
+// named is the stat file of a process: numbers, and a name in parentheses.
+func (r *Recorder) named(data []byte) []byte {
+	from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if from < 0 || to < from {
+		return r.plain(string(data))
+	}
+	name := r.Text(string(data[from+1 : to]))
+	return slices.Concat(data[:from+1], []byte(name), data[to:])
+}
+
+// status is the status file of a process: its name, and numbers.
+func (r *Recorder) status(data []byte) []byte {
+	name, ok := bytes.CutPrefix(data, []byte("Name:\t"))
+	name, rest, ok2 := bytes.Cut(name, []byte("\n"))
+	if !ok || !ok2 || !numbers.Match(rest) {
+		return r.plain(string(data))
+	}
+	return slices.Concat([]byte("Name:\t"), []byte(r.Text(string(name))), []byte("\n"), rest)
+}
+
+// numbers is what a status file has below the name.
+var numbers = regexp.MustCompile(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
+	`unknown|vulnerable|[0-9]+/[0-9]+)[ \t]*\n)*$`)
+
+// packaged reports whether a file is a database of packages.
+func packaged(name string) bool {
+	return name == "/var/lib/dpkg/status" || strings.HasSuffix(name, "/apk/db/installed")
+}
+
+// ofNix are the paragraphs of a database of packages that are about Nix: what else is installed is nobody's business.
+func ofNix(data []byte) []byte {
+	var kept []string
+	for part := range strings.SplitSeq(string(data), "\n\n") {
+		var lines []string
+		is := false
+		for line := range strings.Lines(part) {
+			switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+			case "Package", "P":
+				value = strings.TrimSpace(value)
+				is = value == "nix-bin" || value == "nix" || value == "lix"
+				lines = append(lines, line)
+			case "Status", "Version", "V", "Architecture", "A":
+				lines = append(lines, line)
+			}
+		}
+		if is {
+			kept = append(kept, strings.Join(lines, ""))
+		}
+	}
+	return []byte(strings.Join(kept, "\n"))
+}
+
+// service is a line of nsswitch.conf(5), whose databases are called like secrets.
+var service = regexp.MustCompile(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
+	`myhostname|mymachines|mdns[46]?(?:_minimal)?|wins|libvirt(?:_guest)?|altfiles|extrausers|cache|\[[!A-Za-z= ]+\]))*[ \t]*$`)
+
+func (r *Recorder) services(data []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if bare := strings.TrimRight(line, "\r\n"); !service.MatchString(bare) {
+			line = string(r.plain(line))
+		}
+		b.WriteString(line)
+	}
+	return []byte(b.String())
+}
+
+// routes are the tables of the kernel, which write addresses as bare numbers: IPv6 as it is sent, IPv4 in the order of
+// the machine.
+func (r *Recorder) routes(data []byte, four bool) []byte {
+	form := bare6
+	if four {
+		form = bare4
+	}
+	return form.ReplaceAllFunc(data, func(m []byte) []byte {
+		raw, err := encodinghex.DecodeString(string(m))
+		if err != nil {
+			return m
+		}
+		if len(raw) == 4 {
+			slices.Reverse(raw)
+		}
+		a, ok := netip.AddrFromSlice(raw)
+		if !ok {
+			return m
+		}
+		to := r.Address(a).AsSlice()
+		if len(to) != len(raw) {
+			return m
+		}
+		if len(raw) == 4 {
+			slices.Reverse(to)
+			return []byte(strings.ToUpper(encodinghex.EncodeToString(to)))
+		}
+		return []byte(encodinghex.EncodeToString(to))
+	})
+}
+
+var (
+	bare4 = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
+	bare6 = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+)
 
 // environment keeps the names of variables alone: nobody needs more, and anything can be in them.
 func (r *Recorder) environment(data []byte) []byte {
@@ -355,8 +491,13 @@ func (r *Recorder) Settled() bool {
 
 // LearnBody is Learn for the content of a file, or what a tool has printed.
 func (r *Recorder) LearnBody(name string, data []byte) {
-	if counters.MatchString(name) || r.keepNames {
+	switch {
+	case r.keepNames, counters.MatchString(name), packaged(name), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
 		return
+	case strings.HasPrefix(name, "/proc/") && path.Base(name) == "stat":
+		if from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')'); from >= 0 && to > from {
+			data = data[from+1 : to]
+		}
 	}
 	var texts []string
 	switch {
