@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
 )
 
 // Pages returns all pages. Their remedies are advice.
@@ -21,6 +22,16 @@ func Page(id string) *fix.Kind {
 		}
 	}
 	return nil
+}
+
+// System is the only system that a page is about, "" for any.
+func System(id string) string {
+	for _, k := range slices.Concat(volume(), launchd()) {
+		if k.ID == id {
+			return platform.Darwin
+		}
+	}
+	return ""
 }
 
 // do is advice: what the user can do, and a command, "" for none.
