@@ -210,7 +210,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	pid := ""
 	for deadline := time.Now().Add(time.Minute); pid == ""; time.Sleep(20 * time.Millisecond) {
-		out, _ := h.Command("pgrep", "-f", "nix-store --realise").Output()
+		out, _ := h.Command("pgrep", "-f", "nix-build --no-out-link").Output()
 		pid = strings.TrimSpace(string(out))
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not build: %s", stderr.String())
@@ -226,7 +226,7 @@ func TestInterrupted(t *testing.T) {
 	if s := stderr.String(); !strings.Contains(s, "SIGINT") || !strings.Contains(s, "waiting for the network of the sandbox") {
 		t.Errorf("it says %q", s)
 	}
-	if out, err := h.Command("pgrep", "nix-store").Output(); err == nil {
+	if out, err := h.Command("pgrep", "nix-build").Output(); err == nil {
 		t.Errorf("it goes on: %s", out)
 	}
 	if left := leftovers(t, h); len(left) > 1 {
