@@ -341,6 +341,9 @@ func (p *prober) build(ctx context.Context) bool {
 	case p.interrupted(ctx), !p.greeted(told.greeting):
 		return false
 	}
+	if p.out != "" {
+		p.result.Hook = p.hook(ctx)
+	}
 	if p.o.Settings {
 		p.result.Settings, p.result.SettingsError = p.nix.settings(ctx)
 	}
