@@ -39,7 +39,11 @@ func Recorded(t testing.TB, f fix.Fix, v platform.View, s fix.Settings) (finding
 		t.Fatal(err)
 	}
 	host, planned := read.View(f.Name()), read.View(f.Name())
-	again, replayed := opinion(t.Context(), f, host, planned, s)
+	said := fix.Settings{}
+	for name, one := range s {
+		said[name] = fix.Setting{Value: red.Text(one.Value), Source: one.Source}
+	}
+	again, replayed := opinion(t.Context(), f, host, planned, said)
 	for _, q := range append(host.Missing(), planned.Missing()...) {
 		t.Errorf("recorded: %s: not in the record", q)
 	}

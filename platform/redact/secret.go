@@ -27,12 +27,12 @@ func (n *Names) secretsOf(s string, several bool) string {
 // remember notes what was cut out of a text, where it is long and odd enough to be a secret wherever it stands.
 func (n *Names) remember(before, after string) {
 	n.cut += strings.Count(after, Mark) - strings.Count(before, Mark)
-	left := map[string]bool{}
+	left := map[string]int{}
 	for w := range strings.FieldsFuncSeq(after, outside) {
-		left[w] = true
+		left[w]++
 	}
 	for w := range strings.FieldsFuncSeq(before, outside) {
-		if !left[w] && odd(w) {
+		if left[w]--; left[w] < 0 && odd(w) {
 			n.secrets[strings.ToLower(w)] = true
 		}
 	}
@@ -40,7 +40,7 @@ func (n *Names) remember(before, after string) {
 
 // outside reports whether a rune ends what may be a secret.
 func outside(c rune) bool {
-	return c <= ' ' || strings.ContainsRune("\"'`=&;,:@/<>()[]{}|\\", c)
+	return c <= ' ' || strings.ContainsRune("\"'`=&;,:@/?#<>()[]{}|\\", c)
 }
 
 // odd reports whether a word is none that stands in texts anyway.
