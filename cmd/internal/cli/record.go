@@ -84,6 +84,13 @@ func (a *app) wanted(names []string) ([]fix.Fix, error) {
 	return wanted, nil
 }
 
+const withRecordFlag = "with-record"
+
+// recordFlag gives a command that describes the host the flag to record it as well.
+func (a *app) recordFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.withRecord, withRecordFlag, false, "write a record of this host as well, as \"lixfix record\" does, and name it")
+}
+
 // keeper can write a file for who has called lixfix.
 type keeper interface {
 	Keep(ctx context.Context, name string, data []byte) error

@@ -480,7 +480,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
 		"route": probe.Route{}, "query": probe.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
-		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
+		"waiting": Waiting{}, "recorded": Recorded{}, "record": Record{}, "aside": Aside{}, "kind": Kind{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}
 	steps := []plan.Step{
