@@ -20,8 +20,13 @@ func New() fix.Fix { return daemon{} }
 
 func (daemon) Name() string                    { return "daemon" }
 func (daemon) Kinds() []*fix.Kind              { return table }
-func (daemon) Options() []fix.Option           { return nil }
 func (daemon) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
+
+const optNoVerify = "no-verify"
+
+func (daemon) Options() []fix.Option {
+	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough"}}
+}
 
 func (daemon) Doc() fix.Doc {
 	return fix.Doc{
@@ -29,6 +34,7 @@ func (daemon) Doc() fix.Doc {
 		Symptoms: []string{
 			refused, absent, denied, lixSocket, reset, eof, bigLock,
 			"getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
+			"cannot connect to socket at '…'", "cannot open connection to remote store '…'", "could not set permissions on '…'",
 		},
 		Cause: "What a client prints is nearly the same whatever the cause is, and the daemon's log, which would tell, is root's to read. " +
 			"\"lixfix check daemon\" climbs from the store to a greeting: the store, the configuration, the daemon's program, its units, " +
@@ -66,5 +72,5 @@ func (daemon) Detect(ctx context.Context, v platform.View, _ fix.Settings) ([]fi
 func (daemon) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
 	s := look(ctx, v)
 	_, found := climb(ctx, s)
-	return plan.Plan{Entries: remedy(s, found, r.Allowed)}, nil
+	return remedy(ctx, s, found, r), nil
 }

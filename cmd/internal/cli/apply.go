@@ -28,6 +28,7 @@ type change struct {
 	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
 	probed   *fix.Probed  // the same by an experiment; nil where there was none
 	passive  bool         // make none
+	unproven error        // all steps are done, and what they were for was not reached
 	undoing  bool         // what is left afterwards was there before, and is no failure
 }
 
@@ -249,6 +250,11 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 			return c.discard(ctx, j, why)
 		}
 	}
+	if unproven, ok := errors.AsType[*plan.Unproven](runErr); ok && !rollback && ctx.Err() == nil {
+		// All of it is done, and stays: what is told of it is that it has not helped, and the next look tells why.
+		c.unproven = c.helpless(unproven, j.Plan.ID)
+		runErr = nil
+	}
 	switch {
 	case runErr == nil:
 		o.Result = render.Finished
@@ -382,7 +388,22 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 			code = verdict(false, render.Count(c.report.After), false)
 		}
 	}
+	if c.unproven != nil {
+		return c.failed(c.unproven, c.ended)
+	}
 	return c.done(code, c.ended)
+}
+
+// helpless is the error of a repair of which everything is done, and which did not come to what it is for.
+func (c *change) helpless(why *plan.Unproven, id string) error {
+	name := ""
+	if c.fix != nil {
+		name = " " + c.fix.Name()
+	}
+	return &failure{
+		code: Problems, err: fmt.Errorf("all steps are done, and that is not enough: %w", why),
+		next: fmt.Sprintf("sudo %[1]s check%[2]s shows what is in the way now, sudo %[1]s undo %[3]s takes the repair back", c.app.Name, name, id),
+	}
 }
 
 // open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller

@@ -29,7 +29,8 @@ import (
 // taken from the process.
 type Config struct {
 	Host    platform.Host
-	Fixes   []fix.Fix // in the order in which they are shown
+	Fixes   []fix.Fix   // in the order in which they are shown
+	Known   []*fix.Kind // troubles that no fix finds
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer

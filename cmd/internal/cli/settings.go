@@ -43,7 +43,11 @@ func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) 
 		}
 		if o.Check != nil {
 			if err := o.Check(given.Value); err != nil {
-				return nil, usagef(a.Name+" repair "+f.Name()+" --help lists the options", "%s: %w", name, err)
+				command := "repair"
+				if lookup(flags, "yes") == nil { // it only looks
+					command = "check"
+				}
+				return nil, usagef(a.Name+" "+command+" "+f.Name()+" --help lists the options", "%s: %w", name, err)
 			}
 		}
 		s[o.Name] = given

@@ -2,6 +2,7 @@
 package render
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -39,6 +40,8 @@ type Report struct {
 	Listed     []Listed      `json:"listed,omitempty"`
 	Explained  []Explained   `json:"explained,omitempty"`
 	Kinds      []Kind        `json:"kinds,omitempty"`     // of findings, explained one by one
+	Known      []Kind        `json:"known,omitempty"`     // what lixfix knows by its messages and has no fix for
+	Matches    []Match       `json:"matches,omitempty"`   // what a text points to
 	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
 	Left       *LeftToDo     `json:"left,omitempty"`      // of an unfinished repair
 	Accepted   []string      `json:"accepted,omitempty"`  // finding IDs of --accept
@@ -202,6 +205,8 @@ type Kind struct {
 	Messages []string       `json:"messages,omitempty"`
 	Remedies []KindOfRemedy `json:"remedies,omitempty"`
 	Refusal  bool           `json:"refusal,omitempty"` // only ever the reason why a repair is refused
+	Unfixed  bool           `json:"unfixed,omitempty"` // lixfix has no fix for it, and does not look for it
+	Here     *Here          `json:"here,omitempty"`    // whether this host has it, where that was asked for
 	Sources  []string       `json:"sources,omitempty"`
 }
 
@@ -214,11 +219,54 @@ type KindOfRemedy struct {
 	Undo    string    `json:"undo,omitempty"`
 }
 
+// Match is a message that a text shows.
+type Match struct {
+	Line    string `json:"line"`    // of the text
+	Number  int    `json:"number"`  // of the line, from 1
+	Message string `json:"message"` // as lixfix has it; "…" stands for any text
+	Sure    bool   `json:"sure"`    // false where the text only looks like it
+	// Kinds are what the message belongs to: several where it does not tell one from another.
+	Kinds []Candidate `json:"kinds,omitempty"`
+	Fixes []string    `json:"fixes,omitempty"` // whose check tells which
+}
+
+// Candidate is a kind that a message points to.
+type Candidate struct {
+	ID      string     `json:"id"`
+	Title   string     `json:"title"`
+	Status  fix.Status `json:"status"`
+	Unfixed bool       `json:"unfixed,omitempty"`
+	Here    *Here      `json:"here,omitempty"`
+}
+
+// Here says whether this host has what a kind is about.
+type Here struct {
+	Is        Presence     `json:"is"`
+	Why       string       `json:"why,omitempty"`
+	NeedsRoot bool         `json:"needs_root,omitempty"` // root could tell
+	Finding   *fix.Finding `json:"finding,omitempty"`
+}
+
+// Presence is whether something was found.
+type Presence string
+
+// What a look came to.
+const (
+	Confirmed Presence = "confirmed"
+	Absent    Presence = "not-confirmed"
+	NotKnown  Presence = "unknown"
+	NotLooked Presence = "not-looked"
+)
+
+// Rank is lower for what says more.
+func (p Presence) Rank() int {
+	return slices.Index([]Presence{Confirmed, NotKnown, NotLooked, Absent}, p)
+}
+
 // Explained is the documentation of a fix.
 type Explained struct {
 	Name     string    `json:"name"`
 	Title    string    `json:"title"`
-	Matched  string    `json:"matched,omitempty"` // the symptom that the pasted text matches
 	Symptoms []string  `json:"symptoms"`
 	Cause    string    `json:"cause"`
 	Changes  string    `json:"changes"`
