@@ -171,6 +171,7 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("%+v, %v; want %s", found, err, host.id)
 			}
 			witness.Saw(t, host.name, found)
+			fixtest.Recorded(t, f, h, nil)
 			if host.status == fix.OK && slices.ContainsFunc(h.Asked, func(n string) bool { return strings.HasPrefix(n, "query") }) {
 				t.Errorf("it ran a tool on a host that is well: %v", h.Asked)
 			}
