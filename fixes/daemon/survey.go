@@ -85,8 +85,9 @@ type survey struct {
 	guarded  bool      // only root can change the socket's directory
 	wanted   directory // as the tmpfiles.d of the installation has it
 	groups   []accounts.Group
-	linkable string // what the link of sockets.target to the socket is to lead to
-	wants    entry  // the directory of that link
+	login    accounts.User // who runs lixfix, where /etc/passwd has them
+	linkable string        // what the link of sockets.target to the socket is to lead to
+	wants    entry         // the directory of that link
 
 	read      map[need]bool
 	listening bool
@@ -126,6 +127,12 @@ func look(ctx context.Context, v platform.View) *survey {
 	s.unitFiles(ctx)
 	if data, err := platform.ReadSmall(ctx, v, accounts.GroupFile); err == nil {
 		s.groups = accounts.Groups(data)
+	}
+	s.login.GID = -1
+	if data, err := platform.ReadSmall(ctx, v, accounts.PasswdFile); err == nil {
+		if u, ok := accounts.ByUID(accounts.Users(data), s.facts.UID); ok {
+			s.login = u
+		}
 	}
 	s.path = installation.Socket
 	if u := s.units[socketUnit]; u.Condition == systemd.Present && path.IsAbs(u.Last("Socket", "ListenStream")) && s.roots(ctx, u) {

