@@ -297,3 +297,20 @@ func FuzzHost(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkHealthy looks at a host whose daemon answers: what lixfix makes of it, without the files, the daemon, and the
+// start of a program.
+func BenchmarkHealthy(b *testing.B) {
+	for name, files := range map[string]string{"Debian": debian + debianNix + debianIs, "Lix": in(lixPath) + linked(lixPath, acceptText) + lixReceipt} {
+		b.Run(name, func(b *testing.B) {
+			f := daemon.New()
+			for b.Loop() {
+				h := memory.New(root, store+booted+socket+files)
+				h.Daemon = greeted("2.95.1")
+				if _, err := f.Detect(b.Context(), h, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -131,7 +131,7 @@ func (s *survey) systemdUnits() sight {
 	socket, starts := s.socket(), s.starts()
 	switch {
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
-		return finds(s.missingFinding(socketUnit))
+		return s.unlessAlive(s.missingFinding(socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
 		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
 	case s.alone():

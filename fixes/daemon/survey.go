@@ -143,7 +143,6 @@ func look(ctx context.Context, v platform.View) *survey {
 	s.guarded = v.Guarded(ctx, s.path) == nil
 	s.tmpfiles(ctx)
 	s.daemonProgram(ctx)
-	s.processes(ctx)
 	s.tools, _ = nixbuild.Tools(ctx, v)
 	return s
 }
@@ -351,6 +350,7 @@ func (s *survey) want(ctx context.Context, n need) {
 	s.read[n] = true
 	switch n {
 	case listeners:
+		s.processes(ctx)
 		list, err := s.v.Sockets(ctx)
 		s.listErr = err
 		for _, k := range list {
@@ -368,11 +368,11 @@ func (s *survey) want(ctx context.Context, n need) {
 		if s.greetErr == nil && !s.answer.Up() {
 			s.free, s.freeErr = s.v.Free(ctx, installation.StateDir)
 		}
-		s.running = nil
-		s.processes(ctx)
+		s.processes(ctx) // of a service that was started by this
 	case atWork:
 		s.busy, s.busyErr = systemd.Clients(ctx, s.v, serviceUnit, s.path)
 	case states:
+		s.processes(ctx)
 		s.state, s.stateErr = systemd.Show(ctx, s.v, socketUnit, serviceUnit)
 		s.log = logLines(ctx, s.v)
 	}

@@ -38,7 +38,7 @@ func BenchmarkBeside(b *testing.B) {
 		h.Run(b, "sh", "-ec", is.spoil)
 		for _, one := range beside {
 			b.Run(is.name+"/"+one.name, func(b *testing.B) {
-				best, said, ended := time.Duration(0), "", true
+				best, least, said, ended := time.Duration(0), time.Duration(0), "", true
 				for b.Loop() {
 					ctx, cancel := context.WithTimeout(b.Context(), patience)
 					cmd := h.CommandContext(ctx, "setpriv", append([]string{
@@ -57,10 +57,15 @@ func BenchmarkBeside(b *testing.B) {
 					if best == 0 || took < best {
 						best = took
 					}
+					// What the machine is busy with beside it does not count into this.
+					if used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(); least == 0 || used < least {
+						least = used
+					}
 					lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 					said = lines[len(lines)-1]
 				}
 				b.ReportMetric(float64(best.Microseconds())/1000, "best-ms")
+				b.ReportMetric(float64(least.Microseconds())/1000, "cpu-ms")
 				if !ended {
 					b.Logf("%s, %s: did not end within %s", is.name, one.name, patience)
 					return
