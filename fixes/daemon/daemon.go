@@ -34,6 +34,7 @@ func (daemon) Doc() fix.Doc {
 		Symptoms: []string{
 			refused, absent, denied, lixSocket, reset, eof, bigLock,
 			"getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
+			"cannot connect to socket at '…'", "cannot open connection to remote store '…'", "could not set permissions on '…'",
 		},
 		Cause: "What a client prints is nearly the same whatever the cause is, and the daemon's log, which would tell, is root's to read. " +
 			"\"lixfix check daemon\" climbs from the store to a greeting: the store, the configuration, the daemon's program, its units, " +

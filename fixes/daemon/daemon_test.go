@@ -160,6 +160,10 @@ var hosts = []struct {
 		"a member of the group of the build users", user, strings.Replace(store, "alice:x:1000:1000", "alice:x:1000:30000", 1) + booted + socket + debian + debianNix,
 		&nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF}, nil, "not-allowed", fix.Broken,
 	},
+	{
+		"closed, for a reason that is in its log", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF},
+		show("LoadState=loaded\nActiveState=active\nSubState=running\nResult=success", "LoadState=loaded\nActiveState=active\nResult=success"), "closes", fix.Broken,
+	},
 	{"closed by a directory that a user may not enter", user, store + booted + "0700 0 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-mode", fix.Broken},
 }
 
@@ -176,6 +180,9 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("%+v, %v; want %s", found, err, host.id)
 			}
 			witness.Saw(t, host.name, found)
+			for _, err := range fixtest.Problems(f, found[0]) {
+				t.Error(err)
+			}
 			if host.status == fix.OK && slices.ContainsFunc(h.Asked, func(n string) bool { return strings.HasPrefix(n, "query") }) {
 				t.Errorf("it ran a tool on a host that is well: %v", h.Asked)
 			}
@@ -190,8 +197,8 @@ func TestHosts(t *testing.T) {
 				}
 				below = below && r.Mark != daemon.Broken
 			}
-			for _, d := range p.Drawings {
-				for _, line := range d {
+			for _, f := range p.Figures {
+				for _, line := range f.Lines() {
 					if len([]rune(line)) > 80 {
 						t.Errorf("a line of %d columns: %s", len([]rune(line)), line)
 					}

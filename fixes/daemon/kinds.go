@@ -34,7 +34,11 @@ var (
 		ID: "daemon/not-mounted", Status: fix.Broken, Title: "/nix is not mounted",
 		Means: "The store is on a file system of its own, which is not there now. Run no Nix command as root before it is: it " +
 			"would make a new store in the empty directory.",
-		Says: "/nix is not mounted, and {file} says that it should be", Messages: []string{"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock},
+		Says: "/nix is not mounted, and {file} says that it should be",
+		Messages: []string{
+			"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock,
+			"creating directory '/nix/store': Permission denied",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "mount it; where that fails, it says why, and \"journalctl -b -u nix.mount\" may say more",
 			Command: "sudo mount /nix",
@@ -83,7 +87,11 @@ var (
 	unitDangling = &fix.Kind{
 		ID: "daemon/unit-dangling", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is a link to nothing",
 		Means: "Installers link the units out of the default profile. Where the profile leads nowhere, so do they, and systemd has no unit.",
-		Says:  "{file} is a link to {target}, which is not there", Messages: []string{refused, absent, lixSocket},
+		Says:  "{file} is a link to {target}, which is not there",
+		Messages: []string{
+			refused, absent, lixSocket,
+			"Failed to get unit file state for nix-daemon.socket: No such file or directory",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "make /nix/var/nix/profiles/default lead to a release again, and the units are there again: pick the newest default-N-link " +
 				"below that leads to something, and run \"sudo ln -sfn default-N-link /nix/var/nix/profiles/default\"",
@@ -115,7 +123,12 @@ var (
 		ID: "daemon/masked", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is masked",
 		Means: "Somebody has told systemd never to start it: \"systemctl mask\" puts a link to /dev/null in the place of the unit. Ask who, and " +
 			"why, where others look after this host as well.",
-		Says: "{unit} is masked", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked."},
+		Says: "{unit} is masked",
+		Messages: []string{
+			refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked.",
+			"Unit nix-daemon.service is masked.",
+			"Failed to enable unit: Unit file /etc/systemd/system/nix-daemon.socket is masked.",
+		},
 		Remedies: []fix.Remedial{
 			{
 				Case: "unmask", When: "the unit is still there behind the mask, or in the default profile", Class: fix.Risky,
@@ -141,7 +154,8 @@ var (
 		ID: "daemon/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
 		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template: the " +
 			"first connection after the units were read again is reset, and all others are refused.",
-		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service", Messages: []string{reset, refused, lixSocket},
+		Says:     "{file} has Accept=yes, and systemd has no nix-daemon@.service",
+		Messages: []string{reset, refused, lixSocket, "nix-daemon.socket: Failed with result 'resources'."},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "have lixfix add the template, as \"lixfix explain lix-units\" says", Command: "sudo lixfix repair lix-units",
 		}},
@@ -150,7 +164,11 @@ var (
 		ID: "daemon/socket-dir-missing", Status: fix.Broken, Title: "the directory of the socket is missing",
 		Means: "Clients look for the socket in it. The units start only where the directory is there and can be written to, and systemd " +
 			"calls it a success to skip them: \"systemctl start\" says nothing.",
-		Says: "{dir} is missing", Messages: []string{absent, lixSocket, bigLock},
+		Says: "{dir} is missing",
+		Messages: []string{
+			absent, lixSocket, bigLock,
+			"was skipped because of an unmet condition check (ConditionPathIsReadWrite=/nix/var/nix/daemon-socket)",
+		},
 		Remedies: []fix.Remedial{
 			{
 				Case: "make", When: "nobody listens", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket",
@@ -206,13 +224,23 @@ var (
 	socketMissing = &fix.Kind{
 		ID: "daemon/socket-missing", Status: fix.Broken, Title: "the socket's file is gone",
 		Means: "systemd listens, but the name under which clients find it was removed.",
-		Says:  "systemd has {unit} open, and {socket} is gone", Messages: []string{absent, lixSocket, bigLock},
+		Says:  "systemd has {unit} open, and {socket} is gone",
+		Messages: []string{
+			absent, lixSocket, bigLock, "could not set permissions on '…' to 755: Operation not permitted",
+			"creating directory '/nix/store': Permission denied",
+			"may have been run as non-root in a single-user Nix installation",
+		},
 		Remedies: remadeSocket,
 	}
 	notASocket = &fix.Kind{
 		ID: "daemon/not-a-socket", Status: fix.Broken, Title: "something else stands in the place of the socket",
 		Means: "Neither systemd nor a daemon can listen there: \"Address already in use\".",
-		Says:  "{socket} is {what}", Messages: []string{refused, lixSocket, "Failed to create listening socket (…): Address already in use"},
+		Says:  "{socket} is {what}",
+		Messages: []string{
+			refused, lixSocket, "Failed to create listening socket (…): Address already in use",
+			"nix-daemon.socket: Failed with result 'resources'.", "cannot bind to socket at '…'",
+			"Failed to listen on nix-daemon.socket",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "find out what it is, move it away, and start the socket",
 			Command: "sudo mv {socket} {socket}.aside; sudo systemctl reset-failed nix-daemon.socket; sudo systemctl start nix-daemon.socket",
@@ -243,19 +271,27 @@ var (
 		Means: "The daemon ended at each of its starts, five times within ten seconds, and systemd has closed the socket for good. What " +
 			"ended it may be gone by now. If it is not, the daemon fails again, the repair says so, and nothing is lost: the last lines of its log, " +
 			"in the evidence above, say why it ends.",
-		Says: "systemd has given up on the daemon, which ended {how}", Messages: []string{refused, lixSocket, "nix-daemon.service: Start request repeated too quickly."},
+		Says: "systemd has given up on the daemon, which ended {how}",
+		Messages: []string{
+			refused, lixSocket, "nix-daemon.service: Start request repeated too quickly.",
+			"nix-daemon.socket: Failed with result 'service-start-limit-hit'.",
+		},
 		Remedies: started,
 	}
 	socketFailed = &fix.Kind{
 		ID: "daemon/socket-failed", Status: fix.Broken, Title: "the socket's unit has failed",
-		Means: "systemd could not open the socket, or could not start what is behind it, and does not try again by itself. The cause may be gone by now.",
-		Says:  "{unit} has failed: {result}", Messages: []string{refused, absent, lixSocket},
+		Means:    "systemd could not open the socket, or could not start what is behind it, and does not try again by itself. The cause may be gone by now.",
+		Says:     "{unit} has failed: {result}",
+		Messages: []string{refused, absent, lixSocket, "Failed to listen on nix-daemon.socket"},
 		Remedies: started,
 	}
 	serviceFails = &fix.Kind{
 		ID: "daemon/service-fails", Status: fix.Broken, Title: "systemd cannot start the daemon as its unit says",
 		Means: "It failed before the program ran: a user, a directory or a limit that the unit asks for cannot be had.",
-		Says:  "systemd cannot start the daemon: {why}", Messages: []string{refused, reset, lixSocket},
+		Says:  "systemd cannot start the daemon: {why}",
+		Messages: []string{
+			refused, reset, lixSocket, "stream ended unexpectedly", "unexpected systemd environment variables",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "find the line in the unit, or in a piece that was added to it, correct it, and start the socket",
 			Command: "systemctl cat nix-daemon.service; sudo systemctl daemon-reload; sudo systemctl reset-failed nix-daemon.socket nix-daemon.service; sudo systemctl start nix-daemon.socket",
@@ -281,7 +317,10 @@ var (
 		ID: "daemon/read-only", Status: fix.Broken, Title: "the file system of the store is read-only",
 		Means: "Nothing can be built or installed, and the units do not start. A file system that has turned read-only by itself is usually damaged: " +
 			"copy what you need before you repair it.",
-		Says: "{dir} is mounted read-only", Messages: []string{refused, "Read-only file system"},
+		Says: "{dir} is mounted read-only",
+		Messages: []string{
+			refused, "Read-only file system", "could not set permissions on '…': Read-only file system",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "see whether the kernel found an error, or whether it is mounted so on purpose", Command: "findmnt -T {dir}; sudo dmesg | tail -n 50",
 		}},
@@ -359,7 +398,13 @@ var (
 		ID: "daemon/closes", Status: fix.Broken, Title: "the daemon accepts connections and closes them",
 		Means: "The daemon does not tell clients why. It is mostly one of these: the store's database does not open; you are a member of the group of " +
 			"the build users (\"id\" shows it), which it does not talk to; your Nix is too old for it; or it ends at each start. Its log says which.",
-		Says: "the daemon closes the connection: {why}", Messages: []string{reset, eof, "writing to file: Broken pipe"},
+		Says: "the daemon closes the connection without a word",
+		Messages: []string{
+			reset, eof, "writing to file: Broken pipe", "reading from file: Connection reset by peer",
+			"Nix daemon disconnected unexpectedly (maybe it crashed?)", "Nix daemon disconnected unexpectedly",
+			"error reading daemon response", "stream ended unexpectedly", "error processing connection: …",
+			"unexpected Nix daemon error: …",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "read the daemon's log, the last lines first", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
 		}},
@@ -367,7 +412,11 @@ var (
 	notAllowed = &fix.Kind{
 		ID: "daemon/not-allowed", Status: fix.Broken, Title: "the daemon does not talk to you",
 		Means: "It turns away whoever is not named by allowed-users, and members of the group of the build users, without a word. As root, all seems well.",
-		Says:  "the daemon does not talk to {user}: {why}", Messages: []string{reset, eof, "user '…' is not allowed to connect to the Nix daemon"},
+		Says:  "the daemon does not talk to {user}: {why}",
+		Messages: []string{
+			reset, eof, "user '…' is not allowed to connect to the Nix daemon",
+			"which is the group of users running the sandboxed builds",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "ask an administrator to allow you: {how}", Command: "id; grep -n allowed-users /etc/nix/nix.conf",
 		}},
@@ -382,8 +431,9 @@ var (
 	}
 	tooOld = &fix.Kind{
 		ID: "daemon/too-old", Status: fix.Broken, Title: "the daemon is too old for the Lix of this host",
-		Means: "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
-		Says:  "the daemon speaks protocol {protocol}, and {client} needs 1.35", Messages: []string{"The remote Nix daemon version is too old"},
+		Means:    "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
+		Says:     "the daemon speaks protocol {protocol}, and {client} needs 1.35",
+		Messages: []string{"The remote Nix daemon version is too old", "the Nix daemon version is too old"},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "when no build is running, have systemd read its units again and start the daemon of the installed release",
 			Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",

@@ -29,6 +29,9 @@ var (
 		Means: "Asked with --to. Since 2.95, the socket of Lix wants nix-daemon@.service beside it. Upgrading replaces the files behind the " +
 			"links of the socket and the service, and nobody links the third. All goes on until systemd reads its units again.",
 		Says: "after an upgrade to {to}, nix-daemon.socket wants nix-daemon@.service, which nobody has put into {dir}",
+		Messages: []string{
+			"manual intervention will be required to complete this Lix install!", "all nix commands will require root and '--store local'",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "upgrade; then, before the next boot and before \"systemctl daemon-reload\", add the template",
 			Command: "sudo lixfix repair lix-units",
@@ -39,8 +42,10 @@ var (
 		ID: "lix-units/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
 		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template. What " +
 			"systemd has read before goes on working; after the next boot, the first connection is reset and all others are refused.",
-		Says:     "{file} has Accept=yes, and systemd has no nix-daemon@.service",
-		Messages: []string{reset, refused, queue},
+		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service",
+		Messages: []string{
+			reset, refused, queue, "service nix-daemon@internal.service not loaded, socket cannot be started.",
+		},
 		Remedies: []fix.Remedial{
 			{
 				Case: "link", When: "the default profile has it and the other units are links", Class: fix.Safe,

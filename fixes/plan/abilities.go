@@ -181,6 +181,16 @@ type Carrier interface {
 	Attach(contents map[string][]byte) error
 }
 
+// Folder is a Step that one line can describe together with its neighbours.
+type Folder interface {
+	Step
+	// Sort is the same for steps that are described together; "" for one that stands alone.
+	Sort() string
+	// Fold says what steps of one sort do, of which this is the first. Every number and name in it comes from the steps.
+	// "" is for what their String says as well.
+	Fold(steps []Step) string
+}
+
 // settle and expect tell the pass of a write that was made.
 func settle(in *Pass, w Write) {
 	if s, ok := w.(Settler); ok {

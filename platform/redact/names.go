@@ -31,13 +31,16 @@ type Names struct {
 	homes    map[string]string // directories of people and their names
 	skip     string            // a rule that is left out, for tests
 	ownShort string
+	// shaped pseudonyms can be read by what reads the names: an address stays one. Records have them.
+	shaped bool
+	used   map[string]int // how often something was replaced, by what it was
 }
 
 // NewNames returns a Names that knows nobody yet.
 func NewNames() *Names {
 	return &Names{
 		kinds: map[string]kind{}, words: map[string]int{}, pseudo: map[string]string{}, addrs: map[string]string{},
-		counts: map[string]int{}, homes: map[string]string{},
+		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{},
 	}
 }
 
@@ -62,7 +65,7 @@ var nobody = set(
 )
 
 // pseudonym is how the names look that are put in the place of others.
-var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)$`)
+var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)(?:\.example)?$`)
 
 // key is how a name is compared: without case, and without what stands at its ends and belongs to no word.
 func key(name string) string {
@@ -157,19 +160,25 @@ func (n *Names) Machine(name string) {
 }
 
 // prefixes of pseudonyms.
-var prefixes = map[kind]string{person: "user", group: "group", machine: "host", domain: "domain"}
+var prefixes = map[kind]string{person: "user", group: "group", machine: "host", domain: "domain", own: "host"}
 
 // given is the pseudonym of a name.
 func (n *Names) given(k string) string {
+	of, known := n.kinds[k]
+	if !known {
+		of = person // there are too many to keep in mind
+	}
+	n.used[prefixes[of]]++
 	if p := n.pseudo[k]; p != "" {
 		return p
 	}
 	p := "this-host"
-	if of, known := n.kinds[k]; of != own {
-		if !known {
-			of = person // there are too many to keep in mind
-		}
+	if of != own {
 		p = n.next(prefixes[of])
+	}
+	// How many dots a name has decides how it is looked up.
+	if n.shaped && strings.Contains(k, ".") && (of == machine || of == domain || of == own) {
+		p += ".example"
 	}
 	n.pseudo[k] = p
 	return p
@@ -295,7 +304,7 @@ func (n *Names) known(s string) string {
 			}
 			// A search domain of one label can be a word that a report is full of. That one names something only at the
 			// end of a name; any other, such as a company's, wherever it stands.
-			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') {
+			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') || n.shaped && asked[k] {
 				continue
 			}
 			if of != account {

@@ -45,6 +45,9 @@ func (a *app) change(command string) *change {
 // strange returns an error for each entry of the state directory that is called like a journal and is no file. An error
 // of the directory itself shows where the journals are read.
 func (a *app) strange() []error {
+	if a.replay != nil {
+		return nil // the journals here are those of this machine
+	}
 	_, strange, _ := journal.IDs(a.Host.StateDir())
 	return strange
 }
@@ -454,6 +457,9 @@ func (a *app) aside(id string) string {
 
 // waits looks for unfinished repairs and puts them into a report.
 func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
+	if a.replay != nil {
+		return nil, nil // as strange
+	}
 	all, err := journal.Waits(a.Host.StateDir(), step.Kinds())
 	for _, w := range all {
 		r.Unfinished = append(r.Unfinished, w.ID)

@@ -34,6 +34,7 @@ func (a *app) reportCommand() *cobra.Command {
 		}
 		return nil
 	}
+	a.hostFlag(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		return a.describeAll(ctx)
 	})
@@ -52,6 +53,7 @@ func (a *app) reportOne(f fix.Fix) *cobra.Command {
 		Example: fmt.Sprintf("  lixfix report %[1]s\n  sudo lixfix report %[1]s", f.Name()),
 	}
 	lookFlags(cmd, f)
+	a.hostFlag(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef(a.Name+" report describes all that are not well", "report: one fix, or none for all")
@@ -112,16 +114,21 @@ func (a *app) describeAll(ctx context.Context) (Code, error) {
 
 // pasted is what is to be pasted of one fix: its findings, and what it adds itself.
 func (a *app) pasted(ctx context.Context, f fix.Fix, s fix.Settings) ([]string, error) {
+	v, missing := a.through(f.Name(), a.Host)
 	lines, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]string, error) {
 		if r, ok := f.(fix.Reporter); ok {
-			return r.Paste(ctx, a.Host, s)
+			return r.Paste(ctx, v, s)
 		}
-		found, err := f.Detect(ctx, a.Host, s)
+		found, err := f.Detect(ctx, v, s)
 		if err != nil {
 			return nil, err
 		}
-		return pageOf(f, found, a.Host.Facts(), redact.Read(ctx, a.Host)), nil
+		names, _ := a.through(reportScope, a.Host)
+		return pageOf(f, found, a.Host.Facts(), redact.Read(ctx, names)), nil
 	})
+	if gap := missing(); gap != nil {
+		err = gap
+	}
 	if err != nil {
 		return nil, fmt.Errorf("report %s: %w", f.Name(), err)
 	}
@@ -158,7 +165,11 @@ func pageOf(f fix.Fix, found []fix.Finding, facts platform.Facts, names *redact.
 // paste prints lines of Markdown, behind one that tells what they are.
 func (a *app) paste(command string, lines []string) (Code, error) {
 	r := a.report("report")
-	r.Paste = append([]string{fmt.Sprintf("`%s %s`, version %s", program, command, a.Version), ""}, lines...)
+	head := fmt.Sprintf("`%s %s`, version %s", program, command, a.Version)
+	if a.replay != nil {
+		head += ", of a host that was recorded on " + a.recorded().When()
+	}
+	r.Paste = append([]string{head, ""}, lines...)
 	r.Summary = readFirst
 	return a.emit(r, Healthy, func(t *render.Text) { t.Verbatim(r.Paste) })
 }

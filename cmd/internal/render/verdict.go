@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Tally counts what was found.
@@ -53,7 +54,7 @@ func Count(fixes []Fix) Tally {
 func (t Tally) String() string {
 	var parts []string
 	if t.Broken > 0 {
-		parts = append(parts, count(t.Broken, "problem"))
+		parts = append(parts, words.Count(t.Broken, "problem"))
 	}
 	if t.AtRisk > 0 {
 		parts = append(parts, itoa(t.AtRisk)+" at risk")
@@ -130,7 +131,7 @@ func CheckVerdict(r Report) string {
 		fmt.Fprintf(&b, "%d %s checked on %s: %s", t.Checked, fixes, HostName(r.Host.Facts), t)
 	}
 	if n := len(r.Problems); n > 0 {
-		b.WriteString("; " + count(n, "thing") + " could not be read")
+		b.WriteString("; " + words.Count(n, "thing") + " could not be read")
 	}
 	return b.String()
 }
@@ -152,7 +153,7 @@ func ChangeVerdict(r Report) string {
 	if found.Checked > 0 {
 		is = "; now: " + found.String()
 	}
-	done := fmt.Sprintf("%d of %s", o.Done, count(o.Total, "step"))
+	done := fmt.Sprintf("%d of %s", o.Done, words.Count(o.Total, "step"))
 	var s string
 	switch o.Result {
 	case NothingToDo:
@@ -172,17 +173,17 @@ func ChangeVerdict(r Report) string {
 	case NotApplicable:
 		s = name + " does not apply to " + System(r.Host.OS) + "; nothing to do"
 	case DryRun:
-		s = "dry run: " + count(o.Total, "step") + " to do; nothing was changed"
+		s = "dry run: " + words.Count(o.Total, "step") + " to do; nothing was changed"
 	case NotStarted:
 		s = "nothing was changed"
 	case Finished:
-		steps := count(o.Total, "step")
+		steps := words.Count(o.Total, "step")
 		if o.Done != o.Total {
 			steps = done
 		}
 		switch {
 		case r.Plan != nil && r.Plan.Undoes != "" && len(r.Refused) > 0:
-			s = "taken back, but for " + count(len(r.Refused), "step") + is
+			s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
 		case r.Plan != nil && r.Plan.Undoes != "":
 			s = "taken back in " + steps + is
 		case o.Error != "":
@@ -195,7 +196,7 @@ func ChangeVerdict(r Report) string {
 	case Undone:
 		s = "everything was taken back" + is
 	case PartlyUndone:
-		s = "taken back, but for " + count(len(r.Refused), "step") + is
+		s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
 	case Abandoned:
 		s = "nothing was changed: it failed before the first change"
 		if o.Ended {
