@@ -106,3 +106,43 @@ func TestForgedLog(t *testing.T) {
 		t.Errorf("%s: %s", found.ID, log)
 	}
 }
+
+// TestNotEnough: a repair of which every step is done is no success where the daemon does not answer, or does not build.
+// What was done stays, and is taken back by undo, or at once where that was asked for.
+func TestNotEnough(t *testing.T) {
+	for _, tt := range []struct{ name, spoil, id, says string }{
+		{
+			"it ends at once", stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload,
+			"daemon/stopped", "the daemon does not answer at " + socket,
+		},
+		{"it cannot build", stop + "sed -i 's/^build-users-group.*/build-users-group = nobodys/' /etc/nix/nix.conf", "daemon/stopped", "the daemon answers, and a build fails"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := stage(t, packaged)
+			h.Run(t, "sh", "-ec", tt.spoil)
+			if found, rungs := look(t, h.Command(program, "check", "daemon", "--format", "json")); found.ID != tt.id {
+				t.Fatalf("%+v\n%s", found, rungs)
+			}
+			before := state(t, h)
+			cmd := h.Command(program, "repair", "daemon", "--yes")
+			out, err := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); err == nil || code != 1 || !bytes.Contains(out, []byte("all steps are done, and that is not enough")) ||
+				!strings.Contains(strings.Join(strings.Fields(string(out)), " "), tt.says) {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			if out, err := h.Command(program, "undo", "--yes").CombinedOutput(); err != nil {
+				t.Fatalf("undo: %v\n%s", err, out)
+			}
+			if now := state(t, h); now != before {
+				t.Errorf("after the undo:\n%s\nbefore:\n%s", now, before)
+			}
+			if out, err := h.Command(program, "repair", "daemon", "--yes", "--rollback-on-failure").CombinedOutput(); err == nil || !bytes.Contains(out, []byte("taking back what was done")) {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if now := state(t, h); now != before {
+				t.Errorf("after it was taken back:\n%s\nbefore:\n%s", now, before)
+			}
+		})
+	}
+}
