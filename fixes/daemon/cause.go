@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
@@ -85,44 +86,16 @@ func protocol(a nixdaemon.Answer) string {
 
 const little = 1 << 20 // bytes: less, and SQLite cannot open its database
 
-// causeOf says why there is no daemon: the socket's file is missing, nobody listens, or the connection is closed. What
-// systemd says decides.
-func (s *survey) causeOf(how string) sight {
-	if s.bootedErr != nil {
-		return s.cannotTell("whether systemd runs here", s.bootedErr)
-	}
-	if how == "closed" {
-		if saw, ok := s.turnedAway(); ok {
-			return saw
-		}
-	}
-	switch {
-	case s.booted && !s.read[states]:
-		return wants(states)
-	case len(s.running) > 0 && !s.read[atWork]:
-		return wants(atWork)
-	}
-	var f fix.Finding
-	switch {
-	case !s.booted && how == "closed":
-		f = closes.Found(fix.With{"why": "its log says more"}, evidence(s.path, "a greeting", "end of file"))
-	case !s.booted:
-		f = s.withoutSystemd(how)
-	case s.stateErr != nil:
-		return s.cannotTell("what systemd says of the daemon's units", s.stateErr)
-	default:
-		f = s.byState(how)
-	}
-	if len(s.log) > 0 {
-		f.Evidence = append(f.Evidence, evidence("the daemon's log", "", strings.Join(s.log, "; ")))
-	}
-	return finds(f)
-}
-
 // turnedAway finds out whether the daemon closes connections of this user.
 func (s *survey) turnedAway() (sight, bool) {
 	if s.facts.Root() {
 		return sight{}, false
+	}
+	if group := s.builders(); group != "" {
+		return finds(notAllowed.Found(
+			fix.With{"user": "you", "why": "you are a member of " + group + ", as which builds run", "how": "the group is for build users alone, so take yourself out of it and log in again"},
+			evidence("your groups", "not "+group, group),
+		)), true
 	}
 	users := s.conf.Get("allowed-users")
 	if !users.Known() || len(users.Words) == 0 || slices.Contains(users.Words, "*") {
@@ -132,6 +105,21 @@ func (s *survey) turnedAway() (sight, bool) {
 		fix.With{"user": "you", "why": "allowed-users names others", "how": "allowed-users in /etc/nix/nix.conf has to name you or a group of yours"},
 		evidence("allowed-users", "*", users.Text),
 	)), true
+}
+
+// builders is the group of the build users where this user is in it: daemons do not talk to its members
+// (src/nix/daemon.cc), Lix since 2.95 to none, others to those whose first group it is. "" where they are not.
+func (s *survey) builders() string {
+	name := s.conf.Get("build-users-group").Text
+	group, ok := accounts.GroupByName(s.groups, name)
+	if !ok || name == "" {
+		return ""
+	}
+	every := s.found.Release.Known() && s.found.Release.Value.Implementation == nixconf.Lix && s.found.Release.Value.AtLeast("2.95")
+	if s.login.GID == group.GID || every && slices.Contains(group.Members, s.login.Name) {
+		return name
+	}
+	return ""
 }
 
 // byState says what the states of the units mean.
@@ -174,7 +162,7 @@ func (s *survey) byState(how string) fix.Finding {
 		return add(f)
 	}
 	if how == "closed" {
-		return add(closes.Found(fix.With{"why": "its log says more"}, evidence(s.path, "a greeting", "end of file")))
+		return add(closes.Found(nil, evidence(s.path, "a greeting", "end of file")))
 	}
 	switch {
 	case socket.Active == "failed" && (strings.HasSuffix(socket.Result, "-limit-hit") || socket.Result == "exit-code" || socket.Result == "signal"):

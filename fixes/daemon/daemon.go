@@ -41,9 +41,9 @@ func (daemon) Doc() fix.Doc {
 			"its socket, a connection, a greeting, its release, and what it allows you. The first rung that is broken is what to mend; those " +
 			"above it are not looked at.",
 		Changes: "What the rung needs: the modes of the socket and its directory, links of units in /etc/systemd/system, and what systemd " +
-			"has started. A daemon that runs is stopped only with --accept, or after a person has said so.",
-		Undo: "\"lixfix undo\" brings files, links and modes back and stops what was started. That systemd has read its units again cannot be " +
-			"taken back, and need not.",
+			"has started. A daemon that somebody is at work with is started again only with --accept, or after a person has said so.",
+		Undo: "\"lixfix undo\" brings files, links and modes back and stops what was started. That systemd has read its units again, or has " +
+			"started a daemon anew, cannot be taken back, and need not.",
 		More: []fix.Section{
 			{
 				Heading: "What a look does",
@@ -52,9 +52,15 @@ func (daemon) Doc() fix.Doc {
 					"that nobody else can have put there. systemctl and journalctl are run only where no daemon answers.",
 			},
 			{
+				Heading: "When it is repaired",
+				Text: "A repair is a success when the daemon answers and has built something: the last steps of its plan are a greeting, and a " +
+					"derivation of a few bytes that needs neither network nor shell. Whoever called lixfix with sudo asks for that build, else nobody, and " +
+					"it is removed again. --no-verify leaves it out. Where that fails, what was done stays, and the command says what is in the way now.",
+			},
+			{
 				Heading: "What it cannot tell",
 				Text: "Which Nix a daemon is: all of them say a version only. Why a daemon closes connections of others than root, where " +
-					"allowed-users does not say: the reason is in its log. Whether a build works: \"lixfix check\" has other fixes for that.",
+					"allowed-users does not say: the reason is in its log. Who is connected from another network namespace than lixfix's is told by the daemon's processes alone.",
 			},
 		},
 		Sources: []string{

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +156,14 @@ var hosts = []struct {
 	{"an old daemon for a new Lix", root, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), &nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}, nil, "too-old", fix.Broken},
 	{"the daemon of before an upgrade", user, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), greeted("2.93.4"), nil, "older", fix.AtRisk},
 	{"a store that does not open", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x123, Text: "the store is corrupt"}, nil, "refuses", fix.Broken},
+	{
+		"a member of the group of the build users", user, strings.Replace(store, "alice:x:1000:1000", "alice:x:1000:30000", 1) + booted + socket + debian + debianNix,
+		&nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF}, nil, "not-allowed", fix.Broken,
+	},
+	{
+		"closed, for a reason that is in its log", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF},
+		show("LoadState=loaded\nActiveState=active\nSubState=running\nResult=success", "LoadState=loaded\nActiveState=active\nResult=success"), "closes", fix.Broken,
+	},
 	{"closed by a directory that a user may not enter", user, store + booted + "0700 0 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-mode", fix.Broken},
 }
 
@@ -172,6 +181,9 @@ func TestHosts(t *testing.T) {
 			}
 			witness.Saw(t, host.name, found)
 			fixtest.Recorded(t, f, h, nil)
+			for _, err := range fixtest.Problems(f, found[0]) {
+				t.Error(err)
+			}
 			if host.status == fix.OK && slices.ContainsFunc(h.Asked, func(n string) bool { return strings.HasPrefix(n, "query") }) {
 				t.Errorf("it ran a tool on a host that is well: %v", h.Asked)
 			}
@@ -201,6 +213,41 @@ func TestHosts(t *testing.T) {
 	witness.Testify(t, "files")
 }
 
+// TestUsersUnits: where the store is a user's, the units of its profile are, and so is what tmpfiles.d leads to there. Root
+// opens no directory of its own for them, and makes none that others can write to.
+func TestUsersUnits(t *testing.T) {
+	const hers = "0755 1000 /nix/\n0755 1000 /nix/var/\n0755 1000 /nix/var/nix/\n0755 1000 /nix/var/nix/profiles/\n" +
+		"0755 1000 /nix/store/\n/nix/var/nix/db/db.sqlite = x\n" + booted
+	for name, files := range map[string]string{
+		"a directory of root's for a socket": in(oldPath) + linked(oldPath, `[Socket]\nListenStream=/root/secret/socket\n[Install]\nWantedBy=sockets.target\n`) +
+			"0700 0 /root/secret/\n/root/secret/socket socket\n/nix/var/nix/daemon-socket/\n",
+		"a mode for the directory of the socket": in(oldPath) + linked(oldPath, socketText) +
+			"/etc/tmpfiles.d/nix-daemon.conf -> /nix/store/tmpfiles.conf\n/nix/store/tmpfiles.conf = d /nix/var/nix/daemon-socket 0775 root root\\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := memory.New(root, hers+files)
+			h.Tools = show(loaded, loaded)
+			f := daemon.New()
+			found, err := f.Detect(t.Context(), h, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := f.Plan(t.Context(), h, fix.Request{Allowed: func(string, fix.Class) bool { return true }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range p.Entries {
+				if text := e.Step.String(); strings.Contains(text, "secret") || strings.Contains(text, "0775") {
+					t.Errorf("%s, for %+v", text, found)
+				}
+			}
+			if strings.Contains(fmt.Sprintf("%+v", found), "secret") {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
 // TestUnlucky: whatever systemd says, one cause is found, and nothing panics.
 func TestUnlucky(t *testing.T) {
 	f := daemon.New()
@@ -222,5 +269,56 @@ func TestUnlucky(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// FuzzHost: whatever stands in the units and whatever systemd says, one thing is found, and it is in the table.
+func FuzzHost(f *testing.F) {
+	f.Add("[Socket]\nListenStream=/nix/var/nix/daemon-socket/socket\n", "[Service]\nExecStart=/usr/bin/nix-daemon --daemon\n", show(loaded, loaded)["systemctl"], true)
+	f.Add("[Socket]\nAccept=yes\nListenStream=../x\n", "", show(missing, missing)["systemctl"], false)
+	f.Add("[Unit]\nConditionPathExists=/x\n[Socket]\nListenStream=\n", "[Service]\nExecStart=a\nExecStart=b\n", show(loaded+"\nConditionTimestampMonotonic=1", loaded)["systemctl"], false)
+	f.Fuzz(func(t *testing.T, socketUnit, serviceUnit, says string, answers bool) {
+		for _, who := range []platform.Facts{root, user} {
+			h := memory.New(who, store+booted+socket+debianNix+wants)
+			h.Put(usr+"nix-daemon.socket", memory.File{Data: socketUnit, Mode: 0o644})
+			h.Put(usr+"nix-daemon.service", memory.File{Data: serviceUnit, Mode: 0o644})
+			h.Tools = map[string]string{"systemctl": says, "journalctl": says}
+			if answers {
+				h.Daemon = greeted("2.8.0")
+			}
+			fixed := daemon.New()
+			found, err := fixed.Detect(t.Context(), h, nil)
+			if err != nil || len(found) == 0 {
+				t.Fatalf("%+v, %v", found, err)
+			}
+			for _, one := range found {
+				for _, err := range fixtest.Problems(fixed, one) {
+					// What the host itself has may look like a parameter, or end in a full stop.
+					if !strings.Contains(err.Error(), "nothing stands for") && !strings.Contains(err.Error(), "full stop") {
+						t.Error(err)
+					}
+				}
+			}
+			if _, err := fixed.Plan(t.Context(), h, fix.Request{Allowed: func(string, fix.Class) bool { return true }}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// BenchmarkHealthy looks at a host whose daemon answers: what lixfix makes of it, without the files, the daemon, and the
+// start of a program.
+func BenchmarkHealthy(b *testing.B) {
+	for name, files := range map[string]string{"Debian": debian + debianNix + debianIs, "Lix": in(lixPath) + linked(lixPath, acceptText) + lixReceipt} {
+		b.Run(name, func(b *testing.B) {
+			f := daemon.New()
+			for b.Loop() {
+				h := memory.New(root, store+booted+socket+files)
+				h.Daemon = greeted("2.95.1")
+				if _, err := f.Detect(b.Context(), h, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -47,8 +47,8 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 		return p
 	}
 	first := p.Entries[0].For
-	if !starts && s.booted && s.socket().Condition == systemd.Present && !s.heard(ctx) {
-		p.Entries = append(p.Entries, entries(first, s.start())...)
+	if m, err := s.managed(); !starts && err == nil && m.starts(s) && !s.heard(ctx) {
+		p.Entries = append(p.Entries, entries(first, m.start(s))...)
 	}
 	p.Entries = append(p.Entries, entries(first, []plan.Step{step.AwaitDaemon{Socket: s.path}})...)
 	switch {

@@ -123,38 +123,15 @@ func (s *survey) daemon() sight {
 	return s.unlessAlive(f)
 }
 
-// unlessAlive is a broken finding, or one at risk where a daemon serves all the same. That systemd listens is no daemon,
-// and neither is a worker that is left of one.
-func (s *survey) unlessAlive(f fix.Finding) sight {
-	switch {
-	case !s.read[listeners]:
-		return wants(listeners)
-	case !s.listening:
-		return finds(f)
-	case s.booted && !s.read[states]:
-		return wants(states)
-	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active" && s.state[serviceUnit].Active != "active":
-		return finds(f)
-	}
-	f.Status = fix.AtRisk
-	f.Evidence = append(f.Evidence, evidence(s.path, "", "a daemon listens all the same"))
-	return finds(f)
-}
-
-// unitRung: systemd has the units, and they are not masked.
-func (s *survey) unitRung() sight {
-	switch {
-	case s.bootedErr != nil:
-		return unsure("%v", s.bootedErr)
-	case !s.booted:
-		return unsure("systemd does not run here")
-	case s.unitsErr != nil:
+// systemdUnits: systemd has the units, and they are not masked.
+func (s *survey) systemdUnits() sight {
+	if s.unitsErr != nil {
 		return unsure("%v", s.unitsErr)
 	}
 	socket, starts := s.socket(), s.starts()
 	switch {
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
-		return finds(s.missingFinding(socketUnit))
+		return s.unlessAlive(s.missingFinding(socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
 		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
 	case s.alone():

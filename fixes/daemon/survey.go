@@ -85,8 +85,9 @@ type survey struct {
 	guarded  bool      // only root can change the socket's directory
 	wanted   directory // as the tmpfiles.d of the installation has it
 	groups   []accounts.Group
-	linkable string // what the link of sockets.target to the socket is to lead to
-	wants    entry  // the directory of that link
+	login    accounts.User // who runs lixfix, where /etc/passwd has them
+	linkable string        // what the link of sockets.target to the socket is to lead to
+	wants    entry         // the directory of that link
 
 	read      map[need]bool
 	listening bool
@@ -127,6 +128,12 @@ func look(ctx context.Context, v platform.View) *survey {
 	if data, err := platform.ReadSmall(ctx, v, accounts.GroupFile); err == nil {
 		s.groups = accounts.Groups(data)
 	}
+	s.login.GID = -1
+	if data, err := platform.ReadSmall(ctx, v, accounts.PasswdFile); err == nil {
+		if u, ok := accounts.ByUID(accounts.Users(data), s.facts.UID); ok {
+			s.login = u
+		}
+	}
 	s.path = installation.Socket
 	if u := s.units[socketUnit]; u.Condition == systemd.Present && path.IsAbs(u.Last("Socket", "ListenStream")) && s.roots(ctx, u) {
 		s.path = path.Clean(u.Last("Socket", "ListenStream"))
@@ -136,7 +143,6 @@ func look(ctx context.Context, v platform.View) *survey {
 	s.guarded = v.Guarded(ctx, s.path) == nil
 	s.tmpfiles(ctx)
 	s.daemonProgram(ctx)
-	s.processes(ctx)
 	s.tools, _ = nixbuild.Tools(ctx, v)
 	return s
 }
@@ -344,6 +350,7 @@ func (s *survey) want(ctx context.Context, n need) {
 	s.read[n] = true
 	switch n {
 	case listeners:
+		s.processes(ctx)
 		list, err := s.v.Sockets(ctx)
 		s.listErr = err
 		for _, k := range list {
@@ -361,11 +368,11 @@ func (s *survey) want(ctx context.Context, n need) {
 		if s.greetErr == nil && !s.answer.Up() {
 			s.free, s.freeErr = s.v.Free(ctx, installation.StateDir)
 		}
-		s.running = nil
-		s.processes(ctx)
+		s.processes(ctx) // of a service that was started by this
 	case atWork:
 		s.busy, s.busyErr = systemd.Clients(ctx, s.v, serviceUnit, s.path)
 	case states:
+		s.processes(ctx)
 		s.state, s.stateErr = systemd.Show(ctx, s.v, socketUnit, serviceUnit)
 		s.log = logLines(ctx, s.v)
 	}

@@ -81,20 +81,22 @@ func (lixUnits) Doc() fix.Doc {
 
 // survey is all that the fix knows of the host.
 type survey struct {
-	found    *installation.Found
-	units    map[string]systemd.Unit
-	err      error
-	profile  map[string][]systemd.Setting // the default profile's units
-	template *step.FileState              // the profile's template, for a copy
-	booted   bool
-	running  bool   // a socket that listens, or a service: what systemd has read before works
-	failed   bool   // the socket
-	asked    bool   // whether systemd was asked
-	tools    string // the directory of the tools of Nix; "" for none
+	found   *installation.Found
+	units   map[string]systemd.Unit
+	err     error
+	profile map[string][]systemd.Setting // the default profile's units
+	offered map[string]*step.FileState   // the same as files, for copies
+	copies  map[string]*step.FileState   // units in /etc/systemd/system that are no links
+	booted  bool
+	running bool   // a socket that listens, or a service: what systemd has read before works
+	failed  bool   // the socket
+	asked   bool   // whether systemd was asked
+	tools   string // the directory of the tools of Nix; "" for none
 }
 
 func look(ctx context.Context, v platform.View) *survey {
 	s := &survey{found: installation.Of(ctx, v).Found(ctx), units: map[string]systemd.Unit{}, profile: map[string][]systemd.Setting{}}
+	s.offered, s.copies = map[string]*step.FileState{}, map[string]*step.FileState{}
 	s.booted, _ = systemd.Booted(ctx, v)
 	s.tools, _ = nixbuild.Tools(ctx, v)
 	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
@@ -104,6 +106,11 @@ func look(ctx context.Context, v platform.View) *survey {
 			return s
 		}
 		s.units[name] = u
+		if u.Condition == systemd.Present && u.Link == "" && path.Dir(u.File) == systemd.Units {
+			if is, err := step.ReadFileState(ctx, v, u.File); err == nil && is != nil {
+				s.copies[name] = is
+			}
+		}
 		file := path.Join(profileUnits, name)
 		// Root takes from there what systemd will run as root, so nobody else may have put it there.
 		if _, err := v.Trusted(ctx, file); err != nil {
@@ -111,9 +118,7 @@ func look(ctx context.Context, v platform.View) *survey {
 		}
 		if data, err := platform.ReadSmall(ctx, v, file); err == nil {
 			s.profile[name] = systemd.Parse(data)
-			if name == templateUnit {
-				s.template = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})
-			}
+			s.offered[name] = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})
 		}
 	}
 	if s.booted && s.wantsTemplate() && s.units[templateUnit].Condition != systemd.Present {
@@ -161,9 +166,17 @@ func diagnose(s *survey, to string) []fix.Finding {
 				fix.Evidence{Source: link, Expected: "nothing, beside a socket with Accept=yes", Observed: "a link"}))
 		}
 		if service.Condition == systemd.Present && len(service.All("Unit", "Conflicts")) == 0 && !shared(socket, service) {
-			found = append(found, mixed.Found(fix.With{"socket": socket.File, "service": service.File},
-				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"}))
+			f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "wants a service for each connection, and is shut out by one for all"},
+				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"})
+			f.Remedy = mixed.Remedy(s.rewritable(), nil)
+			found = append(found, f)
 		}
+	}
+	if !s.wantsTemplate() && slices.Contains(service.All("Unit", "Conflicts"), socketUnit) && !shared(socket, service) {
+		f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "starts one service for all connections, which shuts it out"},
+			fix.Evidence{Source: service.File, Expected: "no Conflicts=" + socketUnit, Observed: "Conflicts=" + socketUnit})
+		f.Remedy = mixed.Remedy(s.rewritable(), fix.With{"socket": socket.File})
+		found = append(found, f)
 	}
 	if f, ok := s.old(); ok {
 		found = append(found, f)
@@ -236,11 +249,45 @@ func (s *survey) old() (fix.Finding, bool) {
 		a, okA := installation.ReleaseOf(is)
 		b, okB := installation.ReleaseOf(has)
 		if okA && okB && is != has {
-			return copiesOld.Found(fix.With{"file": u.File, "old": a.String(), "new": b.String()},
-				fix.Evidence{Source: u.File, Expected: "ExecStart=" + has, Observed: "ExecStart=" + is}), true
+			f := copiesOld.Found(fix.With{"file": u.File, "old": a.String(), "new": b.String()},
+				fix.Evidence{Source: u.File, Expected: "ExecStart=" + has, Observed: "ExecStart=" + is})
+			f.Remedy = copiesOld.Remedy(s.rewritable(), nil)
+			return f, true
 		}
 	}
 	return fix.Finding{}, false
+}
+
+// rewritable is the case of the remedy for copies: "copy" where all that are units of the daemon can be had from the
+// default profile.
+func (s *survey) rewritable() string {
+	for _, name := range []string{socketUnit, serviceUnit} {
+		if s.offered[name] == nil {
+			return "advice"
+		}
+	}
+	if len(s.copies) == 0 {
+		return "advice"
+	}
+	return "copy"
+}
+
+// rewrite makes the copies those of the default profile, the template among them where it has one.
+func (s *survey) rewrite() []plan.Step {
+	var steps []plan.Step
+	// The socket last: it is what makes the others needed.
+	for _, name := range []string{templateUnit, serviceUnit, socketUnit} {
+		is, has := s.copies[name], s.offered[name]
+		switch at := path.Join(systemd.Units, name); {
+		case has == nil:
+		case is == nil && name == templateUnit && s.units[name].Condition == systemd.Missing:
+			steps = append(steps, step.WriteFile{Name: at, After: has, Why: "the socket of that release may start it"})
+		case is != nil && is.SHA256 != has.SHA256:
+			same := step.NewFileState(platform.Content{Data: has.Data(), Mode: is.Mode, UID: is.UID, GID: is.GID})
+			steps = append(steps, step.WriteFile{Name: at, Before: is, After: same, Why: "as the default profile has it"})
+		}
+	}
+	return steps
 }
 
 // program is what a unit starts.
@@ -261,7 +308,9 @@ func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 			continue
 		}
 		for _, st := range s.steps(f) {
-			entries = append(entries, plan.Entry{Step: st, For: f.ID})
+			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Step.String() == st.String() }) { // one step can mend two
+				entries = append(entries, plan.Entry{Step: st, For: f.ID})
+			}
 		}
 	}
 	if len(entries) == 0 || !s.booted {
@@ -283,10 +332,12 @@ func (s *survey) steps(f fix.Finding) []plan.Step {
 		const why = "the socket starts it for each connection"
 		at := path.Join(systemd.Units, templateUnit)
 		if s.form() == "copy" {
-			steps = append(steps, step.WriteFile{Name: at, After: s.template, Why: why})
+			steps = append(steps, step.WriteFile{Name: at, After: s.offered[templateUnit], Why: why})
 		} else {
 			steps = append(steps, step.SetLink{Name: at, To: path.Join(profileUnits, templateUnit), Why: why})
 		}
+	case f.Is(copiesOld), f.Is(mixed):
+		steps = s.rewrite()
 	case f.Is(bothEnabled):
 		for _, link := range s.units[serviceUnit].Wanted {
 			if len(f.Evidence) == 0 || f.Evidence[0].Source != link || path.Dir(path.Dir(link)) != systemd.Units {

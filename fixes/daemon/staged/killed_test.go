@@ -153,16 +153,15 @@ func TestKilled(t *testing.T) {
 			}
 			k.must("undo", "--yes")
 			k.is(k.before, "after the undo")
-			for n := 1; n <= all; n++ {
-				for _, when := range []string{"before", "after"} {
-					for _, then := range []string{"resume", "undo"} {
-						died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() *exec.Cmd {
-							arm(t, h, n, when)
-							return h.Command(program, k.repair...)
-						})
-						if !died {
-							t.Fatalf("lixfix did not die %s call %d of %d", when, n, all)
-						}
+			for i := range 2 * all {
+				n, when := i/2+1, []string{"before", "after"}[i%2]
+				for _, then := range []string{"resume", "undo"} {
+					died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() *exec.Cmd {
+						arm(t, h, n, when)
+						return h.Command(program, k.repair...)
+					})
+					if !died {
+						t.Fatalf("lixfix did not die %s call %d of %d", when, n, all)
 					}
 				}
 			}

@@ -63,7 +63,7 @@ const (
 )
 
 // stage makes a host of a shape, with a daemon that answers.
-func stage(t *testing.T, s shape) *linuxnet.Host {
+func stage(t testing.TB, s shape) *linuxnet.Host {
 	t.Helper()
 	h := linuxnet.New(t, linuxnet.Options{Systemd: true, Nix: true})
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
@@ -285,6 +285,10 @@ func (s situation) run(t *testing.T, witness *fixtest.Witness) {
 			undone = "yes"
 			after := state(t, h)
 			if s.lasting {
+				// A socket that was started anew has its file again.
+				if made := socket + " s 666 0:0 \n"; !strings.Contains(before, socket+" ") {
+					after = strings.Replace(after, made, "", 1)
+				}
 				before, _, _ = strings.Cut(before, "Id=")
 				after, _, _ = strings.Cut(after, "Id=")
 			}
