@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -280,14 +281,18 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
 		limit := limitOf(ctx)
-		data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-		if err != nil {
+		var data bytes.Buffer
+		// The size is a hint, which spares large files from being copied as they grow in memory: those of /proc have none.
+		if info, err := f.Stat(); err == nil {
+			data.Grow(int(min(info.Size(), int64(limit))) + bytes.MinRead)
+		}
+		if _, err := data.ReadFrom(io.LimitReader(f, int64(limit)+1)); err != nil {
 			return nil, renamed(err, name)
 		}
-		if len(data) > limit && ctx.Value(headKey{}) == nil {
+		if data.Len() > limit && ctx.Value(headKey{}) == nil {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 		}
-		return data, nil
+		return data.Bytes(), nil
 	})
 }
 

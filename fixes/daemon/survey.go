@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
@@ -410,7 +410,7 @@ func lastLines(text string) []string {
 }
 
 // colours are what daemons colour their messages with, also in a log.
-var colours = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+var colours = pattern.New(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
 // socket, service and template are the units. starts is the one that systemd starts for a connection.
 func (s *survey) socket() systemd.Unit   { return s.units[socketUnit] }

@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Format is the version of the file format. A reader refuses any other.
@@ -88,7 +88,7 @@ var markNames = map[plan.Mark]string{
 	plan.Skipped: "skip", plan.Undoing: "undo",
 }
 
-var idForm = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,64}$`)
+var idForm = pattern.New(`^[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,64}$`)
 
 // NewID returns an ID for a plan: the time in UTC, the fix and four letters against a clash within one second.
 func NewID(now time.Time, fix string, random [2]byte) string {

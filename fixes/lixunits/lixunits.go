@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
@@ -50,7 +50,7 @@ func (lixUnits) Options() []fix.Option {
 	}}
 }
 
-var releaseForm = regexp.MustCompile(`^2\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
+var releaseForm = pattern.New(`^2\.[0-9]{1,3}(\.[0-9]{1,3})?$`)
 
 func release(v string) error {
 	if !releaseForm.MatchString(v) {

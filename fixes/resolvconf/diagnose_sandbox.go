@@ -3,11 +3,11 @@ package resolvconf
 import (
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // pastaProgram looks for what keeps pasta from running.
@@ -116,12 +116,12 @@ func firewallRules(d *diagnosis) []cause {
 }
 
 var (
-	ruleOwners = regexp.MustCompile(`(! )?(skuid|skgid|--uid-owner|--gid-owner|uidrange)\s+(!= |)\{?\s*([0-9][0-9, -]*)`)
+	ruleOwners = pattern.New(`(! )?(skuid|skgid|--uid-owner|--gid-owner|uidrange)\s+(!= |)\{?\s*([0-9][0-9, -]*)`)
 	// ruleEnds are the ways in which a packet, or a lookup of a route, ends.
-	ruleEnds = regexp.MustCompile(`(?i)\b(?:drop|reject|blackhole|prohibit|unreachable)\b`)
+	ruleEnds = pattern.New(`(?i)\b(?:drop|reject|blackhole|prohibit|unreachable)\b`)
 	// ruleNarrow is what makes a rule one for some packets, of which nobody can say here whether DNS is among them.
-	ruleNarrow = regexp.MustCompile(`\b(?:o|i)if(?:name)?\b|\b[ds]addr\b|\bmark\b|\bct \w+|\sport\b|\sport |-[oids] |\blimit\b`)
-	rulePorts  = regexp.MustCompile(`dports?\s+(?:!= )?(\{[^}]*\}|\S+)`)
+	ruleNarrow = pattern.New(`\b(?:o|i)if(?:name)?\b|\b[ds]addr\b|\bmark\b|\bct \w+|\sport\b|\sport |-[oids] |\blimit\b`)
+	rulePorts  = pattern.New(`dports?\s+(?:!= )?(\{[^}]*\}|\S+)`)
 )
 
 // dropped reports whether a rule of a firewall drops the questions of a user. Of rules that look at more than who sends,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // nixFacts are what is known of the Nix or Lix of the host.
@@ -112,7 +112,7 @@ func (n *nixFacts) read(c *nixconf.Config) {
 	}
 }
 
-var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+\.\d+\S*)$`)
+var versionForm = pattern.New(`^\S+ \((.+)\) (\d+\.\d+\S*)$`)
 
 // askRelease has nix tell what it is.
 func (n *nixFacts) askRelease(ctx context.Context, v platform.View) {
@@ -215,7 +215,7 @@ func (n *nixFacts) quoted() bool { return n.pasta != "" && strings.Trim(n.pasta,
 // usesPasta reports whether builds are to have a network of their own.
 func (n *nixFacts) usesPasta() bool { return n.hasPasta && n.pasta != "" && (!n.known || n.lix) }
 
-var passtVersion = regexp.MustCompile(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
+var passtVersion = pattern.New(`\b(20\d\d)_(\d\d)_(\d\d)\.[0-9a-f]{7}`)
 
 // readPasta looks at the program that pasta-path names. It is not run: lixfix is root, and pasta is not to be.
 func (s *survey) readPasta(ctx context.Context, v platform.View) {

@@ -1,13 +1,13 @@
 package sequoia
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/dscl"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // firstFree is the lowest ID that macOS leaves to others: it takes those below for groups of its own.
@@ -21,10 +21,10 @@ var systemGroups = []string{
 }
 
 // anyGUID is the form of a GeneratedUID.
-var anyGUID = regexp.MustCompile(`(?i)^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$`)
+var anyGUID = pattern.New(`(?i)^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$`)
 
 // appleGUID is the form of the GeneratedUID of Apple's own accounts. It is used to refuse, never to permit.
-var appleGUID = regexp.MustCompile(`(?i)^(FFFFEEEE-DDDD-CCCC-BBBB-AAAA|ABCDEFAB-CDEF-ABCD-EFAB-CDEF)`)
+var appleGUID = pattern.New(`(?i)^(FFFFEEEE-DDDD-CCCC-BBBB-AAAA|ABCDEFAB-CDEF-ABCD-EFAB-CDEF)`)
 
 // accounts are the records of the directory, made easy to find.
 type accounts struct {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // LoadModule loads a module into the kernel of Linux, or, with On false, removes it.
@@ -20,7 +20,7 @@ type LoadModule struct {
 
 var _ plan.Write = LoadModule{}
 
-var moduleForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,50}$`)
+var moduleForm = pattern.New(`^[a-z][a-z0-9_]{0,50}$`)
 
 // modprobe is where every distribution but NixOS has it, where modules are configured and not loaded by hand.
 const modprobe = "/usr/sbin/modprobe"

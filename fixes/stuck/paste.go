@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -237,10 +237,10 @@ func journal(ctx context.Context, r *diagnose.Report, v platform.View) []string 
 }
 
 // colours are what Nix puts around words for a terminal.
-var colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+var colours = pattern.New(`\x1b\[[0-9;]*m`)
 
 // storeName finds the package in a path of the store.
-var storeName = regexp.MustCompile(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)
+var storeName = pattern.New(`/[0-9a-z]{32}-((?:lix|nix)-[0-9][^/]*)`)
 
 const links = 16 // that are followed from one name
 

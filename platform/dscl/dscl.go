@@ -9,13 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/plistfile"
 )
 
@@ -59,7 +59,7 @@ var ErrIncomplete = errors.New("the answer is incomplete")
 
 // nameForm is what may become part of a path. It keeps out "", "." and "..", with which "-delete /Users/…" deletes
 // every user (dscl/PathRecordType.m deleteItem), and the characters that paths give a meaning to.
-var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
+var nameForm = pattern.New(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
 
 // ValidName reports whether name may become part of a path.
 func ValidName(name string) bool { return nameForm.MatchString(name) }

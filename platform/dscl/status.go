@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Status codes of Directory Services that mean something to a caller. The comment gives dscl's exit status.
@@ -67,7 +67,7 @@ func failed(err error) error {
 	return err
 }
 
-var statusForm = regexp.MustCompile(`DS Error: (-[0-9]+)`)
+var statusForm = pattern.New(`DS Error: (-[0-9]+)`)
 
 // status returns the Directory Services status behind err; 0 when there is none.
 func status(err error) int {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Where Nix keeps things, unless it was compiled for other places.
@@ -270,7 +270,7 @@ func (in *Installation) present(ctx context.Context) Fact[bool] {
 
 // form is the name of a store path of Nix: Lix calls its package lix, Nix nix or, since 2.29, nix-cli, and Determinate
 // determinate-nix.
-var form = regexp.MustCompile(`^/nix/store/[a-z0-9]{32}-(lix|nix|determinate-nix)(?:-cli)?-(\d+\.\d+[^/]*)(?:/|$)`)
+var form = pattern.New(`^/nix/store/[a-z0-9]{32}-(lix|nix|determinate-nix)(?:-cli)?-(\d+\.\d+[^/]*)(?:/|$)`)
 
 // ReleaseOf returns the implementation and version in the name of a store path, or of a file below one.
 func ReleaseOf(name string) (nixconf.Release, bool) {

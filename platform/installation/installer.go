@@ -1,17 +1,18 @@
 package installation
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/receipt"
 )
 
@@ -125,23 +126,31 @@ func released(name, version string) nixconf.Release {
 	return r
 }
 
-var upstream = regexp.MustCompile(`^\d+(\.\d+)+`)
+var upstream = pattern.New(`^\d+(\.\d+)+`)
 
 // stanza returns the fields of one entry of a file of paragraphs, where a field of a name has a value.
-func stanza(data, field, value, separator string) (map[string]string, bool) {
-	for part := range strings.SplitSeq(data, "\n\n") {
-		if !strings.HasPrefix(part, field+separator+value+"\n") && !strings.Contains(part, "\n"+field+separator+value+"\n") {
-			continue
+func stanza(data []byte, field, value, separator string) (map[string]string, bool) {
+	// In one go: such files have megabytes.
+	line := []byte(field + separator + value + "\n")
+	at := 0
+	if !bytes.HasPrefix(data, line) {
+		if at = bytes.Index(data, append([]byte("\n"), line...)); at < 0 {
+			return nil, false
 		}
-		fields := map[string]string{}
-		for line := range strings.Lines(part) {
-			if name, text, ok := strings.Cut(strings.TrimRight(line, "\n"), separator); ok && name != "" && name[0] != ' ' {
-				fields[name] = text
-			}
-		}
-		return fields, true
 	}
-	return nil, false
+	const gap = "\n\n"
+	start := 0
+	if before := bytes.LastIndex(data[:at+1], []byte(gap)); before >= 0 {
+		start = before + len(gap)
+	}
+	part, _, _ := bytes.Cut(data[start:], []byte(gap))
+	fields := map[string]string{}
+	for line := range strings.Lines(string(part)) {
+		if name, text, ok := strings.Cut(strings.TrimRight(line, "\n"), separator); ok && name != "" && name[0] != ' ' {
+			fields[name] = text
+		}
+	}
+	return fields, true
 }
 
 // dpkg asks the database of Debian and what comes from it (dpkg-query(1)).
@@ -159,7 +168,7 @@ func (in *Installation) dpkg(ctx context.Context, name string) (pack, bool) {
 			out.unknown = err.Error()
 			return out, true
 		}
-		fields, ok := stanza(string(status), "Package", p, ": ")
+		fields, ok := stanza(status, "Package", p, ": ")
 		if out.release = released(p, fields["Version"]); !ok || out.release.Version == "" {
 			out.unknown = dir + "/status has no version of " + p
 			return out, true
@@ -171,14 +180,14 @@ func (in *Installation) dpkg(ctx context.Context, name string) (pack, bool) {
 }
 
 // pacmanForm is a directory of pacman's: a name, a version and a number of the build.
-var pacmanForm = regexp.MustCompile(`^(nix|lix)-(\d[^-]*)-[0-9.]+$`)
+var pacmanForm = pattern.New(`^(nix|lix)-(\d[^-]*)-[0-9.]+$`)
 
 // pacman asks the database of Arch Linux and what comes from it.
 func (in *Installation) pacman(ctx context.Context, _ string) (pack, bool) {
 	return in.named(ctx, "/var/lib/pacman/local", pacmanForm, "Arch Linux")
 }
 
-var portageForm = regexp.MustCompile(`^(nix|lix)-(\d.*)$`)
+var portageForm = pattern.New(`^(nix|lix)-(\d.*)$`)
 
 // portage asks the database of Gentoo.
 func (in *Installation) portage(ctx context.Context, _ string) (pack, bool) {
@@ -186,7 +195,7 @@ func (in *Installation) portage(ctx context.Context, _ string) (pack, bool) {
 }
 
 // named finds a package by the name of its directory.
-func (in *Installation) named(ctx context.Context, dir string, form *regexp.Regexp, distribution string) (pack, bool) {
+func (in *Installation) named(ctx context.Context, dir string, form *pattern.Pattern, distribution string) (pack, bool) {
 	names, err := in.v.ReadDir(ctx, dir)
 	if err != nil {
 		return pack{}, false
@@ -207,7 +216,7 @@ func (in *Installation) apk(ctx context.Context, _ string) (pack, bool) {
 			continue
 		}
 		for _, p := range owned {
-			if fields, ok := stanza(string(data), "P", p, ":"); ok {
+			if fields, ok := stanza(data, "P", p, ":"); ok {
 				return pack{name: "Alpine Linux package " + p, release: released(p, fields["V"]), from: file}, true
 			}
 		}

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Tool is where macOS keeps launchctl.
@@ -24,7 +24,7 @@ var notLoaded = map[int]bool{113: true, 3: true}
 // and meanwhile refuses to load it.
 const patience = 10
 
-var labelForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var labelForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // ValidLabel reports whether label may become an argument of launchctl.
 func ValidLabel(label string) bool { return labelForm.MatchString(label) }
@@ -35,7 +35,7 @@ type Service struct {
 	PID    int // 0 when no process runs
 }
 
-var pidLine = regexp.MustCompile(`(?m)^\s*pid = ([0-9]+)\s*$`)
+var pidLine = pattern.New(`(?m)^\s*pid = ([0-9]+)\s*$`)
 
 // Read asks for a service of the system domain.
 func Read(ctx context.Context, v platform.View, label string) (Service, error) {

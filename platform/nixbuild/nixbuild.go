@@ -12,13 +12,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -46,8 +46,8 @@ derivation {
 }`
 
 var (
-	drvForm = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-build-[a-z0-9]+\.drv$`)
-	outForm = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-build-[a-z0-9]+$`)
+	drvForm = pattern.New(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-build-[a-z0-9]+\.drv$`)
+	outForm = pattern.New(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-build-[a-z0-9]+$`)
 )
 
 // Outcome says how far it came.
@@ -215,7 +215,7 @@ func (o *build) tidy(ctx context.Context) {
 }
 
 // escapes are what Nix colours its messages with, also where nobody asked it to.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+var escapes = pattern.New(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
 // complaint is the last error that a tool of Nix has printed: one line, without colours and secrets, and no longer than
 // anybody would read.

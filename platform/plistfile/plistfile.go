@@ -8,10 +8,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"howett.net/plist"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 var (
@@ -67,7 +68,7 @@ func Documents(data []byte) [][]byte {
 }
 
 // references are the numeric ones, as "&#27;".
-var references = regexp.MustCompile(`&#(?:[0-9]+|x[0-9A-Fa-f]+);`)
+var references = pattern.New(`&#(?:[0-9]+|x[0-9A-Fa-f]+);`)
 
 // legal reports whether XML allows a character.
 func legal(r rune) bool {

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // line is a question with its answers, as a line of questions.jsonl.
@@ -186,7 +186,7 @@ const (
 )
 
 // plain is how a name of a host looks that an entry can have as well.
-var plain = regexp.MustCompile(`^(?:/[A-Za-z0-9._+@%=:,~-]{1,100})+$`)
+var plain = pattern.New(`^(?:/[A-Za-z0-9._+@%=:,~-]{1,100})+$`)
 
 const (
 	longestPath = 180

@@ -3,28 +3,30 @@ package redact
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // hiddenPath stands for a path on a server: it names projects.
 const hiddenPath = "[path]"
 
 var (
-	url   = lazily(`(?i)([a-z][a-z0-9+.-]*://)([^\s/?#'"<>` + "`" + `\\]*)([^\s'"<>` + "`" + `]*)`)
-	login = lazily(`([\p{L}\p{N}_][\p{L}\p{N}\p{M}._%+-]*)@(` + label + `(?:\.` + label + `)*)`)
-	flake = lazily(`(?i)(\b(?:github|gitlab|sourcehut):)~?([^\s/'"]+)/[^\s'"]+`)
+	url   = pattern.New(`(?i)([a-z][a-z0-9+.-]*://)([^\s/?#'"<>` + "`" + `\\]*)([^\s'"<>` + "`" + `]*)`)
+	login = pattern.New(`([\p{L}\p{N}_][\p{L}\p{N}\p{M}._%+-]*)@(` + label + `(?:\.` + label + `)*)`)
+	flake = pattern.New(`(?i)(\b(?:github|gitlab|sourcehut):)~?([^\s/'"]+)/[^\s'"]+`)
 
-	dotted   = lazily(label + `(?:\.` + label + `)+\.?`)
-	quad     = lazily(`(^|[^\p{L}\p{N}.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})`)
-	hardware = lazily(`(?i)(^|[^0-9a-z:-])((?:[0-9a-f]{2}:){5}[0-9a-f]{2}|` +
+	dotted   = pattern.New(label + `(?:\.` + label + `)+\.?`)
+	quad     = pattern.New(`(^|[^\p{L}\p{N}.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})`)
+	hardware = pattern.New(`(?i)(^|[^0-9a-z:-])((?:[0-9a-f]{2}:){5}[0-9a-f]{2}|` +
 		`(?:[0-9a-f]{2}-){5}[0-9a-f]{2})\b`)
-	uuid      = lazily(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
-	publicKey = lazily(`(\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-[\w-]+|` +
+	uuid      = pattern.New(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	publicKey = pattern.New(`(\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-[\w-]+|` +
 		`sk-[\w@.-]+) )AAAA[A-Za-z0-9+/]{20,}={0,2}`)
-	enx         = lazily(`(\b[ew][a-z]x)([0-9a-f]{12})\b`) // interfaces that systemd names by their MAC
-	ipName      = lazily(`\bip-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\b`)
-	fingerprint = lazily(`\bSHA256:[A-Za-z0-9+/]{43}`)
-	id32        = lazily(`[0-9a-fA-F]{32,}`)
-	sixes       = lazily(`[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?`)
+	enx         = pattern.New(`(\b[ew][a-z]x)([0-9a-f]{12})\b`) // interfaces that systemd names by their MAC
+	ipName      = pattern.New(`\bip-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\b`)
+	fingerprint = pattern.New(`\bSHA256:[A-Za-z0-9+/]{43}`)
+	id32        = pattern.New(`[0-9a-fA-F]{32,}`)
+	sixes       = pattern.New(`[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?`)
 )
 
 // publicHosts are those that everybody uses who uses Nix, with all that is below them.

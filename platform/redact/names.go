@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // kind is what a name is the name of. Where a name is several things, the highest kind counts.
@@ -69,7 +71,7 @@ var nobody = set(
 )
 
 // pseudonym is how the names look that are put in the place of others.
-var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)(?:\.example)?$`)
+var pseudonym = pattern.New(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)(?:\.example)?$`)
 
 // key is how a name is compared: without case, and without what stands at its ends and belongs to no word.
 func key(name string) string {
@@ -86,7 +88,7 @@ func inWord(r rune) bool {
 }
 
 // build names the users that builds run as, with the number that each has.
-var build = lazily(`^(?:nixbld|_nixbld|nixos-build|guixbuild)[0-9]*$`)
+var build = pattern.New(`^(?:nixbld|_nixbld|nixos-build|guixbuild)[0-9]*$`)
 
 func harmless(k string) bool {
 	return k == "" || nobody[k] || build.MatchString(k) || pseudonym.MatchString(k) || strings.Trim(k,

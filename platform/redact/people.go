@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Spellings of names.
@@ -17,7 +19,7 @@ var nameRules = []nameRule{
 	{
 		// sshd, PAM, su, login, logind: "session opened for user alice", "Invalid user alice from", "of user alice."
 		name: "user in a log", learns: true,
-		apply: byGroup(lazily(
+		apply: byGroup(pattern.New(
 			`(?i)(\b(?:(?:for|of|by|invalid|illegal|authenticating|unknown|target|remote|as) user |user`+
 				`(?:name)?[=:] ?|user ['"]))(`+userName+`)`),
 			func(n *Names, m []string) string {
@@ -29,7 +31,7 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user at the end", learns: true,
-		apply: byGroup(lazily(`(?i)(\buser )(`+userName+`)((?:[.)]?(?:\s|$)|[,(]))`),
+		apply: byGroup(pattern.New(`(?i)(\buser )(`+userName+`)((?:[.)]?(?:\s|$)|[,(]))`),
 			func(n *Names, m []string) string {
 				end := strings.TrimSpace(m[3]) != "" || m[3] == ""
 				if !end || plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
@@ -41,24 +43,24 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user of a connection", learns: true,
-		apply: byGroup(lazily(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)`+
+		apply: byGroup(pattern.New(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)`+
 			`((?: \((?:un)?trusted\))?(?:[\n'"]|$))`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user of sshd", learns: true,
-		apply: byGroup(lazily(
+		apply: byGroup(pattern.New(
 			`(\b(?:Accepted|Failed|Postponed|Partial) [\w/-]+ for (?:invalid user )?)(`+userName+`)( from )`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user of sudo", learns: true,
-		apply: byGroup(lazily(`(\bsudo(?:\[[0-9]+\])?:\s+)(`+userName+`)( : )`),
+		apply: byGroup(pattern.New(`(\bsudo(?:\[[0-9]+\])?:\s+)(`+userName+`)( : )`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "user in a variable", learns: true,
-		apply: byGroup(lazily(
+		apply: byGroup(pattern.New(
 			`(\b(?:LOGNAME|SUDO_USER|ruser|logname|acct)=["']?)(`+userName+`)`),
 			func(n *Names, m []string) string {
 				if isNumber(m[2]) {
@@ -69,18 +71,18 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "user of a session", learns: true,
-		apply: byGroup(lazily(`(\(uid=[0-9]+\) by )(`+userName+`)(\()`),
+		apply: byGroup(pattern.New(`(\(uid=[0-9]+\) by )(`+userName+`)(\()`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "name and number", learns: true, // id(1): "uid=1000(alice)"
-		apply: byGroup(lazily(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(`+
+		apply: byGroup(pattern.New(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(`+
 			userName+`)(\))`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
 	},
 	{
 		name: "home", learns: true,
-		apply: byGroup(lazily(`((?:/home|/Users|/var/home|/export/home|/usr/home|`+
+		apply: byGroup(pattern.New(`((?:/home|/Users|/var/home|/export/home|/usr/home|`+
 			`\bC:\\Users\\?)[/\\])([^/\s'"\\`+"`"+`:;,()<>]+)`),
 			func(n *Names, m []string) string { return m[1] + n.user(m[2]) }),
 	},
@@ -96,7 +98,7 @@ var nameRules = []nameRule{
 	})},
 	{
 		name: "host in a message", learns: true,
-		apply: byGroup(lazily(
+		apply: byGroup(pattern.New(
 			`(?i)(\brhost=|\b(?:resolve|connect to|to|from|unknown|remote|lookup|on) host(?:name)?:? ['"]?|`+
 				`\bresolve ['"]|\bhost(?:name)? ['"])(`+
 				label+`(?:\.`+label+`)*)`),
@@ -109,7 +111,7 @@ var nameRules = []nameRule{
 	},
 	{
 		name: "machine of netrc", learns: true,
-		apply: byGroup(lazily(`(?i)(\bmachine )(`+label+`(?:\.`+label+`)*)( (?:login|account|password) )`),
+		apply: byGroup(pattern.New(`(?i)(\bmachine )(`+label+`(?:\.`+label+`)*)( (?:login|account|password) )`),
 			func(n *Names, m []string) string { return m[1] + n.host(m[2]) + m[3] }),
 	},
 	{name: "name of DNS", apply: byGroup(dotted, (*Names).dotted)},
@@ -129,7 +131,7 @@ var nameRules = []nameRule{
 	{
 		// ioreg(8), system_profiler(8), udevadm(8): "IOPlatformSerialNumber" = "C02ABC", "Serial Number (system): C02ABC"
 		name: "serial number",
-		apply: byGroup(lazily(`(?i)(serial[ _-]?(?:number|short|no)?(?: \([a-z ]+\))?["']?\s*[:=]\s*["']?)([A-Z0-9][A-Z0-9_-]{5,})`),
+		apply: byGroup(pattern.New(`(?i)(serial[ _-]?(?:number|short|no)?(?: \([a-z ]+\))?["']?\s*[:=]\s*["']?)([A-Z0-9][A-Z0-9_-]{5,})`),
 			func(n *Names, m []string) string { return m[1] + n.numbered("serial", m[2]) }),
 	},
 	{name: "public key", apply: byGroup(publicKey, func(_ *Names, m []string) string { return m[1] + "[key]" })},
@@ -162,7 +164,7 @@ var plainWord = set(
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // byGroup makes a rule's function of an expression and what to do with its matches.
-func byGroup(find *pattern, with func(n *Names, m []string) string) func(*Names, string) string {
+func byGroup(find *pattern.Pattern, with func(n *Names, m []string) string) func(*Names, string) string {
 	return func(n *Names, s string) string {
 		return replace(find, s, func(m []string, _, _ string) string { return with(n, m) })
 	}
@@ -206,4 +208,4 @@ func (n *Names) elsewhere(s string) string {
 	})
 }
 
-var absolute = lazily(`/[^\s'"` + "`" + `:;,()<>]+`)
+var absolute = pattern.New(`/[^\s'"` + "`" + `:;,()<>]+`)

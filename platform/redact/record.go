@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Recorder takes names and secrets out of what is recorded of a host. What stood at two places is the same afterwards at
@@ -117,7 +118,7 @@ func (r *Recorder) AddressPort(a netip.AddrPort) netip.AddrPort {
 }
 
 // counters are files of the kernel that have numbers and no names.
-var counters = regexp.MustCompile(`^/proc/(?:locks|uptime|[0-9]+/(?:task/[0-9]+/)?(?:io|syscall|statm|wchan|sched|schedstat|limits))$`)
+var counters = pattern.New(`^/proc/(?:locks|uptime|[0-9]+/(?:task/[0-9]+/)?(?:io|syscall|statm|wchan|sched|schedstat|limits))$`)
 
 // Body is the content of a file, or what a tool has printed. name is the file's.
 func (r *Recorder) Body(name string, data []byte) []byte {
@@ -207,7 +208,7 @@ func (r *Recorder) status(data []byte) []byte {
 }
 
 // numbers is what a status file has below the name.
-var numbers = regexp.MustCompile(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
+var numbers = pattern.New(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
 	`unknown|vulnerable|[0-9]+/[0-9]+)[ \t]*\n)*$`)
 
 // packaged reports whether a file is a database of packages.
@@ -239,7 +240,7 @@ func ofNix(data []byte) []byte {
 }
 
 // service is a line of nsswitch.conf(5), whose databases are called like secrets.
-var service = regexp.MustCompile(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
+var service = pattern.New(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
 	`myhostname|mymachines|mdns[46]?(?:_minimal)?|wins|libvirt(?:_guest)?|altfiles|extrausers|cache|\[[!A-Za-z= ]+\]))*[ \t]*$`)
 
 func (r *Recorder) services(data []byte) []byte {
@@ -285,8 +286,8 @@ func (r *Recorder) routes(data []byte, four bool) []byte {
 }
 
 var (
-	bare4 = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
-	bare6 = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	bare4 = pattern.New(`\b[0-9A-F]{8}\b`)
+	bare6 = pattern.New(`\b[0-9a-f]{32}\b`)
 )
 
 // environment keeps the names of variables alone: nobody needs more, and anything can be in them.
@@ -349,7 +350,7 @@ func (r *Recorder) connections(data []byte) []byte {
 	})
 }
 
-var hexAddress = regexp.MustCompile(`\b(?:[0-9A-F]{32}|[0-9A-F]{8}):[0-9A-F]{4}\b`)
+var hexAddress = pattern.New(`\b(?:[0-9A-F]{32}|[0-9A-F]{8}):[0-9A-F]{4}\b`)
 
 // Settled reports whether nothing new was found out since it was last asked: what was redacted before that may have to be
 // redacted again.

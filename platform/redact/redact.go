@@ -19,6 +19,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Mark stands where a secret was.
@@ -42,7 +44,7 @@ type rule struct {
 	// hints are lower-case texts of which at least one is in every text that the rule changes. They keep the rest of
 	// the text from the regular expression, which is slower.
 	hints []string
-	find  *pattern
+	find  *pattern.Pattern
 	// with returns what is to stand in the place of a match. m holds the match and its groups; before is the text in
 	// front of it, and after what follows it.
 	with func(m []string, before, after string) string
@@ -91,7 +93,7 @@ func (r rule) hinted(lower string) bool {
 func (r rule) apply(s string) string { return replace(r.find, s, r.with) }
 
 // replace replaces every match by what with makes of it.
-func replace(find *pattern, s string, with func(m []string, before, after string) string) string {
+func replace(find *pattern.Pattern, s string, with func(m []string, before, after string) string) string {
 	all := find.FindAllStringSubmatchIndex(s, -1)
 	if all == nil {
 		return s
@@ -135,17 +137,17 @@ func asciiLower(s string) string {
 // Arguments that make a secret of the one after them, by their names; see also secretFlag.
 var (
 	// An option that is followed by a name and a value: nix --argstr NAME VALUE.
-	named = lazily(`^--?(?:argstr|arg|option|define|set|arg-from-stdin)$`)
+	named = pattern.New(`^--?(?:argstr|arg|option|define|set|arg-from-stdin)$`)
 	// A user and a password: curl -u NAME:PASSWORD.
-	userFlag   = lazily(`^(?:-u|-U|--user|--proxy-user)$`)
-	secretFlag = lazily(`(?i)^--?[\w.-]*(?:` + words + `)[\w.-]*[:=]?$`)
-	secretWord = lazily(`(?i)^(?:(?:extra-)?access-tokens?|` + words + `)[:=]?$`)
-	secretName = lazily(`(?i)(?:` + words + `)`)
-	headerWord = lazily(`(?i)^['"]?(?:(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:` + words +
+	userFlag   = pattern.New(`^(?:-u|-U|--user|--proxy-user)$`)
+	secretFlag = pattern.New(`(?i)^--?[\w.-]*(?:` + words + `)[\w.-]*[:=]?$`)
+	secretWord = pattern.New(`(?i)^(?:(?:extra-)?access-tokens?|` + words + `)[:=]?$`)
+	secretName = pattern.New(`(?i)(?:` + words + `)`)
+	headerWord = pattern.New(`(?i)^['"]?(?:(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:` + words +
 		`)[\w-]*):$`)
 	// Programs that take a password with -p or -a.
-	passwordProgram = lazily(`^(?:sshpass|docker|podman|skopeo|mysql\w*|mariadb\w*|redis-cli)$`)
-	schemeWord      = lazily(`(?i)^(?:bearer|basic|negotiate|digest)$`)
+	passwordProgram = pattern.New(`^(?:sshpass|docker|podman|skopeo|mysql\w*|mariadb\w*|redis-cli)$`)
+	schemeWord      = pattern.New(`(?i)^(?:bearer|basic|negotiate|digest)$`)
 )
 
 func (r ruleset) arguments(argv []string) []string {

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // words are what names of secrets have in them: API_TOKEN, githubPassword, aws_secret_access_key.
@@ -96,9 +98,9 @@ func isAlnum(c byte) bool {
 }
 
 // shape is a rule for tokens that are known by how they look.
-func shape(name, pattern string, hints ...string) rule {
+func shape(name, token string, hints ...string) rule {
 	return rule{
-		name: name, hints: hints, find: lazily(`(^|[^A-Za-z0-9])(?:` + pattern + `)`), with: keep(1),
+		name: name, hints: hints, find: pattern.New(`(^|[^A-Za-z0-9])(?:` + token + `)`), with: keep(1),
 	}
 }
 
@@ -106,7 +108,7 @@ func shape(name, pattern string, hints ...string) rule {
 var everywhere = ruleset{
 	{
 		name: "key block", hints: []string{"private key"},
-		find: lazily(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?` +
+		find: pattern.New(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?` +
 			`(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)`),
 		with: func([]string, string, string) string { return Mark },
 	},
@@ -114,12 +116,12 @@ var everywhere = ruleset{
 	// that a token is in it.
 	{
 		name: "quoted line", hints: []string{"configuration line"},
-		find: lazily(`(configuration line ')([^\n]*)(' in ')`),
+		find: pattern.New(`(configuration line ')([^\n]*)(' in ')`),
 		with: func(m []string, _, _ string) string { return m[1] + configLine(m[2]) + m[3] },
 	},
 	{
 		name: "quoted line without an end", hints: []string{"configuration line"},
-		find: lazily(`(configuration line ')([^\n]*)`),
+		find: pattern.New(`(configuration line ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			if strings.Contains(m[2], "' in '") {
 				return m[0] // as above
@@ -129,7 +131,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "quoted value", hints: []string{"value '"},
-		find: lazily(`((?:setting|option) ')([^'\n]*)(' has (?:an )?invalid value ')([^\n]*)`),
+		find: pattern.New(`((?:setting|option) ')([^'\n]*)(' has (?:an )?invalid value ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			v := strings.TrimSuffix(m[4], "'")
 			return m[1] + settingName(m[2]) + m[3] + settingValue(m[2], v) + m[4][len(v):]
@@ -137,7 +139,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "unknown setting", hints: []string{"unknown setting '"},
-		find: lazily(`(unknown setting ')([^\n]*)`),
+		find: pattern.New(`(unknown setting ')([^\n]*)`),
 		with: func(m []string, _, _ string) string {
 			v := strings.TrimSuffix(m[2], "'")
 			return m[1] + settingName(v) + m[2][len(v):]
@@ -145,7 +147,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "access-tokens", hints: []string{"access-token"},
-		find: lazily(`(?i)(access-tokens?\b['"]?[ \t]*[:=]?)([^\n]+)`),
+		find: pattern.New(`(?i)(access-tokens?\b['"]?[ \t]*[:=]?)([^\n]+)`),
 		with: func(m []string, before, _ string) string {
 			if strings.HasPrefix(m[2], ", because it is a restricted setting") || hiddenValue.MatchString(m[2]) {
 				return m[0]
@@ -155,17 +157,17 @@ var everywhere = ruleset{
 	},
 	{
 		name: "authorization", hints: []string{"authorization"},
-		find: lazily(`(?i)((?:proxy-)?authorization["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
+		find: pattern.New(`(?i)((?:proxy-)?authorization["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
 		with: func(m []string, before, _ string) string { return m[1] + line(m[2], before) },
 	},
 	{
 		name: "bearer", hints: []string{"bearer"},
-		find: lazily(`(?i)(\bbearer[ \t:=]+)([^\s'"]+)`),
+		find: pattern.New(`(?i)(\bbearer[ \t:=]+)([^\s'"]+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "basic", hints: []string{"basic"},
-		find: lazily(`(?i)(\bbasic[ \t]+)([A-Za-z0-9+/_-]{4,}={0,2})`),
+		find: pattern.New(`(?i)(\bbasic[ \t]+)([A-Za-z0-9+/_-]{4,}={0,2})`),
 		with: func(m []string, _, _ string) string {
 			plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(m[2], "="))
 			if err != nil || !strings.Contains(string(plain), ":") {
@@ -176,30 +178,30 @@ var everywhere = ruleset{
 	},
 	{
 		name: "cookie", hints: []string{"cookie"},
-		find: lazily(`(?i)(\b(?:set-)?cookie2?["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
+		find: pattern.New(`(?i)(\b(?:set-)?cookie2?["'\\]*[ \t]*[:=][ \t]*)([^\n]+)`),
 		with: func(m []string, before, _ string) string { return m[1] + line(m[2], before) },
 	},
 	{
 		name: "netrc", hints: []string{"login"},
-		find: lazily(`(?i)(\b(?:machine\s+\S+|default)\s+login\s+|\blogin\s+)(\S+)(\s+` +
+		find: pattern.New(`(?i)(\b(?:machine\s+\S+|default)\s+login\s+|\blogin\s+)(\S+)(\s+` +
 			`(?:account\s+\S+\s+)?password\s+)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + Mark + m[3] + value(m[4]) },
 	},
 	{
 		name: "netrc, the password first", hints: []string{"machine"},
-		find: lazily(`(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)(\S+)`),
+		find: pattern.New(`(?i)(\bmachine\s+\S+\s+(?:account\s+\S+\s+)?password\s+)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		// The last @ ends it: passwords have others in them.
 		name: "password in an address", hints: []string{"@"},
-		find: lazily(`(?i)([a-z][a-z0-9+.-]*:(?:\\?/){2})([^\s/?#\\]*)@`),
+		find: pattern.New(`(?i)([a-z][a-z0-9+.-]*:(?:\\?/){2})([^\s/?#\\]*)@`),
 		with: func(m []string, _, _ string) string { return m[1] + userinfo(m[1], m[2]) + "@" },
 	},
 	{
 		// A password with a slash in it, which should have been written %2F.
 		name: "password with a slash", hints: []string{"@"},
-		find: lazily(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@]*)@`),
+		find: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@]*)@`),
 		with: func(m []string, _, _ string) string {
 			if strings.Contains(m[2], "://") {
 				return m[0] // an address behind another one, and done above
@@ -209,7 +211,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "password without a scheme", hints: []string{"@"},
-		find: lazily(`(^|[^\w.%+@:-])([\w.+-]+:)([^\s@/]+)@`),
+		find: pattern.New(`(^|[^\w.%+@:-])([\w.+-]+:)([^\s@/]+)@`),
 		with: func(m []string, _, after string) string {
 			if strings.HasPrefix(after, "sha256:") || m[3] == Mark || strings.HasPrefix(m[3], "//") {
 				return m[0] // a container image; an address
@@ -219,17 +221,17 @@ var everywhere = ruleset{
 	},
 	{
 		name: "encoded address", hints: []string{"%3a%2f%2f"},
-		find: lazily(`(?i)(%3a%2f%2f)[^\s&]*?(%40)`),
+		find: pattern.New(`(?i)(%3a%2f%2f)[^\s&]*?(%40)`),
 		with: func(m []string, _, _ string) string { return m[1] + Mark + m[2] },
 	},
 	{
 		name: "parameter", hints: []string{"?", "&"},
-		find: lazily(`((?:\?|&|&amp;|\\u0026)([A-Za-z0-9_.~%-]+)=)([^\s&]+)`),
+		find: pattern.New(`((?:\?|&|&amp;|\\u0026)([A-Za-z0-9_.~%-]+)=)([^\s&]+)`),
 		with: func(m []string, _, _ string) string { return parameters(m[0]) },
 	},
 	{
 		name: "nameless parameter", hints: []string{"://"},
-		find: lazily(`(://[^\s?"'<>]*\?)([^\s=&"'<>` + "`" + `]+)`),
+		find: pattern.New(`(://[^\s?"'<>]*\?)([^\s=&"'<>` + "`" + `]+)`),
 		with: func(m []string, _, after string) string {
 			if strings.HasPrefix(after, "=") || m[2] == Mark {
 				return m[0]
@@ -239,38 +241,38 @@ var everywhere = ruleset{
 	},
 	{
 		name: "path of an address", hints: []string{"://"},
-		find: lazily(`(?i)(://[^\s/?#"'<>]+)(/[^\s?#"'<>]*)`),
+		find: pattern.New(`(?i)(://[^\s/?#"'<>]+)(/[^\s?#"'<>]*)`),
 		with: func(m []string, _, _ string) string { return m[1] + urlPath(m[2]) },
 	},
 	{
 		name: "argument", hints: []string{"--"},
-		find: lazily(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
+		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
 			words + `)[\w.-]*['"]?\s+)(` +
 			quotedValue + `|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "flag", hints: []string{"--"},
-		find: lazily(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
+		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "user and password", hints: []string{"-u", "--user", "--proxy-user"},
-		find: lazily(`(?i)((?:^|\s)(?:-u|--user|--proxy-user)[ =]+['"]?[^\s:'"]+:)(` + quotedValue +
+		find: pattern.New(`(?i)((?:^|\s)(?:-u|--user|--proxy-user)[ =]+['"]?[^\s:'"]+:)(` + quotedValue +
 			`|[^\s'"]+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "flag of a program", hints: []string{" -p", " -a"},
-		find: lazily(`(\b(?:sshpass|docker login|podman login|skopeo login|mysql\w*|mariadb\w*|` +
+		find: pattern.New(`(\b(?:sshpass|docker login|podman login|skopeo login|mysql\w*|mariadb\w*|` +
 			`redis-cli)\b(?:\s+[^-\s]\S*|\s+-[^pa\s]\S*)*\s+-[pa][= ]?)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		// What has white space behind it can have more in the value.
 		name: "named, to the end of the line", hints: wordHints,
-		find: lazily(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:[ \t]*(?:=>|:=|[:=])[ \t]+|` +
+		find: pattern.New(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:[ \t]*(?:=>|:=|[:=])[ \t]+|` +
 			`[ \t]+(?:=>|:=|[:=])))([^\n]+)`),
 		with: func(m []string, before, _ string) string {
 			if isPath(before, m[1]) || isDirectory(before, m[1]) {
@@ -281,7 +283,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "named", hints: wordHints,
-		find: lazily(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:=>|:=|[:=]|%3[ad]))(` + quotedValue +
+		find: pattern.New(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:=>|:=|[:=]|%3[ad]))(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, before, _ string) string {
 			if isDirectory(before, m[1]) {
@@ -292,7 +294,7 @@ var everywhere = ruleset{
 	},
 	{
 		name: "short name", hints: []string{"=", ":"},
-		find: lazily(`(?i)((?:^|[^\w])(?:_?auth|sig|[\w-]*signature|otp|pin|psk|sas|jwt|pat|` +
+		find: pattern.New(`(?i)((?:^|[^\w])(?:_?auth|sig|[\w-]*signature|otp|pin|psk|sas|jwt|pat|` +
 			`hmac|key)(?:=|\\?"[ \t]*:[ \t]*))(` +
 			quotedValue + `|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
@@ -321,7 +323,7 @@ var everywhere = ruleset{
 	{
 		// As GitHub's tokens were until 2021. It is also how a revision of Git looks.
 		name: "40 digits",
-		find: lazily(`[0-9a-fA-F]{40,}`),
+		find: pattern.New(`[0-9a-fA-F]{40,}`),
 		with: func(m []string, before, after string) string {
 			outside := func(s string) bool { return s == "" || !isAlnum(s[0]) }
 			if len(m[0]) != 40 || before != "" && isAlnum(before[len(before)-1]) || !outside(after) ||
@@ -338,7 +340,7 @@ var within = ruleset{
 	{
 		// The middle of a key whose first line was not seen: PEM has 64 characters in a line, OpenSSH 70.
 		name: "lines of a key",
-		find: lazily(`(?m)^([ \t]*)([A-Za-z0-9+/]{60,76}={0,2})[ \t\r]*$`),
+		find: pattern.New(`(?m)^([ \t]*)([A-Za-z0-9+/]{60,76}={0,2})[ \t\r]*$`),
 		with: func(m []string, _, _ string) string {
 			if strings.Trim(m[2], "0123456789abcdef") == "" {
 				return m[0] // a hash
@@ -348,13 +350,13 @@ var within = ruleset{
 	},
 	{
 		name: "lines of netrc", hints: []string{"password", "login", "account"},
-		find: lazily(`(?im)^([ \t]*(?:login|password|account)[ \t]+)(\S+)[ \t\r]*$`),
+		find: pattern.New(`(?im)^([ \t]*(?:login|password|account)[ \t]+)(\S+)[ \t\r]*$`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 }
 
 // hiddenValue is what the rule for quoted values has left.
-var hiddenValue = lazily(`^has (?:an )?invalid value '\[redacted\]'?$`)
+var hiddenValue = pattern.New(`^has (?:an )?invalid value '\[redacted\]'?$`)
 
 // harmlessParameters of addresses say what is meant, and let nobody in.
 var harmlessParameters = set(
@@ -385,7 +387,7 @@ func set(names ...string) map[string]bool {
 }
 
 // setting is how the name of a setting looks. A token has digits or capitals in it.
-var setting = lazily(`^[a-z]+(?:-[a-z0-9]{1,12})*$`)
+var setting = pattern.New(`^[a-z]+(?:-[a-z0-9]{1,12})*$`)
 
 func settingName(name string) string {
 	if setting.MatchString(name) && len(name) <= 40 {
@@ -417,7 +419,7 @@ func configLine(l string) string {
 }
 
 // sshScheme names addresses whose user is no secret: ssh asks for a password itself.
-var sshScheme = lazily(`(?i)(?:^|[+.-])(?:ssh|ssh-ng|sftp)(?:-ng)?:`)
+var sshScheme = pattern.New(`(?i)(?:^|[+.-])(?:ssh|ssh-ng|sftp)(?:-ng)?:`)
 
 // parameters hides the values of parameters of an address, which are parted by what Go writes for & in JSON.
 func parameters(s string) string {
@@ -506,7 +508,7 @@ func isDirectory(before, match string) bool {
 }
 
 // revision is what stands before a revision of Git, or another hash of 160 bits that is public.
-var revision = lazily(`(?i)(?:/nix/store/[0-9a-z]{32}-[^\s/]*|` +
+var revision = pattern.New(`(?i)(?:/nix/store/[0-9a-z]{32}-[^\s/]*|` +
 	`/(?:archive|commits?|tarball|zipball|tree|blob|raw|zip|tar\.gz)/(?:refs/\w+/)?|\brev` +
 	`(?:ision)?["']?[ :=]+["']?|` +
 	`\b(?:github|gitlab|sourcehut):[^\s/]+/[^\s/]+/|\bcommit[ :'"]+|\bsha1[-:= ])$`)

@@ -2,10 +2,11 @@ package redact
 
 import (
 	neturl "net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // secretsOf takes the secrets out of a text, and remembers what they were.
@@ -107,7 +108,7 @@ func (n *Names) secret(w string) bool {
 }
 
 // escaped are words with bytes written as %XX.
-var escaped = regexp.MustCompile(`[^\s"'<>]*%[0-9A-Fa-f]{2}[^\s"'<>]*`)
+var escaped = pattern.New(`[^\s"'<>]*%[0-9A-Fa-f]{2}[^\s"'<>]*`)
 
 // encoded replaces what is written with bytes as %XX where it says what is to be replaced.
 func (n *Names) encoded(s string, names func(string) string) string {

@@ -2,9 +2,10 @@ package sandbox
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // ended is how a call of a tool of Nix ended, for classify to judge.
@@ -18,23 +19,23 @@ type ended struct {
 
 var (
 	// noDaemon: CppNix; Lix; either, where the daemon refuses the user.
-	noDaemon = regexp.MustCompile(`cannot connect to (?:socket at|daemon at)|could not connect to any lix socket|` +
+	noDaemon = pattern.New(`cannot connect to (?:socket at|daemon at)|could not connect to any lix socket|` +
 		`is not allowed to connect to the (?:Nix|Lix) daemon|cannot open connection to remote store 'daemon'`)
 	// badConfig are the messages of Nix and Lix for a nix.conf that they do not read.
-	badConfig = regexp.MustCompile(`syntax error in configuration line|illegal configuration line|` +
+	badConfig = pattern.New(`syntax error in configuration line|illegal configuration line|` +
 		`file '[^']*' included from '[^']*' not found|(?:option|setting) '[^']*' has (?:an )?invalid value|` +
 		`configuration setting '[^']*' should (?:have|be)|reading (?:the )?(?:configuration )?file '[^']*nix\.conf'|` +
 		`opening file '[^']*nix\.conf'`)
-	noPasta = regexp.MustCompile(`could not exec pasta: .*`)
+	noPasta = pattern.New(`could not exec pasta: .*`)
 	// notExecuted: Lix 2.93 says this of pasta, and Nix of a builder.
 	// The name may itself be quotes, as people write them into nix.conf.
-	notExecuted = regexp.MustCompile(`(?:executing '(.*)'|running (/\S+)): .*`)
-	timedOut    = regexp.MustCompile(`sandbox network setup timed out`)
-	setUp       = regexp.MustCompile(`while (?:setting up|waiting for) the build environment|` +
+	notExecuted = pattern.New(`(?:executing '(.*)'|running (/\S+)): .*`)
+	timedOut    = pattern.New(`sandbox network setup timed out`)
+	setUp       = pattern.New(`while (?:setting up|waiting for) the build environment|` +
 		`getting attributes of path '|opening file '|reading from file`)
-	ourBuilder   = regexp.MustCompile(`/[a-z0-9]{32}-` + BuilderName + `$`)
-	firstError   = regexp.MustCompile(`error: *(\S.*)`)
-	interruption = regexp.MustCompile(`interrupted by the user`)
+	ourBuilder   = pattern.New(`/[a-z0-9]{32}-` + BuilderName + `$`)
+	firstError   = pattern.New(`error: *(\S.*)`)
+	interruption = pattern.New(`interrupted by the user`)
 )
 
 // BuilderName is what the copy of lixfix in the store is called.

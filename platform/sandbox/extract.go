@@ -3,10 +3,10 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strings"
 	"unicode"
 
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -36,7 +36,7 @@ func Extract(log []byte, nonce string) *Report {
 }
 
 // escapes are what Nix colours its messages with, also where nobody asked it to.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+var escapes = pattern.New(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
 // lines makes lines without control characters and secrets of what a tool printed: at most as many as wanted, the last
 // ones.

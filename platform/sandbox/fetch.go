@@ -5,11 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // fetchLimit is for one fetch. Told to wait two seconds, Nix and Lix take two to six.
@@ -96,12 +96,12 @@ func (p *prober) unfinished(ctx context.Context) {
 }
 
 var (
-	download = regexp.MustCompile(`unable to download '[^']*': (.*)`)
+	download = pattern.New(`unable to download '[^']*': (.*)`)
 	// noHost is curl's error 6, in the words of Nix and of Lix.
-	noHost = regexp.MustCompile(`(?i)\(6\)|curl error code=6\)|could(?:n't| not) resolve host`)
+	noHost = pattern.New(`(?i)\(6\)|curl error code=6\)|could(?:n't| not) resolve host`)
 	// reached is what comes after a lookup: errors 7 and 52, an answer of HTTP, and of 28 only that of the connection.
 	// "Resolving timed out" is said also where the second address of pasta is silent and the name would have resolved.
-	reached = regexp.MustCompile(`(?i)\(7\)|curl error code=7\)|connection timed out|connection refused|` +
+	reached = pattern.New(`(?i)\(7\)|curl error code=7\)|connection timed out|connection refused|` +
 		`failed to connect|\(52\)|curl error code=52\)|HTTP error`)
 )
 

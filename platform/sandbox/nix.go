@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
 
@@ -98,7 +98,7 @@ func (n *nix) ask(ctx context.Context) (reason string) {
 	return n.dir + "/nix --version: " + why
 }
 
-var versionForm = regexp.MustCompile(`^\S+ \((.+)\) (\d+\.\d+\S*)\s*$`)
+var versionForm = pattern.New(`^\S+ \((.+)\) (\d+\.\d+\S*)\s*$`)
 
 // ParseVersion reads the first line of what a tool of Nix prints for --version.
 func ParseVersion(line string) (implementation, version string, ok bool) {

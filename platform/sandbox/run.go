@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 const (
@@ -48,13 +48,13 @@ derivation {
 }`
 
 var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?$`)
-	drvForm  = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+\.drv$`)
-	outForm  = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+$`)
-	optForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,60}$`)
+	nameForm = pattern.New(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?$`)
+	drvForm  = pattern.New(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+\.drv$`)
+	outForm  = pattern.New(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+$`)
+	optForm  = pattern.New(`^[a-z][a-z0-9-]{0,60}$`)
 
 	// named is a derivation in what Nix says of what it will build.
-	named = regexp.MustCompile(`/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-([a-z0-9]+)\.drv`)
+	named = pattern.New(`/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-([a-z0-9]+)\.drv`)
 )
 
 // ValidName reports whether a name can be looked up by the probe.

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 const (
@@ -25,7 +25,7 @@ var errWaits = errors.New("it waits for something else")
 
 // waits are the lines in which Nix and Lix say what they wait for. Not all of it is said: a client of a stopped daemon, and
 // one that registers a root while a stopped garbage collection holds its lock, are silent.
-var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|exclusive access|the big (?:garbage collector|Nix store) lock)[^\n]*`)
+var waits = pattern.New(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|exclusive access|the big (?:garbage collector|Nix store) lock)[^\n]*`)
 
 // watchdog looks after a tool that takes its time.
 type watchdog struct {

@@ -4,9 +4,9 @@ package systemd
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 	Units = "/etc/systemd/system"
 )
 
-var unitForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:_.-]{0,200}\.(service|socket|path|timer)$`)
+var unitForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9:_.-]{0,200}\.(service|socket|path|timer)$`)
 
 // ValidUnit reports whether unit may become an argument of systemctl.
 func ValidUnit(unit string) bool { return unitForm.MatchString(unit) }

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
@@ -103,7 +103,7 @@ func pending(ctx context.Context, v platform.View, p plan.Plan, steps []plan.Wri
 	return p, nil
 }
 
-var programForm = regexp.MustCompile(`^/[A-Za-z0-9/._+-]+$`)
+var programForm = pattern.New(`^/[A-Za-z0-9/._+-]+$`)
 
 // trusted refuses a program that anybody but root can replace: a job that root runs would be theirs.
 func trusted(ctx context.Context, v platform.View, program string) error {

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
 
@@ -50,7 +50,7 @@ func readDeep(f platform.Files, p *Process, threads *budget) {
 
 // unit is what systemd calls the service of one connection: its number, and the process and user ID of who connected.
 // Newer versions add to the process the ID of its pidfd. https://www.freedesktop.org/software/systemd/man/systemd.socket.html
-var unit = regexp.MustCompile(`(?m)/nix-daemon@\d+-(\d+)(?:_\d+)?-\d+\.service$`)
+var unit = pattern.New(`(?m)/nix-daemon@\d+-(\d+)(?:_\d+)?-\d+\.service$`)
 
 // unitPeer returns the process that a unit was started for, 0 where the control group names none.
 func unitPeer(cgroup []byte) int {
