@@ -153,15 +153,12 @@ func (p *prober) probe(ctx context.Context) {
 	defer done()
 	p.o.Builder = lent
 	judge := p.build(ctx)
-	tidied := make(chan struct{})
-	go func() {
-		defer close(tidied)
-		p.tidy(context.WithoutCancel(ctx))
-	}()
+	left := make(chan []string, 1)
+	go func() { left <- p.tidy(context.WithoutCancel(ctx)) }()
 	if judge {
 		p.judge(context.WithoutCancel(ctx))
 	}
-	<-tidied
+	p.result.Left = <-left
 }
 
 // who is what the tools and the daemon say of themselves, or why they cannot be used.
@@ -530,10 +527,10 @@ func (p *prober) namespace(ctx context.Context, kind string) string {
 }
 
 // tidy removes the output and the derivation. The copy of the builder is left to the garbage collector: Lix would
-// delete with it whatever refers to it.
-func (p *prober) tidy(ctx context.Context) {
+// delete with it whatever refers to it. What could not be removed is left.
+func (p *prober) tidy(ctx context.Context) (left []string) {
 	if p.drv == "" {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tidyLimit)
 	defer cancel()
@@ -548,8 +545,8 @@ func (p *prober) tidy(ctx context.Context) {
 		}
 		built, err := p.nix.run(ctx, "nix-store", append([]string{"--delete"}, paths...)...)
 		if err == nil && built.Exit == 0 {
-			return
+			return nil
 		}
 	}
-	p.result.Left = paths
+	return paths
 }
