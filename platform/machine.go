@@ -149,7 +149,24 @@ func osRelease(f *Facts, data []byte) {
 func (m *Machine) SetLogger(log *slog.Logger) { m.log = log }
 
 // Facts describes the machine.
-func (m *Machine) Facts() Facts { return m.facts() }
+func (m *Machine) Facts() Facts {
+	f := m.facts()
+	f.PID = os.Getpid()
+	return f
+}
+
+// Now implements View.
+func (m *Machine) Now() time.Time { return time.Now() }
+
+// Pause implements View.
+func (m *Machine) Pause(ctx context.Context, _ string, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // StateDir is where journals are kept: /var/db/lixfix on macOS, /var/lib/lixfix elsewhere. It is not below /nix,
 // which may be what is broken.
@@ -380,7 +397,7 @@ func NewMemo(h Host) *Memo { return &Memo{Host: h, answers: map[string]*answer{}
 // Query implements View. Errors are not remembered. Callers share the answer and must not change it.
 func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	key := tool + "\x00" + strings.Join(args, "\x00")
-	if isSecond(ctx) {
+	if IsSecond(ctx) {
 		key += "\x00\x00again"
 	}
 	m.mu.Lock()

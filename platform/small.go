@@ -43,3 +43,9 @@ func limitOf(ctx context.Context) int {
 	}
 	return fileLimit
 }
+
+// LimitOf is the limit that ReadUpTo has set for ReadFile, 0 for none.
+func LimitOf(ctx context.Context) int {
+	limit, _ := ctx.Value(limitKey{}).(int)
+	return limit
+}

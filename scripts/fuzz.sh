@@ -27,7 +27,7 @@ trap 'exit 143' TERM
 
 fuzz() {
 	failed=0
-	go test -parallel 1 -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" >"$log" 2>&1 || failed=$?
+	go test -parallel 1 -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x "$package" >"$log" 2>&1 || failed=$?
 	# In one piece, between those of others.
 	printf 'fuzz %s %s\n%s\n' "$package" "$target" "$(cat "$log")"
 	return "$failed"

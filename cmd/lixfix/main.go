@@ -9,6 +9,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/builder"
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
+	"github.com/lixfix/lixfix/fixes/known"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -31,6 +32,6 @@ func main() {
 		return
 	}
 	os.Exit(cli.Run(context.Background(), cli.Config{
-		Host: platform.Local(), Fixes: fixes.All(), Args: os.Args[1:], Name: os.Args[0], Version: version,
+		Host: platform.Local(), Fixes: fixes.All(), Known: known.Pages(), Args: os.Args[1:], Name: os.Args[0], Version: version,
 	}))
 }

@@ -20,8 +20,13 @@ func New() fix.Fix { return daemon{} }
 
 func (daemon) Name() string                    { return "daemon" }
 func (daemon) Kinds() []*fix.Kind              { return table }
-func (daemon) Options() []fix.Option           { return nil }
 func (daemon) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
+
+const optNoVerify = "no-verify"
+
+func (daemon) Options() []fix.Option {
+	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough"}}
+}
 
 func (daemon) Doc() fix.Doc {
 	return fix.Doc{
@@ -29,15 +34,16 @@ func (daemon) Doc() fix.Doc {
 		Symptoms: []string{
 			refused, absent, denied, lixSocket, reset, eof, bigLock,
 			"getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
+			"cannot connect to socket at '…'", "cannot open connection to remote store '…'", "could not set permissions on '…'",
 		},
 		Cause: "What a client prints is nearly the same whatever the cause is, and the daemon's log, which would tell, is root's to read. " +
 			"\"lixfix check daemon\" climbs from the store to a greeting: the store, the configuration, the daemon's program, its units, " +
 			"its socket, a connection, a greeting, its release, and what it allows you. The first rung that is broken is what to mend; those " +
 			"above it are not looked at.",
 		Changes: "What the rung needs: the modes of the socket and its directory, links of units in /etc/systemd/system, and what systemd " +
-			"has started. A daemon that runs is stopped only with --accept, or after a person has said so.",
-		Undo: "\"lixfix undo\" brings files, links and modes back and stops what was started. That systemd has read its units again cannot be " +
-			"taken back, and need not.",
+			"has started. A daemon that somebody is at work with is started again only with --accept, or after a person has said so.",
+		Undo: "\"lixfix undo\" brings files, links and modes back and stops what was started. That systemd has read its units again, or has " +
+			"started a daemon anew, cannot be taken back, and need not.",
 		More: []fix.Section{
 			{
 				Heading: "What a look does",
@@ -46,9 +52,15 @@ func (daemon) Doc() fix.Doc {
 					"that nobody else can have put there. systemctl and journalctl are run only where no daemon answers.",
 			},
 			{
+				Heading: "When it is repaired",
+				Text: "A repair is a success when the daemon answers and has built something: the last steps of its plan are a greeting, and a " +
+					"derivation of a few bytes that needs neither network nor shell. Whoever called lixfix with sudo asks for that build, else nobody, and " +
+					"it is removed again. --no-verify leaves it out. Where that fails, what was done stays, and the command says what is in the way now.",
+			},
+			{
 				Heading: "What it cannot tell",
 				Text: "Which Nix a daemon is: all of them say a version only. Why a daemon closes connections of others than root, where " +
-					"allowed-users does not say: the reason is in its log. Whether a build works: \"lixfix check\" has other fixes for that.",
+					"allowed-users does not say: the reason is in its log. Who is connected from another network namespace than lixfix's is told by the daemon's processes alone.",
 			},
 		},
 		Sources: []string{
@@ -66,5 +78,5 @@ func (daemon) Detect(ctx context.Context, v platform.View, _ fix.Settings) ([]fi
 func (daemon) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
 	s := look(ctx, v)
 	_, found := climb(ctx, s)
-	return plan.Plan{Entries: remedy(s, found, r.Allowed)}, nil
+	return remedy(ctx, s, found, r), nil
 }

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,7 @@ var hosts = []struct {
 	// Where something is.
 	{"a container's users", user, store + "/.dockerenv = \n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
 	{"WSL without systemd", root, store + "/proc/sys/kernel/osrelease = 4.4.0-19041-Microsoft\n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
+	{"WSL2 that is to have systemd", user, store + "/proc/sys/kernel/osrelease = 5.15.0-microsoft-standard-WSL2\n/etc/wsl.conf = [boot]\\nsystemd = true\\n\n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
 	{"OpenRC, and the daemon ended", root, store + socket + debianNix, nil, nil, "stale-socket", fix.Broken},
 	{"a mount that is not there", root, passwd + booted + "/etc/fstab = UUID=x /nix btrfs subvol=nix 0 0\n/proc/self/mountinfo = 1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\n/nix/\n" + debian + debianNix, nil, nil, "not-mounted", fix.Broken},
 	{
@@ -123,6 +125,22 @@ var hosts = []struct {
 		show(missing, missing), "selinux", fix.Broken,
 	},
 	{"units read too early", root, store + booted + socket + in(oldPath) + linked(oldPath, socketText), nil, show(missing, missing), "needs-reload", fix.Broken},
+	{
+		"units read before /nix was mounted", root, store + booted + "/proc/self/mountinfo = 1 0 8:1 / / rw - ext4 /dev/sda1 rw\\n2 1 8:2 / /nix rw - btrfs /dev/sda2 rw\\n\n" + socket + in(oldPath) + linked(oldPath, socketText),
+		nil, show(missing, missing), "boot-race", fix.Broken,
+	},
+	{
+		"a condition that is not met", root, store + booted + socket + debian + debianNix + etc + "nix-daemon.socket.d/x.conf = [Unit]\\nConditionPathExists=/nowhere\\n\n", nil,
+		show(loaded+"\nConditionResult=no\nConditionTimestampMonotonic=1234", loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0"), "condition-failed", fix.Broken,
+	},
+	{
+		"a condition that nobody has looked at", root, store + booted + socket + debian + debianNix + etc + "nix-daemon.socket.d/x.conf = [Unit]\\nConditionPathExists=/nowhere\\n\n", nil,
+		show(loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0", loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0"), "stopped", fix.Broken,
+	},
+	{
+		"a daemon that listens by itself", user, store + booted + socket + debian + debianNix,
+		&nixdaemon.Answer{Outcome: nixdaemon.Greeted, Peer: nixdaemon.Peer{PID: 4711}, Protocol: 0x123, Version: "2.93.4", Took: time.Millisecond}, nil, "service-alone", fix.AtRisk,
+	},
 	{
 		"killed for lack of memory", root, store + booted + socket + debian + debianNix, nil,
 		show("LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=service-start-limit-hit", "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=oom-kill\nExecMainStatus=9"), "oom-killed", fix.Broken,
@@ -132,11 +150,20 @@ var hosts = []struct {
 		show("LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=resources", loaded), "socket-failed", fix.Broken,
 	},
 	{"systemd cannot be asked", root, store + booted + socket + debian + debianNix, nil, nil, "unknown", fix.Unknown},
-	{"a socket that a user may have put there", root, store + booted + "0755 1000 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "unknown", fix.Unknown},
+	{"a socket that a user may have put there", root, store + booted + "0755 1000 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-owner", fix.Broken},
+	{"a socket of a user's", root, store + booted + "0666 1000 /nix/var/nix/daemon-socket/socket socket\n" + debian + debianNix, greeted("2.8.0"), nil, "unknown", fix.Unknown},
 	{"another user listens", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Stranger, Peer: nixdaemon.Peer{PID: 7, UID: 1000}}, nil, "unknown", fix.Unknown},
 	{"an old daemon for a new Lix", root, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), &nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}, nil, "too-old", fix.Broken},
 	{"the daemon of before an upgrade", user, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), greeted("2.93.4"), nil, "older", fix.AtRisk},
 	{"a store that does not open", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x123, Text: "the store is corrupt"}, nil, "refuses", fix.Broken},
+	{
+		"a member of the group of the build users", user, strings.Replace(store, "alice:x:1000:1000", "alice:x:1000:30000", 1) + booted + socket + debian + debianNix,
+		&nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF}, nil, "not-allowed", fix.Broken,
+	},
+	{
+		"closed, for a reason that is in its log", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Closed, Err: io.EOF},
+		show("LoadState=loaded\nActiveState=active\nSubState=running\nResult=success", "LoadState=loaded\nActiveState=active\nResult=success"), "closes", fix.Broken,
+	},
 	{"closed by a directory that a user may not enter", user, store + booted + "0700 0 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-mode", fix.Broken},
 }
 
@@ -153,6 +180,10 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("%+v, %v; want %s", found, err, host.id)
 			}
 			witness.Saw(t, host.name, found)
+			fixtest.Recorded(t, f, h, nil)
+			for _, err := range fixtest.Problems(f, found[0]) {
+				t.Error(err)
+			}
 			if host.status == fix.OK && slices.ContainsFunc(h.Asked, func(n string) bool { return strings.HasPrefix(n, "query") }) {
 				t.Errorf("it ran a tool on a host that is well: %v", h.Asked)
 			}
@@ -167,8 +198,8 @@ func TestHosts(t *testing.T) {
 				}
 				below = below && r.Mark != daemon.Broken
 			}
-			for _, d := range p.Drawings {
-				for _, line := range d {
+			for _, f := range p.Figures {
+				for _, line := range f.Lines() {
 					if len([]rune(line)) > 80 {
 						t.Errorf("a line of %d columns: %s", len([]rune(line)), line)
 					}
@@ -180,6 +211,41 @@ func TestHosts(t *testing.T) {
 		})
 	}
 	witness.Testify(t, "files")
+}
+
+// TestUsersUnits: where the store is a user's, the units of its profile are, and so is what tmpfiles.d leads to there. Root
+// opens no directory of its own for them, and makes none that others can write to.
+func TestUsersUnits(t *testing.T) {
+	const hers = "0755 1000 /nix/\n0755 1000 /nix/var/\n0755 1000 /nix/var/nix/\n0755 1000 /nix/var/nix/profiles/\n" +
+		"0755 1000 /nix/store/\n/nix/var/nix/db/db.sqlite = x\n" + booted
+	for name, files := range map[string]string{
+		"a directory of root's for a socket": in(oldPath) + linked(oldPath, `[Socket]\nListenStream=/root/secret/socket\n[Install]\nWantedBy=sockets.target\n`) +
+			"0700 0 /root/secret/\n/root/secret/socket socket\n/nix/var/nix/daemon-socket/\n",
+		"a mode for the directory of the socket": in(oldPath) + linked(oldPath, socketText) +
+			"/etc/tmpfiles.d/nix-daemon.conf -> /nix/store/tmpfiles.conf\n/nix/store/tmpfiles.conf = d /nix/var/nix/daemon-socket 0775 root root\\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := memory.New(root, hers+files)
+			h.Tools = show(loaded, loaded)
+			f := daemon.New()
+			found, err := f.Detect(t.Context(), h, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := f.Plan(t.Context(), h, fix.Request{Allowed: func(string, fix.Class) bool { return true }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range p.Entries {
+				if text := e.Step.String(); strings.Contains(text, "secret") || strings.Contains(text, "0775") {
+					t.Errorf("%s, for %+v", text, found)
+				}
+			}
+			if strings.Contains(fmt.Sprintf("%+v", found), "secret") {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
 }
 
 // TestUnlucky: whatever systemd says, one cause is found, and nothing panics.
@@ -203,5 +269,56 @@ func TestUnlucky(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// FuzzHost: whatever stands in the units and whatever systemd says, one thing is found, and it is in the table.
+func FuzzHost(f *testing.F) {
+	f.Add("[Socket]\nListenStream=/nix/var/nix/daemon-socket/socket\n", "[Service]\nExecStart=/usr/bin/nix-daemon --daemon\n", show(loaded, loaded)["systemctl"], true)
+	f.Add("[Socket]\nAccept=yes\nListenStream=../x\n", "", show(missing, missing)["systemctl"], false)
+	f.Add("[Unit]\nConditionPathExists=/x\n[Socket]\nListenStream=\n", "[Service]\nExecStart=a\nExecStart=b\n", show(loaded+"\nConditionTimestampMonotonic=1", loaded)["systemctl"], false)
+	f.Fuzz(func(t *testing.T, socketUnit, serviceUnit, says string, answers bool) {
+		for _, who := range []platform.Facts{root, user} {
+			h := memory.New(who, store+booted+socket+debianNix+wants)
+			h.Put(usr+"nix-daemon.socket", memory.File{Data: socketUnit, Mode: 0o644})
+			h.Put(usr+"nix-daemon.service", memory.File{Data: serviceUnit, Mode: 0o644})
+			h.Tools = map[string]string{"systemctl": says, "journalctl": says}
+			if answers {
+				h.Daemon = greeted("2.8.0")
+			}
+			fixed := daemon.New()
+			found, err := fixed.Detect(t.Context(), h, nil)
+			if err != nil || len(found) == 0 {
+				t.Fatalf("%+v, %v", found, err)
+			}
+			for _, one := range found {
+				for _, err := range fixtest.Problems(fixed, one) {
+					// What the host itself has may look like a parameter, or end in a full stop.
+					if !strings.Contains(err.Error(), "nothing stands for") && !strings.Contains(err.Error(), "full stop") {
+						t.Error(err)
+					}
+				}
+			}
+			if _, err := fixed.Plan(t.Context(), h, fix.Request{Allowed: func(string, fix.Class) bool { return true }}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// BenchmarkHealthy looks at a host whose daemon answers: what lixfix makes of it, without the files, the daemon, and the
+// start of a program.
+func BenchmarkHealthy(b *testing.B) {
+	for name, files := range map[string]string{"Debian": debian + debianNix + debianIs, "Lix": in(lixPath) + linked(lixPath, acceptText) + lixReceipt} {
+		b.Run(name, func(b *testing.B) {
+			f := daemon.New()
+			for b.Loop() {
+				h := memory.New(root, store+booted+socket+files)
+				h.Daemon = greeted("2.95.1")
+				if _, err := f.Detect(b.Context(), h, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

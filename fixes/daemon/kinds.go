@@ -11,13 +11,14 @@ const (
 	lixSocket = "could not connect to any lix socket (tried …)"
 	eof       = "unexpected end-of-file"
 	reset     = "cannot open connection to remote store 'daemon': error: reading from file: Connection reset by peer"
+	notFound  = "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."
 	bigLock   = "opening lock file '/nix/var/nix/db/big-lock': Permission denied"
 )
 
 var (
 	answers = &fix.Kind{
 		ID: "daemon/answers", Status: fix.OK, Title: "the daemon answers",
-		Means: "It has exchanged greetings with lixfix in Nix's own protocol, which no unit and no exit status can stand in for.",
+		Means: "It has exchanged greetings with lixfix in Nix's own protocol. No unit that is active and no exit status proves as much.",
 		Says:  "the daemon answers{version}",
 	}
 	notNeeded = &fix.Kind{
@@ -33,9 +34,13 @@ var (
 		ID: "daemon/not-mounted", Status: fix.Broken, Title: "/nix is not mounted",
 		Means: "The store is on a file system of its own, which is not there now. Run no Nix command as root before it is: it " +
 			"would make a new store in the empty directory.",
-		Says: "/nix is not mounted, and {file} says that it should be", Messages: []string{"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock},
+		Says: "/nix is not mounted, and {file} says that it should be",
+		Messages: []string{
+			"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock,
+			"creating directory '/nix/store': Permission denied",
+		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "find out why it is not mounted: \"sudo mount /nix\" says more, and so does \"journalctl -b -u nix.mount\"",
+			Class: fix.Advice, Changes: "mount it; where that fails, it says why, and \"journalctl -b -u nix.mount\" may say more",
 			Command: "sudo mount /nix",
 		}},
 	}
@@ -47,7 +52,7 @@ var (
 		Messages: []string{"illegal configuration line '…' in '…'", reset, eof},
 		Remedies: []fix.Remedial{{
 			Class:   fix.Advice,
-			Changes: "correct {where}; then have systemd start the daemon again, which has given up after a few tries",
+			Changes: "correct {where} first; then have systemd start the daemon again, because it may have given up after a few tries",
 			Command: "sudo systemctl reset-failed nix-daemon.socket nix-daemon.service; sudo systemctl start nix-daemon.socket",
 		}},
 	}
@@ -57,15 +62,17 @@ var (
 			"no profile holds that release. A daemon that still runs is the last one.",
 		Says: "the program of the daemon, {program}, {why}", Messages: []string{refused, reset, lixSocket, "Failed at step EXEC spawning …: No such file or directory"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have a profile hold a release with a daemon again, for instance with the installer that installed it; lixfix makes up no program",
-			Command: "ls -l /nix/var/nix/profiles/",
+			Class: fix.Advice, Changes: "see which releases are left: each default-N-link below leads to one. Where one of them has bin/nix-daemon, go back to it " +
+				"with \"sudo /nix/var/nix/profiles/default-N-link/bin/nix-env -p /nix/var/nix/profiles/default --switch-generation N\"; where none has, run " +
+				"the installer again, which keeps the store",
+			Command: "ls -l /nix/var/nix/profiles/ /nix/var/nix/profiles/default-*-link/bin/nix-daemon",
 		}},
 	}
 	unitMissing = &fix.Kind{
 		ID: "daemon/unit-missing", Status: fix.Broken, Title: "systemd has no unit of the daemon",
-		Means: "Nothing starts the daemon. An update of an image-based system, \"systemctl disable\" on units that an installer has " +
-			"linked, and some clean-ups remove it.",
-		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Means: "Nothing starts the daemon. The store and everything in it are as they were. An update of an image-based system removes the unit, " +
+			"and so does \"systemctl disable\", where an installer has linked it.",
+		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{
 			{
 				Case: "link", When: "the default profile has the units", Class: fix.Risky, Changes: "links the units of the default profile, as installers do, and starts the socket",
@@ -79,22 +86,28 @@ var (
 	}
 	unitDangling = &fix.Kind{
 		ID: "daemon/unit-dangling", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is a link to nothing",
-		Means: "Installers link units out of the default profile. Where that leads nowhere, systemd has no unit.",
-		Says:  "{file} is a link to {target}, which is not there", Messages: []string{refused, absent, lixSocket},
+		Means: "Installers link the units out of the default profile. Where the profile leads nowhere, so do they, and systemd has no unit.",
+		Says:  "{file} is a link to {target}, which is not there",
+		Messages: []string{
+			refused, absent, lixSocket,
+			"Failed to get unit file state for nix-daemon.socket: No such file or directory",
+		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "make /nix/var/nix/profiles/default lead to a release again; the links come to life with it",
-			Command: "ls -l /nix/var/nix/profiles/",
+			Class: fix.Advice, Changes: "make /nix/var/nix/profiles/default lead to a release again, and the units are there again: pick the newest default-N-link " +
+				"below that leads to something, and run \"sudo ln -sfn default-N-link /nix/var/nix/profiles/default\"",
+			Command: "ls -lL /nix/var/nix/profiles/",
 		}},
 	}
 	selinux = &fix.Kind{
 		ID: "daemon/selinux", Status: fix.Broken, Title: "SELinux keeps systemd from the units in /nix",
-		Means: "With SELinux enforcing, systemd follows no link into a store that has no label which allows it. At boot it then " +
-			"finds no unit.",
+		Means: "With SELinux enforcing, systemd may not read the files of the store, which have no label of units. At boot it then finds none, " +
+			"though the files are there.",
 		Says:     "systemd does not see {file}, a link into /nix, and SELinux is enforcing",
-		Messages: []string{refused, absent, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Messages: []string{refused, absent, notFound},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "put copies in the place of the links: for each unit, remove the link, copy what it led to, and have systemd read it again",
-			Command: "sudo restorecon -RFv /etc/systemd/system; sudo systemctl daemon-reload",
+			Class: fix.Advice, Changes: "put copies in the place of the links, with the label that systemd may read. They have to be made anew after each upgrade",
+			Command: "sudo cp --remove-destination " + profileUnits + "/nix-daemon* /etc/systemd/system/; sudo restorecon -Fv /etc/systemd/system/nix-daemon*; " +
+				"sudo systemctl daemon-reload; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	unitBad = &fix.Kind{
@@ -108,11 +121,17 @@ var (
 	}
 	masked = &fix.Kind{
 		ID: "daemon/masked", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is masked",
-		Means: "Somebody has told systemd never to start it: \"systemctl mask\" puts a link to /dev/null in the place of the unit.",
-		Says:  "{unit} is masked", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked."},
+		Means: "Somebody has told systemd never to start it: \"systemctl mask\" puts a link to /dev/null in the place of the unit. Ask who, and " +
+			"why, where others look after this host as well.",
+		Says: "{unit} is masked",
+		Messages: []string{
+			refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked.",
+			"Unit nix-daemon.service is masked.",
+			"Failed to enable unit: Unit file /etc/systemd/system/nix-daemon.socket is masked.",
+		},
 		Remedies: []fix.Remedial{
 			{
-				Case: "unmask", When: "only root can change where it stands", Class: fix.Risky,
+				Case: "unmask", When: "the unit is still there behind the mask, or in the default profile", Class: fix.Risky,
 				Changes: "removes the link to /dev/null, links the unit of the default profile where nothing else is left, and starts the socket",
 				Undo:    "stops the socket and masks the unit again",
 			},
@@ -135,28 +154,62 @@ var (
 		ID: "daemon/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
 		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template: the " +
 			"first connection after the units were read again is reset, and all others are refused.",
-		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service", Messages: []string{reset, refused, lixSocket},
+		Says:     "{file} has Accept=yes, and systemd has no nix-daemon@.service",
+		Messages: []string{reset, refused, lixSocket, "nix-daemon.socket: Failed with result 'resources'."},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "have lixfix add the template, as \"lixfix explain lix-units\" says", Command: "sudo lixfix repair lix-units",
 		}},
 	}
 	dirMissing = &fix.Kind{
 		ID: "daemon/socket-dir-missing", Status: fix.Broken, Title: "the directory of the socket is missing",
-		Means: "The units start only where the directory is there and can be written to, and systemd calls it a success to skip them.",
-		Says:  "{dir} is missing", Messages: []string{absent, lixSocket, bigLock},
-		Remedies: []fix.Remedial{
-			{Case: "make", When: "systemd runs", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket", Undo: "stops the socket and removes the directory"},
-			{Case: "advice", When: "it does not", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
+		Means: "Clients look for the socket in it. The units start only where the directory is there and can be written to, and systemd " +
+			"calls it a success to skip them: \"systemctl start\" says nothing.",
+		Says: "{dir} is missing",
+		Messages: []string{
+			absent, lixSocket, bigLock,
+			"was skipped because of an unmet condition check (ConditionPathIsReadWrite=/nix/var/nix/daemon-socket)",
 		},
+		Remedies: []fix.Remedial{
+			{
+				Case: "make", When: "nobody listens", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket",
+				Undo: "stops the socket and removes the directory",
+			},
+			{
+				Case: "idle", When: "somebody listens, whom no client can find, and nobody is at work with the daemon", Class: fix.Safe,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again", Undo: "removes the directory with its socket",
+			},
+			{
+				Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
+				Undo:    "removes the directory with its socket",
+			},
+			{Case: "advice", When: "systemd does not start the daemon", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
+		},
+	}
+	dirOwner = &fix.Kind{
+		ID: "daemon/socket-dir-owner", Status: fix.Broken, Title: "the directory of the socket belongs to somebody else than root",
+		Means: "Whoever owns the directory can put a socket of their own there, and be the daemon for everybody: they see what is built and " +
+			"decide what comes out of it. Root does not connect through it.",
+		Says: "{dir} belongs to user {uid}, who can put a socket of their own there",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "give the directory back to root, and start the socket again",
+			Command: "sudo chown root:root {dir}; sudo systemctl stop nix-daemon.service; sudo systemctl restart nix-daemon.socket",
+		}},
 	}
 	dirMode = &fix.Kind{
 		ID: "daemon/socket-dir-mode", Status: fix.Broken, Title: "users cannot enter the directory of the socket",
-		Means: "The socket itself is open to all, but who cannot pass its directory cannot connect.",
+		Means: "Nobody who cannot enter the directory can connect, whatever the mode of the socket in it. Root can, so that all seems well as root.",
 		Says:  "{dir} has mode {mode}, so that {who} cannot reach the socket",
 		Messages: []string{
 			denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
 		},
-		Remedies: []fix.Remedial{{Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"}},
+		Remedies: []fix.Remedial{
+			{Case: "mode", When: "its mode is all that is wrong", Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"},
+			{
+				Case: "advice", When: "it is to be open to a group that it does not have", Class: fix.Advice,
+				Changes: "make it as {file} has it", Command: "sudo systemd-tmpfiles --create {file}",
+			},
+		},
 	}
 	notInGroup = &fix.Kind{
 		ID: "daemon/not-in-group", Status: fix.Broken, Title: "you are not in the group that may use the daemon",
@@ -171,13 +224,23 @@ var (
 	socketMissing = &fix.Kind{
 		ID: "daemon/socket-missing", Status: fix.Broken, Title: "the socket's file is gone",
 		Means: "systemd listens, but the name under which clients find it was removed.",
-		Says:  "systemd has {unit} open, and {socket} is gone", Messages: []string{absent, lixSocket, bigLock},
+		Says:  "systemd has {unit} open, and {socket} is gone",
+		Messages: []string{
+			absent, lixSocket, bigLock, "could not set permissions on '…' to 755: Operation not permitted",
+			"creating directory '/nix/store': Permission denied",
+			"may have been run as non-root in a single-user Nix installation",
+		},
 		Remedies: remadeSocket,
 	}
 	notASocket = &fix.Kind{
 		ID: "daemon/not-a-socket", Status: fix.Broken, Title: "something else stands in the place of the socket",
 		Means: "Neither systemd nor a daemon can listen there: \"Address already in use\".",
-		Says:  "{socket} is {what}", Messages: []string{refused, lixSocket, "Failed to create listening socket (…): Address already in use"},
+		Says:  "{socket} is {what}",
+		Messages: []string{
+			refused, lixSocket, "Failed to create listening socket (…): Address already in use",
+			"nix-daemon.socket: Failed with result 'resources'.", "cannot bind to socket at '…'",
+			"Failed to listen on nix-daemon.socket",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "find out what it is, move it away, and start the socket",
 			Command: "sudo mv {socket} {socket}.aside; sudo systemctl reset-failed nix-daemon.socket; sudo systemctl start nix-daemon.socket",
@@ -185,71 +248,111 @@ var (
 	}
 	socketMode = &fix.Kind{
 		ID: "daemon/socket-mode", Status: fix.Broken, Title: "users may not connect to the socket",
-		Means: "To connect is to write to the socket's file, and its mode does not let everybody.",
+		Means: "Whoever may not write to the socket's file may not connect. Root may, so that all seems well as root.",
 		Says:  "{socket} has mode {mode}, so that only root can connect", Messages: []string{denied},
 		Remedies: []fix.Remedial{
 			{Case: "mode", When: "only root can change its directory", Class: fix.Safe, Changes: "gives {socket} the mode 0666", Undo: "sets the old mode again"},
 			{
-				Case: "advice", When: "a group can", Class: fix.Advice, Changes: "start the socket again, which gives it the right mode; running builds end",
+				Case: "advice", When: "others than root can make names in its directory", Class: fix.Advice,
+				Changes: "when no build is running, start the socket again, which gives it the right mode",
 				Command: "sudo systemctl stop nix-daemon.service; sudo systemctl restart nix-daemon.socket",
 			},
 		},
 	}
 	stopped = &fix.Kind{
 		ID: "daemon/stopped", Status: fix.Broken, Title: "the daemon was stopped",
-		Means: "systemd has its units, would start them at boot, and does not have them running. The file of the socket stays behind.",
-		Says:  "{unit} is stopped", Messages: []string{refused, absent, lixSocket},
+		Means: "systemd would start it at boot, and somebody has stopped it since. That may have been for a reason, such as work on the store. The " +
+			"file of the socket stays behind, so that \"Connection refused\" is what clients say.",
+		Says: "{unit} is stopped", Messages: []string{refused, absent, lixSocket},
 		Remedies: started,
 	}
 	startLimit = &fix.Kind{
 		ID: "daemon/start-limit", Status: fix.Broken, Title: "systemd has given up on the daemon",
 		Means: "The daemon ended at each of its starts, five times within ten seconds, and systemd has closed the socket for good. What " +
-			"ended it may be gone by now; if it is not, the daemon fails again and nothing is lost.",
-		Says: "systemd has given up on the daemon, which ended {how}", Messages: []string{refused, lixSocket, "nix-daemon.service: Start request repeated too quickly."},
+			"ended it may be gone by now. If it is not, the daemon fails again, the repair says so, and nothing is lost: the last lines of its log, " +
+			"in the evidence above, say why it ends.",
+		Says: "systemd has given up on the daemon, which ended {how}",
+		Messages: []string{
+			refused, lixSocket, "nix-daemon.service: Start request repeated too quickly.",
+			"nix-daemon.socket: Failed with result 'service-start-limit-hit'.",
+		},
 		Remedies: started,
 	}
 	socketFailed = &fix.Kind{
 		ID: "daemon/socket-failed", Status: fix.Broken, Title: "the socket's unit has failed",
-		Means: "systemd could not open the socket, or not start what it belongs to. The cause may be gone by now.",
-		Says:  "{unit} has failed: {result}", Messages: []string{refused, absent, lixSocket},
+		Means:    "systemd could not open the socket, or could not start what is behind it, and does not try again by itself. The cause may be gone by now.",
+		Says:     "{unit} has failed: {result}",
+		Messages: []string{refused, absent, lixSocket, "Failed to listen on nix-daemon.socket"},
 		Remedies: started,
 	}
 	serviceFails = &fix.Kind{
 		ID: "daemon/service-fails", Status: fix.Broken, Title: "systemd cannot start the daemon as its unit says",
 		Means: "It failed before the program ran: a user, a directory or a limit that the unit asks for cannot be had.",
-		Says:  "systemd cannot start the daemon: {why}", Messages: []string{refused, reset, lixSocket},
+		Says:  "systemd cannot start the daemon: {why}",
+		Messages: []string{
+			refused, reset, lixSocket, "stream ended unexpectedly", "unexpected systemd environment variables",
+		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "correct the unit, or the piece that was added to it", Command: "systemctl cat nix-daemon.service; systemctl status nix-daemon.service",
+			Class: fix.Advice, Changes: "find the line in the unit, or in a piece that was added to it, correct it, and start the socket",
+			Command: "systemctl cat nix-daemon.service; sudo systemctl daemon-reload; sudo systemctl reset-failed nix-daemon.socket nix-daemon.service; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	oomKilled = &fix.Kind{
 		ID: "daemon/oom-killed", Status: fix.Broken, Title: "the daemon was killed for lack of memory",
-		Means: "The kernel ended it, or one of its builds, and systemd then ended the rest of the unit.",
-		Says:  "the daemon was killed for lack of memory", Messages: []string{refused, eof, "nix-daemon.service: A process of this unit has been killed by the OOM killer."},
+		Means: "The kernel, or systemd-oomd, has ended it or one of its builds, and systemd then ended the rest of the unit. It will happen again " +
+			"with the same build, unless fewer run at a time (max-jobs and cores in /etc/nix/nix.conf) or the machine gets more swap.",
+		Says: "the daemon was killed for lack of memory", Messages: []string{refused, eof, "nix-daemon.service: A process of this unit has been killed by the OOM killer."},
 		Remedies: started,
 	}
 	diskFull = &fix.Kind{
 		ID: "daemon/disk-full", Status: fix.Broken, Title: "the file system of the store is full",
-		Means: "The daemon cannot open its database without a little room.",
+		Means: "The daemon cannot open its database without a little room, and \"nix-collect-garbage\" needs the database.",
 		Says:  "{dir} has {free} left, and the daemon does not answer", Messages: []string{eof, "No space left on device", "database or disk is full"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "make room beside the store first: a garbage collection needs some itself", Command: "df -h {dir}",
+			Class: fix.Advice, Changes: "delete some MiB on that file system which are not the store's, such as logs below /nix/var/log/nix; then start the daemon, and collect garbage",
+			Command: "df -h {dir}; sudo du -sh /nix/var/log/nix",
 		}},
 	}
 	readOnly = &fix.Kind{
 		ID: "daemon/read-only", Status: fix.Broken, Title: "the file system of the store is read-only",
-		Means: "The units start only where the directory of the socket can be written to. A file system that has turned read-only by itself is damaged.",
-		Says:  "{dir} is mounted read-only", Messages: []string{refused, "Read-only file system"},
+		Means: "Nothing can be built or installed, and the units do not start. A file system that has turned read-only by itself is usually damaged: " +
+			"copy what you need before you repair it.",
+		Says: "{dir} is mounted read-only",
+		Messages: []string{
+			refused, "Read-only file system", "could not set permissions on '…': Read-only file system",
+		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "find out why; the kernel's log says whether it found an error", Command: "sudo dmesg; findmnt -T {dir}",
+			Class: fix.Advice, Changes: "see whether the kernel found an error, or whether it is mounted so on purpose", Command: "findmnt -T {dir}; sudo dmesg | tail -n 50",
 		}},
 	}
 	needsReload = &fix.Kind{
 		ID: "daemon/needs-reload", Status: fix.Broken, Title: "systemd read its units when the daemon's were not there",
-		Means: "Installers link units into /nix. Where that is mounted after systemd has read its units, as at boot, systemd knows none.",
-		Says:  "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Means: "Installers link units into /nix. systemd knows what was there when it last read its units, at the start of the machine or at a " +
+			"\"systemctl daemon-reload\", and not what is there now.",
+		Says: "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{{
 			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket", Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+		}},
+	}
+	bootRace = &fix.Kind{
+		ID: "daemon/boot-race", Status: fix.Broken, Title: "systemd reads its units before /nix is mounted",
+		Means: "/nix is a file system of its own, and the daemon's units are links into it. At the start of the machine they lead nowhere, and " +
+			"systemd knows none of them. The repair lasts until the next start. For good, put copies in the place of the links: for each unit in " +
+			"/etc/systemd/system that leads into /nix, \"sudo cp --remove-destination $(readlink -f UNIT) UNIT\". Copies have to be made anew after " +
+			"each upgrade.",
+		Says: "systemd does not know {unit}: it read its units before /nix was mounted", Messages: []string{refused, absent, lixSocket, notFound},
+		Remedies: []fix.Remedial{{
+			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket; at the next start of the machine it is as before",
+			Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+		}},
+	}
+	conditionFailed = &fix.Kind{
+		ID: "daemon/condition-failed", Status: fix.Broken, Title: "a condition of the daemon's unit is not met",
+		Means: "systemd skips a unit whose conditions are not met, and calls that a success: \"systemctl start\" says nothing and exits with 0.",
+		Says:  "systemd skips {unit}, because one of its conditions is not met: {conditions}", Messages: []string{refused, absent, lixSocket, "… was skipped because of an unmet condition check (…)."},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "see which condition it is, and meet it or remove it; then start the socket",
+			Command: "systemctl status {unit}; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	socketLost = &fix.Kind{
@@ -260,8 +363,9 @@ var (
 	}
 	staleSocket = &fix.Kind{
 		ID: "daemon/stale-socket", Status: fix.Broken, Title: "a daemon that is gone has left its socket",
-		Means: "Nobody listens. Lix since 2.94 tries the socket first, for root as well; others go on without it where they may write to the store.",
-		Says:  "nobody listens at {socket}, and systemd does not run here", Messages: []string{refused, lixSocket},
+		Means: "The file is there, and nobody listens. Lix since 2.94 tries the socket first, also for root; other Nixes go on without it where they " +
+			"may write to the store. Where no daemon is wanted, removing the file is enough for root.",
+		Says: "nobody listens at {socket}, and systemd does not run here", Messages: []string{refused, lixSocket},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "start a daemon; {init}", Command: "{command}",
 		}},
@@ -276,10 +380,11 @@ var (
 	}
 	suspended = &fix.Kind{
 		ID: "daemon/suspended", Status: fix.Broken, Title: "the daemon is stopped by a signal",
-		Means: "Its process is there and does nothing, so that clients wait for ever.",
-		Says:  "the daemon, process {pid}, is stopped by a signal",
+		Means: "Its process is there and does nothing, so that clients wait for ever. Somebody has sent it SIGSTOP, or a debugger has left it so.",
+		Says:  "the daemon, {process}, is stopped by a signal",
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have it go on", Command: "sudo kill -CONT {pid}",
+			Class: fix.Risky, Changes: "has {process} go on (SIGCONT), if it is still the same process",
+			Undo: "cannot be taken back, and need not",
 		}},
 	}
 	silent = &fix.Kind{
@@ -291,16 +396,27 @@ var (
 	}
 	closes = &fix.Kind{
 		ID: "daemon/closes", Status: fix.Broken, Title: "the daemon accepts connections and closes them",
-		Means: "Whatever the daemon has against a client, the client is not told. The daemon's log, which root can read, says more.",
-		Says:  "the daemon closes the connection: {why}", Messages: []string{reset, eof, "writing to file: Broken pipe"},
+		Means: "The daemon does not tell clients why. It is mostly one of these: the store's database does not open; you are a member of the group of " +
+			"the build users (\"id\" shows it), which it does not talk to; your Nix is too old for it; or it ends at each start. Its log says which.",
+		Says: "the daemon closes the connection without a word",
+		Messages: []string{
+			reset, eof, "writing to file: Broken pipe", "reading from file: Connection reset by peer",
+			"Nix daemon disconnected unexpectedly (maybe it crashed?)", "Nix daemon disconnected unexpectedly",
+			"error reading daemon response", "stream ended unexpectedly", "error processing connection: …",
+			"unexpected Nix daemon error: …",
+		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "read the daemon's log", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
+			Class: fix.Advice, Changes: "read the daemon's log, the last lines first", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
 		}},
 	}
 	notAllowed = &fix.Kind{
 		ID: "daemon/not-allowed", Status: fix.Broken, Title: "the daemon does not talk to you",
-		Means: "It turns away whoever is not named by allowed-users, and members of the group of the build users.",
-		Says:  "the daemon does not talk to {user}: {why}", Messages: []string{reset, eof, "user '…' is not allowed to connect to the Nix daemon"},
+		Means: "It turns away whoever is not named by allowed-users, and members of the group of the build users, without a word. As root, all seems well.",
+		Says:  "the daemon does not talk to {user}: {why}",
+		Messages: []string{
+			reset, eof, "user '…' is not allowed to connect to the Nix daemon",
+			"which is the group of users running the sandboxed builds",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "ask an administrator to allow you: {how}", Command: "id; grep -n allowed-users /etc/nix/nix.conf",
 		}},
@@ -310,72 +426,99 @@ var (
 		Means: "Another program listens there, or another protocol is spoken.",
 		Says:  "what answers at {socket} is no Nix daemon: {why}", Messages: []string{"protocol mismatch", "nix-daemon protocol mismatch from …", "Nix daemon protocol version not supported"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "find out which program it is", Command: "sudo ss -xlp src {socket}",
+			Class: fix.Advice, Changes: "find out which program listens, and end it; then start the socket", Command: "sudo ss -xlp src {socket}",
 		}},
 	}
 	tooOld = &fix.Kind{
 		ID: "daemon/too-old", Status: fix.Broken, Title: "the daemon is too old for the Lix of this host",
-		Means: "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
-		Says:  "the daemon speaks protocol {protocol}, and {client} needs 1.35", Messages: []string{"The remote Nix daemon version is too old"},
+		Means:    "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
+		Says:     "the daemon speaks protocol {protocol}, and {client} needs 1.35",
+		Messages: []string{"The remote Nix daemon version is too old", "the Nix daemon version is too old"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have systemd read its units again and start the daemon of the same release; running builds end",
+			Class: fix.Advice, Changes: "when no build is running, have systemd read its units again and start the daemon of the installed release",
 			Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
 		}},
 	}
 	refuses = &fix.Kind{
 		ID: "daemon/refuses", Status: fix.Broken, Title: "the daemon answers with an error",
-		Means: "It runs, and cannot open its store.",
+		Means: "It runs, greets, and then cannot open its store. What it says is the cause.",
 		Says:  "the daemon answers: {error}",
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "read its log", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
+			Class: fix.Advice, Changes: "mend what the error names; the log has more of it", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
 		}},
 	}
 	older = &fix.Kind{
-		ID: "daemon/older", Status: fix.AtRisk, Title: "an older daemon than the one that is installed is running",
-		Means: "After an upgrade the daemon of before goes on until systemd has read its units again and it is started again.",
-		Says:  "the daemon that answers is {running}, and {unit} starts {installed}",
-		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
-		}},
+		ID: "daemon/older", Status: fix.AtRisk, Title: "the running daemon is older than the one that is installed",
+		Means: "An upgrade does not start the daemon again, and \"systemctl restart\" alone starts the old one again: systemd goes by the units that it " +
+			"has read before. It works until a garbage collection removes the old release.",
+		Says:     "the daemon that answers is {running}, and {unit} starts {installed}",
+		Remedies: renewing,
 	}
 	deleted = &fix.Kind{
-		ID: "daemon/deleted", Status: fix.AtRisk, Title: "the daemon that runs was removed from the disk",
+		ID: "daemon/deleted", Status: fix.AtRisk, Title: "the program of the running daemon was removed",
 		Means: "It goes on with what it has in memory. That of Lix since 2.94 ends at the next connection, because it starts itself anew for each.",
-		Says:  "the program of the running daemon, process {pid}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Says:  "the program of the running daemon, {process}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Remedies: renewing,
+	}
+	serviceAlone = &fix.Kind{
+		ID: "daemon/service-alone", Status: fix.AtRisk, Title: "a daemon listens by itself, in the place of systemd",
+		Means: "Somebody has started it by hand, or has started nix-daemon.service while the socket was stopped. It works, and when it ends, " +
+			"nobody starts another one before the next start of the machine.",
+		Says: "process {pid} listens at the socket, and nix-daemon.socket does not",
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
+			Class: fix.Advice, Changes: "when no build is running, end that daemon, and have systemd listen",
+			Command: "sudo systemctl stop nix-daemon.service; sudo kill {pid}; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	unknown = &fix.Kind{
 		ID: "daemon/unknown", Status: fix.Unknown, Title: "it could not be told whether the daemon works",
-		Means: "Something that decides could not be looked at. That is never taken for good.",
-		Says:  "whether the daemon works could not be told: {what}",
+		Means: "Something that decides could not be looked at, and lixfix does not take that for good. The reason is beside the finding; as root, " +
+			"lixfix can look at more.",
+		Says: "whether the daemon works could not be told: {what}",
 	}
 )
 
 // started and remadeSocket are what several kinds have in common.
 var (
 	started = []fix.Remedial{{
-		Class: fix.Safe, Changes: "starts the socket and what it belongs to, after systemd has forgotten their failures",
+		Class: fix.Safe, Changes: "has systemd forget the failures, and starts the socket and the daemon",
 		Undo: "stops them again",
 	}}
 	remadeSocket = []fix.Remedial{
 		{
-			Case: "idle", When: "no daemon is running", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
+			Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
 			Undo: "cannot be taken back, and need not: a socket has no content",
 		},
 		{
-			Case: "busy", When: "a daemon is running", Class: fix.Risky,
+			Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
 			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
 			Undo:    "cannot be taken back, and need not: a socket has no content",
 		},
 	}
 )
 
+// renewing is what several kinds have in common as well.
+var renewing = []fix.Remedial{
+	{
+		Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe,
+		Changes: "has systemd read its units again, and starts the daemon again unless somebody is at work with it by then",
+		Undo:    "cannot be taken back, and need not",
+	},
+	{
+		Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
+		Changes: "has systemd read its units again, and starts the daemon again; builds that run go on with most daemons, and end with some",
+		Undo:    "cannot be taken back, and need not",
+	},
+	{
+		Case: "advice", When: "systemd does not start the daemon, or its units lack one", Class: fix.Advice,
+		Changes: "when no build is running, end the daemon and start the one that is installed", Command: "sudo lixfix check daemon lix-units",
+	},
+}
+
 var table = []*fix.Kind{
 	answers, notNeeded, notHere,
 	notMounted, configError, programMissing, unitMissing, unitDangling, selinux, unitBad, masked, templateMissing,
-	dirMissing, dirMode, notInGroup, socketMissing, notASocket, socketMode,
-	disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, needsReload, socketLost, staleSocket, noInit,
-	suspended, silent, closes, notAllowed, notNix, tooOld, refuses, older, deleted, unknown,
+	dirMissing, dirOwner, dirMode, notInGroup, socketMissing, notASocket, socketMode,
+	disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, conditionFailed, needsReload, bootRace, socketLost, staleSocket, noInit,
+	suspended, silent, closes, notAllowed, notNix, tooOld, refuses, older, deleted, serviceAlone, unknown,
 }

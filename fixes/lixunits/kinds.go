@@ -22,13 +22,16 @@ var (
 	notHere = &fix.Kind{
 		ID: "lix-units/not-here", Status: fix.NotApplicable, Title: "there are no units of a Nix daemon here",
 		Means: "Nothing starts a daemon by systemd, or NixOS makes the units anew with each generation.",
-		Says:  "nothing to look at: {why}",
+		Says:  "no units to look at: {why}",
 	}
 	upgradeBreaks = &fix.Kind{
 		ID: "lix-units/upgrade-breaks", Status: fix.Broken, Title: "after an upgrade to that release, the daemon stops at the next boot",
 		Means: "Asked with --to. Since 2.95, the socket of Lix wants nix-daemon@.service beside it. Upgrading replaces the files behind the " +
 			"links of the socket and the service, and nobody links the third. All goes on until systemd reads its units again.",
 		Says: "after an upgrade to {to}, nix-daemon.socket wants nix-daemon@.service, which nobody has put into {dir}",
+		Messages: []string{
+			"manual intervention will be required to complete this Lix install!", "all nix commands will require root and '--store local'",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "upgrade; then, before the next boot and before \"systemctl daemon-reload\", add the template",
 			Command: "sudo lixfix repair lix-units",
@@ -39,8 +42,10 @@ var (
 		ID: "lix-units/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
 		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template. What " +
 			"systemd has read before goes on working; after the next boot, the first connection is reset and all others are refused.",
-		Says:     "{file} has Accept=yes, and systemd has no nix-daemon@.service",
-		Messages: []string{reset, refused, queue},
+		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service",
+		Messages: []string{
+			reset, refused, queue, "service nix-daemon@internal.service not loaded, socket cannot be started.",
+		},
 		Remedies: []fix.Remedial{
 			{
 				Case: "link", When: "the default profile has it and the other units are links", Class: fix.Safe,
@@ -73,22 +78,18 @@ var (
 	}
 	copiesOld = &fix.Kind{
 		ID: "lix-units/copies-old", Status: fix.AtRisk, Title: "the units are copies of an older release",
-		Means: "They go on starting the daemon of that release, which a garbage collection removes once no profile holds it.",
-		Says:  "{file} starts {old}, and the default profile has {new}",
-		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have the installer that made them write them anew; or copy those of the default profile over them",
-			Command: "ls -l /nix/var/nix/profiles/default/lib/systemd/system/",
-		}},
-		Sources: sources,
+		Means:    "They go on starting the daemon of that release, which a garbage collection removes once no profile holds it.",
+		Says:     "{file} starts {old}, and the default profile has {new}",
+		Remedies: copied,
+		Sources:  sources,
 	}
 	mixed = &fix.Kind{
 		ID: "lix-units/mixed", Status: fix.AtRisk, Title: "the socket and the service belong to different releases",
-		Means: "One is a copy and the other a link that has moved on with an upgrade. Since 2.95 they fit together in one form only.",
-		Says:  "{socket} wants a service for each connection, and {service} is of a release before that",
-		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have the installer that made them write all of them anew", Command: "sudo lixfix check lix-units --verbose",
-		}},
-		Sources: sources,
+		Means: "One is a copy and the other a link that has moved on with an upgrade. The socket of 2.95 and the service of an older Lix, or the other " +
+			"way round, shut each other out: the one that starts first at the next boot has the say.",
+		Says:     "{socket} {says}: {service} is of another release",
+		Remedies: copied,
+		Sources:  sources,
 	}
 	unknown = &fix.Kind{
 		ID: "lix-units/unknown", Status: fix.Unknown, Title: "the units could not be read",
@@ -96,6 +97,20 @@ var (
 		Says:  "whether the units belong together could not be told",
 	}
 )
+
+// copied is what can be done about copies.
+var copied = []fix.Remedial{
+	{
+		Case: "copy", When: "the default profile has the units", Class: fix.Risky,
+		Changes: "makes the copies those of the default profile, and has systemd read its units again; what runs goes on until the next boot. What " +
+			"somebody has changed in a copy is gone until the undo; pieces in a directory of the unit's name with .d stay",
+		Undo: "brings the old copies back",
+	},
+	{
+		Case: "advice", When: "it has none", Class: fix.Advice, Changes: "have the installer that made the units write all of them anew",
+		Command: "ls -l /etc/systemd/system/nix-daemon* " + profileUnits + "/",
+	},
+}
 
 var sources = []string{"https://docs.lix.systems/manual/lix/stable/release-notes/rl-2.95.html"}
 

@@ -16,6 +16,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
@@ -26,7 +27,8 @@ const (
 	templateUnit = "nix-daemon@.service"
 	profileUnits = installation.StateDir + "/profiles/default/lib/systemd/system"
 
-	optTo = "to"
+	optTo       = "to"
+	optNoVerify = "no-verify"
 	// since is the first release of Lix whose socket wants the template.
 	since = "2.95"
 )
@@ -43,6 +45,8 @@ func (lixUnits) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux
 func (lixUnits) Options() []fix.Option {
 	return []fix.Option{{
 		Name: optTo, Usage: "say what an upgrade to this `release` of Lix would do, such as 2.95", Look: true, Check: release,
+	}, {
+		Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough",
 	}}
 }
 
@@ -77,20 +81,24 @@ func (lixUnits) Doc() fix.Doc {
 
 // survey is all that the fix knows of the host.
 type survey struct {
-	found    *installation.Found
-	units    map[string]systemd.Unit
-	err      error
-	profile  map[string][]systemd.Setting // the default profile's units
-	template *step.FileState              // the profile's template, for a copy
-	booted   bool
-	running  bool // a socket that listens, or a service: what systemd has read before works
-	failed   bool // the socket
-	asked    bool // whether systemd was asked
+	found   *installation.Found
+	units   map[string]systemd.Unit
+	err     error
+	profile map[string][]systemd.Setting // the default profile's units
+	offered map[string]*step.FileState   // the same as files, for copies
+	copies  map[string]*step.FileState   // units in /etc/systemd/system that are no links
+	booted  bool
+	running bool   // a socket that listens, or a service: what systemd has read before works
+	failed  bool   // the socket
+	asked   bool   // whether systemd was asked
+	tools   string // the directory of the tools of Nix; "" for none
 }
 
 func look(ctx context.Context, v platform.View) *survey {
 	s := &survey{found: installation.Of(ctx, v).Found(ctx), units: map[string]systemd.Unit{}, profile: map[string][]systemd.Setting{}}
+	s.offered, s.copies = map[string]*step.FileState{}, map[string]*step.FileState{}
 	s.booted, _ = systemd.Booted(ctx, v)
+	s.tools, _ = nixbuild.Tools(ctx, v)
 	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
 		u, err := systemd.Find(ctx, v, name)
 		if err != nil {
@@ -98,6 +106,11 @@ func look(ctx context.Context, v platform.View) *survey {
 			return s
 		}
 		s.units[name] = u
+		if u.Condition == systemd.Present && u.Link == "" && path.Dir(u.File) == systemd.Units {
+			if is, err := step.ReadFileState(ctx, v, u.File); err == nil && is != nil {
+				s.copies[name] = is
+			}
+		}
 		file := path.Join(profileUnits, name)
 		// Root takes from there what systemd will run as root, so nobody else may have put it there.
 		if _, err := v.Trusted(ctx, file); err != nil {
@@ -105,9 +118,7 @@ func look(ctx context.Context, v platform.View) *survey {
 		}
 		if data, err := platform.ReadSmall(ctx, v, file); err == nil {
 			s.profile[name] = systemd.Parse(data)
-			if name == templateUnit {
-				s.template = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})
-			}
+			s.offered[name] = step.NewFileState(platform.Content{Data: slices.Clone(data), Mode: 0o644})
 		}
 	}
 	if s.booted && s.wantsTemplate() && s.units[templateUnit].Condition != systemd.Present {
@@ -155,9 +166,17 @@ func diagnose(s *survey, to string) []fix.Finding {
 				fix.Evidence{Source: link, Expected: "nothing, beside a socket with Accept=yes", Observed: "a link"}))
 		}
 		if service.Condition == systemd.Present && len(service.All("Unit", "Conflicts")) == 0 && !shared(socket, service) {
-			found = append(found, mixed.Found(fix.With{"socket": socket.File, "service": service.File},
-				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"}))
+			f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "wants a service for each connection, and is shut out by one for all"},
+				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"})
+			f.Remedy = mixed.Remedy(s.rewritable(), nil)
+			found = append(found, f)
 		}
+	}
+	if !s.wantsTemplate() && slices.Contains(service.All("Unit", "Conflicts"), socketUnit) && !shared(socket, service) {
+		f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "starts one service for all connections, which shuts it out"},
+			fix.Evidence{Source: service.File, Expected: "no Conflicts=" + socketUnit, Observed: "Conflicts=" + socketUnit})
+		f.Remedy = mixed.Remedy(s.rewritable(), fix.With{"socket": socket.File})
+		found = append(found, f)
 	}
 	if f, ok := s.old(); ok {
 		found = append(found, f)
@@ -230,11 +249,45 @@ func (s *survey) old() (fix.Finding, bool) {
 		a, okA := installation.ReleaseOf(is)
 		b, okB := installation.ReleaseOf(has)
 		if okA && okB && is != has {
-			return copiesOld.Found(fix.With{"file": u.File, "old": a.String(), "new": b.String()},
-				fix.Evidence{Source: u.File, Expected: "ExecStart=" + has, Observed: "ExecStart=" + is}), true
+			f := copiesOld.Found(fix.With{"file": u.File, "old": a.String(), "new": b.String()},
+				fix.Evidence{Source: u.File, Expected: "ExecStart=" + has, Observed: "ExecStart=" + is})
+			f.Remedy = copiesOld.Remedy(s.rewritable(), nil)
+			return f, true
 		}
 	}
 	return fix.Finding{}, false
+}
+
+// rewritable is the case of the remedy for copies: "copy" where all that are units of the daemon can be had from the
+// default profile.
+func (s *survey) rewritable() string {
+	for _, name := range []string{socketUnit, serviceUnit} {
+		if s.offered[name] == nil {
+			return "advice"
+		}
+	}
+	if len(s.copies) == 0 {
+		return "advice"
+	}
+	return "copy"
+}
+
+// rewrite makes the copies those of the default profile, the template among them where it has one.
+func (s *survey) rewrite() []plan.Step {
+	var steps []plan.Step
+	// The socket last: it is what makes the others needed.
+	for _, name := range []string{templateUnit, serviceUnit, socketUnit} {
+		is, has := s.copies[name], s.offered[name]
+		switch at := path.Join(systemd.Units, name); {
+		case has == nil:
+		case is == nil && name == templateUnit && s.units[name].Condition == systemd.Missing:
+			steps = append(steps, step.WriteFile{Name: at, After: has, Why: "the socket of that release may start it"})
+		case is != nil && is.SHA256 != has.SHA256:
+			same := step.NewFileState(platform.Content{Data: has.Data(), Mode: is.Mode, UID: is.UID, GID: is.GID})
+			steps = append(steps, step.WriteFile{Name: at, Before: is, After: same, Why: "as the default profile has it"})
+		}
+	}
+	return steps
 }
 
 // program is what a unit starts.
@@ -248,15 +301,25 @@ func program(settings []systemd.Setting) string {
 }
 
 // remedy is pure.
-func remedy(s *survey, found []fix.Finding, allowed func(string, fix.Class) bool) []plan.Entry {
+func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 	var entries []plan.Entry
 	for _, f := range found {
-		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !allowed(f.ID, f.Remedy.Class) {
+		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !r.Allowed(f.ID, f.Remedy.Class) {
 			continue
 		}
 		for _, st := range s.steps(f) {
-			entries = append(entries, plan.Entry{Step: st, For: f.ID})
+			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Step.String() == st.String() }) { // one step can mend two
+				entries = append(entries, plan.Entry{Step: st, For: f.ID})
+			}
 		}
+	}
+	if len(entries) == 0 || !s.booted {
+		return entries
+	}
+	id := entries[0].For
+	entries = append(entries, plan.Entry{Step: step.AwaitDaemon{Socket: installation.Socket}, For: id})
+	if s.tools != "" && !r.Settings.On(optNoVerify) {
+		entries = append(entries, plan.Entry{Step: step.TryBuild{Tools: s.tools, Socket: installation.Socket}, For: id})
 	}
 	return entries
 }
@@ -269,10 +332,12 @@ func (s *survey) steps(f fix.Finding) []plan.Step {
 		const why = "the socket starts it for each connection"
 		at := path.Join(systemd.Units, templateUnit)
 		if s.form() == "copy" {
-			steps = append(steps, step.WriteFile{Name: at, After: s.template, Why: why})
+			steps = append(steps, step.WriteFile{Name: at, After: s.offered[templateUnit], Why: why})
 		} else {
 			steps = append(steps, step.SetLink{Name: at, To: path.Join(profileUnits, templateUnit), Why: why})
 		}
+	case f.Is(copiesOld), f.Is(mixed):
+		steps = s.rewrite()
 	case f.Is(bothEnabled):
 		for _, link := range s.units[serviceUnit].Wanted {
 			if len(f.Evidence) == 0 || f.Evidence[0].Source != link || path.Dir(path.Dir(link)) != systemd.Units {
@@ -302,5 +367,5 @@ func (lixUnits) Detect(ctx context.Context, v platform.View, set fix.Settings) (
 
 func (lixUnits) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
 	s := look(ctx, v)
-	return plan.Plan{Entries: remedy(s, diagnose(s, ""), r.Allowed)}, nil
+	return plan.Plan{Entries: remedy(s, diagnose(s, ""), r)}, nil
 }

@@ -79,7 +79,15 @@ func TestLixUnits(t *testing.T) {
 		},
 		{
 			Name: "copies of an older release", Make: host(profiles + after + "\n" + release(after, accept) + "-- " + etc + "nix-daemon.socket --\n" + classic + "-- " + etc + "nix-daemon.service --\n" + service(before, "")),
-			Finds: []string{"lix-units/copies-old"},
+			Finds: []string{"lix-units/copies-old"}, Repaired: []string{"lix-units/complete"},
+		},
+		{
+			Name: "a copy of the socket of old beside the service of 2.95", Make: host(profiles + after + "\n" + links("nix-daemon.service", "nix-daemon@.service") + release(after, accept) + "-- " + etc + "nix-daemon.socket --\n" + classic),
+			Finds: []string{"lix-units/mixed"}, Repaired: []string{"lix-units/complete"},
+		},
+		{
+			Name: "a copy of the service of old beside the socket of 2.95", Make: host(profiles + after + "\n" + links("nix-daemon.socket", "nix-daemon@.service") + release(after, accept) + "-- " + etc + "nix-daemon.service --\n" + service(before, "")),
+			Finds: []string{"lix-units/copies-old", "lix-units/mixed"}, Repaired: []string{"lix-units/complete"},
 		},
 		{
 			Name: "a service of old beside the socket of 2.95", Make: host(profiles + after + "\n" + links("nix-daemon.socket", "nix-daemon@.service") + release(after, accept) + "-- usr/lib/systemd/system/nix-daemon.service --\n" + service(before, "")),
@@ -98,6 +106,7 @@ func TestUnknown(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	witness.Saw(t, "a closed directory", found)
+	fixtest.Recorded(t, f, h, nil)
 	witness.Testify(t, "closed")
 }
 

@@ -158,8 +158,8 @@ var (
 		ID: Name + "/daemon-down", Status: fix.Broken, Title: "the daemon does not run",
 		Means: "Users other than root cannot build anything, and lixfix could not have a build look.",
 		Messages: []string{
-			"cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
-			"cannot connect to daemon at '/nix/var/nix/daemon-socket/socket': Connection refused",
+			"cannot connect to socket at '…': Connection refused",
+			"cannot connect to daemon at '…': Connection refused",
 		},
 		Says: "the daemon does not run, so nothing can be built: {why}",
 		Remedies: []fix.Remedial{advise("start it with \"systemctl start nix-daemon.socket\", or whatever starts it on this " +

@@ -140,7 +140,7 @@ var (
 		ID: Name + "/no-nameserver", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "/etc/resolv.conf names no server",
 		Means: "Lookups then go to 127.0.0.1. The host may resolve names by other means of nsswitch.conf, which the sandbox " +
 			"does not have.",
-		Messages: []string{cantResolve, tempFailure},
+		Messages: []string{cantResolve, tempFailure, "Couldn't get any nameserver address"},
 		Remedies: []fix.Remedial{
 			{
 				Case: caseNamed, When: "you name servers with --" + optServer, Class: fix.Risky,

@@ -63,7 +63,7 @@ var (
 		Title: "build users cannot open /dev/net/tun",
 		Means: "pasta runs as a build user and makes the sandbox's network with that device. Lix waits for it for two minutes, " +
 			"and every build that downloads fails.",
-		Messages: []string{setupTimeout},
+		Messages: []string{setupTimeout, "Failed to set up tap device in namespace"},
 		Says:     "build users cannot open /dev/net/tun, so Lix waits two minutes for a network that never comes",
 		Or: map[string]fix.Words{
 			caseDir: "build users cannot enter {name}, and so not open /dev/net/tun: Lix waits two minutes for a network that " +
@@ -257,8 +257,12 @@ var (
 		ID: Name + "/daemon-fetcher", Status: fix.Broken, Title: "only the daemon's own fetcher cannot resolve names",
 		Means: "builtin:fetchurl runs in the daemon's process, with the resolver that it loaded at its start. What changed since " +
 			"then it does not know.",
-		Messages: []string{"unable to download '…': Could not resolve hostname (6)", "unable to download '…': Couldn't resolve host name (6)"},
-		Says:     "names resolve in the sandbox, but not for the daemon's own fetcher (builtin:fetchurl)",
+		Messages: []string{
+			"unable to download '…': Could not resolve hostname (6)",
+			"unable to download '…': Couldn't resolve host name (6)", "Could not resolve hostname (6)",
+			"Couldn't resolve host name (6)",
+		},
+		Says: "names resolve in the sandbox, but not for the daemon's own fetcher (builtin:fetchurl)",
 		Remedies: []fix.Remedial{
 			{
 				Case: caseStart, When: "systemd runs it", Class: fix.Risky, Undo: "nothing has to be undone",

@@ -81,7 +81,7 @@ var (
 		Title: "Nix is gone, but its build users are still here",
 		Means: "An installer that finds build users with other IDs than it planned stops. Users at 351 to 499 are no problem.",
 		Messages: []string{
-			"User _nixbld5 existed but had a different uid (305) than planned (355)",
+			"User … existed but had a different uid (…) than planned (…)",
 			"<dscl_cmd> DS Error: -14135 (eDSRecordAlreadyExists)",
 		},
 		Says: "Nix is not installed, but {users} are left over; a new installation may stop at them",
@@ -99,7 +99,7 @@ var (
 		Means: "The daemon stops at the first user in the group that does not exist, so builds fail. " +
 			"Upgrading to macOS 15 or 26 deletes the build users whose IDs it needs.",
 		Messages: []string{
-			"error: the user '_nixbld1' in the group 'nixbld' does not exist",
+			"error: the user '…' in the group '…' does not exist",
 			"<dscl_cmd> DS Error: -14136 (eDSRecordNotFound)",
 		},
 		Says: "{count} of {users} missing",
@@ -169,7 +169,7 @@ var (
 			"have them, and builds fail afterwards.",
 		Messages: []string{
 			"error: Build users have unexpected UIDs, aborting activation",
-			"warning: existing user '_nixbld1' has unexpected uid 351, skipping...",
+			"warning: existing user '…' has unexpected uid …, skipping...",
 		},
 		Says: "{users} with user IDs that macOS takes; an upgrade deletes them",
 		Or: map[string]fix.Words{
@@ -192,7 +192,7 @@ var (
 	groupMissing = &fix.Kind{
 		ID: "sequoia/group-missing", Status: fix.Broken, Title: "the build group is missing",
 		Means:    "The daemon looks for its build users in this group. Without it, no build starts.",
-		Messages: []string{"error: the group 'nixbld' specified in 'build-users-group' does not exist"},
+		Messages: []string{"error: the group '…' specified in 'build-users-group' does not exist"},
 		Says:     "the group {group} of the build users is missing",
 		Or: map[string]fix.Words{
 			caseBare:     "the daemon needs build users, and there is no group {group} and there are no users {prefix}1, {prefix}2, …",
@@ -225,7 +225,7 @@ var (
 		ID: "sequoia/group-empty", Status: fix.Broken, Title: "the build group lists no users",
 		Means: "The daemon uses the users that the group lists by name, so every build fails. Tools that count the primary " +
 			"group as membership, such as id and dseditgroup, show nothing wrong.",
-		Messages: []string{"error: the build users group 'nixbld' has no members"},
+		Messages: []string{"error: the build users group '…' has no members"},
 		Says:     "the group {group} lists none of its {users}",
 		Or:       map[string]fix.Words{caseAssumed: "the group {group} has no build users, so every build fails"},
 		Remedies: []fix.Remedial{
@@ -337,7 +337,7 @@ var (
 	receiptStale = &fix.Kind{
 		ID: "sequoia/receipt-stale", Status: fix.AtRisk, Title: "the installer's receipt has old numbers",
 		Means:    "Builds work. The installer compares its receipt with the users and groups, and stops where they differ.",
-		Messages: []string{"User _nixbld5 existed but had a different uid (305) than planned (355)"},
+		Messages: []string{"User … existed but had a different uid (…) than planned (…)"},
 		Says:     "the installer's receipt and the users differ in {places}; installing again would stop there",
 		Remedies: alike("brings the receipt up to date"),
 		Sources:  []string{"https://github.com/DeterminateSystems/nix-installer/issues/1171"},

@@ -7,6 +7,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // aboutChoice says that a repair must not write to the group that was chosen, or that nix.conf names one that is not
@@ -122,7 +123,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	names := "/Groups/" + d.group + " GroupMembership"
 	if d.assumed {
 		with := fix.With{"group": d.group, "count": len(d.users)}
-		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
 		f.Remedy = groupEmpty.Remedy(caseAssumed, with)
 		return []fix.Finding{f}
 	}
@@ -131,12 +132,12 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	outside := called(d.pick(func(u *user) bool { return u.record != nil && !u.named }))
 	switch {
 	case len(d.record.Values(dscl.GroupMembership)) == 0 && len(d.users) > 0:
-		f := groupEmpty.Found(fix.With{"group": d.group, "users": counted(len(present), "user")},
-			fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f := groupEmpty.Found(fix.With{"group": d.group, "users": words.Count(len(present), "user")},
+			fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
 		f.Remedy = groupEmpty.Remedy(caseTogether, nil)
 		list = append(list, f)
 	case len(outside) > 0:
-		list = append(list, notListed.Found(fix.With{"users": counted(len(outside), "build user"), "group": d.group},
+		list = append(list, notListed.Found(fix.With{"users": words.Count(len(outside), "build user"), "group": d.group},
 			fix.Evidence{Source: names, Expected: "names every build user", Observed: "without " + shorten(outside)}))
 	}
 	if ids := d.record.Values(dscl.GroupMembers); len(ids) > 0 {
@@ -144,7 +145,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 			return u.record != nil && u.named && u.record.First(dscl.GeneratedUID) != "" && !dscl.HasID(ids, u.record.First(dscl.GeneratedUID))
 		}))
 		if len(stale) > 0 {
-			list = append(list, staleIDs.Found(fix.With{"users": counted(len(stale), "build user"), "group": d.group}, fix.Evidence{
+			list = append(list, staleIDs.Found(fix.With{"users": words.Count(len(stale), "build user"), "group": d.group}, fix.Evidence{
 				Source: "/Groups/" + d.group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(stale),
 			}))
 		}
@@ -156,7 +157,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 		}
 	}
 	if len(gone) > 0 {
-		list = append(list, strangers.Found(fix.With{"group": d.group, "names": words(gone)},
+		list = append(list, strangers.Found(fix.With{"group": d.group, "names": quoted(gone)},
 			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
 	}
 	return list
@@ -173,7 +174,7 @@ func (h *host) evict(g *dscl.Record) string {
 	var commands []string
 	del := func(key string, values []string) {
 		if len(values) > 0 {
-			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+words(values))
+			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+quoted(values))
 		}
 	}
 	del(dscl.NestedGroups, g.Values(dscl.NestedGroups))
@@ -196,13 +197,13 @@ func (h *host) evict(g *dscl.Record) string {
 	return strings.Join(append(commands, primary...), " && ")
 }
 
-// words are names as a shell takes them.
-func words(names []string) string {
-	quoted := make([]string, len(names))
+// quoted are names as a shell takes them.
+func quoted(names []string) string {
+	list := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = platform.Quote(name)
+		list[i] = platform.Quote(name)
 	}
-	return strings.Join(quoted, " ")
+	return strings.Join(list, " ")
 }
 
 // called are the names of users.

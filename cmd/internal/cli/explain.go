@@ -5,31 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/known"
+	"github.com/lixfix/lixfix/fixes/messages"
 )
 
-// pasted is how many bytes of an error text are looked at.
-const pasted = 256 << 10
-
 func (a *app) explainCommand() *cobra.Command {
+	here := false
 	cmd := &cobra.Command{
 		Use:   "explain {FIX | FIX/FINDING | ERROR TEXT... | -}",
 		Short: "Explain a known issue, a finding, or an error",
-		Long: "Explain a known issue: its symptoms, its cause, what the repair changes, and how\n" +
-			"that is undone. Or explain one finding, by the ID that a check prints. Or find\n" +
-			"the issues whose symptoms match an error text, given as arguments or, with \"-\",\n" +
-			"on standard input.\n\n" + exitHelp(Healthy, Problems, Usage) + "\n" +
+		Long: paragraph("Explain a known issue: its symptoms, its cause, what the repair changes, and how that is undone. Or explain "+
+			"one finding, by the ID that a check prints. Or find what an error text points to: given as arguments or, with \"-\", on "+
+			"standard input, as a line or as a whole log of up to 16 MiB. The most telling line comes first, and five at most.") +
+			paragraph("--here looks as well whether this host has what is explained.") + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 says that no known issue matches.",
 		Example: "  lixfix list\n" + a.exampleKind() +
-			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"",
+			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  journalctl -u nix-daemon | lixfix explain -",
 		ValidArgsFunction: a.completeKinds,
 	}
+	cmd.Flags().BoolVar(&here, "here", false, "look whether this host has it, and print the evidence")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("put the error text in quotes, behind --", "%w", err)
 	})
@@ -39,65 +40,213 @@ func (a *app) explainCommand() *cobra.Command {
 		}
 		return nil
 	}
-	cmd.RunE = a.run(func(_ context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.explain(args)
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
+		return a.explain(ctx, args, here)
 	})
 	return cmd
 }
 
-func (a *app) explain(args []string) (Code, error) {
+// explain explains what the arguments name: a fix, a finding, a page, or else a text.
+func (a *app) explain(ctx context.Context, args []string, here bool) (Code, error) {
 	r := a.report("explain")
-	show := func(t *render.Text) { t.Explain(*r) }
-	if i := a.find(args[0]); i >= 0 && len(args) == 1 {
-		r.Explained = []render.Explained{explained(a.Fixes[i], "")}
-		return a.emit(r, Healthy, show)
-	}
-	if name, _, ok := strings.Cut(args[0], "/"); ok && len(args) == 1 && a.find(name) >= 0 {
-		return a.explainKind(r, a.Fixes[a.find(name)], args[0])
-	}
-	words := strings.Join(args, " ")
-	if words == "-" {
-		data, err := io.ReadAll(io.LimitReader(a.Stdin, pasted+1))
-		if err != nil {
-			return Failed, fmt.Errorf("read standard input: %w", err)
+	if len(args) == 1 {
+		if i := a.find(args[0]); i >= 0 {
+			r.Explained = []render.Explained{explained(a.Fixes[i])}
+			if here {
+				return Usage, usagef(a.Name+" check "+args[0], "--here is for findings and for error texts")
+			}
+			return a.emit(r, Healthy, func(t *render.Text) { t.Explain(*r) })
 		}
-		words = string(data)
-	}
-	if len(words) > pasted {
-		return Usage, usagef("paste the error alone", "explain: the text is longer than %d KiB", pasted>>10)
-	}
-	if strings.TrimSpace(words) == "" {
-		return Usage, &failure{code: Usage, err: errors.New("explain: the text is empty")}
-	}
-	for _, f := range a.Fixes {
-		if symptom := matching(f, words); symptom != "" {
-			r.Explained = append(r.Explained, explained(f, symptom))
+		if k := a.kind(args[0]); k != nil {
+			return a.explainKind(ctx, r, k, here)
+		}
+		if name, _, ok := strings.Cut(args[0], "/"); ok && a.find(name) >= 0 && !strings.Contains(args[0], " ") {
+			return Usage, a.noSuchFinding(a.Fixes[a.find(name)], args[0])
 		}
 	}
-	if len(r.Explained) == 0 {
+	words, err := a.pastedText(args)
+	if err != nil {
+		return codeOf(err), err
+	}
+	found := a.index().Find(words)
+	if len(found) == 0 {
 		r.Summary = "no known issue matches this text"
-		if near := nearest(words, a.names()); near != "" && !strings.Contains(words, " ") {
+		if near := a.nearName(words); near != "" {
 			r.Summary += fmt.Sprintf("; did you mean \"%s explain %s\"?", a.Name, near)
 		} else {
 			r.Summary += "; \"" + a.Name + " check\" looks for all of them on this host"
 		}
-		return a.emit(r, Problems, show)
+		return a.emit(r, Problems, func(t *render.Text) { t.Summary(*r) })
 	}
-	return a.emit(r, Healthy, show)
+	r.Matches = a.matched(found)
+	if here {
+		a.confirm(ctx, r.Matches)
+	}
+	return a.emit(r, Healthy, func(t *render.Text) { t.Matches(r.Matches) })
 }
 
-func (a *app) explainKind(r *render.Report, f fix.Fix, id string) (Code, error) {
-	k := fix.KindOf(f, id)
-	if k == nil {
-		var known []string
-		for _, k := range f.Kinds() {
-			known = append(known, k.ID)
-		}
-		return Usage, usagef(a.Name+" list "+f.Name()+" lists its findings", "%q is not a finding of %s%s", id, f.Name(),
-			a.didYouMean(id, known))
+// nearName is the fix that a single word is a misspelling of, "" for none.
+func (a *app) nearName(word string) string {
+	const longest = 64
+	if len(word) > longest || strings.ContainsAny(word, " \n") {
+		return ""
 	}
-	r.Kinds = []render.Kind{kindOf(k)}
-	return a.emit(r, Healthy, func(t *render.Text) { t.ExplainKind(r.Kinds[0], f.Name()) })
+	return nearest(word, a.names())
+}
+
+// pastedText is the text that the arguments stand for.
+func (a *app) pastedText(args []string) (string, error) {
+	words := strings.Join(args, " ")
+	if words == "-" {
+		data, err := io.ReadAll(io.LimitReader(a.Stdin, messages.Longest+1))
+		if err != nil {
+			return "", fmt.Errorf("read standard input: %w", err)
+		}
+		words = string(data)
+	}
+	if len(words) > messages.Longest {
+		return "", usagef("leave out what is not about the error: tail -c 16M LOG | "+a.Name+" explain -", "explain: the text is longer than %d MiB",
+			messages.Longest>>20)
+	}
+	if strings.TrimSpace(words) == "" {
+		return "", &failure{code: Usage, err: errors.New("explain: the text is empty")}
+	}
+	return words, nil
+}
+
+// index finds messages of all that is known.
+func (a *app) index() *messages.Index { return messages.New(a.Fixes, a.Known) }
+
+// kind is the kind with an ID: of a fix, or known without one; nil for none.
+func (a *app) kind(id string) *fix.Kind {
+	for _, f := range a.Fixes {
+		if k := fix.KindOf(f, id); k != nil {
+			return k
+		}
+	}
+	if i := slices.IndexFunc(a.Known, func(k *fix.Kind) bool { return k.ID == id }); i >= 0 {
+		return a.Known[i]
+	}
+	return nil
+}
+
+// fixOf is the fix that finds a kind, nil where lixfix only knows it.
+func (a *app) fixOf(k *fix.Kind) fix.Fix {
+	for _, f := range a.Fixes {
+		if slices.Contains(f.Kinds(), k) || fix.KindOf(f, k.ID) != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (a *app) noSuchFinding(f fix.Fix, id string) error {
+	var ids []string
+	for _, k := range slices.Concat(f.Kinds(), a.Known) {
+		ids = append(ids, k.ID)
+	}
+	return usagef(a.Name+" list "+f.Name()+" lists its findings", "%q is not a finding of %s%s", id, f.Name(), a.didYouMean(id, ids))
+}
+
+func (a *app) explainKind(ctx context.Context, r *render.Report, k *fix.Kind, here bool) (Code, error) {
+	out := kindOf(k)
+	f := a.fixOf(k)
+	out.Unfixed = f == nil
+	if here {
+		h := a.here(ctx, []*fix.Kind{k})[k.ID]
+		out.Here = &h
+	}
+	r.Kinds = []render.Kind{out}
+	return a.emit(r, Healthy, func(t *render.Text) { t.ExplainKind(out) })
+}
+
+// matched are matches as they are printed.
+func (a *app) matched(found []messages.Match) []render.Match {
+	var all []render.Match
+	for _, m := range found {
+		one := render.Match{Line: m.Line, Number: m.Number, Message: m.Message, Sure: m.Sure, Fixes: m.Fixes}
+		for _, k := range m.Kinds {
+			one.Kinds = append(one.Kinds, render.Candidate{ID: k.ID, Title: k.Title, Status: k.Status, Unfixed: a.fixOf(k) == nil})
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// here looks whether this host has kinds, by ID. Nothing is built for it.
+func (a *app) here(ctx context.Context, kinds []*fix.Kind) map[string]render.Here {
+	var wanted []fix.Fix
+	var settings []fix.Settings
+	for _, k := range kinds {
+		f := a.fixOf(k)
+		if f == nil || slices.ContainsFunc(wanted, func(o fix.Fix) bool { return o.Name() == f.Name() }) {
+			continue
+		}
+		s, err := a.settingsOf(f, nil)
+		if err != nil {
+			a.log.Debug("settings of the environment are left out", "fix", f.Name(), "error", err)
+		}
+		wanted, settings = append(wanted, f), append(settings, s)
+	}
+	found := a.detectAll(a.survey(ctx, a.report("")), wanted, settings, false)
+	all := map[string]render.Here{}
+	for _, k := range kinds {
+		f := a.fixOf(k)
+		if f == nil {
+			all[k.ID] = render.Here{Is: render.NotLooked, Why: "lixfix has no fix for it yet, and so cannot look"}
+			if os := known.System(k.ID); os != "" && os != a.Host.Facts().OS {
+				all[k.ID] = render.Here{Is: render.Absent, Why: "it is about " + render.System(os)}
+			}
+			continue
+		}
+		i := slices.IndexFunc(wanted, func(o fix.Fix) bool { return o.Name() == f.Name() })
+		all[k.ID] = hereIs(k, found[i], wanted[i], a)
+	}
+	return all
+}
+
+// hereIs says whether a kind is among what a fix has found.
+func hereIs(k *fix.Kind, found render.Fix, f fix.Fix, a *app) render.Here {
+	if found.Status == fix.NotApplicable && !f.AppliesTo(a.Host.Facts()) {
+		return render.Here{Is: render.Absent, Why: "it does not apply to " + render.System(a.Host.Facts().OS)}
+	}
+	var unknown *fix.Finding
+	for i, one := range found.Findings {
+		switch {
+		case one.ID == k.ID && one.Status != fix.Unknown:
+			return render.Here{Is: render.Confirmed, Finding: &found.Findings[i]}
+		case one.Status == fix.Unknown && (unknown == nil || one.ID == k.ID):
+			unknown = &found.Findings[i]
+		}
+	}
+	if unknown != nil {
+		why := unknown.Reason
+		if why == "" {
+			why = unknown.Summary
+		}
+		return render.Here{Is: render.NotKnown, Why: why, NeedsRoot: unknown.NeedsRoot, Finding: unknown}
+	}
+	return render.Here{Is: render.Absent}
+}
+
+// confirm fills in which candidates this host has. A candidate that it has comes first.
+func (a *app) confirm(ctx context.Context, all []render.Match) {
+	var kinds []*fix.Kind
+	for _, m := range all {
+		for _, c := range m.Kinds {
+			if k := a.kind(c.ID); k != nil && !slices.Contains(kinds, k) {
+				kinds = append(kinds, k)
+			}
+		}
+	}
+	here := a.here(ctx, kinds)
+	for _, m := range all {
+		for i := range m.Kinds {
+			h := here[m.Kinds[i].ID]
+			m.Kinds[i].Here = &h
+		}
+		slices.SortStableFunc(m.Kinds, func(x, y render.Candidate) int { return x.Here.Is.Rank() - y.Here.Is.Rank() })
+	}
 }
 
 // exampleKind is an example with the first finding of the first fix.
@@ -120,23 +269,21 @@ func (a *app) completeKinds(cmd *cobra.Command, args []string, word string) ([]s
 		return a.completeFixes(cmd, args, word)
 	}
 	var words []string
-	for _, k := range a.Fixes[i].Kinds() {
+	for _, k := range slices.Concat(a.Fixes[i].Kinds(), a.Known) {
 		words = append(words, cobra.CompletionWithDesc(k.ID, k.Title))
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-func explained(f fix.Fix, matched string) render.Explained {
+func explained(f fix.Fix) render.Explained {
 	d := f.Doc()
 	e := render.Explained{
-		Name: f.Name(), Title: d.Title, Matched: matched, Symptoms: append([]string{}, d.Symptoms...), Cause: d.Cause,
+		Name: f.Name(), Title: d.Title, Symptoms: append([]string{}, d.Symptoms...), Cause: d.Cause,
 		Changes: d.Changes, Undo: d.Undo, Sources: append([]string{}, d.Sources...),
 	}
-	if matched == "" {
-		e.Kinds = kindsOf(f)
-		for _, s := range d.More {
-			e.More = append(e.More, render.Section(s))
-		}
+	e.Kinds = kindsOf(f)
+	for _, s := range d.More {
+		e.More = append(e.More, render.Section(s))
 	}
 	for _, o := range f.Options() {
 		opt := render.Option{Flag: "--" + o.Name, Env: o.Env, Usage: o.Usage}
@@ -151,64 +298,4 @@ func explained(f fix.Fix, matched string) render.Explained {
 		e.Options = append(e.Options, opt)
 	}
 	return e
-}
-
-// matching returns the symptom of a fix that text shows, "" for none. What differs from host to host is no difference:
-// white space, quotation marks, numbers, and, if nothing matches otherwise, whatever stands in quotation marks.
-func matching(f fix.Fix, text string) string {
-	for _, loosely := range []bool{false, true} {
-		have := normal(text, loosely)
-		for _, s := range f.Doc().Symptoms {
-			if p := pattern(s, loosely); p != nil && p.MatchString(have) {
-				return s
-			}
-		}
-	}
-	return ""
-}
-
-var (
-	colors   = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
-	quotes   = strings.NewReplacer("`", "'", "‘", "'", "’", "'", "“", "'", "”", "'", `"`, "'", "«", "'", "»", "'")
-	digits   = regexp.MustCompile(`[0-9]+`)
-	quoted   = regexp.MustCompile(`'[^']*'`)
-	gap      = regexp.MustCompile(`…|\.\.\.`)
-	severity = regexp.MustCompile(`^(?:error|warning|fatal):\s*`) // people leave it out
-	spelling = regexp.MustCompile(`\s+`)
-)
-
-// normal spells a text as it is compared.
-func normal(s string, loosely bool) string {
-	s = strings.ToLower(quotes.Replace(colors.ReplaceAllString(s, "")))
-	s = digits.ReplaceAllString(s, "0")
-	if loosely {
-		s = quoted.ReplaceAllString(s, "''")
-	}
-	return strings.TrimSpace(spelling.ReplaceAllString(s, " "))
-}
-
-// pattern makes a symptom an expression; nil when too little is left of it to tell anything.
-func pattern(symptom string, loosely bool) *regexp.Regexp {
-	var parts []string
-	letters := 0
-	for _, p := range gap.Split(severity.ReplaceAllString(symptom, ""), -1) {
-		p = normal(p, loosely)
-		for _, r := range strings.ReplaceAll(p, "''", "") {
-			if r >= 'a' && r <= 'z' {
-				letters++
-			}
-		}
-		if p != "" {
-			parts = append(parts, regexp.QuoteMeta(p))
-		}
-	}
-	const few = 8
-	if letters < few {
-		return nil
-	}
-	p, err := regexp.Compile(strings.Join(parts, `.*?`))
-	if err != nil {
-		return nil
-	}
-	return p
 }

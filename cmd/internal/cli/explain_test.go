@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"github.com/lixfix/lixfix/fixes"
-	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/messages"
 )
 
 func TestExplain(t *testing.T) {
@@ -20,12 +20,48 @@ func TestExplain(t *testing.T) {
 	w.run("explain", "nothing", "--format", "json").ends(Problems)
 	w.run("explain", "").ends(Usage)
 	w.run("explain", "<dscl_cmd>", "DS", "Error:", "-14136", "(eDSRecordNotFound)").ends(Usage).says("put the error text in quotes")
-	w.run("explain", "--", "<dscl_cmd>", "DS", "Error:", "-14136", "(eDSRecordNotFound)").ends(Healthy).says("The text matches")
+	w.run("explain", "--", "<dscl_cmd>", "DS", "Error:", "-14136", "(eDSRecordNotFound)").ends(Healthy).says("DS Error: -14136", "look lixfix check paint")
 	w.stdin = "log\x1b[31;1merror:\x1b[0m the wall\n  \"/walls/7\" of the user ‘painter3’ is red and not blue\n"
-	w.run("explain", "-").ends(Healthy).says("The text matches", "more lixfix explain paint")
+	w.run("explain", "-").ends(Healthy).says("line 1: logerror: the wall", "look lixfix check paint")
 	w.run("explain", "-", "--format", "json").ends(Healthy)
-	w.stdin = strings.Repeat("x", pasted+1)
-	w.run("explain", "-").ends(Usage).says("longer than 256 KiB")
+	w.stdin = strings.Repeat("x", messages.Longest+1)
+	w.run("explain", "-").ends(Usage).says("longer than 16 MiB")
+}
+
+// What a text points to: several findings, one without a fix, and whether this host has them.
+func TestExplainText(t *testing.T) {
+	w := newWorld(t, "red", "blue", "dark")
+	w.run("explain", "the wall '/walls/1' is not blue").ends(Healthy).says("one of 10 findings", "paint/wall-0", "and 6 more", "only looks like",
+		"look lixfix check paint")
+	m := w.run("explain", "the wall '/walls/1' is not blue", "--here", "--format", "json").ends(Healthy).report().Matches
+	if len(m) != 1 || m[0].Sure || m[0].Number != 1 || len(m[0].Kinds) != 10 || m[0].Kinds[0].Here == nil || m[0].Kinds[0].Here.Is != render.Confirmed {
+		t.Errorf("got %+v", m)
+	}
+	w.run("explain", "--here", "--", "roof: the rain comes in through the roof").ends(Healthy).says("roof/open it rains", "not looked for", "no fix for it yet",
+		"more lixfix explain roof/open")
+	w.run("explain", "roof/open").ends(Healthy).says("The roof is open.", "mend the roof", "It has no fix for it yet")
+	w.run("explain", "roof/closed").ends(Problems).says("no known issue matches")
+	w.run("explain", "paint", "--here").ends(Usage)
+	w.run("list").ends(Healthy).says("1 more trouble without a fix", "lixfix list known")
+	w.run("list", "known").ends(Healthy).says("roof/open", "it rains")
+	if k := w.run("list", "--format", "json").ends(Healthy).report().Known; len(k) != 1 || !k[0].Unfixed {
+		t.Errorf("got %+v", k)
+	}
+}
+
+// "--here" prints the host's evidence below the page.
+func TestExplainHere(t *testing.T) {
+	w := newWorld(t, "red", "blue", "dark")
+	for id, says := range map[string][]string{
+		"paint/wall-1": {"On this host", "broken wall 1 is red", "/walls/1", "sudo lixfix repair paint"},
+		"paint/wall-3": {"On this host", "could not tell: it is dark in there; root could"},
+		"paint/wall-8": {"On this host", "could not tell"},
+	} {
+		w.run("explain", id, "--here").ends(Healthy).says(says...)
+	}
+	w.write("walls/3", "blue\n")
+	w.run("explain", "paint/wall-8", "--here").ends(Healthy).says("not confirmed here")
+	w.run("explain", "paint/wall-3", "--here").ends(Healthy).says("ok wall 3 is blue")
 }
 
 func TestExplainFinding(t *testing.T) {
@@ -69,48 +105,4 @@ func TestSchemaKnowsFindings(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-}
-
-func TestMatching(t *testing.T) {
-	sequoia := fixes.All()[0]
-	for _, text := range []string{
-		"error: the user '_nixbld7' in the group 'nixbld' does not exist",
-		"the user '_nixbld32' in the group 'nixbld' does not exist",
-		"ERROR: the user `_nixbld12' in the group \"nixbld\"\n   does not exist",
-		"error:\n       … while building\n\n       error: the user '_nixbld1' in the group 'nixbld' does not exist\n\nhint: see the wiki",
-		"\x1b[31;1merror:\x1b[0m the user '\x1b[35;1m_nixbld1\x1b[0m' in the group '\x1b[35;1mnixbld\x1b[0m' does not exist",
-		"error: the user 'builder3' in the group 'builders' does not exist",
-		"warning: existing user '_nixbld9' has unexpected uid 400, skipping...",
-	} {
-		if matching(sequoia, text) == "" {
-			t.Errorf("no symptom matches %q", text)
-		}
-	}
-	for _, text := range []string{"", "x", "nixbld", "the user does not exist", "error: the store does not exist", "'_nixbld1'"} {
-		if s := matching(sequoia, text); s != "" {
-			t.Errorf("%q matches %q", text, s)
-		}
-	}
-}
-
-// Every symptom that a fix lists is found again by its own words.
-func TestSymptomsMatchThemselves(t *testing.T) {
-	for _, f := range append(fixes.All(), fix.Fix(&paint{name: "paint"})) {
-		for _, s := range f.Doc().Symptoms {
-			if matching(f, s) == "" {
-				t.Errorf("%s: %q does not match itself", f.Name(), s)
-			}
-		}
-	}
-}
-
-func FuzzMatching(f *testing.F) {
-	f.Add("error: the wall '/walls/1' of the user 'painter1' is red and not blue", "the … wall")
-	f.Fuzz(func(_ *testing.T, text, symptom string) {
-		for _, loosely := range []bool{false, true} {
-			if p := pattern(symptom, loosely); p != nil {
-				p.MatchString(normal(text, loosely))
-			}
-		}
-	})
 }

@@ -50,7 +50,7 @@ func (p *paint) Kinds() []*fix.Kind {
 	for n := range 10 {
 		all = append(all, &fix.Kind{
 			ID: fmt.Sprintf("%s/wall-%d", p.name, n), Status: fix.Broken, Also: []fix.Status{fix.OK, fix.AtRisk, fix.Unknown},
-			Title: fmt.Sprintf("wall %d is not blue", n), Means: "Everybody can see it.", Messages: []string{"not blue"},
+			Title: fmt.Sprintf("wall %d is not blue", n), Means: "Everybody can see it.", Messages: []string{"the wall '…' is not blue"},
 			Remedies: []fix.Remedial{
 				{Case: "paint", When: "the wall is dry", Class: fix.Safe, Changes: "paints {wall}", Undo: "paints it back"},
 				{Case: "build", When: "there is no wall", Class: fix.Advice, Changes: "build a wall"},
@@ -343,6 +343,10 @@ func (w *world) run(args ...string) result {
 			}
 			return func() {}
 		},
+		Known: []*fix.Kind{{
+			ID: "roof/open", Status: fix.Broken, Title: "it rains", Means: "The roof is open.",
+			Messages: []string{"the rain comes in through the roof"}, Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "mend the roof"}},
+		}},
 		Name: w.name, Version: "0.1.0", Program: func() (string, error) { return w.program, nil },
 	})
 	r := result{t: w.t, code: Code(code), out: out.String(), err: stderr.String()}

@@ -12,10 +12,11 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "list [FIX]",
+		Use:   "list [FIX | known]",
 		Short: "List the known issues, or the findings of a fix",
-		Long: "List the issues that this version of lixfix knows, and whether they can occur on\nthis host; or what the named " +
-			"fix can find. JSON has all of it.\n\n" + exitHelp(Healthy, Usage),
+		Long: paragraph("List the issues that this version of lixfix knows, and whether they can occur on this host; or what the named "+
+			"fix can find. \"lixfix list known\" lists what lixfix recognises by its messages and has no fix for yet. JSON has all of it.") +
+			exitHelp(Healthy, Usage),
 		Example:           "  lixfix list\n  lixfix list --format json\n" + a.example("  lixfix list %s"),
 		ValidArgsFunction: a.completeFixes,
 	}
@@ -23,13 +24,18 @@ func (a *app) listCommand() *cobra.Command {
 		switch {
 		case len(args) > 1:
 			return usagef(a.Name+" list FIX", "list: one fix at a time")
-		case len(args) == 1 && a.find(args[0]) < 0:
+		case len(args) == 1 && a.find(args[0]) < 0 && args[0] != listKnown:
 			return a.unknownFix(args[0])
 		}
 		return nil
 	}
 	cmd.RunE = a.run(func(_ context.Context, _ *cobra.Command, args []string) (Code, error) {
 		r := a.hosted("list")
+		if len(args) == 1 && args[0] == listKnown {
+			r.Known = a.unfixed()
+			r.Summary = fmt.Sprintf("lixfix %s: %d known without a fix", a.Version, len(r.Known))
+			return a.emit(r, Healthy, func(t *render.Text) { t.Kinds(r.Known) })
+		}
 		if len(args) == 1 {
 			f := a.Fixes[a.find(args[0])]
 			l := a.listed(f, r.Host.OS)
@@ -45,10 +51,25 @@ func (a *app) listCommand() *cobra.Command {
 			}
 			r.Listed = append(r.Listed, l)
 		}
+		r.Known = a.unfixed()
 		r.Summary = fmt.Sprintf("lixfix %s: %d known, %d can occur here", a.Version, len(r.Listed), here)
 		return a.emit(r, Healthy, func(t *render.Text) { t.List(*r) })
 	})
 	return cmd
+}
+
+// listKnown is the word for what has no fix. No fix is called so.
+const listKnown = "known"
+
+// unfixed are the pages about what no fix finds.
+func (a *app) unfixed() []render.Kind {
+	var all []render.Kind
+	for _, k := range a.Known {
+		one := kindOf(k)
+		one.Unfixed = true
+		all = append(all, one)
+	}
+	return all
 }
 
 func (a *app) listed(f fix.Fix, os string) render.Listed {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // List shows the registry.
@@ -18,6 +19,10 @@ func (t *Text) List(r Report) {
 			text += " (not here: " + l.Why + ")"
 		}
 		t.para(0, piece{text: l.Name, color: bold, width: wide + 2}, text)
+	}
+	if n := len(r.Known); n > 0 {
+		t.blank()
+		t.para(0, piece{}, words.Count(n, "more trouble")+" without a fix yet: \"lixfix explain\" knows the messages, \"lixfix list known\" lists them")
 	}
 }
 
@@ -44,16 +49,16 @@ func (t *Text) kinds(indent int, all []Kind) {
 
 // classes are the classes of a kind's remedies: "safe, advice".
 func classes(k Kind) string {
-	var words []string
+	var found []string
 	for _, c := range []fix.Class{fix.Safe, fix.Risky, fix.Advice} {
 		for _, r := range k.Remedies {
 			if r.Class == c {
-				words = append(words, string(c))
+				found = append(found, string(c))
 				break
 			}
 		}
 	}
-	return orDash(strings.Join(words, ", "))
+	return orDash(strings.Join(found, ", "))
 }
 
 // meanings of the classes of remedies.
@@ -61,8 +66,8 @@ var meanings = map[fix.Class]string{
 	fix.Safe: "safe: --yes is enough", fix.Risky: "risky: you decide", fix.Advice: "advice: yours to do",
 }
 
-// ExplainKind is the page of one kind of finding, of the named fix.
-func (t *Text) ExplainKind(k Kind, name string) {
+// ExplainKind is the page of one kind of finding.
+func (t *Text) ExplainKind(k Kind) {
 	look := looks[k.Status]
 	t.para(0, piece{text: k.ID, color: bold, width: width(t.clean(k.ID)) + 2}, k.Title)
 	t.line(0, piece{text: "status", width: label + 2}, piece{text: look.word, color: look.color})
@@ -92,10 +97,133 @@ func (t *Text) ExplainKind(k Kind, name string) {
 			t.para(indent, piece{text: "undo", width: label}, r.Undo)
 		}
 	}
+	t.here(k.Here)
 	t.list("Sources", k.Sources)
 	t.blank()
+	if k.Unfixed {
+		t.para(0, piece{}, unfixed)
+		return
+	}
+	name, _, _ := strings.Cut(k.ID, "/")
+	if k.Here == nil {
+		t.line(0, piece{text: "here?", width: label + 1}, piece{text: "lixfix explain " + k.ID + " --here", color: bold})
+	}
 	t.line(0, piece{text: "look", width: label + 1}, piece{text: "lixfix check " + name, color: bold})
 	t.line(0, piece{text: "more", width: label + 1}, piece{text: "lixfix explain " + name, color: bold})
+}
+
+// unfixed is said of what only has a page.
+const unfixed = "lixfix knows this by what programs print. It has no fix for it yet, and does not look for it."
+
+// here shows what a look at this host has come to.
+func (t *Text) here(h *Here) {
+	if h == nil {
+		return
+	}
+	t.blank()
+	t.line(0, piece{text: "On this host", color: bold})
+	if h.Is == Confirmed {
+		look := looks[h.Finding.Status]
+		t.para(2, piece{text: look.word, color: look.color, width: statusWidth}, h.Finding.Summary)
+		t.evidence(2, h.Finding.Evidence)
+		if h.Finding.Remedy != nil {
+			t.remedy(2, *h.Finding.Remedy)
+		}
+		return
+	}
+	t.para(2, piece{}, h.words())
+}
+
+// words say what a look has come to.
+func (h Here) words() string {
+	switch h.Is {
+	case Confirmed:
+		return "confirmed: " + h.Finding.Summary
+	case NotKnown:
+		if h.NeedsRoot {
+			return "could not tell: " + h.Why + "; root could"
+		}
+		return "could not tell: " + h.Why
+	case NotLooked:
+		return "not looked for: " + h.Why
+	}
+	if h.Why != "" {
+		return "not confirmed here: " + h.Why
+	}
+	return "not confirmed here"
+}
+
+// mostCandidates is how many of the kinds that a message points to are named.
+const mostCandidates = 4
+
+// Matches shows what a text points to.
+func (t *Text) Matches(all []Match) {
+	for i, m := range all {
+		if i > 0 {
+			t.blank()
+		}
+		t.match(m)
+	}
+}
+
+func (t *Text) match(m Match) {
+	const wide = label + 1
+	switch {
+	case len(m.Kinds) == 1:
+		t.para(0, piece{text: m.Kinds[0].ID, color: bold, width: width(t.clean(m.Kinds[0].ID)) + 2}, m.Kinds[0].Title)
+	case len(m.Kinds) == 0:
+		t.line(0, piece{text: strings.Join(m.Fixes, ", "), color: bold})
+	default:
+		t.para(0, piece{}, "one of "+words.Count(len(m.Kinds), "finding")+", which the message alone does not tell apart")
+	}
+	if m.Number > 0 {
+		t.para(2, piece{text: "line", width: wide}, itoa(m.Number)+": "+m.Line)
+	}
+	if !m.Sure {
+		t.para(2, piece{text: "unsure", color: yellow, width: wide}, "the text only looks like this: "+m.Message)
+	}
+	if len(m.Kinds) > 1 {
+		t.candidates(m.Kinds)
+	} else if len(m.Kinds) == 1 && m.Kinds[0].Here != nil {
+		t.para(2, piece{text: "here", width: wide}, m.Kinds[0].Here.words())
+	}
+	if len(m.Kinds) == 1 && m.Kinds[0].Unfixed {
+		t.para(2, piece{text: "note", width: wide}, "lixfix has no fix for it yet; the page says what you can do")
+	}
+	if len(m.Kinds) == 1 || len(m.Kinds) > 0 && m.Kinds[0].Here != nil && m.Kinds[0].Here.Is == Confirmed {
+		t.line(2, piece{text: "more", width: wide}, piece{text: "lixfix explain " + m.Kinds[0].ID, color: bold})
+	}
+	if len(m.Fixes) > 0 {
+		t.line(2, piece{text: "look", width: wide}, piece{text: "lixfix check " + strings.Join(m.Fixes, " "), color: bold})
+	}
+}
+
+// candidates lists kinds; where this host was looked at, those that say something.
+func (t *Text) candidates(all []Candidate) {
+	shown := all
+	if all[0].Here != nil {
+		shown = nil
+		for _, c := range all {
+			if c.Here.Is == Confirmed || c.Here.Is == NotKnown {
+				shown = append(shown, c)
+			}
+		}
+		if len(shown) == 0 {
+			t.para(4, piece{}, "none of them is confirmed here")
+			return
+		}
+	}
+	for i, c := range shown {
+		if i == mostCandidates && len(shown) > mostCandidates+1 {
+			t.line(4, piece{text: "and " + itoa(len(shown)-i) + " more", color: dim})
+			return
+		}
+		text := c.Title
+		if c.Here != nil {
+			text = c.Here.words()
+		}
+		t.para(4, piece{text: c.ID, color: bold, width: width(t.clean(c.ID)) + 2}, text)
+	}
 }
 
 // Explain shows the documentation of fixes.
@@ -103,30 +231,22 @@ func (t *Text) Explain(r Report) {
 	for _, e := range r.Explained {
 		t.blank()
 		t.para(0, piece{text: e.Name, color: bold, width: width(t.clean(e.Name)) + 2}, e.Title)
-		t.section("The text matches", e.Matched)
-		if e.Matched == "" {
-			t.list("Symptoms", e.Symptoms)
-		}
+		t.list("Symptoms", e.Symptoms)
 		t.section("Cause", e.Cause)
-		if e.Matched == "" {
-			t.section("What the repair changes", e.Changes)
-			t.section("How to undo", e.Undo)
-			for _, s := range e.More {
-				t.section(s.Heading, s.Text)
-			}
-			if len(e.Kinds) > 0 {
-				t.blank()
-				t.line(0, piece{text: "Findings", color: bold})
-				t.kinds(2, e.Kinds)
-			}
-			t.options(e.Options)
-			t.list("Sources", e.Sources)
+		t.section("What the repair changes", e.Changes)
+		t.section("How to undo", e.Undo)
+		for _, s := range e.More {
+			t.section(s.Heading, s.Text)
 		}
+		if len(e.Kinds) > 0 {
+			t.blank()
+			t.line(0, piece{text: "Findings", color: bold})
+			t.kinds(2, e.Kinds)
+		}
+		t.options(e.Options)
+		t.list("Sources", e.Sources)
 		t.blank()
 		const label = 9
-		if e.Matched != "" {
-			t.line(0, piece{text: "more", width: label}, piece{text: "lixfix explain " + e.Name, color: bold})
-		}
 		t.line(0, piece{text: "look", width: label}, piece{text: "lixfix check " + e.Name, color: bold})
 		t.line(0, piece{text: "preview", width: label}, piece{text: "lixfix repair " + e.Name + " --dry-run", color: bold})
 		t.line(0, piece{text: "repair", width: label}, piece{text: "sudo lixfix repair " + e.Name, color: bold})

@@ -2,6 +2,7 @@
 package render
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -23,6 +24,8 @@ type Report struct {
 	Summary    string        `json:"summary"`
 	Exit       int           `json:"exit"`
 	Host       *Host         `json:"host,omitempty"`
+	Recorded   *Recorded     `json:"recorded,omitempty"`   // the host is one in a file
+	Record     *Record       `json:"record,omitempty"`     // that was made of this host
 	Unfinished []string      `json:"unfinished,omitempty"` // IDs of repairs that wait
 	Waiting    []Waiting     `json:"waiting,omitempty"`    // the same, with what can be told of them
 	Fixes      []Fix         `json:"fixes,omitempty"`      // what was found
@@ -37,6 +40,8 @@ type Report struct {
 	Listed     []Listed      `json:"listed,omitempty"`
 	Explained  []Explained   `json:"explained,omitempty"`
 	Kinds      []Kind        `json:"kinds,omitempty"`     // of findings, explained one by one
+	Known      []Kind        `json:"known,omitempty"`     // what lixfix knows by its messages and has no fix for
+	Matches    []Match       `json:"matches,omitempty"`   // what a text points to
 	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
 	Left       *LeftToDo     `json:"left,omitempty"`      // of an unfinished repair
 	Accepted   []string      `json:"accepted,omitempty"`  // finding IDs of --accept
@@ -70,6 +75,34 @@ type Aside struct {
 type Host struct {
 	platform.Facts
 	Root bool `json:"root"` // whether lixfix ran as root
+}
+
+// Recorded says of a host that it was recorded.
+type Recorded struct {
+	Made   time.Time `json:"made"`
+	Lixfix string    `json:"lixfix"` // the version that made the record
+}
+
+// When is when it was, for people.
+func (r *Recorded) When() string { return r.Made.UTC().Format("2006-01-02 15:04 UTC") }
+
+// Dot is the same as a comment in the language of Graphviz; "" for a host that is none.
+func (r *Recorded) Dot() string {
+	if r == nil {
+		return ""
+	}
+	return "// a recorded host, as it was on " + r.When() + "\n"
+}
+
+// Record is a file that a host was recorded in.
+type Record struct {
+	File      string         `json:"file"`
+	Bytes     int            `json:"bytes"`
+	Questions map[string]int `json:"questions"` // that were asked and answered, by what was asked for
+	Replaced  map[string]int `json:"replaced"`  // how often something was, by what it was
+	Names     bool           `json:"names_kept"`
+	Unseen    []string       `json:"unseen,omitempty"`  // what could not be seen
+	Differs   []string       `json:"differs,omitempty"` // the fixes that do not say the same of the record
 }
 
 // Fix is what a fix found.
@@ -172,6 +205,8 @@ type Kind struct {
 	Messages []string       `json:"messages,omitempty"`
 	Remedies []KindOfRemedy `json:"remedies,omitempty"`
 	Refusal  bool           `json:"refusal,omitempty"` // only ever the reason why a repair is refused
+	Unfixed  bool           `json:"unfixed,omitempty"` // lixfix has no fix for it, and does not look for it
+	Here     *Here          `json:"here,omitempty"`    // whether this host has it, where that was asked for
 	Sources  []string       `json:"sources,omitempty"`
 }
 
@@ -184,11 +219,54 @@ type KindOfRemedy struct {
 	Undo    string    `json:"undo,omitempty"`
 }
 
+// Match is a message that a text shows.
+type Match struct {
+	Line    string `json:"line"`    // of the text
+	Number  int    `json:"number"`  // of the line, from 1
+	Message string `json:"message"` // as lixfix has it; "…" stands for any text
+	Sure    bool   `json:"sure"`    // false where the text only looks like it
+	// Kinds are what the message belongs to: several where it does not tell one from another.
+	Kinds []Candidate `json:"kinds,omitempty"`
+	Fixes []string    `json:"fixes,omitempty"` // whose check tells which
+}
+
+// Candidate is a kind that a message points to.
+type Candidate struct {
+	ID      string     `json:"id"`
+	Title   string     `json:"title"`
+	Status  fix.Status `json:"status"`
+	Unfixed bool       `json:"unfixed,omitempty"`
+	Here    *Here      `json:"here,omitempty"`
+}
+
+// Here says whether this host has what a kind is about.
+type Here struct {
+	Is        Presence     `json:"is"`
+	Why       string       `json:"why,omitempty"`
+	NeedsRoot bool         `json:"needs_root,omitempty"` // root could tell
+	Finding   *fix.Finding `json:"finding,omitempty"`
+}
+
+// Presence is whether something was found.
+type Presence string
+
+// What a look came to.
+const (
+	Confirmed Presence = "confirmed"
+	Absent    Presence = "not-confirmed"
+	NotKnown  Presence = "unknown"
+	NotLooked Presence = "not-looked"
+)
+
+// Rank is lower for what says more.
+func (p Presence) Rank() int {
+	return slices.Index([]Presence{Confirmed, NotKnown, NotLooked, Absent}, p)
+}
+
 // Explained is the documentation of a fix.
 type Explained struct {
 	Name     string    `json:"name"`
 	Title    string    `json:"title"`
-	Matched  string    `json:"matched,omitempty"` // the symptom that the pasted text matches
 	Symptoms []string  `json:"symptoms"`
 	Cause    string    `json:"cause"`
 	Changes  string    `json:"changes"`

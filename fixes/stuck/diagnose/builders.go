@@ -259,7 +259,7 @@ func silence(s *scene, p *proc) time.Duration {
 		}
 	}
 	if at := loggedAt(s, p); !at.IsZero() {
-		d = min(d, time.Since(at))
+		d = min(d, s.Now.Sub(at))
 	}
 	return max(d, 0)
 }

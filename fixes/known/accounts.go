@@ -1,0 +1,77 @@
+package known
+
+import "github.com/lixfix/lixfix/fixes/fix"
+
+// accounts are those of the build users. Messages of Nix: libstore/lock.cc, libstore/unix/user-lock.cc.
+func accounts() []*fix.Kind {
+	return []*fix.Kind{
+		{
+			ID: "build-users/group-missing", Status: fix.Broken, Title: "there is no group of build users",
+			Means: "Nix builds as the members of the group that build-users-group names, nixbld where nothing is said. Without the " +
+				"group no build starts. On a Mac, the fix sequoia looks at it.",
+			Messages: []string{"the group '…' specified in 'build-users-group' does not exist"},
+			Remedies: do("make the group again with the installer or the package that Nix came with; do not give it another "+
+				"number than the store's group has", "getent group nixbld; stat -c '%G %g' /nix/store"),
+		},
+		{
+			ID: "build-users/group-empty", Status: fix.Broken, Title: "the group of build users has no members",
+			Means: "Nix reads the list of members in /etc/group. Users who only have it as their primary group are not in that list.",
+			Messages: []string{
+				"the build users group '…' has no members",
+			},
+			Remedies: do("add each build user to the list: gpasswd -a nixbld1 nixbld, and so on", "getent group nixbld"),
+			Sources:  []string{nix + "4716"},
+		},
+		{
+			ID: "build-users/user-missing", Status: fix.Broken, Title: "the group of build users lists a user who does not exist",
+			Means:    "The daemon goes through the list, and stops at the first that is missing. On a Mac, the fix sequoia looks at it.",
+			Messages: []string{"the user '…' in the group '…' does not exist"},
+			Remedies: do("create the user again, or take the name out of the list: gpasswd -d NAME nixbld", "getent group nixbld"),
+		},
+		{
+			ID: "build-users/human-in-group", Status: fix.Broken, Title: "whoever runs Nix is in the group of build users",
+			Means: "Members of that group are for builds alone: a build could otherwise act as the user. Nix refuses to build as a user " +
+				"it runs as, and Lix since 2.95 turns members away.",
+			Messages: []string{"the Nix user should not be a member of '…'", "should not be a member of '…'"},
+			Remedies: do("leave the group, and log in again", "sudo gpasswd -d \"$USER\" nixbld"),
+		},
+		{
+			ID: "build-users/other-gid", Status: fix.AtRisk, Title: "an installer expects another number of the build group",
+			Means: "The group is there from an earlier installation or a package, with a number that the installer did not plan. Nix " +
+				"itself does not mind.",
+			Messages: []string{"existed but had a different gid (…) than planned (…)", "error: Build user group has mismatching GID, aborting activation"},
+			Remedies: do("tell the installer the number that the group has, with --nix-build-group-id, or nix-darwin with "+
+				"ids.gids.nixbld; do not change the number of a group that the store belongs to", "getent group nixbld"),
+			Sources: []string{installer + "745", installer + "1867"},
+		},
+		{
+			ID: "build-users/other-uid", Status: fix.AtRisk, Title: "an installer expects other numbers of the build users",
+			Means:    "The users are there from an earlier installation, with numbers that the installer did not plan. On a Mac, the fix sequoia looks at them.",
+			Messages: []string{"existed but had a different uid (…) than planned (…)"},
+			Remedies: do("tell the installer the number of the first user with --nix-build-user-id-base", "getent passwd | grep nixbld"),
+		},
+		{
+			ID: "build-users/accounts-not-written", Status: fix.Broken, Title: "a tool for accounts cannot do its work",
+			Means: "Something else holds the lock of /etc/group, was ended while it held it, or the file cannot be replaced, as where it is " +
+				"mounted into a container.",
+			Messages: []string{
+				"gpasswd: cannot lock /etc/group; try again later.", "gpasswd: existing lock file /etc/group.lock without a PID",
+				"gpasswd: failure while writing changes to /etc/group", "gpasswd: user '…' does not exist",
+				"groupadd: GID '…' already exists", "useradd: UID … is not unique",
+			},
+			Remedies: do("see whether another tool is still at work; if none is, what it left is a lock file", "ls -l /etc/*.lock"),
+		},
+		{
+			ID: "build-users/sys-uid", Status: fix.OK, Title: "useradd warns that build users have high numbers",
+			Means:    "Installers choose numbers above those of system users on purpose. Nothing is wrong.",
+			Messages: []string{"useradd warning: …'s uid … is greater than SYS_UID_MAX …"},
+		},
+		{
+			ID: "build-users/key-of-gone-volume", Status: fix.AtRisk, Title: "the keychain has a password for a volume that is gone",
+			Means:    "An earlier installation left it behind. The installer stops, because it cannot tell whether a disk is missing.",
+			Messages: []string{"The keychain has an existing password for a non-existing …"},
+			Remedies: do("make sure that no disk with the volume is unplugged; then delete the entry named in the message with Keychain Access", ""),
+			Sources:  []string{installer + "1183"},
+		},
+	}
+}

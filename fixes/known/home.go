@@ -1,0 +1,48 @@
+package known
+
+import "github.com/lixfix/lixfix/fixes/fix"
+
+// home is what lies in the homes of users, and their profiles.
+func home() []*fix.Kind {
+	return []*fix.Kind{
+		{
+			ID: "user-cache/owner", Status: fix.Broken, Title: "files of root are in a user's cache",
+			Means:    "\"sudo nix\" with the user's home has written to ~/.cache/nix, and the user cannot open what it left.",
+			Messages: []string{"cannot open SQLite database '…/.cache/nix/fetcher-cache-v1.sqlite'"},
+			Remedies: do("move the cache away; Nix makes it again", "sudo mv ~/.cache/nix ~/.cache/nix.old"),
+		},
+		{
+			ID: "user-cache/home-of-another", Status: fix.AtRisk, Title: "HOME is another user's",
+			Means: "sudo has kept HOME, or has set it to /root for another user. Nix then takes the home of /etc/passwd, or ends where it cannot look " +
+				"into the other one.",
+			Messages: []string{
+				"is not owned by you, falling back to the one defined in the 'passwd' file", "getting status of /root/.nix-defexpr/channels: Permission denied",
+				"terminate called after throwing an instance of 'nix::SysError'",
+			},
+			Remedies: do("have sudo set HOME", "sudo -H nix --version"),
+		},
+		{
+			ID: "profile-links/lock-denied", Status: fix.Broken, Title: "the directory of a user's profile belongs to root",
+			Means:    "It is below /nix/var/nix/profiles/per-user, and the user cannot lock the profile there.",
+			Messages: []string{"opening lock file '…/profile.lock': Permission denied"},
+			Remedies: do("give the directory back to its user", "ls -ld /nix/var/nix/profiles/per-user/*"),
+		},
+		{
+			ID: "profile-links/cannot-create", Status: fix.Broken, Title: "a directory for a profile cannot be made",
+			Means:    "Nix keeps profiles in ~/.local/state/nix, and before 2.14 in /nix/var/nix/profiles/per-user.",
+			Messages: []string{"error: the directory '…' does not exist and cannot be created"},
+			Remedies: do("see whose directory it is", "ls -ld ~/.local/state/nix /nix/var/nix/profiles/per-user"),
+		},
+		{
+			ID: "profile-links/other-tool", Status: fix.NotApplicable, Title: "the profile belongs to another command",
+			Means:    "Once \"nix profile\" has changed a profile, nix-env refuses it, as their lists have different forms.",
+			Messages: []string{"profile '…' is incompatible with 'nix-env'; please use 'nix profile' instead"},
+			Remedies: do("use nix profile; \"nix profile list\" shows what is in it", "nix profile list"),
+		},
+		{
+			ID: "profile-links/stale-root", Status: fix.OK, Title: "a link that kept a path alive leads nowhere any more",
+			Means:    "The garbage collection removes such links. Nothing is wrong.",
+			Messages: []string{"removing stale link from '…' to '…'"},
+		},
+	}
+}

@@ -1,0 +1,79 @@
+package known
+
+import "github.com/lixfix/lixfix/fixes/fix"
+
+const keepFirst = "Do not run a garbage collection, and no \"nix-store --verify\", before a copy of /nix/var/nix/db is kept: both can " +
+	"delete what could still be saved."
+
+// store is the store and its database. Messages: libstore/local-store.cc, libstore/sqlite.cc.
+func store() []*fix.Kind {
+	return []*fix.Kind{
+		{
+			ID: "store-db/schema", Status: fix.Broken, Title: "the file with the version of the database is damaged, or newer than this Nix",
+			Means: "/nix/var/nix/db/schema holds a number, 10 for years now, and no end of line behind it: \"echo 10\" makes it corrupt. A " +
+				"full disk leaves it empty.",
+			Messages: []string{
+				"'…' is corrupt", "'/nix/var/nix/db/schema' is corrupt", "current Nix store schema is version …, but I only support …",
+				"current Nix store schema is version", "current Nix store ca-schema is version", "which is no longer supported. To convert to the new format",
+			},
+			Remedies: do("look at the file; where it is empty or ends in a new line, and the database has tables, it has to be 10 and nothing else", "od -c /nix/var/nix/db/schema"),
+		},
+		{
+			ID: "store-db/damaged", Status: fix.Broken, Title: "the database of the store is damaged",
+			Means: "SQLite cannot read what it finds, as after a crash, on a full disk, or on a disk that fails. " + keepFirst,
+			Messages: []string{
+				"database disk image is malformed", "file is not a database", "executing SQLite query '…'", "executing SQLite statement '…'",
+				"creating statement '…'",
+			},
+			Remedies: do("stop the daemon, keep a copy, and look at that", "sudo systemctl stop nix-daemon.socket nix-daemon.service; sudo cp -a /nix/var/nix/db /nix/var/nix/db.copy"),
+		},
+		{
+			ID: "store-db/lost", Status: fix.Broken, Title: "the database of the store is gone, or empty",
+			Means:    "Nix has made a new one, in which no path is valid. " + keepFirst + " A garbage collection would now empty the store.",
+			Messages: []string{"no such table: ValidPaths", "SQL logic error (in '…')", "cannot open SQLite database '…'", "cannot open SQLite database '/nix/var/nix/db/db.sqlite'"},
+			Remedies: do("stop the daemon, and put a copy of the database back; where there is none, ask for help before you go on", "sudo systemctl stop nix-daemon.socket nix-daemon.service; ls -l /nix/var/nix/db"),
+		},
+		{
+			ID: "store-db/path-not-valid", Status: fix.Broken, Title: "the store does not know a path",
+			Means: "One path can be gone after a garbage collection, or was never there on this host. Where it is so with every path, the " +
+				"database is lost. " + keepFirst,
+			Messages: []string{"path '…' is not valid", "path '…' does not exist in the store", "path '/nix/store/…' is not valid"},
+			Remedies: do("see whether other paths are known", "nix-store --query --hash $(readlink -f /nix/var/nix/profiles/default)"),
+		},
+		{
+			ID: "store-db/path-disappeared", Status: fix.Broken, Title: "a path that the store knows is not on the disk",
+			Means:    "Somebody deleted it by hand, or a disk lost it. A verification removes it from the database, unless others need it.",
+			Messages: []string{"path '…' disappeared, but it still has valid referrers!", "disappeared, removing from database..."},
+			Remedies: do("have it made or downloaded again", "sudo nix-store --realise --repair PATH"),
+		},
+		{
+			ID: "store-db/still-alive", Status: fix.OK, Title: "a path is still in use, so it is not deleted",
+			Means:    "Something that is to be kept refers to it, or a process uses it. Nothing is wrong.",
+			Messages: []string{"Cannot delete path '…' since it is still alive."},
+			Remedies: do("ask what keeps it", "nix-store --query --roots PATH"),
+		},
+		{
+			ID: "damaged-paths/empty", Status: fix.Broken, Title: "files in the store are empty or altered",
+			Means: "After a loss of power, what was written last is often there with a length of zero. Fixed-output hashes of an empty file are " +
+				"0ip26j2h11n1… and 47DEQpj8HBSa….",
+			Messages: []string{
+				"error parsing derivation '…'", "expected string 'Derive(['", "file is empty (possible filesystem corruption)",
+				"sha256:0ip26j2h11n1kgkz36rl4akv694yz65hr72q4kv4b3lxcbi65b3p", "path '…' was modified! expected hash '…', got '…'", "hash mismatch importing path '…'", "'…' is corrupted or missing!",
+				"not all store errors were fixed",
+			},
+			Remedies: do("compare all files with their hashes, and download what differs again; this takes long", "sudo nix-store --verify --check-contents --repair"),
+		},
+		{
+			ID: "store-perms/owner", Status: fix.Broken, Title: "a build left files with a wrong owner or mode",
+			Means:    "Nix does not take what others could have changed.",
+			Messages: []string{"suspicious ownership or permission on '…'"},
+			Remedies: do("build it again; if it stays so, look at what the builder does", ""),
+		},
+		{
+			ID: "store-perms/symlink", Status: fix.Broken, Title: "/nix, or a directory above the store, is a link",
+			Means:    "Paths in the store would depend on where the link leads, so Nix refuses it.",
+			Messages: []string{"the path '…' is a symlink; this is not allowed for the Nix store and its parent directories"},
+			Remedies: do("mount the directory at /nix instead of linking it", "sudo mount --bind /where/it/is /nix"),
+		},
+	}
+}
