@@ -81,7 +81,11 @@ func (c conf) listen() error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "accepted connection from pid %d\n", client.Pid)
+		trust := "untrusted"
+		if client.Uid == 0 {
+			trust = "trusted"
+		}
+		fmt.Fprintf(os.Stderr, "accepted connection from pid %d\nremote pid %[1]d is user %d (%s)\n", client.Pid, client.Uid, trust)
 		cmd := exec.Command(filepath.Join(profile, daemon))
 		// Lix 2.93 writes the number over its own arguments, and pads it with blanks.
 		if cmd.Args = []string{daemon, fmt.Sprintf("%d      ", client.Pid)}; !c.old() {
