@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/lixfix/lixfix/platform"
@@ -154,29 +155,65 @@ func (u *Unit) dropIns(ctx context.Context, v platform.View) error {
 	return nil
 }
 
-// wanted looks which targets have a link to the unit.
-func (u *Unit) wanted(ctx context.Context, v platform.View) error {
-	for _, dir := range Dirs {
-		names, err := v.ReadDir(ctx, dir)
-		if absent(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
-		}
-		for _, n := range names {
-			if !strings.HasSuffix(n, ".wants") && !strings.HasSuffix(n, ".requires") {
+// starters are the directories whose links say what starts units.
+type starters struct {
+	once sync.Once
+	dirs []string
+	err  error
+}
+
+type startersKey struct{}
+
+// Share returns a context in which the directories of units are listed once, of which there are some with hundreds of
+// names. It is made anew for each look at the host.
+func Share(ctx context.Context) context.Context {
+	return context.WithValue(ctx, startersKey{}, &starters{})
+}
+
+func startersOf(ctx context.Context, v platform.View) ([]string, error) {
+	s, ok := ctx.Value(startersKey{}).(*starters)
+	if !ok || platform.IsFresh(ctx) {
+		s = &starters{}
+	}
+	s.once.Do(func() {
+		// Who asks first may be short of time; every read has a limit of its own, and the answer is for all.
+		ctx := context.WithoutCancel(ctx)
+		for _, dir := range Dirs {
+			names, err := v.ReadDir(ctx, dir)
+			if absent(err) {
 				continue
 			}
-			link := path.Join(dir, n, u.Name)
-			if info, err := v.Stat(ctx, link); err == nil {
-				if u.WantedTo == nil {
-					u.WantedTo = map[string]string{}
-				}
-				u.Wanted, u.WantedTo[link] = append(u.Wanted, link), info.Target
-			} else if !absent(err) {
-				return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
+			if err != nil {
+				s.err = err
+				return
 			}
+			for _, n := range names {
+				if strings.HasSuffix(n, ".wants") || strings.HasSuffix(n, ".requires") {
+					s.dirs = append(s.dirs, path.Join(dir, n))
+				}
+			}
+		}
+	})
+	return s.dirs, s.err
+}
+
+// wanted looks which targets have a link to the unit.
+func (u *Unit) wanted(ctx context.Context, v platform.View) error {
+	dirs, err := startersOf(ctx, v)
+	if err != nil {
+		return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
+	}
+	for _, dir := range dirs {
+		link := path.Join(dir, u.Name)
+		info, err := v.Stat(ctx, link)
+		switch {
+		case err == nil:
+			if u.WantedTo == nil {
+				u.WantedTo = map[string]string{}
+			}
+			u.Wanted, u.WantedTo[link] = append(u.Wanted, link), info.Target
+		case !absent(err):
+			return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
 		}
 	}
 	return nil

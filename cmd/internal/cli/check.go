@@ -10,6 +10,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/systemd"
 )
 
 // look is how a check is asked for.
@@ -148,7 +149,7 @@ func (a *app) survey(ctx context.Context, r *render.Report) context.Context {
 		page.Summary = "what Nix is here could not be read: " + message(err)
 	}
 	r.Installation = &page
-	return installation.Share(ctx, in)
+	return systemd.Share(installation.Share(ctx, in))
 }
 
 // checkOnce looks and fills the report.

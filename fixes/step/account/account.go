@@ -1,4 +1,4 @@
-// Package account has the kinds of steps that change users and groups of macOS. They are compared with one Reading of
+// Package account has the kinds of steps that change users and groups of macOS. They are compared with one reading of
 // the directory, which each pass over a plan keeps.
 package account
 

@@ -85,7 +85,7 @@ func values(v []string) string {
 
 // State implements Write. A user ID that another user holds is Foreign, because then two would share it.
 func (s SetAttribute) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
-	r := reading(in)
+	r := readingOf(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return plan.Foreign, "", err
@@ -133,7 +133,7 @@ func orNone(v []string) string {
 // Settle implements Settler.
 func (s SetAttribute) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		reading(in).set(p, s.Key, s.To)
+		readingOf(in).set(p, s.Key, s.To)
 	}
 }
 
@@ -142,9 +142,9 @@ func (s SetAttribute) Expect(in *plan.Pass, holds bool) {
 	switch p, err := dscl.ParsePath(s.Record); {
 	case err != nil:
 	case holds:
-		reading(in).expect(p, s.Key, s.To)
+		readingOf(in).expect(p, s.Key, s.To)
 	default:
-		reading(in).expectNothing(p, s.Key)
+		readingOf(in).expectNothing(p, s.Key)
 	}
 }
 
@@ -186,7 +186,7 @@ func (s SetAttribute) beside() []string {
 // Apply implements Step. A single value is replaced by "dscl -change", which fails when the old value has gone; the
 // rest by -create, the verb that was seen to work on every macOS.
 func (s SetAttribute) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
-	r := reading(in)
+	r := readingOf(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return err
@@ -304,7 +304,7 @@ func (s KeepNames) State(ctx context.Context, in *plan.Pass) (plan.State, string
 	if !s.Back {
 		return plan.Applied, "", nil
 	}
-	r := reading(in)
+	r := readingOf(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
 		return plan.Foreign, "", err
@@ -336,7 +336,7 @@ func (s KeepNames) State(ctx context.Context, in *plan.Pass) (plan.State, string
 }
 
 // gone returns the users of the plan who are not there.
-func (s KeepNames) gone(ctx context.Context, r *Reading) ([]string, error) {
+func (s KeepNames) gone(ctx context.Context, r *reading) ([]string, error) {
 	var gone []string
 	for _, name := range s.Made {
 		rec, err := r.record(ctx, dscl.Path{Type: dscl.Users, Name: name})

@@ -27,7 +27,7 @@ func (ReadBack) Rounds() int { return 3 }
 
 // Apply implements Step. The error wraps a *mismatch where values differ.
 func (ReadBack) Apply(ctx context.Context, _ platform.Host, in *plan.Pass) error {
-	r := reading(in)
+	r := readingOf(in)
 	if len(r.expected) == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (m *mismatch) Touches(w plan.Write) bool {
 	if e, ok := w.(plan.Expecter); ok {
 		e.Expect(scratch, true)
 	}
-	for c := range reading(scratch).expected {
+	for c := range readingOf(scratch).expected {
 		if m.cells[c] {
 			return true
 		}

@@ -10,16 +10,16 @@ import (
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
-// Reading is what steps compare with: one reading of the directory, kept up to date with what the plan itself has
+// reading is what steps compare with: one reading of the directory, kept up to date with what the plan itself has
 // done since, so that a step costs no reading of its own. What somebody else writes in the seconds after it was taken
 // is noticed by "dscl -change", and otherwise when ReadBack compares.
-type Reading struct {
+type reading struct {
 	view    platform.View
 	records map[dscl.Path]*dscl.Record // nil until the directory is read
 	shared  map[dscl.Path]bool         // records that another reading holds too; copied before they change
 	holders map[string][]string        // UniqueID → names of users
 	in      *plan.Pass
-	of      *Reading // this one was forked from, until the directory is read
+	of      *reading // this one was forked from, until the directory is read
 
 	missed  int  // how often ReadBack found that something was not kept
 	ignored bool // dscl -change was seen to report success and to change nothing, twice
@@ -30,9 +30,9 @@ type Reading struct {
 	dropped  map[dscl.Path]bool
 }
 
-// reading is the one of a pass.
-func reading(in *plan.Pass) *Reading {
-	return plan.Keep(in, func(in *plan.Pass) *Reading { return &Reading{view: in.View(), in: in} })
+// readingOf is the one of a pass.
+func readingOf(in *plan.Pass) *reading {
+	return plan.Keep(in, func(in *plan.Pass) *reading { return &reading{view: in.View(), in: in} })
 }
 
 // second is a second list of each type of records, taken where the first lacks a record that a step is about.
@@ -48,7 +48,7 @@ type cell struct {
 }
 
 // expect records what ReadBack should find.
-func (r *Reading) expect(p dscl.Path, key string, values []string) {
+func (r *reading) expect(p dscl.Path, key string, values []string) {
 	if r.expected == nil {
 		r.expected = map[cell][]string{}
 	}
@@ -56,10 +56,10 @@ func (r *Reading) expect(p dscl.Path, key string, values []string) {
 }
 
 // expectNothing records that ReadBack need not look.
-func (r *Reading) expectNothing(p dscl.Path, key string) { delete(r.expected, cell{p, key}) }
+func (r *reading) expectNothing(p dscl.Path, key string) { delete(r.expected, cell{p, key}) }
 
 // values returns what an attribute of a record is in the reading.
-func (r *Reading) values(c cell) []string {
+func (r *reading) values(c cell) []string {
 	if rec := r.records[c.path]; rec != nil {
 		return rec.Values(c.key)
 	}
@@ -67,7 +67,7 @@ func (r *Reading) values(c cell) []string {
 }
 
 // load reads the directory, if that was not done.
-func (r *Reading) load(ctx context.Context) error {
+func (r *reading) load(ctx context.Context) error {
 	if r.records != nil {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (r *Reading) load(ctx context.Context) error {
 
 // aliases enters records under their further names, where no record has that as its first: a path with an alias leads
 // to the record as well, so nothing can be created there.
-func (r *Reading) aliases(kind string, records []*dscl.Record) {
+func (r *reading) aliases(kind string, records []*dscl.Record) {
 	for _, rec := range records {
 		for _, name := range rec.Values(dscl.RecordName) {
 			if p := (dscl.Path{Type: kind, Name: name}); r.records[p] == nil {
@@ -107,16 +107,16 @@ func (r *Reading) aliases(kind string, records []*dscl.Record) {
 }
 
 // again forgets the reading; the next step takes a new one.
-func (r *Reading) again() { r.records, r.holders, r.shared, r.dropped = nil, nil, nil, nil }
+func (r *reading) again() { r.records, r.holders, r.shared, r.dropped = nil, nil, nil, nil }
 
 // Renew implements Kept.
-func (r *Reading) Renew() { r.again() }
+func (r *reading) Renew() { r.again() }
 
 // Fork implements Kept.
-func (r *Reading) Fork() plan.Kept { return &Reading{view: r.view, in: r.in, of: r} }
+func (r *reading) Fork() plan.Kept { return &reading{view: r.view, in: r.in, of: r} }
 
 // copy takes the records of the reading that r was forked from, so that steps can be tried without touching that one.
-func (r *Reading) copy(ctx context.Context) error {
+func (r *reading) copy(ctx context.Context) error {
 	from := r.of
 	if err := from.load(ctx); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (r *Reading) copy(ctx context.Context) error {
 }
 
 // record returns a record, nil when the list has none. Who goes on from there being none has to prove it.
-func (r *Reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
+func (r *reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (r *Reading) record(ctx context.Context, p dscl.Path) (*dscl.Record, error)
 
 // sought returns a record that should be there; nil when two lists are without it, or the plan itself removed it. dscl
 // leaves records out of valid lists at times.
-func (r *Reading) sought(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
+func (r *reading) sought(ctx context.Context, p dscl.Path) (*dscl.Record, error) {
 	rec, err := r.record(ctx, p)
 	if err != nil || rec != nil || r.dropped[p] {
 		return rec, err
@@ -172,7 +172,7 @@ func (r *Reading) sought(ctx context.Context, p dscl.Path) (*dscl.Record, error)
 }
 
 // enter adds a record that the first list lacked.
-func (r *Reading) enter(p dscl.Path, found *dscl.Record) {
+func (r *reading) enter(p dscl.Path, found *dscl.Record) {
 	r.records[p] = found.Clone()
 	if p.Type == dscl.Users {
 		r.join(found.Name, found.Values(dscl.UniqueID))
@@ -188,14 +188,14 @@ func number(id string) string {
 }
 
 // join records that a user holds user IDs.
-func (r *Reading) join(name string, ids []string) {
+func (r *reading) join(name string, ids []string) {
 	for _, id := range ids {
 		r.holders[number(id)] = append(r.holders[number(id)], name)
 	}
 }
 
 // holder returns a user, other than those excepted, who has the user ID; "" when there is none.
-func (r *Reading) holder(id string, except []string) string {
+func (r *reading) holder(id string, except []string) string {
 	for _, name := range r.holders[number(id)] {
 		if !slices.Contains(except, name) {
 			return name
@@ -205,7 +205,7 @@ func (r *Reading) holder(id string, except []string) string {
 }
 
 // set records values of an attribute.
-func (r *Reading) set(p dscl.Path, key string, values []string) {
+func (r *reading) set(p dscl.Path, key string, values []string) {
 	rec := r.records[p]
 	switch {
 	case rec == nil:
@@ -223,7 +223,7 @@ func (r *Reading) set(p dscl.Path, key string, values []string) {
 }
 
 // make records that the plan has made a record.
-func (r *Reading) make(p dscl.Path) {
+func (r *reading) make(p dscl.Path) {
 	if r.made == nil {
 		r.made = map[dscl.Path]bool{}
 	}
@@ -231,7 +231,7 @@ func (r *Reading) make(p dscl.Path) {
 }
 
 // drop records that a record is gone.
-func (r *Reading) drop(p dscl.Path) {
+func (r *reading) drop(p dscl.Path) {
 	if rec := r.records[p]; rec != nil && p.Type == dscl.Users {
 		r.leave(rec)
 	}
@@ -242,7 +242,7 @@ func (r *Reading) drop(p dscl.Path) {
 	r.dropped[p] = true
 }
 
-func (r *Reading) leave(rec *dscl.Record) {
+func (r *reading) leave(rec *dscl.Record) {
 	for _, id := range rec.Values(dscl.UniqueID) {
 		id = number(id)
 		r.holders[id] = slices.DeleteFunc(slices.Clone(r.holders[id]), func(n string) bool { return n == rec.Name })

@@ -36,10 +36,10 @@ func (s CreateRecord) String() string {
 // State implements Write. dscl makes a record, gives it a GeneratedUID of its own, and then sets ours: a kill in
 // between leaves a record that has no user ID.
 func (s CreateRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
-	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, true)
+	return recordState(ctx, readingOf(in), s.Record, s.GeneratedUID, true)
 }
 
-func recordState(ctx context.Context, r *Reading, name, guid string, create bool) (plan.State, string, error) {
+func recordState(ctx context.Context, r *reading, name, guid string, create bool) (plan.State, string, error) {
 	p, err := dscl.ParsePath(name)
 	if err != nil {
 		return plan.Foreign, "", err
@@ -68,7 +68,7 @@ func recordState(ctx context.Context, r *Reading, name, guid string, create bool
 // Settle implements Settler.
 func (s CreateRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		r := reading(in)
+		r := readingOf(in)
 		r.set(p, dscl.GeneratedUID, []string{s.GeneratedUID})
 		r.make(p)
 	}
@@ -79,9 +79,9 @@ func (s CreateRecord) Expect(in *plan.Pass, holds bool) {
 	switch p, err := dscl.ParsePath(s.Record); {
 	case err != nil:
 	case holds:
-		reading(in).expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
+		readingOf(in).expect(p, dscl.GeneratedUID, []string{s.GeneratedUID})
 	default:
-		reading(in).expectNothing(p, dscl.GeneratedUID)
+		readingOf(in).expectNothing(p, dscl.GeneratedUID)
 	}
 }
 
@@ -97,7 +97,7 @@ func (s CreateRecord) Makes() string { return s.Record }
 // Mend implements Mender. A record that this run has made, and that has everything but the GeneratedUID that it was made
 // with, was made by the write after that one.
 func (s CreateRecord) Mend(in *plan.Pass, untaken plan.Untaken) plan.Write {
-	r := reading(in)
+	r := readingOf(in)
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil || !r.made[p] {
 		return nil
@@ -175,13 +175,13 @@ func (s DeleteRecord) String() string { return "delete " + s.Record + ", which l
 
 // State implements Write.
 func (s DeleteRecord) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
-	return recordState(ctx, reading(in), s.Record, s.GeneratedUID, false)
+	return recordState(ctx, readingOf(in), s.Record, s.GeneratedUID, false)
 }
 
 // Settle implements Settler.
 func (s DeleteRecord) Settle(in *plan.Pass) {
 	if p, err := dscl.ParsePath(s.Record); err == nil {
-		reading(in).drop(p)
+		readingOf(in).drop(p)
 	}
 }
 
@@ -191,7 +191,7 @@ func (s DeleteRecord) Expect(in *plan.Pass, holds bool) {
 	if err != nil {
 		return
 	}
-	r := reading(in)
+	r := readingOf(in)
 	if !holds {
 		r.expectNothing(p, dscl.GeneratedUID)
 		return
