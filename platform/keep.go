@@ -17,13 +17,9 @@ import (
 // Keep writes a new file that nobody but its owner can read, for who has called lixfix: of the user who called sudo, where
 // the directory is one that this user could have written to as well, and else of root. There is no such file before;
 // what stops on the way leaves none behind. The error wraps fs.ErrExist, or is an *Untrusted where a third one could have
-// turned the directory.
+// turned the directory. The name is one of the machine that lixfix runs on, also where it looks at another one.
 func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 	name, err := filepath.Abs(name)
-	if err != nil {
-		return err
-	}
-	file, err := m.parent(name)
 	if err != nil {
 		return err
 	}
@@ -35,7 +31,7 @@ func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 		}
 		owners = believed(owner)
 	}
-	dir, err := trust.Walk(filepath.Dir(file), owners, trust.End)
+	dir, err := trust.Walk(filepath.Dir(name), owners, trust.End)
 	if err != nil {
 		return renamed(err, filepath.Dir(name))
 	}

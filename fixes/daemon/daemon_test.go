@@ -180,6 +180,7 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("%+v, %v; want %s", found, err, host.id)
 			}
 			witness.Saw(t, host.name, found)
+			fixtest.Recorded(t, f, h, nil)
 			for _, err := range fixtest.Problems(f, found[0]) {
 				t.Error(err)
 			}

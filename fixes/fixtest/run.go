@@ -46,6 +46,7 @@ type Case struct {
 // Run puts a fix through the cases. For each it
 //
 //   - looks, and holds every finding against the table of kinds;
+//   - records the host, and holds what it says of the record against that;
 //   - plans, and compares the steps with testdata/plans/run.txtar (-update writes it);
 //   - repairs, looks, takes it back, and compares the host with what it was, byte for byte;
 //   - kills lixfix before, within and after each write, and then resumes, takes back, takes back with another kill, and
@@ -63,6 +64,7 @@ func Run(t *testing.T, f fix.Fix, cases []Case, elsewhere ...string) {
 		t.Run(c.Name, func(t *testing.T) {
 			h := c.Make(t)
 			found := c.look(t, f, h, c.Finds)
+			Recorded(t, f, h, c.Settings)
 			witness.Saw(t, c.Name, found)
 			for _, one := range found {
 				seen[one.ID] = true

@@ -589,6 +589,7 @@ func TestRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			fixtest.Recorded(t, f, h, set)
 			witness.Saw(t, r.name, found)
 			for what, lists := range map[string][2][]string{
 				"broken": {r.broken, ids(found, fix.Broken)}, "at risk": {r.risk, ids(found, fix.AtRisk)},

@@ -17,10 +17,10 @@ import (
 
 // line is a question with its answers, as a line of questions.jsonl.
 type line struct {
-	By      string `json:"by,omitempty"` // the scope that asked
-	Ask     string `json:"ask"`
-	Of      []string  `json:"of,omitempty"`
-	Answers []wire `json:"answers"`
+	By      string   `json:"by,omitempty"` // the scope that asked
+	Ask     string   `json:"ask"`
+	Of      []string `json:"of,omitempty"`
+	Answers []wire   `json:"answers"`
 }
 
 // wire is an answer. Content stands in a file of its own, which In names.
@@ -28,10 +28,10 @@ type wire struct {
 	Times   int      `json:"times,omitempty"` // how often this was the answer; 0 for once
 	In      string   `json:"in,omitempty"`
 	Error   *fault   `json:"error,omitempty"`
-	Names   []string    `json:"names,omitempty"`
+	Names   []string `json:"names,omitempty"`
 	File    *info    `json:"file,omitempty"`
 	Is      bool     `json:"is,omitempty"`
-	Text    string `json:"text,omitempty"`
+	Text    string   `json:"text,omitempty"`
 	Number  uint64   `json:"number,omitempty"`
 	Time    string   `json:"time,omitempty"`
 	Sockets []socket `json:"sockets,omitempty"`

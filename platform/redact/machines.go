@@ -234,6 +234,9 @@ func (n *Names) ipv6(s string) string {
 		for range 3 {
 			if a, err := netip.ParseAddr(text); err == nil {
 				if h := n.address(a); h != "" {
+					if n.shaped && a.Is4In6() {
+						h = "::ffff:" + h // no resolver takes one for the other
+					}
 					return h + m[0][len(text):]
 				}
 				return m[0]

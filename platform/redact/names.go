@@ -34,6 +34,9 @@ type Names struct {
 	// shaped pseudonyms can be read by what reads the names: an address stays one. Records have them.
 	shaped bool
 	used   map[string]int // how often something was replaced, by what it was
+	// secrets, in small letters, are what a rule has cut out somewhere: they are cut out wherever else they stand.
+	secrets map[string]bool
+	cut     int // how many were
 }
 
 // NewNames returns a Names that knows nobody yet.
@@ -41,6 +44,7 @@ func NewNames() *Names {
 	return &Names{
 		kinds: map[string]kind{}, words: map[string]int{}, pseudo: map[string]string{}, addrs: map[string]string{},
 		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{},
+		secrets: map[string]bool{},
 	}
 }
 
@@ -223,7 +227,7 @@ func (n *Names) host(name string) string {
 // Learn reads names from a text that says of them what they are, so that they are also found where it does not.
 func (n *Names) Learn(texts ...string) {
 	for _, s := range texts {
-		s = Secrets(strings.ToValidUTF8(s, "\uFFFD"))
+		s = n.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), false)
 		for _, r := range n.rules() {
 			if r.learns {
 				r.apply(n, s)
@@ -234,7 +238,12 @@ func (n *Names) Learn(texts ...string) {
 
 // Text returns a text without secrets and names. It is valid UTF-8. Text of the result is the result.
 func (n *Names) Text(s string) string {
-	s = Secrets(strings.ToValidUTF8(s, "\uFFFD"))
+	s = n.swept(n.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), false))
+	return n.all(n.encoded(s, n.all))
+}
+
+// all applies all rules for names.
+func (n *Names) all(s string) string {
 	for _, r := range n.rules() {
 		s = r.apply(n, s)
 	}

@@ -5,13 +5,10 @@ import (
 	encodinghex "encoding/hex"
 	"encoding/json"
 	"net/netip"
-	neturl "net/url"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Recorder takes names and secrets out of what is recorded of a host. What stood at two places is the same afterwards at
@@ -22,13 +19,9 @@ type Recorder struct {
 	names     *Names
 	keepNames bool
 	lines     map[string]string // what was made of a line
-	secrets   map[string]bool   // in small letters; what a rule has cut out somewhere
-	cut       int
-	tokens    map[string]bool // keys of JSON and property lists whose values are secrets
-	read      map[string]bool // lines that were learned from
-	known     int             // names and secrets when Settled was last asked
-	noSweep   bool            // for tests of single rules
-	skip      string          // a rule that is left out, for tests
+	tokens    map[string]bool   // keys of JSON and property lists whose values are secrets
+	read      map[string]bool   // lines that were learned from
+	known     int               // names and secrets when Settled was last asked
 }
 
 // NewRecorder returns a Recorder that knows nobody. With keepNames, secrets alone are taken out.
@@ -36,7 +29,7 @@ func NewRecorder(keepNames bool) *Recorder {
 	n := NewNames()
 	n.shaped = true
 	return &Recorder{
-		names: n, keepNames: keepNames, lines: map[string]string{}, read: map[string]bool{}, secrets: map[string]bool{}, tokens: map[string]bool{},
+		names: n, keepNames: keepNames, lines: map[string]string{}, read: map[string]bool{}, tokens: map[string]bool{},
 	}
 }
 
@@ -51,112 +44,11 @@ func (r *Recorder) Used() map[string]int {
 			used[what] = n
 		}
 	}
-	if r.cut > 0 {
-		used["secret"] = r.cut
+	if r.names.cut > 0 {
+		used["secret"] = r.names.cut
 	}
 	return used
 }
-
-// secretsOf takes the secrets out of a text, and remembers what they were.
-func (r *Recorder) secretsOf(s string, several bool) string {
-	rules, more := everywhere, within
-	if r.skip != "" {
-		rules, more = everywhere.without(r.skip), within.without(r.skip)
-	}
-	t := rules.apply(s)
-	if several {
-		t = more.apply(t)
-	}
-	if t != s {
-		r.remember(s, t)
-	}
-	return t
-}
-
-// remember notes what was cut out of a text, where it is long and odd enough to be a secret wherever it stands.
-func (r *Recorder) remember(before, after string) {
-	r.cut += strings.Count(after, Mark) - strings.Count(before, Mark)
-	left := map[string]bool{}
-	for w := range strings.FieldsFuncSeq(after, outside) {
-		left[w] = true
-	}
-	for w := range strings.FieldsFuncSeq(before, outside) {
-		if !left[w] && odd(w) {
-			r.secrets[strings.ToLower(w)] = true
-		}
-	}
-}
-
-// outside reports whether a rune ends what may be a secret.
-func outside(c rune) bool {
-	return c <= ' ' || strings.ContainsRune("\"'`=&;,:@/<>()[]{}|\\", c)
-}
-
-// odd reports whether a word is none that stands in texts anyway.
-func odd(w string) bool {
-	const short = 8
-	if len(w) < short || asked[strings.ToLower(w)] || strings.HasPrefix(w, "_nixbld") {
-		return false
-	}
-	var digit, upper, lower bool
-	for _, c := range w {
-		digit = digit || unicode.IsDigit(c)
-		upper = upper || unicode.IsUpper(c)
-		lower = lower || unicode.IsLower(c)
-	}
-	return digit && (upper || lower) || upper && lower && strings.ToLower(w[1:]) != w[1:]
-}
-
-// swept takes out secrets that were found elsewhere.
-func (r *Recorder) swept(s string) string {
-	if r.noSweep || len(r.secrets) == 0 {
-		return s
-	}
-	var b strings.Builder
-	last, start := 0, -1
-	end := func(i int) {
-		if start >= 0 && r.secret(s[start:i]) {
-			b.WriteString(s[last:start])
-			b.WriteString(Mark)
-			last = i
-			r.cut++
-		}
-		start = -1
-	}
-	for i, c := range s {
-		switch out := outside(c); {
-		case out:
-			end(i)
-		case start < 0:
-			start = i
-		}
-	}
-	end(len(s))
-	if last == 0 {
-		return s
-	}
-	b.WriteString(s[last:])
-	return b.String()
-}
-
-func (r *Recorder) secret(w string) bool {
-	const short = 8
-	if len(w) < short {
-		return false
-	}
-	if r.secrets[strings.ToLower(w)] {
-		return true
-	}
-	if strings.Contains(w, "%") {
-		if plain, err := neturl.PathUnescape(w); err == nil {
-			return r.secrets[strings.ToLower(plain)]
-		}
-	}
-	return false
-}
-
-// escaped are words with bytes written as %XX.
-var escaped = regexp.MustCompile(`[^\s"'<>]*%[0-9A-Fa-f]{2}[^\s"'<>]*`)
 
 // Text is a text of one line, or a name, without names and secrets. Text of the result is the result.
 func (r *Recorder) Text(s string) string { return r.text(s, true) }
@@ -170,22 +62,9 @@ func (r *Recorder) text(s string, secrets bool) string {
 	}
 	t := strings.ToValidUTF8(s, "\uFFFD")
 	if secrets {
-		t = r.secretsOf(t, false)
+		t = r.names.secretsOf(t, false)
 	}
-	t = r.swept(t)
-	// What is written as %XX says the same.
-	if strings.Contains(t, "%") {
-		t = escaped.ReplaceAllStringFunc(t, func(w string) string {
-			plain, err := neturl.PathUnescape(w)
-			if err != nil || plain == w || !utf8.ValidString(plain) {
-				return w
-			}
-			if done := r.namesOf(r.swept(r.secretsOf(plain, false))); done != plain {
-				return done
-			}
-			return w
-		})
-	}
+	t = r.names.encoded(r.names.swept(t), r.namesOf)
 	t = r.namesOf(t)
 	if len(s) < 4<<10 {
 		r.lines[s] = t
@@ -197,22 +76,16 @@ func (r *Recorder) namesOf(s string) string {
 	if r.keepNames {
 		return s
 	}
-	for _, rule := range r.names.rules() {
-		s = rule.apply(r.names, s)
-	}
-	return s
+	return r.names.all(s)
 }
 
 // Arguments are the arguments of a program.
 func (r *Recorder) Arguments(argv []string) []string {
-	rules := everywhere
-	if r.skip != "" {
-		rules = rules.without(r.skip)
-	}
+	rules := r.names.everywhere()
 	out := rules.arguments(argv)
 	for i := range out {
 		if out[i] != argv[i] {
-			r.remember(argv[i], out[i])
+			r.names.remember(argv[i], out[i])
 		}
 		out[i] = r.text(out[i], true)
 	}
@@ -282,7 +155,7 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 
 // plain is text in lines.
 func (r *Recorder) plain(s string) []byte {
-	s = r.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), true)
+	s = r.names.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), true)
 	var b strings.Builder
 	for line := range strings.Lines(s) {
 		bare := strings.TrimRight(line, "\r\n")
@@ -424,10 +297,10 @@ func (r *Recorder) environment(data []byte) []byte {
 		if ok && value != "" && value != Mark {
 			for w := range strings.FieldsFuncSeq(value, outside) {
 				if odd(w) && secretName.MatchString(name) {
-					r.secrets[strings.ToLower(w)] = true
+					r.names.secrets[strings.ToLower(w)] = true
 				}
 			}
-			r.cut++
+			r.names.cut++
 			value = Mark
 		}
 		if len(out) > 0 {
@@ -481,11 +354,11 @@ var hexAddress = regexp.MustCompile(`\b(?:[0-9A-F]{32}|[0-9A-F]{8}):[0-9A-F]{4}\
 // Settled reports whether nothing new was found out since it was last asked: what was redacted before that may have to be
 // redacted again.
 func (r *Recorder) Settled() bool {
-	known := len(r.secrets) + len(r.names.kinds)
+	known := len(r.names.secrets) + len(r.names.kinds)
 	if known == r.known {
 		return true
 	}
-	r.known, r.lines, r.cut, r.names.used = known, map[string]string{}, 0, map[string]int{}
+	r.known, r.lines, r.names.cut, r.names.used = known, map[string]string{}, 0, map[string]int{}
 	return false
 }
 

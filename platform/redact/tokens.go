@@ -37,13 +37,10 @@ func (r *Recorder) tokensOf(data []byte, parse func(*Recorder, []byte) ([]token,
 		for i, at := range items {
 			argv[i] = all[at].text
 		}
-		rules := everywhere
-		if r.skip != "" {
-			rules = rules.without(r.skip)
-		}
+		rules := r.names.everywhere()
 		for i, w := range rules.arguments(argv) {
 			if w != argv[i] {
-				r.remember(argv[i], w)
+				r.names.remember(argv[i], w)
 				said[items[i]] = w
 			}
 		}
@@ -56,7 +53,7 @@ func (r *Recorder) tokensOf(data []byte, parse func(*Recorder, []byte) ([]token,
 			text = t.text
 		}
 		if t.secret && !t.key && text != "" && text != Mark {
-			r.remember(text, Mark)
+			r.names.remember(text, Mark)
 			text = Mark
 		}
 		lines := strings.SplitAfter(text, "\n")
@@ -80,10 +77,7 @@ func (r *Recorder) tokensOf(data []byte, parse func(*Recorder, []byte) ([]token,
 func (r *Recorder) secretKey(key string) bool {
 	is, known := r.tokens[key]
 	if !known {
-		rules := everywhere
-		if r.skip != "" {
-			rules = rules.without(r.skip)
-		}
+		rules := r.names.everywhere()
 		const value = "Zx9Qw8Er7Ty6"
 		is = !strings.Contains(rules.apply(key+"="+value), value) || !strings.Contains(rules.apply(`"`+key+`":"`+value+`"`), value)
 		r.tokens[key] = is

@@ -109,8 +109,9 @@ type app struct {
 	quiet   bool
 	verbose bool
 
-	host   string         // --host: a record to look at instead of this machine
-	replay *record.Record // what is in it
+	withRecord bool           // --with-record
+	host       string         // --host: a record to look at instead of this machine
+	replay     *record.Record // what is in it
 	// scoped gives those who look a view that records, or that is a record; nil where they see the host itself.
 	scoped   func(scope string, v platform.View) *record.View
 	surveyed func() error // what the survey that all share has asked in vain

@@ -84,6 +84,13 @@ func (a *app) wanted(names []string) ([]fix.Fix, error) {
 	return wanted, nil
 }
 
+const withRecordFlag = "with-record"
+
+// recordFlag gives a command that describes the host the flag to record it as well.
+func (a *app) recordFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.withRecord, withRecordFlag, false, "write a record of this host as well, as \"lixfix record\" does, and name it")
+}
+
 // keeper can write a file for who has called lixfix.
 type keeper interface {
 	Keep(ctx context.Context, name string, data []byte) error
@@ -180,15 +187,20 @@ func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, 
 			clean.Manifest.Settings[f.Name()] = some
 		}
 	}
+	clean.Manifest.Verdict = said(verdict, red)
+	clean.Manifest.Differs = a.differs(ctx, clean, wanted, settings, red)
+	return clean, ctx.Err()
+}
+
+// said is a verdict without names. Numbers that a plan chooses are names as well, on both sides of a comparison.
+func said(verdict []record.Verdict, red *redact.Recorder) []record.Verdict {
 	for i := range verdict {
 		verdict[i].Refused = record.Line(red.Text(verdict[i].Refused))
 		for n, step := range verdict[i].Plan {
 			verdict[i].Plan[n] = record.Line(red.Text(step))
 		}
 	}
-	clean.Manifest.Verdict = verdict
-	clean.Manifest.Differs = a.differs(ctx, clean, wanted, settings)
-	return clean, ctx.Err()
+	return verdict
 }
 
 // unseen says what a look could not tell.
@@ -281,12 +293,12 @@ func (a *app) describeFor(ctx context.Context, wanted []fix.Fix, settings []fix.
 }
 
 // differs looks at a record as others will, and tells what is not as it was on the host.
-func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings) []string {
+func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
 	a.progress.Now("looking whether the record says the same")
 	b := a.quietly(r)
 	report := b.hosted("record")
 	found := b.detectAll(b.survey(ctx, report), wanted, settings, false)
-	now := b.verdict(ctx, found, wanted, settings)
+	now := said(b.verdict(ctx, found, wanted, settings), red)
 	var all []string
 	for i, was := range r.Manifest.Verdict {
 		if why := unequal(was, now[i]); why != "" {
@@ -315,4 +327,3 @@ func unequal(a, b record.Verdict) string {
 	}
 	return ""
 }
-

@@ -27,7 +27,7 @@ func (a *app) hostFlag(cmd *cobra.Command) {
 
 // fromRecord takes the host from the file that --host names.
 func (a *app) fromRecord(cmd *cobra.Command) error {
-	if f := cmd.Flags().Lookup(hostFlag); f == nil || !f.Changed {
+	if f := cmd.Flags().Lookup(hostFlag); f == nil || !f.Changed || f.Value.Type() != "string" {
 		return nil
 	}
 	file, err := platform.OpenRegular(a.host)

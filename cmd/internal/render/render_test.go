@@ -470,7 +470,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"probe": probe.Result{}, "nix-setting": sandbox.Setting{}, "inside": sandbox.Report{}, "inside-file": sandbox.File{}, "interface": sandbox.Interface{},
 		"route": sandbox.Route{}, "query": sandbox.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
-		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "match": Match{}, "candidate": Candidate{}, "here": Here{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
+		"waiting": Waiting{}, "recorded": Recorded{}, "record": Record{}, "aside": Aside{}, "kind": Kind{}, "match": Match{}, "candidate": Candidate{}, "here": Here{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}
 	steps := []plan.Step{
