@@ -32,7 +32,7 @@ func TestBusy(t *testing.T) {
 	old := main()
 
 	// A repair that was decided on while nobody was at work ends before it has done anything.
-	h.Run(t, "cp", "/usr/bin/systemctl", real)
+	h.Run(t, "cp", "/usr/bin/systemctl", genuine)
 	h.Run(t, "rm", "/usr/bin/systemctl")
 	h.WriteFile(t, "/usr/bin/systemctl", deadly, 0o755)
 	arm(t, h, 1, "before")

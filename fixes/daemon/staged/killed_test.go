@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	killer = "/run/killer"
-	real   = "/opt/systemctl"
+	killer  = "/run/killer"
+	genuine = "/opt/systemctl"
 )
 
 // deadly stands in the place of systemctl. It kills whoever has called it, before or after one of the calls that change
@@ -24,12 +24,12 @@ const (
 const deadly = `#!/bin/sh
 case "$1" in
 start|stop|daemon-reload|reset-failed|try-restart) ;;
-*) exec ` + real + ` "$@" ;;
+*) exec ` + genuine + ` "$@" ;;
 esac
 n=$(($(cat ` + killer + `/count) + 1)); echo $n >` + killer + `/count
 read -r at when <` + killer + `/at
 if [ "$n $when" = "$at before" ]; then kill -9 $PPID; exit 1; fi
-` + real + ` "$@"; rc=$?
+` + genuine + ` "$@"; rc=$?
 if [ "$n $when" = "$at after" ]; then kill -9 $PPID; fi
 exit $rc
 `
@@ -139,7 +139,7 @@ func TestKilled(t *testing.T) {
 			t.Parallel()
 			h := stage(t, tt.on)
 			h.Run(t, "sh", "-ec", tt.spoil)
-			h.Run(t, "cp", "/usr/bin/systemctl", real)
+			h.Run(t, "cp", "/usr/bin/systemctl", genuine)
 			h.Run(t, "rm", "/usr/bin/systemctl")
 			h.WriteFile(t, "/usr/bin/systemctl", deadly, 0o755)
 			arm(t, h, 0, "never")
