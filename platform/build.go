@@ -89,7 +89,7 @@ func (h *heard) Write(p []byte) (int, error) {
 }
 
 // buildTools are the names of what Build runs.
-var buildTools = []string{"nix", "nix-instantiate", "nix-store"}
+var buildTools = []string{"nix", "nix-build", "nix-instantiate", "nix-store"}
 
 // Build implements Builder.
 func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {

@@ -125,6 +125,9 @@ func (f *found) addSeen() {
 			}},
 		})
 	}
+	if others := r.Others(); f.observed == Yes && len(others) > 0 {
+		add(cause{kind: otherReaders, with: fix.With{"programs": probe.Programs(others)}})
+	}
 	if !r.Sandbox {
 		add(cause{
 			kind: sandboxOff, special: "build",
@@ -226,6 +229,13 @@ func (f *found) sandboxSide() []fix.Evidence {
 	list := []fix.Evidence{{Source: "in the sandbox", Expected: "lookups work", Observed: f.outcome()}}
 	if f.observed != Unclear && p.Works != Unclear && f.observed != p.Works {
 		list = append(list, fix.Evidence{Source: "predicted from the host", Expected: "what the build saw", Observed: words})
+	}
+	if others := f.result.Others(); len(others) > 0 {
+		seen := "lookups work"
+		if f.observed == Yes {
+			seen = "lookups fail"
+		}
+		list = append(list, fix.Evidence{Source: "in the sandbox, " + probe.Programs(others), Expected: "as with glibc", Observed: seen})
 	}
 	for _, t := range f.trials {
 		list = append(list, fix.Evidence{

@@ -79,6 +79,12 @@ func TestProbe(t *testing.T) {
 	empty.Network = sandbox.NoTun
 	untrusted := inside("timeout")
 	untrusted.Trusted = new(bool)
+	overTCP := inside("timeout")
+	overTCP.Report.Files[conf.File] = sandbox.File{Data: []byte("options use-vc\nnameserver 169.254.1.1\n")}
+	overTCP.Report.Queries = overTCP.Report.Queries[:2]
+	overTCP.Report.Queries[1] = inside("ok").Report.Queries[1]
+	noDNS := inside("ok")
+	noDNS.Report.Files[sandbox.NSSwitch] = sandbox.File{Data: []byte("hosts: files\n")}
 	for _, c := range []struct {
 		name    string
 		spoil   func(h *host)
@@ -92,6 +98,14 @@ func TestProbe(t *testing.T) {
 		trials  int      // further builds
 	}{
 		{name: "works, as predicted", results: []probe.Result{inside("ok")}, other: []string{"works"}, says: []string{"Lix 2.95.3, 0.3 s", "through pasta"}},
+		{
+			name: "works with glibc, and not with musl", results: []probe.Result{overTCP}, risk: []string{"some-programs-fail"}, other: []string{"works"},
+			says: []string{"but not for programs with musl", "in the sandbox, programs with musl"}, not: []string{"Go"},
+		},
+		{
+			name: "works with musl, and not with glibc", results: []probe.Result{noDNS}, broken: []string{"unexplained"}, trials: 2,
+			says: []string{"in the sandbox, programs with musl", "as with glibc"}, not: []string{"some-programs-fail"},
+		},
 		{
 			name: "fails, as predicted", spoil: func(h *host) { h.conf("nameserver " + dead + "\nnameserver " + live + "\n") },
 			results: []probe.Result{inside("timeout")}, broken: []string{"first-server-dead"}, says: []string{"169.254.1.1 UDP timeout"},

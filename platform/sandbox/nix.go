@@ -14,6 +14,7 @@ import (
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
 
@@ -38,8 +39,9 @@ type nix struct {
 	client                  string
 }
 
-// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none. The first that are there count: were they passed over because they do not run, another Nix would be asked
-// about, that the user may not know of.
+// find chooses who is to build, and looks for the tools. It returns nil with a reason where there are none. The first that
+// are there count: were they passed over because they do not run, another Nix would be asked about, that the user may not
+// know of.
 func find(ctx context.Context, b platform.Builder, store string) (*nix, string) {
 	n := &nix{b: b}
 	if err := n.choose(ctx, store); err != nil {
@@ -59,6 +61,10 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 			continue
 		}
 		n.dir = dir
+		// A store path is what its name says, so that nobody needs to ask.
+		if r, ok := installation.ReleaseOf(p.Real); ok && (r.Implementation == nixconf.Lix || r.Implementation == nixconf.Nix) {
+			n.implementation, n.version, n.client = r.Implementation, r.Version, Plain(path.Base(p.Path)+" of "+r.Implementation+" "+r.Version)
+		}
 		return n, ""
 	}
 	return nil, reason
@@ -66,6 +72,9 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 
 // ask has the tools tell what they are; it returns why they cannot be used.
 func (n *nix) ask(ctx context.Context) (reason string) {
+	if n.version != "" {
+		return ""
+	}
 	// With a daemon for its store, no Nix makes one where there is none: nix-store of 2.8 does even for --version.
 	asking := *n
 	asking.remote, asking.store = "daemon", ""

@@ -147,6 +147,9 @@ type Result struct {
 	Exit    int      `json:"exit"`             // of the tool; -1 where it did not run to its end
 	// Reason says in a sentence why nobody reported, or what else is to be known; empty for a report as it should be.
 	Reason string `json:"reason,omitempty"`
+	// Hook is the daemon's post-build-hook, which it ran on the output of the probe, because it takes an empty one only from
+	// users whom it trusts; empty where there is none, or none was run.
+	Hook string `json:"hook,omitempty"`
 	// PastaDead says that a pasta that had ended was seen while Nix still waited for it.
 	PastaDead bool `json:"pasta_dead,omitempty"`
 	// Settings are those that matter here, where Options asked for them; SettingsError says why there are none.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
@@ -50,6 +52,9 @@ var (
 	drvForm  = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+\.drv$`)
 	outForm  = regexp.MustCompile(`^/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-[a-z0-9]+$`)
 	optForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,60}$`)
+
+	// named is a derivation in what Nix says of what it will build.
+	named = regexp.MustCompile(`/[A-Za-z0-9+._?=/-]+/[a-z0-9]{32}-lixfix-dns-probe-([a-z0-9]+)\.drv`)
 )
 
 // ValidName reports whether a name can be looked up by the probe.
@@ -141,40 +146,33 @@ func (p *prober) probe(ctx context.Context) {
 	}
 	defer done()
 	p.o.Builder = lent
-	defer p.tidy(context.WithoutCancel(ctx))
-	if !p.begin(ctx) {
-		return
+	judge := p.build(ctx)
+	tidied := make(chan struct{})
+	go func() {
+		defer close(tidied)
+		p.tidy(context.WithoutCancel(ctx))
+	}()
+	if judge {
+		p.judge(context.WithoutCancel(ctx))
 	}
-	p.realise(ctx)
-	p.judge(context.WithoutCancel(ctx))
+	<-tidied
 }
 
-// begin makes the derivation, and asks meanwhile who the tools and the daemon are: each call costs as much as a part of
-// the build.
-func (p *prober) begin(ctx context.Context) bool {
-	why, greets := make(chan string, 1), make(chan greeting, 1)
-	go func() { why <- p.nix.ask(ctx) }()
-	go func() {
-		if p.result.Daemon {
-			greets <- p.ping(ctx)
-		} else {
-			greets <- greeting{}
-		}
-	}()
-	made := p.instantiate(ctx)
-	reason, told := <-why, <-greets
-	p.result.Client = p.nix.client
-	switch {
-	case reason != "" && ctx.Err() == nil:
-		p.end(NoNix, reason)
-		return false
-	case p.interrupted(ctx), !p.greeted(told):
-		return false
+// who is what the tools and the daemon say of themselves, or why they cannot be used.
+type who struct {
+	reason   string
+	greeting greeting
+}
+
+// ask has the tools and the daemon tell who they are.
+func (p *prober) ask(ctx context.Context) (w who) {
+	var both sync.WaitGroup
+	both.Go(func() { w.reason = p.nix.ask(ctx) })
+	if p.result.Daemon {
+		both.Go(func() { w.greeting = p.ping(ctx) })
 	}
-	if p.o.Settings {
-		p.result.Settings, p.result.SettingsError = p.nix.settings(ctx)
-	}
-	return made
+	both.Wait()
+	return w
 }
 
 // interrupted makes the end of ctx the outcome; it reports whether that is so.
@@ -188,6 +186,14 @@ func (p *prober) interrupted(ctx context.Context) bool {
 
 // isStatic reports whether a program needs no other file to start, as it has to in a sandbox with nothing in it.
 func isStatic(ctx context.Context, v platform.View, name string) (bool, error) {
+	// The headers are at the beginning of eight megabytes.
+	head, err := platform.ReadHead(ctx, v, name, platform.SmallLimit)
+	if err != nil {
+		return false, err
+	}
+	if interpreted, ok := interpreter(head); ok {
+		return !interpreted, nil
+	}
 	data, err := v.ReadFile(ctx, name)
 	if err != nil {
 		return false, err
@@ -204,6 +210,30 @@ func isStatic(ctx context.Context, v platform.View, name string) (bool, error) {
 	return true, nil
 }
 
+// interpreter reports whether the beginning of a program of 64 bits asks for an interpreter. It is not ok where that is
+// not to be seen from it.
+func interpreter(head []byte) (interpreted, ok bool) {
+	var h elf.Header64
+	if _, err := binary.Decode(head, binary.LittleEndian, &h); err != nil || string(h.Ident[:4]) != elf.ELFMAG ||
+		h.Ident[elf.EI_CLASS] != byte(elf.ELFCLASS64) || h.Ident[elf.EI_DATA] != byte(elf.ELFDATA2LSB) {
+		return false, false
+	}
+	for i := range uint64(h.Phnum) {
+		var p elf.Prog64
+		at := h.Phoff + i*uint64(h.Phentsize)
+		if at > uint64(len(head)) {
+			return false, false
+		}
+		if _, err := binary.Decode(head[at:], binary.LittleEndian, &p); err != nil {
+			return false, false
+		}
+		if elf.ProgType(p.Type) == elf.PT_INTERP {
+			return true, true
+		}
+	}
+	return false, true
+}
+
 // settings are given to every tool: what would change the meaning of the expression, or build elsewhere.
 func (p *prober) settings() []string {
 	// A hook of the user's would be handed the output, and could upload it.
@@ -214,18 +244,6 @@ func (p *prober) settings() []string {
 		args = append(args, "--option", e[0], e[1])
 	}
 	return args
-}
-
-// instantiate writes the derivation to the store.
-func (p *prober) instantiate(ctx context.Context) bool {
-	// Nobody can guess it, so nobody can have built it, or print a report that is taken for this one's.
-	p.nonce = "n" + strings.ToLower(rand.Text())
-	far := ModeEnough
-	if p.o.All {
-		far = ModeAll
-	}
-	return p.evaluate(ctx, Expression, "--argstr", "builder", p.o.Builder, "--argstr", "name", p.o.Name,
-		"--argstr", "far", far)
 }
 
 // evaluate makes a derivation of an expression. With false, the result says why there is none.
@@ -257,40 +275,99 @@ func (p *prober) evaluate(ctx context.Context, expression string, arguments ...s
 	return false
 }
 
-// errDead ends a build that waits for a dead pasta.
-var errDead = errors.New("pasta has ended")
+// errDead ends a build that waits for a dead pasta, errUseless one of whose tools or daemon nothing can come.
+var (
+	errDead    = errors.New("pasta has ended")
+	errUseless = errors.New("no build is possible")
+)
 
-// realise builds the derivation and reads what the builder says.
-func (p *prober) realise(ctx context.Context) {
-	limit := otherLimit
-	if p.nix.implementation != "Nix" {
-		limit = lixLimit
+// build makes the derivation, builds it, and reads what the builder says. It asks meanwhile who the tools and the daemon
+// are: each call costs as much as a part of the build. It reports whether there was a build to judge.
+func (p *prober) build(ctx context.Context) bool {
+	// Nobody can guess it, so nobody can have built it, or print a report that is taken for this one's.
+	p.nonce = "n" + strings.ToLower(rand.Text())
+	far := ModeEnough
+	if p.o.All {
+		far = ModeAll
 	}
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	var told who
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		if told = p.ask(ctx); told.reason != "" || told.greeting.held != "" || told.greeting.err != nil {
+			stop(errUseless)
+		}
+	}()
 	started := make(chan int, 1)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		p.watch(inner, stop, started)
+		p.watch(inner, stop, started, asked)
 	}()
-	args := append([]string{"--realise", p.drv, "-j1"}, p.settings()...)
-	built, held, err := p.patient(inner, limit, "nix-store", func(pid int) { started <- pid }, args...)
-	dead := errors.Is(context.Cause(inner), errDead)
+	args := slices.Concat([]string{
+		"--no-out-link", "--expr", Expression, "--argstr", "nonce", p.nonce, "--argstr", "builder", p.o.Builder,
+		"--argstr", "name", p.o.Name, "--argstr", "far", far, "-j1", "--option", "restrict-eval", "false",
+	}, p.settings())
+	built, held, err := p.patient(inner, lixLimit, "nix-build", func(pid int) { started <- pid }, args...)
+	cause := context.Cause(inner)
 	stop(nil)
 	<-watched
+	<-asked
 
+	p.result.Client = p.nix.client
 	p.result.Exit = built.Exit
 	p.result.Stderr = lines(built.Stderr, stderrLines+1)
 	// The report is told otherwise, and better.
 	p.result.Stderr = slices.DeleteFunc(p.result.Stderr, func(l string) bool { return strings.Contains(l, Prefix) })
-	p.result.PastaDead = dead
+	for _, m := range named.FindAllSubmatch(built.Stderr, -1) {
+		if string(m[1]) == p.nonce {
+			p.drv = string(m[0])
+		}
+	}
 	if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
 		p.out = out
 	}
-	if p.interrupted(ctx) || p.held(held) {
-		return
+	switch {
+	case told.reason != "" && ctx.Err() == nil:
+		p.end(NoNix, told.reason)
+		return false
+	case p.interrupted(ctx), !p.greeted(told.greeting):
+		return false
 	}
+	if p.out != "" {
+		p.result.Hook = p.hook(ctx)
+	}
+	if p.o.Settings {
+		p.result.Settings, p.result.SettingsError = p.nix.settings(ctx)
+	}
+	if p.held(held) {
+		return p.drv != ""
+	}
+	if p.drv == "" {
+		p.unbuilt(built, err)
+		return false
+	}
+	p.built(ctx, built, err, errors.Is(cause, errDead))
+	return true
+}
+
+// unbuilt says why there was nothing to build.
+func (p *prober) unbuilt(built platform.Built, err error) {
+	outcome, reason := classify(ended{exit: built.Exit, stderr: built.Stderr})
+	switch {
+	case err != nil:
+		outcome, reason = Other, err.Error()
+	case outcome == NoLog, outcome == SetupFailed:
+		outcome = Other // what these mean is about a build
+	}
+	p.end(outcome, reason)
+}
+
+// built says how the build ended.
+func (p *prober) built(ctx context.Context, built platform.Built, err error, dead bool) {
+	p.result.PastaDead = dead
 	p.result.Report = p.report(context.WithoutCancel(ctx), built)
 	outcome, reason := classify(ended{
 		exit: built.Exit, stderr: built.Stderr, report: p.result.Report != nil, pastaDead: dead,
@@ -298,7 +375,7 @@ func (p *prober) realise(ctx context.Context) {
 	if p.result.Report == nil && err != nil && !dead {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && outcome != PastaNotRun:
-			outcome, reason = SetupTimeout, fmt.Sprintf("nobody reported within %s", limit)
+			outcome, reason = SetupTimeout, fmt.Sprintf("nobody reported within %s", p.limit())
 		case !errors.Is(err, context.DeadlineExceeded):
 			outcome, reason = Other, err.Error()
 		}
@@ -309,34 +386,50 @@ func (p *prober) realise(ctx context.Context) {
 	}
 }
 
+// limit is how long a build may take. It is known when the tools have said what they are.
+func (p *prober) limit() time.Duration {
+	if p.nix.implementation == "Nix" {
+		return otherLimit
+	}
+	return lixLimit
+}
+
 // watch says what is waited for, and ends a build that waits in vain.
-func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, started <-chan int) {
+func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, started <-chan int, asked <-chan struct{}) {
 	var pid int
 	select {
 	case pid = <-started:
 	case <-ctx.Done():
 		return
 	}
+	began := time.Now()
 	notice := time.NewTimer(noticeAfter)
 	defer notice.Stop()
 	look := time.NewTimer(deadAfter)
 	defer look.Stop()
-	before := false
+	var late <-chan time.Time
+	before, byNix := false, false
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-asked:
+			asked, byNix = nil, p.nix.implementation == "Nix"
+			late = time.After(p.limit() - time.Since(began))
+		case <-late:
+			stop(context.DeadlineExceeded)
 			return
 		case <-notice.C:
 			if p.o.Waiting == nil {
 				continue
 			}
 			what := "waiting for the build of the probe"
-			if p.nix.implementation != "Nix" {
+			if !byNix {
 				what = "waiting for the network of the sandbox, for which Lix waits up to 2¼ minutes"
 			}
 			p.o.Waiting(what)
 		case <-look.C:
-			if p.nix.implementation == "Nix" && !p.result.Daemon {
+			if byNix && !p.result.Daemon {
 				continue // it has no pasta, and may be slow to reap a builder
 			}
 			// Twice: at the end of every build, pasta is killed and lies there for an instant.

@@ -55,19 +55,21 @@ func (f *fake) Build(_ context.Context, b platform.Build) (platform.Built, error
 	switch {
 	case slices.Contains(b.Args, "--version"):
 		return platform.Built{Stdout: []byte("nix (Nix) 2.8.0\n")}, nil
-	case path.Base(b.Tool) == "nix-instantiate":
-		nonce := b.Args[slices.Index(b.Args, "nonce")+1]
-		return platform.Built{Stdout: fmt.Appendf(nil, "/nix/store/%s-lixfix-dns-probe-%s.drv\n", strings.Repeat("0", 32), nonce)}, nil
-	case b.Args[0] == "--realise":
-		return f.realise(b)
+	case path.Base(b.Tool) == "nix-build":
+		built, err := f.realise(b)
+		said := fmt.Appendf(nil, "this derivation will be built:\n  /nix/store/%s-lixfix-dns-probe-%s.drv\n", strings.Repeat("0", 32), nonceOf(b))
+		built.Stderr = append(said, built.Stderr...)
+		return built, err
 	}
 	return platform.Built{Exit: 1}, nil
 }
 
+func nonceOf(b platform.Build) string { return b.Args[slices.Index(b.Args, "nonce")+1] }
+
 func TestRun(t *testing.T) {
 	nonces := map[string]bool{}
 	f := &fake{View: there(), realise: func(b platform.Build) (platform.Built, error) {
-		nonce := strings.TrimSuffix(b.Args[1][strings.LastIndex(b.Args[1], "-")+1:], ".drv")
+		nonce := nonceOf(b)
 		nonces[nonce] = true
 		return platform.Built{Stderr: []byte(reported(t, Report{Nonce: nonce}))}, nil
 	}}
@@ -89,8 +91,8 @@ func TestRun(t *testing.T) {
 		case slices.Contains(c.Args, "--version"):
 		case c.Remote != "local":
 			t.Errorf("built by %q, where there is no daemon: %s", c.Remote, all)
-		case c.Args[0] == "--realise":
-			for _, want := range []string{"|-j1|", "--option|substitute|false", "--option|builders||", "--option|pasta-path||--option|sandbox|false"} {
+		case path.Base(c.Tool) == "nix-build":
+			for _, want := range []string{"|-j1|", "--no-out-link|", "--option|substitute|false", "--option|builders||", "--option|pasta-path||--option|sandbox|false"} {
 				if !strings.Contains(all, want) {
 					t.Errorf("%q is not in %s", want, all)
 				}
@@ -105,7 +107,7 @@ func TestRun(t *testing.T) {
 
 func TestRunGivesUp(t *testing.T) {
 	f := &fake{View: there(), realise: func(platform.Build) (platform.Built, error) {
-		return platform.Built{Exit: 1, Stderr: []byte("error: interrupted by the user\n")}, fmt.Errorf("run nix-store: %w", context.DeadlineExceeded)
+		return platform.Built{Exit: 1, Stderr: []byte("error: interrupted by the user\n")}, fmt.Errorf("run nix-build: %w", context.DeadlineExceeded)
 	}}
 	r, err := Run(t.Context(), f, Options{Builder: "/lixfix"})
 	if err != nil || r.Outcome != SetupTimeout || !strings.Contains(r.Reason, otherLimit.String()) || len(r.Left) != 1 {
@@ -115,7 +117,7 @@ func TestRunGivesUp(t *testing.T) {
 	enough := errors.New("enough")
 	f.realise = func(platform.Build) (platform.Built, error) {
 		cancel(enough)
-		return platform.Built{Exit: 1}, fmt.Errorf("run nix-store: %w", enough)
+		return platform.Built{Exit: 1}, fmt.Errorf("run nix-build: %w", enough)
 	}
 	if r, err := Run(ctx, f, Options{Builder: "/lixfix"}); err != nil || r.Outcome != Interrupted || r.Reason != "enough" {
 		t.Errorf("%+v %v", r, err)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/installation"
 )
 
 // Setting is one setting as Nix has it after its files, its environment and its defaults. The daemon may have another.
@@ -46,6 +48,19 @@ func (n *nix) settings(ctx context.Context) (list []Setting, reason string) {
 		return list, ""
 	}
 	return nil, reason
+}
+
+// hook is the post-build-hook of a daemon that does not take an empty one from this user; "" where there is none. A daemon
+// that does not say whether it trusts who asks, as that of Nix 2.8, trusts root.
+func (p *prober) hook(ctx context.Context) string {
+	trusted := p.nix.as.UID == 0
+	if p.result.Trusted != nil {
+		trusted = *p.result.Trusted
+	}
+	if !p.result.Daemon || trusted {
+		return ""
+	}
+	return Plain(installation.Of(ctx, p.b).Config(ctx).Get("post-build-hook").Text)
 }
 
 // parseSettings reads the JSON of nix config show: by name, objects with a value and its default.

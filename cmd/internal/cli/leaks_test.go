@@ -148,7 +148,7 @@ func TestProbeLeaksNothing(t *testing.T) {
 			}
 			w.nix(`exit 1`, broken())
 			plant(t, w.root, owls, 0o644)
-			for _, tool := range []string{"nix", "nix-instantiate", "nix-store"} {
+			for _, tool := range []string{"nix", "nix-build", "nix-store"} {
 				w.tool(tool, "printf '\\033[31;1merror:\\033[0m "+strings.ReplaceAll(says, "'", `'"'"'`)+"\\n' >&2\nexit 1")
 			}
 			for _, args := range [][]string{{}, {"--format", "json"}, {"--debug"}, {"--text", "--debug"}} {

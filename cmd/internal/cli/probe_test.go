@@ -16,7 +16,7 @@ const elfHeader = "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x00\x00\x00\x40\x00\x38\x00\x00\x00\x40\x00\x00\x00\x00\x00"
 
-// nix puts tools of Nix into the world that build nothing: realise is what the script of nix-store does to build, and
+// nix puts tools of Nix into the world that build nothing: realise is what the script of nix-build does to build, and
 // the report is in the log, with the nonce in the place of NONCE.
 func (w *world) nix(realise string, report sandbox.Report) {
 	w.t.Helper()
@@ -31,13 +31,15 @@ func (w *world) nix(realise string, report sandbox.Report) {
 	}
 	w.write("log", "hostile \x1b]0;title\x07 log\r\n"+sandbox.Prefix+`{"nonce":"nsomebodyelse","uid":0}`+"\n"+sandbox.Prefix+string(data)+"\n")
 	w.tool("nix", `echo "nix (Lix, like Nix) 2.95.3"`)
-	w.tool("nix-instantiate", `while [ "$1" != nonce ]; do shift; done
-echo "$2" >"$root/nonce"
-echo /nix/store/00000000000000000000000000000000-lixfix-dns-probe-$2.drv`)
-	w.tool("nix-store", `nonce=$(cat "$root/nonce")
+	w.tool("nix-build", `while [ "$1" != nonce ]; do shift; done
+nonce=$2
+echo "$nonce" >"$root/nonce"
 out=/nix/store/00000000000000000000000000000000-lixfix-dns-probe-$nonce
+set -- "" "$out.drv"
+printf 'this derivation will be built:\n  %s\n' "$2" >&2
+`+realise)
+	w.tool("nix-store", `nonce=$(cat "$root/nonce")
 case $1 in
---realise) `+realise+` ;;
 --read-log) sed "s/NONCE/$nonce/" "$root/log" ;;
 --delete) shift; echo "$@" >>"$root/deleted" ;;
 esac`)

@@ -22,6 +22,10 @@ func (t *Text) Probe(r Report) {
 		}
 		say("sandbox", fmt.Sprintf("%s (user %d, group %d, in %s)", inside, rep.UID, rep.GID, rep.Cwd))
 		say("network", networks[p.Network])
+		if p.Hook != "" {
+			say("hook", "the daemon ran "+p.Hook+" on the output, a file with a random word:")
+			say("", "it does not let users whom it does not trust turn its post-build-hook off")
+		}
 		if rep.RouteLate {
 			say("", fmt.Sprintf("it had no address or route when the build began; waited %.0f ms", rep.RouteWait))
 		}

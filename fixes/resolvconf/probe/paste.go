@@ -89,6 +89,9 @@ func (r Result) paste(ctx context.Context, v platform.View, page *redact.Page) {
 	if r.Trusted != nil {
 		page.Item("trusted by the daemon: %t", *r.Trusted)
 	}
+	if r.Hook != "" {
+		page.Item("the daemon ran its post-build-hook on the output: %s", r.Hook)
+	}
 	page.Item("outcome: %s, after %.1f s, exit status %d", r.Outcome, r.Millis/1000, r.Exit)
 	system := facts.Product
 	if !strings.Contains(system, facts.Version) {

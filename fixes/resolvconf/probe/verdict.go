@@ -66,6 +66,34 @@ func (r Result) By(reader lookup.Reader) lookup.Result {
 	return system.Resolve(reader, name(r.Report), recorded(r.Report))
 }
 
+// Others are the resolvers that fare otherwise than that of glibc with the questions that were asked: a program that is
+// linked with one of them gets an address where one with glibc gets none, or none where that gets one. What nobody asked
+// tells nothing.
+func (r Result) Others() []lookup.Reader {
+	found := r.Lookup().Verdict == lookup.Found
+	if works, known := r.Resolves(); !known || works != found || r.Outcome != sandbox.Ran {
+		return nil
+	}
+	var list []lookup.Reader
+	for _, reader := range lookup.Readers[1:] {
+		if got := r.By(reader).Verdict; got != lookup.Unknown && (got == lookup.Found) != found {
+			list = append(list, reader)
+		}
+	}
+	return list
+}
+
+// Programs are the programs of some resolvers: "programs with musl or Go".
+func Programs(readers []lookup.Reader) string {
+	words := make([]string, len(readers))
+	for i, r := range readers {
+		words[i] = map[lookup.Reader]string{
+			lookup.ByMusl: "musl", lookup.ByGo: "the resolver of Go", lookup.ByGlibc: "glibc",
+		}[r]
+	}
+	return "programs with " + strings.Join(words, " or ")
+}
+
 // name is what was to be looked up; with a search list, the questions have longer names as well.
 func name(r *sandbox.Report) string {
 	name := r.Queries[0].Name
@@ -134,7 +162,14 @@ func (r Result) Verdict() string {
 	}
 	switch r.Outcome {
 	case sandbox.Ran:
-		return r.ran()
+		others := r.Others()
+		switch works := r.Works(); {
+		case len(others) == 0:
+			return r.ran()
+		case works:
+			return r.ran() + ", but not by " + Programs(others)
+		}
+		return r.ran() + "; " + Programs(others) + " get an address"
 	case sandbox.NoNix:
 		return because("no Nix that could be asked to build")
 	case sandbox.NoDaemon:

@@ -126,7 +126,7 @@ func (a *asker) ask(server netip.Addr, p dnsquery.Protocol, name string, kind dn
 }
 
 // ask looks a name up as the C library would with this resolv.conf, and reports the questions that were asked. With
-// all, or where there is no address, every server is asked everything.
+// all, or where there is no address, every server is asked everything, and so it is where other resolvers ask otherwise.
 func ask(ctx context.Context, data []byte, servers []string, name string, all bool) []sandbox.Query {
 	none := len(servers) == 0
 	if none {
@@ -141,7 +141,8 @@ func ask(ctx context.Context, data []byte, servers []string, name string, all bo
 		{protocol: dnsquery.TCP, name: name, kind: dnsquery.A},
 		{protocol: dnsquery.UDP, name: name, kind: dnsquery.AAAA},
 	}
-	if all || got.Verdict != lookup.Found {
+	// musl knows no use-vc: what it would ask is not asked by who has heard of that.
+	if all || got.Verdict != lookup.Found || set.TCP {
 		for _, q := range plain {
 			a.everywhere(q)
 		}

@@ -4,6 +4,7 @@ package staged
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -197,6 +198,51 @@ func TestLixDaemon(t *testing.T) {
 	}
 }
 
+// TestOthers: over TCP alone programs with glibc get an address here, and those with musl, which knows no use-vc, none.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.WriteFile(t, "/etc/resolv.conf", "options use-vc timeout:1 attempts:1\n"+good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.Run(t, "nft", "add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c udp dport 53 drop")
+	d := run(t, h.Command(program, asked...))
+	const want = "can be looked up in the build sandbox, but not by programs with musl"
+	if d.Probe.Outcome != sandbox.Ran || d.Exit != 0 || !strings.HasSuffix(d.Summary, want) {
+		t.Errorf("%s: %+v", d.Summary, d)
+	}
+}
+
+// TestHook: a daemon runs its post-build-hook on the output of a user whom it does not trust, and the probe says so.
+func TestHook(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.WriteFile(t, "/etc/nix/hook", "#!/bin/sh\necho $DRV_PATH $OUT_PATHS >>/etc/nix/seen\n", 0o755)
+	conf, err := os.ReadFile(h.Path("/etc/nix/nix.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/etc/nix/nix.conf", string(conf)+"\npost-build-hook = /etc/nix/hook\n", 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.Daemon(t)
+	d := run(t, h.Command(program, asked...))
+	seen, err := os.ReadFile(h.Path("/etc/nix/seen"))
+	if d.Probe.Hook != "/etc/nix/hook" || err != nil || !strings.Contains(string(seen), "-lixfix-dns-probe-") {
+		t.Errorf("the hook is %q and has seen %q, %v", d.Probe.Hook, seen, err)
+	}
+	if out, _ := h.Command(program, "probe", "--name", linuxnet.Name).CombinedOutput(); !strings.Contains(string(out), "the daemon ran /etc/nix/hook on the output") {
+		t.Errorf("it is not said:\n%s", out)
+	}
+	// In a store without a daemon, root's empty one counts.
+	h.Run(t, "rm", "/etc/nix/seen")
+	d = run(t, h.Command(program, append(asked, "--store", "local")...))
+	if _, err := os.Stat(h.Path("/etc/nix/seen")); d.Probe.Outcome != sandbox.Ran || d.Probe.Hook != "" || err == nil {
+		t.Errorf("without a daemon: %+v", d)
+	}
+}
+
 // TestInterrupted ends a probe as Ctrl-C on the terminal does.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
@@ -210,7 +256,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	pid := ""
 	for deadline := time.Now().Add(time.Minute); pid == ""; time.Sleep(20 * time.Millisecond) {
-		out, _ := h.Command("pgrep", "-f", "nix-store --realise").Output()
+		out, _ := h.Command("pgrep", "-f", "nix-build --no-out-link").Output()
 		pid = strings.TrimSpace(string(out))
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not build: %s", stderr.String())
@@ -226,7 +272,7 @@ func TestInterrupted(t *testing.T) {
 	if s := stderr.String(); !strings.Contains(s, "SIGINT") || !strings.Contains(s, "waiting for the network of the sandbox") {
 		t.Errorf("it says %q", s)
 	}
-	if out, err := h.Command("pgrep", "nix-store").Output(); err == nil {
+	if out, err := h.Command("pgrep", "nix-build").Output(); err == nil {
 		t.Errorf("it goes on: %s", out)
 	}
 	if left := leftovers(t, h); len(left) > 1 {

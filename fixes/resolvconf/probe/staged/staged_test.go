@@ -548,6 +548,32 @@ func TestWaits(t *testing.T) {
 		}
 		within(t, "that", began)
 	})
+	for _, daemon := range []bool{false, true} {
+		t.Run(fmt.Sprintf("a stopped garbage collection, daemon %t", daemon), func(t *testing.T) {
+			t.Parallel()
+			h := host(t, linuxnet.Options{Nix: true})
+			h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+			h.Run(t, "/usr/bin/nix-store", "--init")
+			if daemon {
+				h.Daemon(t)
+			}
+			// It waits for somebody to write to the pipe, with the lock and with its socket for those who add paths.
+			h.Run(t, "mkfifo", "/nix/sync")
+			h.Start(t, h.Command("env", "_NIX_TEST_GC_SYNC=/nix/sync", "NIX_REMOTE=local", "/usr/bin/nix-store", "--gc"))
+			for h.Command("test", "-e", "/nix/var/nix/gc-socket/socket").Run() != nil ||
+				h.Command("flock", "--shared", "--nonblock", "/nix/var/nix/gc.lock", "true").Run() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			h.Run(t, "pkill", "-STOP", "-f", "nix-store --gc")
+			began := time.Now()
+			d := run(t, h.Command(program, asked...))
+			if d.Probe.Outcome != sandbox.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") ||
+				!strings.Contains(d.Probe.Reason, "garbage collection") {
+				t.Errorf("%+v", d)
+			}
+			within(t, "that", began)
+		})
+	}
 	t.Run("a named pipe for a resolv.conf", func(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{Nix: true})
