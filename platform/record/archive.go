@@ -30,7 +30,7 @@ const (
 	mostManifest = 256 << 10
 	mostLine     = 4 << 20
 	// mostValues bounds what questions.jsonl is decoded into, which is larger than its text.
-	mostValues  = 400_000
+	mostValues  = 700_000
 	longestName = 256 // of an entry, in bytes
 	deepestName = 32
 	deepestJSON = 32
