@@ -13,15 +13,17 @@ SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # The first four run lixfix as processes of its own, which the race detector does not see; the other two are one loop over
 # long texts, which takes ten times as long with it.
 RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
+# They print what CI shows of records: a table of hosts, the canaries, and the hostile archives.
+TABLES   := ^Test(Records|Canaries|Hostile)$$
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
-SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing)$$
+SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile)$$
 # In this order: what fails fastest comes first, and go test has the last word.
-STAGES  := deps format vet scripts cross lint demo fuzz staged unit
+STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz staged unit readmes machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,9 +95,13 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 	@bash -o pipefail -c 'scripts/gotest.sh -p 3 -v -count=1 -timeout=40m $$(go list ./... | grep /staged$$) | \
 		grep -v "^ *=== \|^ *--- PASS"'
 
+records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print what came of it
+	@bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=40m -run="$(TABLES)" ./cmd/lixfix ./platform/redact ./platform/record | \
+		grep -v "^ *=== \|^ *--- PASS"'
+
 unit: ## go test, with the race detector where it can find something
 	scripts/gotest.sh -shuffle=on -timeout=40m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
-	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)' $$(go list ./... | grep -v /staged$$)
+	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)' $$(go list ./... | grep -v /staged$$)
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"path"
 	"slices"
@@ -178,7 +180,9 @@ func (c *cleaner) learn(r *Record, machine string) {
 			for _, s := range a.sockets {
 				c.Learn(s.Path)
 			}
-			if a.err != nil {
+			if p, ok := errors.AsType[*fs.PathError](a.err); ok {
+				c.Learn(p.Path, p.Err.Error()) // of thousands, most names are known, and few errors are new
+			} else if a.err != nil {
 				c.Learn(a.err.Error())
 			}
 			if len(a.data) > 0 && !seen[string(a.data)] {

@@ -91,7 +91,7 @@ type host struct {
 }
 
 // Query implements platform.View.
-func (h host) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
+func (h host) Query(_ context.Context, tool string, args ...string) ([]byte, error) {
 	if tool == "/usr/bin/false" {
 		return nil, &platform.ToolError{Tool: tool, Args: args, Exit: 1, Stderr: "api_key=T0olError1 of jabberwock@tulgey.wood.net"}
 	}
@@ -277,7 +277,7 @@ func TestCanaries(t *testing.T) {
 	got := cleaned(t, look(t, again), "", false)
 	if left := seen(got, gone); len(left) > 0 {
 		t.Errorf("in the record: %q", left)
-		for _, l := range strings.Split(got, "\n") {
+		for l := range strings.SplitSeq(got, "\n") {
 			if s := seen(l, left); len(s) > 0 {
 				t.Logf("%q in %.300q", s, l)
 			}

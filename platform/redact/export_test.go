@@ -33,7 +33,7 @@ func NameTexts() []Text {
 }
 
 // Host is what the texts with names are about.
-func Host() (passwd_, groups_, hosts_, conf_ string) { return passwd, groups, hosts, conf }
+func Host() (people, of, machines, resolver string) { return passwd, groups, hosts, conf }
 
 // RuleNames are the names of all rules.
 func RuleNames() []string {

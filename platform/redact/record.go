@@ -55,7 +55,7 @@ func (r *Recorder) Used() map[string]int {
 func (r *Recorder) Text(s string) string { return r.text(s, true) }
 
 func (r *Recorder) text(s string, secrets bool) string {
-	if s == "" {
+	if numeric(s) {
 		return s
 	}
 	if t, ok := r.lines[s]; ok {
@@ -72,6 +72,28 @@ func (r *Recorder) text(s string, secrets bool) string {
 	}
 	return t
 }
+
+// numeric reports whether a text has nothing but numbers and the words of the kernel around them: of thousands of processes
+// there are tens of thousands of those.
+func numeric(s string) bool {
+	for _, form := range []string{"/proc/", "socket:[", "pipe:[", "anon_inode:"} {
+		if rest, ok := strings.CutPrefix(s, form); ok {
+			s = rest
+			break
+		}
+	}
+	for w := range strings.SplitSeq(strings.TrimSuffix(s, "]"), "/") {
+		if strings.Trim(w, "0123456789") != "" && !kernelWord[w] {
+			return false
+		}
+	}
+	return true
+}
+
+// kernelWord are names below /proc that no user has.
+var kernelWord = set("self", "task", "fd", "fdinfo", "ns", "stat", "status", "cmdline", "environ", "exe", "cwd", "io", "syscall",
+	"wchan", "cgroup", "limits", "mountinfo", "net", "tcp", "tcp6", "pid", "mnt", "user", "[eventpoll", "[eventfd", "[signalfd", "[timerfd",
+	"inotify", "[pidfd")
 
 func (r *Recorder) namesOf(s string) string {
 	if r.keepNames {
@@ -386,10 +408,7 @@ func (r *Recorder) LearnBody(name string, data []byte) {
 		texts = strings.Split(strings.ToValidUTF8(string(data), "\uFFFD"), "\n")
 	}
 	for _, t := range texts {
-		if !r.read[t] {
-			r.read[t] = true
-			r.Learn(t)
-		}
+		r.Learn(t)
 	}
 }
 
@@ -399,6 +418,10 @@ func (r *Recorder) Learn(texts ...string) {
 		return
 	}
 	for _, s := range texts {
+		if numeric(s) || r.read[s] {
+			continue
+		}
+		r.read[s] = true
 		for _, rule := range r.names.rules() {
 			if rule.learns {
 				rule.apply(r.names, s)

@@ -109,7 +109,7 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 		}
 		how.file = fmt.Sprintf("lixfix-record-%s-%x.tar.gz", a.Now().UTC().Format("20060102-150405"), random)
 	}
-	if _, err := os.Lstat(how.file); err == nil { //nolint:forbidigo // only to say so before the work is done
+	if _, err := os.Lstat(how.file); err == nil { // to say so before the work is done; Keep makes sure
 		return exists(how.file)
 	}
 	done, err := a.observed(ctx, r, wanted, settings, how.keepNames)
