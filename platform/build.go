@@ -15,7 +15,7 @@ import (
 )
 
 // Builder is a View that can also run the tools of Nix, which write to its store. Only the probe of the build sandbox
-// is given one: what it builds is new, its own, and removed again.
+// and the build that proves a repair are given one: what they build is new, their own, and removed again.
 type Builder interface {
 	View
 	// Invoker is who has called lixfix, never root where somebody else has: who asks the daemon of Nix for something.
@@ -32,6 +32,15 @@ type Builder interface {
 }
 
 var _ Builder = (*Machine)(nil)
+
+// AsBuilder returns a host as one that can be asked for a build. ok is false for hosts that cannot.
+func AsBuilder(h Host) (b Builder, ok bool) {
+	if m, is := h.(*Memo); is {
+		h = m.Host
+	}
+	b, ok = h.(Builder)
+	return b, ok
+}
 
 // Build is one call of a tool of Nix.
 type Build struct {
@@ -80,7 +89,7 @@ func (h *heard) Write(p []byte) (int, error) {
 }
 
 // buildTools are the names of what Build runs.
-var buildTools = []string{"nix", "nix-instantiate", "nix-store"}
+var buildTools = []string{"nix", "nix-build", "nix-instantiate", "nix-store"}
 
 // Build implements Builder.
 func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {

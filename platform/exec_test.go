@@ -133,12 +133,15 @@ func TestTimeLimitKillsGrandchildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Killed, it is gone, or waits for init to bury it.
-	if err := syscall.Kill(pid, 0); err == nil {
+	// Killed, it is gone, or waits for init to bury it, as soon as it is given the processor to end with.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err == nil && !strings.Contains(string(state), ") Z ") {
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
-			t.Errorf("the grandchild %d lives: %s", pid, state)
+			t.Fatalf("the grandchild %d lives: %s", pid, state)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/plistfile"
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
@@ -31,7 +32,7 @@ const (
 )
 
 // factsFrom is "sw_vers" in the black-box build of the Makefile and empty in every other: only the linker can set it.
-// It makes a Linux binary take the facts from /usr/bin/sw_vers, as on macOS.
+// It makes a Linux binary take the facts from what sw_vers prints, as on macOS.
 var factsFrom string
 
 // Machine is a Host whose files and tools are found through one function.
@@ -88,9 +89,31 @@ func Local() *Machine {
 	return m
 }
 
-// SwVers reads the facts of a Mac through its sw_vers, starting from the given ones. Where sw_vers fails, the version
-// stays empty.
+// SystemVersion is the file that sw_vers(1) prints. The kernel gives programs that were linked for macOS 10.15 or
+// earlier, and those with SYSTEM_VERSION_COMPAT=1 in their environment, another one in its place, which says 10.16.
+const SystemVersion = "/System/Library/CoreServices/SystemVersion.plist"
+
+// SwVers reads the facts of a Mac, starting from the given ones: from SystemVersion, and where that is of no use, from
+// sw_vers. Where both fail, the version stays empty.
 func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
+	var file struct{ ProductName, ProductVersion, ProductBuildVersion string }
+	data, err := ReadSmall(ctx, m, SystemVersion)
+	if err == nil {
+		err = plistfile.Decode(data, &file)
+	}
+	f.Product, f.Version, f.Build = file.ProductName, file.ProductVersion, file.ProductBuildVersion
+	if err != nil || f.Product == "" || f.Version == "" || f.Version == "10.16" {
+		f = m.askSwVers(ctx, f)
+	}
+	if f.Product == "macOS" || f.Product == "Mac OS X" {
+		f.OS = Darwin
+	}
+	return f
+}
+
+// askSwVers takes what sw_vers prints, with an environment that misleads nobody.
+func (m *Machine) askSwVers(ctx context.Context, f Facts) Facts {
+	f.Product, f.Version, f.Build = "", "", ""
 	out, err := m.Query(ctx, "/usr/bin/sw_vers")
 	if err != nil {
 		return f
@@ -105,9 +128,6 @@ func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
 		case "BuildVersion":
 			f.Build = value
 		}
-	}
-	if f.Product == "macOS" || f.Product == "Mac OS X" {
-		f.OS = Darwin
 	}
 	return f
 }
@@ -129,7 +149,24 @@ func osRelease(f *Facts, data []byte) {
 func (m *Machine) SetLogger(log *slog.Logger) { m.log = log }
 
 // Facts describes the machine.
-func (m *Machine) Facts() Facts { return m.facts() }
+func (m *Machine) Facts() Facts {
+	f := m.facts()
+	f.PID = os.Getpid()
+	return f
+}
+
+// Now implements View.
+func (m *Machine) Now() time.Time { return time.Now() }
+
+// Pause implements View.
+func (m *Machine) Pause(ctx context.Context, _ string, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // StateDir is where journals are kept: /var/db/lixfix on macOS, /var/lib/lixfix elsewhere. It is not below /nix,
 // which may be what is broken.
@@ -247,7 +284,7 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		if err != nil {
 			return nil, renamed(err, name)
 		}
-		if len(data) > limit {
+		if len(data) > limit && ctx.Value(headKey{}) == nil {
 			return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
 		}
 		return data, nil
@@ -360,7 +397,7 @@ func NewMemo(h Host) *Memo { return &Memo{Host: h, answers: map[string]*answer{}
 // Query implements View. Errors are not remembered. Callers share the answer and must not change it.
 func (m *Memo) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	key := tool + "\x00" + strings.Join(args, "\x00")
-	if isSecond(ctx) {
+	if IsSecond(ctx) {
 		key += "\x00\x00again"
 	}
 	m.mu.Lock()

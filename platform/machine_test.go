@@ -381,6 +381,47 @@ func TestSwVers(t *testing.T) {
 	}
 }
 
+// TestSystemVersion reads the file that sw_vers prints, and asks sw_vers only where that is not what it says it is.
+func TestSystemVersion(t *testing.T) {
+	list := func(name, version, build string) string {
+		return `<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>ProductBuildVersion</key><string>` + build +
+			`</string><key>ProductName</key><string>` + name + `</string><key>ProductUserVisibleVersion</key><string>` + version +
+			`</string><key>ProductVersion</key><string>` + version + `</string></dict></plist>`
+	}
+	asked := platform.Facts{OS: platform.Darwin, Product: "macOS", Version: "26.1", Build: "25B78"}
+	for _, tt := range []struct {
+		name, file string
+		want       platform.Facts
+	}{
+		{"macOS", list("macOS", "15.1", "24B83"), platform.Facts{OS: platform.Darwin, Product: "macOS", Version: "15.1", Build: "24B83"}},
+		{"the one for old programs", list("Mac OS X", "10.16", "25B78"), asked},
+		{"without a version", list("macOS", "", ""), asked},
+		{"no property list", "ProductVersion 15.1", asked},
+		{"missing", "", asked},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			write := func(name, content string, mode os.FileMode) {
+				t.Helper()
+				if err := os.MkdirAll(filepath.Dir(root+name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(root+name, []byte(content), mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("/usr/bin/sw_vers", "#!/bin/sh\nprintf 'ProductName: macOS\\nProductVersion: 26.1\\nBuildVersion: 25B78\\n'\n", 0o755)
+			if tt.file != "" {
+				write(platform.SystemVersion, tt.file, 0o644)
+			}
+			m := platform.At(func(name string) (string, error) { return root + name, nil }, nil)
+			if d := cmp.Diff(tt.want, m.SwVers(t.Context(), platform.Facts{})); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 func TestLocalFacts(t *testing.T) {
 	f := platform.Local().Facts()
 	if f.OS == "" || f.Arch == "" || f.UID != os.Geteuid() || f.Root() != (os.Geteuid() == 0) {

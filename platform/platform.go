@@ -45,6 +45,7 @@ type Facts struct {
 	Build   string `json:"build,omitempty"`   // "24B83"; macOS alone has it
 	Arch    string `json:"arch"`              // Go's name: "arm64", "amd64"
 	UID     int    `json:"-"`                 // effective user ID of lixfix
+	PID     int    `json:"-"`                 // of lixfix itself, as ps(1) shows it
 }
 
 // Root reports whether lixfix runs as root.
@@ -82,6 +83,10 @@ type Content struct {
 // of its own, or earlier with its context. Names are absolute.
 type View interface {
 	Facts() Facts
+	// Now is what time it is on the machine.
+	Now() time.Time
+	// Pause waits for d, or until ctx ends, whose cause is the error. What is waited for tells one wait from another.
+	Pause(ctx context.Context, what string, d time.Duration) error
 	// StateDir is the directory of the journals. It may not exist.
 	StateDir() string
 	// Stat describes name without following a link at its end. The error of a missing file wraps fs.ErrNotExist.
@@ -168,7 +173,8 @@ type secondKey struct{}
 // Second returns a context whose queries are asked a second time: a Memo keeps the answer beside the first one.
 func Second(ctx context.Context) context.Context { return context.WithValue(ctx, secondKey{}, true) }
 
-func isSecond(ctx context.Context) bool { return ctx.Value(secondKey{}) != nil }
+// IsSecond reports whether a context is one of Second.
+func IsSecond(ctx context.Context) bool { return ctx.Value(secondKey{}) != nil }
 
 // IsFresh reports whether a context is one of Fresh.
 func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

@@ -8,7 +8,10 @@ import (
 // SmallLimit bounds files that hold a name or a few settings, in bytes.
 const SmallLimit = 64 << 10
 
-type limitKey struct{}
+type (
+	limitKey struct{}
+	headKey  struct{}
+)
 
 // ReadUpTo returns the content of a regular file of at most so many bytes, as View.ReadFile does of larger ones. It
 // fails with ErrTooLarge without reading more than that. 16 MiB is the most.
@@ -26,10 +29,23 @@ func ReadSmall(ctx context.Context, v View, name string) ([]byte, error) {
 	return ReadUpTo(ctx, v, name, SmallLimit)
 }
 
+// ReadHead returns the first bytes of a regular file, at most so many.
+func ReadHead(ctx context.Context, v View, name string, most int) ([]byte, error) {
+	ctx = context.WithValue(context.WithValue(ctx, limitKey{}, most), headKey{}, true)
+	data, err := v.ReadFile(ctx, name)
+	return data[:min(len(data), most)], err
+}
+
 // limitOf is how many bytes ReadFile may read.
 func limitOf(ctx context.Context) int {
 	if limit, ok := ctx.Value(limitKey{}).(int); ok {
 		return min(limit, fileLimit)
 	}
 	return fileLimit
+}
+
+// LimitOf is the limit that ReadUpTo has set for ReadFile, 0 for none.
+func LimitOf(ctx context.Context) int {
+	limit, _ := ctx.Value(limitKey{}).(int)
+	return limit
 }

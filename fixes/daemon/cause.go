@@ -4,15 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
+	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
@@ -62,10 +65,9 @@ func (s *survey) greeting() sight {
 	case nixdaemon.Refused:
 		return finds(refuses.Found(fix.With{"error": a.Text}, evidence(s.path, "no error", a.Text)))
 	case nixdaemon.Silent:
-		for _, p := range s.running {
-			if p.stopped {
-				return finds(suspended.Found(fix.With{"pid": p.pid}, evidence(fmt.Sprintf("/proc/%d/stat", p.pid), "runs or sleeps", "stopped")))
-			}
+		if i := slices.IndexFunc(s.daemons(), isStopped); i >= 0 {
+			p := s.daemons()[i]
+			return finds(suspended.Found(fix.With{"process": named(p)}, evidence(fmt.Sprintf("/proc/%d/stat", p.PID), "runs or sleeps", "stopped")))
 		}
 		seconds := 2 * int(nixdaemon.Time.Seconds())
 		return finds(silent.Found(fix.With{"socket": s.path, "seconds": seconds}, evidence(s.path, "a greeting", "silence")))
@@ -94,8 +96,11 @@ func (s *survey) causeOf(how string) sight {
 			return saw
 		}
 	}
-	if s.booted && !s.read[states] {
+	switch {
+	case s.booted && !s.read[states]:
 		return wants(states)
+	case len(s.running) > 0 && !s.read[atWork]:
+		return wants(atWork)
 	}
 	var f fix.Finding
 	switch {
@@ -153,6 +158,8 @@ func (s *survey) byState(how string) fix.Finding {
 		return add(s.remade(socketLost, unit))
 	case socket.Load == "not-found" && s.enforcing && strings.HasPrefix(file.Link, "/nix/"):
 		return add(selinux.Found(fix.With{"file": file.File}))
+	case socket.Load == "not-found" && s.own && strings.HasPrefix(file.Link, "/nix/"):
+		return add(bootRace.Found(unit, evidence("/proc/self/mountinfo", "/nix on the file system of /", "/nix on a file system of its own")))
 	case socket.Load == "not-found", socket.Load == "masked", service.Load == "masked" && !s.accepts(), service.Load == "not-found" && !s.accepts():
 		return add(needsReload.Found(unit))
 	case socket.Load == "bad-setting" || socket.Load == "error" || service.Load == "bad-setting" || service.Load == "error":
@@ -182,12 +189,45 @@ func (s *survey) byState(how string) fix.Finding {
 		return add(s.remade(socketMissing, unit))
 	case socket.Active == "active" || socket.Active == "activating":
 		return add(s.remade(socketLost, unit))
+	case s.unmet() != "":
+		return add(s.conditionFinding())
 	case s.ro != "":
 		return add(readOnly.Found(fix.With{"dir": s.ro}, evidence("/proc/self/mountinfo", "rw", "ro")))
 	case len(file.Wanted) == 0 && file.Installable():
 		return add(s.disabledFinding())
 	}
 	return add(stopped.Found(unit))
+}
+
+// unmet is the unit that systemd was to start and skipped, because a condition of it was not met; "" for none. What it
+// tells of a unit that it was never to start means nothing.
+func (s *survey) unmet() string {
+	if s.ro != "" {
+		return "" // that is the condition, and says more
+	}
+	for _, u := range []string{socketUnit, serviceUnit} {
+		if st := s.state[u]; st.Tried && !st.Condition && st.Active != "active" && len(conditions(s.units[u])) > 0 {
+			return u
+		}
+	}
+	return ""
+}
+
+func (s *survey) conditionFinding() fix.Finding {
+	u := s.units[s.unmet()]
+	with := fix.With{"unit": u.Name, "conditions": strings.Join(conditions(u), ", ")}
+	return conditionFailed.Found(with, evidence("systemctl show "+u.Name, "ConditionResult=yes", "ConditionResult=no"))
+}
+
+// conditions are the lines of a unit that say when systemd is to skip it.
+func conditions(u systemd.Unit) []string {
+	var list []string
+	for _, one := range u.Settings {
+		if one.Section == "Unit" && strings.HasPrefix(one.Key, "Condition") && one.Value != "" {
+			list = append(list, one.Key+"="+one.Value)
+		}
+	}
+	return list
 }
 
 // failed says what a failure of the service means by itself.
@@ -219,19 +259,57 @@ var exits = map[int]string{
 	239: "its cache directory cannot be made",
 }
 
-// remade is a finding whose remedy starts the socket again: with a daemon running, that is somebody's work.
+// remade is a finding whose remedy starts the socket again: with a daemon at work, that is somebody's work.
 func (s *survey) remade(k *fix.Kind, with fix.With) fix.Finding {
 	f := k.Found(with)
-	f.Remedy = k.Remedy("idle", with)
-	if len(s.running) > 0 {
-		f.Remedy = k.Remedy("busy", with)
-	}
+	f.Remedy = k.Remedy(s.disturbs(), with)
+	f.Evidence = append(f.Evidence, s.atWork()...)
 	return f
+}
+
+// disturbs is the case of a remedy that starts the daemon again: "idle" where nobody would notice.
+func (s *survey) disturbs() string {
+	if len(s.running) > 0 && (s.busyErr != nil || s.busy != "") {
+		return "busy"
+	}
+	return "idle"
+}
+
+// atWork is the evidence for who would notice.
+func (s *survey) atWork() []fix.Evidence {
+	switch {
+	case len(s.running) == 0:
+		return nil
+	case s.busyErr != nil:
+		return []fix.Evidence{evidence(serviceUnit, "nobody is at work with it", "could not be told: "+s.busyErr.Error())}
+	case s.busy != "":
+		return []fix.Evidence{evidence(serviceUnit, "nobody is at work with it", s.busy)}
+	}
+	return nil
+}
+
+func isStopped(p systemd.Process) bool { return p.State == 'T' }
+
+// named is a process with when it was started: the kernel gives numbers out again.
+func named(p systemd.Process) string {
+	ticks, err := strconv.ParseInt(p.Start, 10, 64)
+	if err != nil {
+		return fmt.Sprintf("process %d", p.PID)
+	}
+	since := time.Duration(ticks) * time.Second / procfs.TicksPerSecond
+	return fmt.Sprintf("process %d (started %s after the machine)", p.PID, since.Round(time.Second))
 }
 
 // withoutSystemd says what a host without systemd lacks.
 func (s *survey) withoutSystemd(how string) fix.Finding {
-	init, command := s.init()
+	program := "nix-daemon"
+	switch d := s.found.Daemon.Value; {
+	case d != nil && path.Base(d.Program) == program:
+		program = d.Program // sudo may have another PATH
+	case s.tools != "":
+		program = path.Join(s.tools, program)
+	}
+	init, command := s.initd.start(program)
 	with := fix.With{"socket": s.path, "init": init, "command": command, "where": s.where()}
 	lix := s.found.Release.Known() && s.found.Release.Value.Implementation == nixconf.Lix && s.found.Release.Value.AtLeast("2.94")
 	switch {
@@ -249,16 +327,10 @@ func (s *survey) where() string {
 	switch {
 	case s.container != "":
 		return "this is a container"
-	case s.wsl:
-		return "this is WSL without systemd"
+	case s.initd.wsl > 0:
+		return fmt.Sprintf("this is WSL%d without systemd", s.initd.wsl)
+	case s.initd.name != "":
+		return s.initd.name + " starts services here"
 	}
 	return "systemd is not the first process here"
-}
-
-// init says what starts services here, and how it would start a daemon.
-func (s *survey) init() (says, command string) {
-	if s.wsl {
-		return "WSL runs systemd where /etc/wsl.conf says so: \"systemd=true\" below \"[boot]\"", "sudo nix-daemon --daemon"
-	}
-	return "whatever starts services here can do it, and so can a terminal", "sudo nix-daemon --daemon"
 }

@@ -20,8 +20,13 @@ func New() fix.Fix { return daemon{} }
 
 func (daemon) Name() string                    { return "daemon" }
 func (daemon) Kinds() []*fix.Kind              { return table }
-func (daemon) Options() []fix.Option           { return nil }
 func (daemon) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
+
+const optNoVerify = "no-verify"
+
+func (daemon) Options() []fix.Option {
+	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough"}}
+}
 
 func (daemon) Doc() fix.Doc {
 	return fix.Doc{
@@ -67,5 +72,5 @@ func (daemon) Detect(ctx context.Context, v platform.View, _ fix.Settings) ([]fi
 func (daemon) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
 	s := look(ctx, v)
 	_, found := climb(ctx, s)
-	return plan.Plan{Entries: remedy(s, found, r.Allowed)}, nil
+	return remedy(ctx, s, found, r), nil
 }

@@ -116,6 +116,7 @@ var hosts = []struct {
 	// Where something is.
 	{"a container's users", user, store + "/.dockerenv = \n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
 	{"WSL without systemd", root, store + "/proc/sys/kernel/osrelease = 4.4.0-19041-Microsoft\n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
+	{"WSL2 that is to have systemd", user, store + "/proc/sys/kernel/osrelease = 5.15.0-microsoft-standard-WSL2\n/etc/wsl.conf = [boot]\\nsystemd = true\\n\n/nix/var/nix/daemon-socket/\n" + debian + debianNix, nil, nil, "no-init", fix.Broken},
 	{"OpenRC, and the daemon ended", root, store + socket + debianNix, nil, nil, "stale-socket", fix.Broken},
 	{"a mount that is not there", root, passwd + booted + "/etc/fstab = UUID=x /nix btrfs subvol=nix 0 0\n/proc/self/mountinfo = 1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\n/nix/\n" + debian + debianNix, nil, nil, "not-mounted", fix.Broken},
 	{
@@ -123,6 +124,22 @@ var hosts = []struct {
 		show(missing, missing), "selinux", fix.Broken,
 	},
 	{"units read too early", root, store + booted + socket + in(oldPath) + linked(oldPath, socketText), nil, show(missing, missing), "needs-reload", fix.Broken},
+	{
+		"units read before /nix was mounted", root, store + booted + "/proc/self/mountinfo = 1 0 8:1 / / rw - ext4 /dev/sda1 rw\\n2 1 8:2 / /nix rw - btrfs /dev/sda2 rw\\n\n" + socket + in(oldPath) + linked(oldPath, socketText),
+		nil, show(missing, missing), "boot-race", fix.Broken,
+	},
+	{
+		"a condition that is not met", root, store + booted + socket + debian + debianNix + etc + "nix-daemon.socket.d/x.conf = [Unit]\\nConditionPathExists=/nowhere\\n\n", nil,
+		show(loaded+"\nConditionResult=no\nConditionTimestampMonotonic=1234", loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0"), "condition-failed", fix.Broken,
+	},
+	{
+		"a condition that nobody has looked at", root, store + booted + socket + debian + debianNix + etc + "nix-daemon.socket.d/x.conf = [Unit]\\nConditionPathExists=/nowhere\\n\n", nil,
+		show(loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0", loaded+"\nConditionResult=no\nConditionTimestampMonotonic=0"), "stopped", fix.Broken,
+	},
+	{
+		"a daemon that listens by itself", user, store + booted + socket + debian + debianNix,
+		&nixdaemon.Answer{Outcome: nixdaemon.Greeted, Peer: nixdaemon.Peer{PID: 4711}, Protocol: 0x123, Version: "2.93.4", Took: time.Millisecond}, nil, "service-alone", fix.AtRisk,
+	},
 	{
 		"killed for lack of memory", root, store + booted + socket + debian + debianNix, nil,
 		show("LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=service-start-limit-hit", "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=oom-kill\nExecMainStatus=9"), "oom-killed", fix.Broken,
@@ -132,7 +149,8 @@ var hosts = []struct {
 		show("LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=resources", loaded), "socket-failed", fix.Broken,
 	},
 	{"systemd cannot be asked", root, store + booted + socket + debian + debianNix, nil, nil, "unknown", fix.Unknown},
-	{"a socket that a user may have put there", root, store + booted + "0755 1000 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "unknown", fix.Unknown},
+	{"a socket that a user may have put there", root, store + booted + "0755 1000 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-owner", fix.Broken},
+	{"a socket of a user's", root, store + booted + "0666 1000 /nix/var/nix/daemon-socket/socket socket\n" + debian + debianNix, greeted("2.8.0"), nil, "unknown", fix.Unknown},
 	{"another user listens", root, store + booted + socket + debian + debianNix, &nixdaemon.Answer{Outcome: nixdaemon.Stranger, Peer: nixdaemon.Peer{PID: 7, UID: 1000}}, nil, "unknown", fix.Unknown},
 	{"an old daemon for a new Lix", root, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), &nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}, nil, "too-old", fix.Broken},
 	{"the daemon of before an upgrade", user, store + booted + socket + in(lixPath) + linked(lixPath, acceptText), greeted("2.93.4"), nil, "older", fix.AtRisk},
@@ -153,6 +171,7 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("%+v, %v; want %s", found, err, host.id)
 			}
 			witness.Saw(t, host.name, found)
+			fixtest.Recorded(t, f, h, nil)
 			if host.status == fix.OK && slices.ContainsFunc(h.Asked, func(n string) bool { return strings.HasPrefix(n, "query") }) {
 				t.Errorf("it ran a tool on a host that is well: %v", h.Asked)
 			}
@@ -167,8 +186,8 @@ func TestHosts(t *testing.T) {
 				}
 				below = below && r.Mark != daemon.Broken
 			}
-			for _, d := range p.Drawings {
-				for _, line := range d {
+			for _, f := range p.Figures {
+				for _, line := range f.Lines() {
 					if len([]rune(line)) > 80 {
 						t.Errorf("a line of %d columns: %s", len([]rune(line)), line)
 					}

@@ -5,22 +5,23 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 )
 
 var _ fix.Drawer = daemon{}
 
-const columns = 80
-
-var signs = map[Mark]string{Holds: "✓", AtRisk: "!", Broken: "✗", Unknown: "?", NotLooked: "·"}
+var signs = map[Mark]string{
+	Holds: figure.Good, AtRisk: figure.Risk, Broken: figure.Bad, Unknown: figure.Unknown, NotLooked: figure.Skipped,
+}
 
 // Draw implements fix.Drawer.
 func (daemon) Draw(ctx context.Context, v platform.View, _ fix.Settings) (fix.Picture, error) {
 	l, found := climb(ctx, look(ctx, v))
-	p := fix.Picture{Findings: found, Graph: l, Dot: l.dot(), Moves: true, Drawings: make([][]string, len(found))}
+	p := fix.Picture{Findings: found, Graph: l, Dot: l.dot(), Moves: true, Figures: make([]figure.Figure, len(found))}
 	if !found[0].Is(notHere) {
-		p.Drawings[0] = l.lines()
+		p.Figures[0] = l.figure()
 	}
 	for _, f := range found {
 		p.Moves = p.Moves && f.Status != fix.Broken
@@ -31,26 +32,17 @@ func (daemon) Draw(ctx context.Context, v platform.View, _ fix.Settings) (fix.Pi
 	return p, nil
 }
 
-// lines draws the ladder, the first rung on top, as it is climbed.
-func (l Ladder) lines() []string {
-	var lines []string
+// figure is the ladder, the first rung on top, as it is climbed.
+func (l Ladder) figure() figure.Figure {
+	var f figure.Figure
 	for _, r := range l.Rungs {
 		says := r.Says
 		if r.Mark == NotLooked {
 			says = "not looked at"
 		}
-		lines = append(lines, short(fmt.Sprintf("%s %-14s %s", signs[r.Mark], r.Name, says)))
+		f.Rows = append(f.Rows, figure.Row{Mark: signs[r.Mark], Cells: []string{r.Name, says}})
 	}
-	return lines
-}
-
-// short cuts a line to the columns that there are.
-func short(line string) string {
-	letters := []rune(line)
-	if len(letters) <= columns {
-		return line
-	}
-	return string(letters[:columns-1]) + "…"
+	return f
 }
 
 // dot draws it in the language of Graphviz.
@@ -59,18 +51,13 @@ func (l Ladder) dot() string {
 	var b strings.Builder
 	b.WriteString("digraph daemon {\n  rankdir=BT;\n  node [shape=box];\n")
 	for i, r := range l.Rungs {
-		fmt.Fprintf(&b, "  r%d [label=%s, color=%s];\n", i, quoted(r.Name+"\n"+r.Says), colors[r.Mark])
+		fmt.Fprintf(&b, "  r%d [label=%s, color=%s];\n", i, figure.Quote(r.Name+"\n"+r.Says), colors[r.Mark])
 		if i > 0 {
 			fmt.Fprintf(&b, "  r%d -> r%d;\n", i-1, i)
 		}
 	}
 	b.WriteString("}\n")
 	return b.String()
-}
-
-// quoted is a text as a string of Graphviz.
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
 }
 
 // Moved implements fix.Drawer.

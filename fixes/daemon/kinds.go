@@ -11,6 +11,7 @@ const (
 	lixSocket = "could not connect to any lix socket (tried …)"
 	eof       = "unexpected end-of-file"
 	reset     = "cannot open connection to remote store 'daemon': error: reading from file: Connection reset by peer"
+	notFound  = "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."
 	bigLock   = "opening lock file '/nix/var/nix/db/big-lock': Permission denied"
 )
 
@@ -69,7 +70,7 @@ var (
 		ID: "daemon/unit-missing", Status: fix.Broken, Title: "systemd has no unit of the daemon",
 		Means: "Nothing starts the daemon. An update of an image-based system, \"systemctl disable\" on units that an installer has " +
 			"linked, and some clean-ups remove it.",
-		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{
 			{
 				Case: "link", When: "the default profile has the units", Class: fix.Risky, Changes: "links the units of the default profile, as installers do, and starts the socket",
@@ -99,7 +100,7 @@ var (
 		Means: "With SELinux enforcing, systemd follows no link into a store that has no label which allows it. At boot it then " +
 			"finds no unit.",
 		Says:     "systemd does not see {file}, a link into /nix, and SELinux is enforcing",
-		Messages: []string{refused, absent, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Messages: []string{refused, absent, notFound},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "put copies in the place of the links: for each unit, remove the link, copy what it led to, and have systemd read it again",
 			Command: "sudo restorecon -RFv /etc/systemd/system; sudo systemctl daemon-reload",
@@ -156,16 +157,39 @@ var (
 	}
 	dirMissing = &fix.Kind{
 		ID: "daemon/socket-dir-missing", Status: fix.Broken, Title: "the directory of the socket is missing",
-		Means: "The units start only where the directory is there and can be written to, and systemd calls it a success to skip them.",
-		Says:  "{dir} is missing",
+		Means: "Clients look for the socket in it. The units start only where the directory is there and can be written to, and systemd " +
+			"calls it a success to skip them: \"systemctl start\" says nothing.",
+		Says: "{dir} is missing",
 		Messages: []string{
 			absent, lixSocket, bigLock,
 			"was skipped because of an unmet condition check (ConditionPathIsReadWrite=/nix/var/nix/daemon-socket)",
 		},
 		Remedies: []fix.Remedial{
-			{Case: "make", When: "systemd runs", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket", Undo: "stops the socket and removes the directory"},
-			{Case: "advice", When: "it does not", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
+			{
+				Case: "make", When: "nobody listens", Class: fix.Safe, Changes: "makes {dir} with the mode {mode}, and starts the socket",
+				Undo: "stops the socket and removes the directory",
+			},
+			{
+				Case: "idle", When: "somebody listens, whom no client can find, and nobody is at work with the daemon", Class: fix.Safe,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again", Undo: "removes the directory with its socket",
+			},
+			{
+				Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
+				Undo:    "removes the directory with its socket",
+			},
+			{Case: "advice", When: "systemd does not start the daemon", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
 		},
+	}
+	dirOwner = &fix.Kind{
+		ID: "daemon/socket-dir-owner", Status: fix.Broken, Title: "the directory of the socket belongs to somebody else than root",
+		Means: "Whoever owns the directory can put a socket of their own there, and be the daemon for everybody: they see what is built and " +
+			"decide what comes out of it. Root does not connect through it.",
+		Says: "{dir} belongs to user {uid}, who can put a socket of their own there",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "give the directory back to root, and start the socket again",
+			Command: "sudo chown root:root {dir}; sudo systemctl stop nix-daemon.service; sudo systemctl restart nix-daemon.socket",
+		}},
 	}
 	dirMode = &fix.Kind{
 		ID: "daemon/socket-dir-mode", Status: fix.Broken, Title: "users cannot enter the directory of the socket",
@@ -174,7 +198,13 @@ var (
 		Messages: []string{
 			denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
 		},
-		Remedies: []fix.Remedial{{Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"}},
+		Remedies: []fix.Remedial{
+			{Case: "mode", When: "its mode is all that is wrong", Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"},
+			{
+				Case: "advice", When: "it is to be open to a group that it does not have", Class: fix.Advice,
+				Changes: "make it as {file} has it", Command: "sudo systemd-tmpfiles --create {file}",
+			},
+		},
 	}
 	notInGroup = &fix.Kind{
 		ID: "daemon/not-in-group", Status: fix.Broken, Title: "you are not in the group that may use the daemon",
@@ -285,10 +315,32 @@ var (
 	}
 	needsReload = &fix.Kind{
 		ID: "daemon/needs-reload", Status: fix.Broken, Title: "systemd read its units when the daemon's were not there",
-		Means: "Installers link units into /nix. Where that is mounted after systemd has read its units, as at boot, systemd knows none.",
-		Says:  "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket not found."},
+		Means: "Installers link units into /nix. systemd knows what was there when it last read its units, at the start of the machine or at a " +
+			"\"systemctl daemon-reload\", and not what is there now.",
+		Says: "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{{
 			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket", Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+		}},
+	}
+	bootRace = &fix.Kind{
+		ID: "daemon/boot-race", Status: fix.Broken, Title: "systemd reads its units before /nix is mounted",
+		Means: "/nix is a file system of its own, and the daemon's units are links into it. At the start of the machine they lead nowhere, and " +
+			"systemd knows none of them. The repair lasts until the next start. For good, put copies in the place of the links: for each unit in " +
+			"/etc/systemd/system that leads into /nix, \"sudo cp --remove-destination $(readlink -f UNIT) UNIT\". Copies have to be made anew after " +
+			"each upgrade.",
+		Says: "systemd does not know {unit}: it read its units before /nix was mounted", Messages: []string{refused, absent, lixSocket, notFound},
+		Remedies: []fix.Remedial{{
+			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket; at the next start of the machine it is as before",
+			Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+		}},
+	}
+	conditionFailed = &fix.Kind{
+		ID: "daemon/condition-failed", Status: fix.Broken, Title: "a condition of the daemon's unit is not met",
+		Means: "systemd skips a unit whose conditions are not met, and calls that a success: \"systemctl start\" says nothing and exits with 0.",
+		Says:  "systemd skips {unit}, because one of its conditions is not met: {conditions}", Messages: []string{refused, absent, lixSocket, "… was skipped because of an unmet condition check (…)."},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "see which condition it is, and meet it or remove it; then start the socket",
+			Command: "systemctl status {unit}; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	socketLost = &fix.Kind{
@@ -315,10 +367,11 @@ var (
 	}
 	suspended = &fix.Kind{
 		ID: "daemon/suspended", Status: fix.Broken, Title: "the daemon is stopped by a signal",
-		Means: "Its process is there and does nothing, so that clients wait for ever.",
-		Says:  "the daemon, process {pid}, is stopped by a signal",
+		Means: "Its process is there and does nothing, so that clients wait for ever. Somebody has sent it SIGSTOP, or a debugger has left it so.",
+		Says:  "the daemon, {process}, is stopped by a signal",
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "have it go on", Command: "sudo kill -CONT {pid}",
+			Class: fix.Risky, Changes: "has {process} go on (SIGCONT), if it is still the same process",
+			Undo: "cannot be taken back, and need not",
 		}},
 	}
 	silent = &fix.Kind{
@@ -382,18 +435,26 @@ var (
 	}
 	older = &fix.Kind{
 		ID: "daemon/older", Status: fix.AtRisk, Title: "an older daemon than the one that is installed is running",
-		Means: "After an upgrade the daemon of before goes on until systemd has read its units again and it is started again.",
-		Says:  "the daemon that answers is {running}, and {unit} starts {installed}",
-		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
-		}},
+		Means: "After an upgrade the daemon of before goes on: systemd knows the program that it had read, and starts that one until it reads " +
+			"its units again. It works for as long as nobody collects the old release as garbage.",
+		Says:     "the daemon that answers is {running}, and {unit} starts {installed}",
+		Remedies: renewing,
 	}
 	deleted = &fix.Kind{
 		ID: "daemon/deleted", Status: fix.AtRisk, Title: "the daemon that runs was removed from the disk",
 		Means: "It goes on with what it has in memory. That of Lix since 2.94 ends at the next connection, because it starts itself anew for each.",
-		Says:  "the program of the running daemon, process {pid}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Says:  "the program of the running daemon, {process}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Remedies: renewing,
+	}
+	serviceAlone = &fix.Kind{
+		ID: "daemon/service-alone", Status: fix.AtRisk, Title: "a daemon listens by itself, where systemd was to listen",
+		Means: "Somebody has started it by hand, or has started nix-daemon.service while the socket was stopped. It works, and when it ends, " +
+			"nobody starts another one before the next start of the machine.",
+		Says:     "process {pid} listens at the socket, and nix-daemon.socket does not",
+		Messages: []string{"nix-daemon.socket: Socket service nix-daemon.service already active, refusing."},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "when no build is running, start the daemon again", Command: "sudo systemctl daemon-reload; sudo systemctl restart nix-daemon.service",
+			Class: fix.Advice, Changes: "when no build is running, end that daemon, and have systemd listen",
+			Command: "sudo systemctl stop nix-daemon.service; sudo kill {pid}; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	unknown = &fix.Kind{
@@ -411,21 +472,39 @@ var (
 	}}
 	remadeSocket = []fix.Remedial{
 		{
-			Case: "idle", When: "no daemon is running", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
+			Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
 			Undo: "cannot be taken back, and need not: a socket has no content",
 		},
 		{
-			Case: "busy", When: "a daemon is running", Class: fix.Risky,
+			Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
 			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
 			Undo:    "cannot be taken back, and need not: a socket has no content",
 		},
 	}
 )
 
+// renewing is what several kinds have in common as well.
+var renewing = []fix.Remedial{
+	{
+		Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe,
+		Changes: "has systemd read its units again, and starts the daemon again unless somebody is at work with it by then",
+		Undo:    "cannot be taken back, and need not",
+	},
+	{
+		Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
+		Changes: "has systemd read its units again, and starts the daemon again; builds that run go on with most daemons, and end with some",
+		Undo:    "cannot be taken back, and need not",
+	},
+	{
+		Case: "advice", When: "systemd does not start the daemon, or its units lack one", Class: fix.Advice,
+		Changes: "when no build is running, end the daemon and start the one that is installed", Command: "sudo lixfix check daemon lix-units",
+	},
+}
+
 var table = []*fix.Kind{
 	answers, notNeeded, notHere,
 	notMounted, configError, programMissing, unitMissing, unitDangling, selinux, unitBad, masked, templateMissing,
-	dirMissing, dirMode, notInGroup, socketMissing, notASocket, socketMode,
-	disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, needsReload, socketLost, staleSocket, noInit,
-	suspended, silent, closes, notAllowed, notNix, tooOld, refuses, older, deleted, unknown,
+	dirMissing, dirOwner, dirMode, notInGroup, socketMissing, notASocket, socketMode,
+	disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, conditionFailed, needsReload, bootRace, socketLost, staleSocket, noInit,
+	suspended, silent, closes, notAllowed, notNix, tooOld, refuses, older, deleted, serviceAlone, unknown,
 }

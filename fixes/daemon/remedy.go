@@ -1,100 +1,210 @@
 package daemon
 
 import (
+	"context"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
 const answer = "so that the daemon answers"
 
-// remedy makes the steps for what was found. Pure: it reads nothing.
-func remedy(s *survey, found []fix.Finding, allowed func(string, fix.Class) bool) []plan.Entry {
-	var entries []plan.Entry
+// remedy makes the plan for what was found. A rung that is mended lets the next one be seen, as far as files tell: what
+// is broken there is mended by the same plan. What comes after that shows when the daemon is to answer.
+func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) plan.Plan {
+	var p plan.Plan
+	starts := false
 	for _, f := range found {
-		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !allowed(f.ID, f.Remedy.Class) {
-			continue
+		var last []plan.Entry // what starts the daemon, once all files are as they are to be
+		for n, ok := 0, true; ok && n < len(ladder); n++ {
+			if f.Remedy == nil || f.Remedy.Class == fix.Advice || !r.Allowed(f.ID, f.Remedy.Class) {
+				if n > 0 {
+					p.Notes = append(p.Notes, "broken as well, and left as it is until "+f.ID+" is accepted: "+f.Summary)
+				}
+				break
+			}
+			if n > 0 {
+				p.Notes = append(p.Notes, "broken as well, and mended by the same plan: "+f.Summary)
+			}
+			files, after := s.steps(f)
+			p.Entries = append(p.Entries, entries(f.ID, files)...)
+			if last == nil {
+				last = entries(f.ID, after)
+			}
+			f, ok = s.foresee(ctx, f)
 		}
-		for _, st := range s.steps(f) {
-			entries = append(entries, plan.Entry{Step: st, For: f.ID})
-		}
+		starts = starts || last != nil
+		p.Entries = append(p.Entries, last...)
 	}
-	return entries
+	if p.Empty() {
+		return p
+	}
+	first := p.Entries[0].For
+	if !starts && s.booted && s.socket().Condition == systemd.Present && !s.heard(ctx) {
+		p.Entries = append(p.Entries, entries(first, s.start())...)
+	}
+	p.Entries = append(p.Entries, entries(first, []plan.Step{step.AwaitDaemon{Socket: s.path}})...)
+	switch {
+	case r.Settings.On(optNoVerify):
+	case s.tools == "":
+		p.Notes = append(p.Notes, "no build is tried: there are no tools of Nix for users")
+	default:
+		p.Entries = append(p.Entries, entries(first, []plan.Step{step.TryBuild{Tools: s.tools, Socket: s.path}})...)
+	}
+	return p
 }
 
-func (s *survey) steps(f fix.Finding) []plan.Step {
+func entries(id string, steps []plan.Step) []plan.Entry {
+	var all []plan.Entry
+	for _, st := range steps {
+		all = append(all, plan.Entry{Step: st, For: id})
+	}
+	return all
+}
+
+// heard reports whether somebody listens at the socket. Root can ask, whatever its modes are.
+func (s *survey) heard(ctx context.Context) bool {
+	s.want(ctx, greeting)
+	return s.greetErr == nil && s.answer.Outcome != nixdaemon.NoConnection
+}
+
+// foresee mends a rung in the survey, and finds what is broken above it, as far as files tell.
+func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool) {
+	switch {
+	case f.Is(unitMissing), f.Is(masked):
+		s.units = maps.Clone(s.units)
+		for name, u := range s.units {
+			if u.Condition != systemd.Present && (s.offered[name] || s.behind(name) != "") {
+				u.Condition = systemd.Present
+				s.units[name] = u
+			}
+		}
+	case f.Is(dirMode):
+		s.dir.Mode = fs.ModeDir | s.wanted.mode
+	case f.Is(socketMode):
+		s.sock.Mode = fs.ModeSocket | 0o666
+	default:
+		return fix.Finding{}, false
+	}
+	saw := s.socketRung()
+	for len(saw.wants) > 0 {
+		if slices.ContainsFunc(saw.wants, func(n need) bool { return n == greeting || n == states }) {
+			return fix.Finding{}, false // that is about the host as it is
+		}
+		for _, n := range saw.wants {
+			s.want(ctx, n)
+		}
+		saw = s.socketRung()
+	}
+	if saw.found == nil || !saw.found.Is(dirMissing) && !saw.found.Is(dirMode) && !saw.found.Is(socketMode) {
+		return fix.Finding{}, false
+	}
+	return *saw.found, true
+}
+
+// steps are those for a finding: what they do to files, and what starts the daemon after that.
+func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
 	dir := path.Dir(s.path)
 	reload := step.ReloadUnits{Why: "their files have changed"}
 	switch {
 	case f.Is(stopped), f.Is(startLimit), f.Is(socketFailed), f.Is(oomKilled):
-		return s.start()
-	case f.Is(needsReload):
-		return append([]plan.Step{reload}, s.start()...)
+		return nil, s.start()
+	case f.Is(needsReload), f.Is(bootRace):
+		return nil, append([]plan.Step{reload}, s.start()...)
 	case f.Is(dirMissing):
-		made := step.MakeDir{
+		files = []plan.Step{step.MakeDir{
 			Name: dir, Mode: s.wanted.mode, GID: s.wanted.gid, Sockets: []string{path.Base(s.path)}, Why: "the daemon's socket stands in it",
+		}}
+		if s.listening {
+			return files, s.remake(f)
 		}
-		return append([]plan.Step{made}, s.start()...)
+		return files, s.start()
 	case f.Is(dirMode):
-		return []plan.Step{step.SetMode{Name: dir, From: s.dir.Mode.Perm(), To: s.wanted.mode, Why: "let users reach the daemon"}}
+		return []plan.Step{step.SetMode{Name: dir, From: s.dirWas.Perm(), To: s.wanted.mode, Why: "let users reach the daemon"}}, nil
 	case f.Is(socketMode):
-		return []plan.Step{step.SetMode{Name: s.path, From: s.sock.Mode.Perm(), To: 0o666, Why: "let users reach the daemon"}}
+		return []plan.Step{step.SetMode{Name: s.path, From: s.sockWas.Perm(), To: 0o666, Why: "let users reach the daemon"}}, nil
 	case f.Is(socketMissing), f.Is(socketLost):
-		return s.remake()
+		return nil, s.remake(f)
 	case f.Is(disabled):
-		return append(append(s.wantedBy(s.linkable), reload), s.start()...)
+		return s.wantedBy(s.linkable), append([]plan.Step{reload}, s.start()...)
 	case f.Is(masked):
-		return s.unmask()
+		return s.unmask(), append([]plan.Step{reload}, s.start()...)
 	case f.Is(unitMissing):
-		var steps []plan.Step
 		for _, u := range []string{socketUnit, serviceUnit, templateUnit} {
 			if s.offered[u] && s.units[u].Condition == systemd.Missing {
-				steps = append(steps, s.link(u))
+				files = append(files, s.link(u))
 			}
 		}
 		if len(s.socket().Wanted) == 0 {
-			steps = append(steps, s.wantedBy(path.Join(profileUnits, socketUnit))...)
+			files = append(files, s.wantedBy(path.Join(profileUnits, socketUnit))...)
 		}
-		return append(append(steps, reload), s.start()...)
+		return files, append([]plan.Step{reload}, s.start()...)
+	case f.Is(suspended):
+		i := slices.IndexFunc(s.daemons(), isStopped)
+		if i < 0 {
+			return nil, nil
+		}
+		return []plan.Step{step.ContinueProcess{Process: s.daemons()[i].ProcessID, Name: "the Nix daemon"}}, nil
+	case f.Is(older), f.Is(deleted):
+		return nil, s.renew(f)
 	}
-	return nil
+	return nil, nil
 }
 
 // start starts the socket and, where that is not for systemd to do at each connection, the service: undo stops both, and
 // a service that only runs would go on listening.
 func (s *survey) start() []plan.Step {
-	units := []string{socketUnit, serviceUnit}
+	one := step.StartUnit{Unit: socketUnit, With: []string{serviceUnit}, On: true, Why: answer}
 	switch {
 	case s.alone():
-		units = []string{serviceUnit}
-	case s.accepts():
-		units = units[:1]
+		one = step.StartUnit{Unit: serviceUnit, On: true, Why: answer}
+	case s.accepts(), len(s.daemons()) > 0:
+		one.With = nil
 	}
-	steps := []plan.Step{step.ResetFailed{Units: units, Why: "it does not start them before"}}
-	for _, u := range units {
-		if u == serviceUnit && len(s.running) > 0 {
-			continue
-		}
-		steps = append(steps, step.StartUnit{Unit: u, On: true, Why: answer})
+	// Lix since 2.94 tries the socket first, for root as well: one that is left would be worse than none.
+	if s.sock.missing() && s.dir.there() && s.guarded {
+		one.Sockets = []string{s.path}
 	}
-	return steps
+	return []plan.Step{step.ResetFailed{Units: append([]string{one.Unit}, one.With...), Why: "it does not start them before"}, one}
+}
+
+// idleAt is the socket that nobody may be at work with when a step is done, where nobody has decided that it may be.
+func (s *survey) idleAt(f fix.Finding) string {
+	if f.Remedy.Class == fix.Safe && len(s.running) > 0 {
+		return s.path
+	}
+	return ""
 }
 
 // remake starts the socket anew. While the service of a classic socket runs, systemd refuses to.
-func (s *survey) remake() []plan.Step {
+func (s *survey) remake(f fix.Finding) []plan.Step {
 	steps := []plan.Step{step.ReloadUnits{Why: "it may have read them when they were not there"}}
-	if len(s.running) > 0 {
-		steps = append(steps, step.StopUnit{Unit: serviceUnit, Why: "systemd opens no socket beside it"})
+	if len(s.daemons()) > 0 {
+		steps = append(steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "systemd opens no socket beside it"})
 	}
 	return append(
 		steps, step.ResetFailed{Units: []string{socketUnit, serviceUnit}, Why: "it does not start them before"},
 		step.RestartUnit{Unit: socketUnit, Why: answer},
 	)
+}
+
+// renew has the daemon that is installed now answer, in the place of an older one.
+func (s *survey) renew(f fix.Finding) []plan.Step {
+	steps := []plan.Step{step.ReloadUnits{Why: "it starts what was installed when it read them"}}
+	if s.accepts() && s.answer.Peer.PID == 1 {
+		return append(
+			steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "the socket starts a service for each connection now"},
+			step.ResetFailed{Units: []string{socketUnit}, Why: "it does not start it before"}, step.RestartUnit{Unit: socketUnit, Why: answer},
+		)
+	}
+	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "start what is installed now"})
 }
 
 // unmask removes masks, and links what an installer's mask has taken the place of.
@@ -118,8 +228,7 @@ func (s *survey) unmask() []plan.Step {
 		}
 		steps = append(steps, s.wantedBy(to)...)
 	}
-	steps = append(steps, step.ReloadUnits{Why: "their files have changed"})
-	return append(steps, s.start()...)
+	return steps
 }
 
 // link is an installer's link of a unit.

@@ -17,7 +17,6 @@ import (
 
 const debianFiles = `dir 0755 /run/systemd/system
 dir 0755 /nix/store
-link /etc/systemd/system/sockets.target.wants/nix-daemon.socket /usr/lib/systemd/system/nix-daemon.socket
 -- nix/var/nix/db/db.sqlite --
 x
 -- usr/bin/nix --

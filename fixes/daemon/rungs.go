@@ -65,10 +65,23 @@ func (s *survey) withoutDaemon() string {
 		return ""
 	case f.Owner.Known() && f.Owner.Value.UID != 0:
 		return "the store belongs to " + f.Owner.Value.String()
-	case s.booted && s.sock.missing() && s.dir.there() && f.Installer.Known():
-		return "" // an installer set a daemon up, and its units are gone
+	case s.sock.missing() && s.setUp():
+		return ""
+	case !s.facts.Root():
+		return "the store is root's own, and no daemon was set up, so that only root can build"
 	}
 	return "the store is root's own, and no daemon was set up"
+}
+
+// setUp reports whether somebody has set a daemon up, of which nothing but traces is left.
+func (s *survey) setUp() bool {
+	switch {
+	case s.booted:
+		return s.offered[socketUnit] || s.dir.there() && s.found.Installer.Known()
+	case s.initd.has != "":
+		return true
+	}
+	return s.dir.there() // a daemon makes it
 }
 
 // configuration: it parses. Whoever is turned away by an unreadable file is told nothing, so gaps are no obstacle.
@@ -110,17 +123,17 @@ func (s *survey) daemon() sight {
 	return s.unlessAlive(f)
 }
 
-// unlessAlive is a broken finding, or one at risk where a daemon runs all the same. That systemd listens is no daemon.
+// unlessAlive is a broken finding, or one at risk where a daemon serves all the same. That systemd listens is no daemon,
+// and neither is a worker that is left of one.
 func (s *survey) unlessAlive(f fix.Finding) sight {
 	switch {
-	case len(s.running) > 0:
 	case !s.read[listeners]:
 		return wants(listeners)
 	case !s.listening:
 		return finds(f)
 	case s.booted && !s.read[states]:
 		return wants(states)
-	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active":
+	case s.booted && s.stateErr == nil && s.state[socketUnit].Active == "active" && s.state[serviceUnit].Active != "active":
 		return finds(f)
 	}
 	f.Status = fix.AtRisk
@@ -140,6 +153,8 @@ func (s *survey) unitRung() sight {
 	}
 	socket, starts := s.socket(), s.starts()
 	switch {
+	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
+		return finds(s.missingFinding(socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
 		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
 	case s.alone():
@@ -209,17 +224,14 @@ func (s *survey) socketRung() sight {
 	dir := path.Dir(s.path)
 	switch {
 	case s.dir.missing():
-		with := fix.With{"dir": dir, "mode": fmt.Sprintf("%04o", s.wanted.mode)}
-		f := dirMissing.Found(with, evidence(dir, "a directory", "nothing"))
-		f.Remedy = dirMissing.Remedy("advice", with)
-		if s.booted && s.socket().Condition == systemd.Present {
-			f.Remedy = dirMissing.Remedy("make", with)
-		}
-		return finds(f)
+		return s.dirMissing(dir)
 	case s.dir.err != nil:
 		return unsure("%v", s.dir.err)
 	case !s.dir.Mode.IsDir():
 		return finds(notASocket.Found(fix.With{"socket": dir, "what": kindOf(s.dir.Mode)}, evidence(dir, "a directory", kindOf(s.dir.Mode))))
+	}
+	if s.dir.UID != 0 && (!s.found.Owner.Known() || s.found.Owner.Value.UID != s.dir.UID) {
+		return finds(dirOwner.Found(fix.With{"dir": dir, "uid": s.dir.UID}, evidence(dir, "owner 0", fmt.Sprintf("owner %d", s.dir.UID))))
 	}
 	group := s.groupName(s.dir.GID)
 	restricted := s.dir.GID != 0 && s.dir.Mode&0o010 != 0
@@ -252,6 +264,29 @@ func (s *survey) socketRung() sight {
 	return holds("%s", s.path)
 }
 
+// dirMissing: clients find nothing, whoever listens.
+func (s *survey) dirMissing(dir string) sight {
+	switch {
+	case !s.read[listeners]:
+		return wants(listeners)
+	case s.listening && len(s.running) > 0 && !s.read[atWork]:
+		return wants(atWork)
+	}
+	with := fix.With{"dir": dir, "mode": fmt.Sprintf("%04o", s.wanted.mode)}
+	f := dirMissing.Found(with, evidence(dir, "a directory", "nothing"))
+	name := "advice"
+	switch {
+	case !s.booted || s.socket().Condition != systemd.Present:
+	case !s.listening:
+		name = "make"
+	default:
+		name = s.disturbs()
+		f.Evidence = append(f.Evidence, s.atWork()...)
+	}
+	f.Remedy = dirMissing.Remedy(name, with)
+	return finds(f)
+}
+
 func (s *survey) dirModeFinding(who string) fix.Finding {
 	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
 	to := fmt.Sprintf("%04o", s.wanted.mode)
@@ -259,7 +294,14 @@ func (s *survey) dirModeFinding(who string) fix.Finding {
 	if who != "you" {
 		who = "users other than root"
 	}
-	return dirMode.Found(fix.With{"dir": dir, "mode": mode, "who": who, "to": to}, evidence(dir, "mode "+to, "mode "+mode))
+	with := fix.With{"dir": dir, "mode": mode, "who": who, "to": to, "file": s.wanted.from}
+	f := dirMode.Found(with, evidence(dir, "mode "+to, "mode "+mode))
+	name := "mode"
+	if s.wanted.mode&0o001 == 0 && s.wanted.gid != s.dir.GID {
+		name = "advice" // that mode opens it to another group than it has
+	}
+	f.Remedy = dirMode.Remedy(name, with)
+	return f
 }
 
 func (s *survey) socketModeFinding() fix.Finding {
@@ -297,11 +339,12 @@ func (s *survey) groupName(gid int) string {
 
 // release: the daemon that answers is the one that is installed, and still on the disk.
 func (s *survey) release() sight {
-	for _, p := range s.running {
-		if p.removed {
-			return finds(deleted.Found(fix.With{"pid": p.pid, "program": p.program},
-				evidence(fmt.Sprintf("/proc/%d/exe", p.pid), "a file", p.program+" (deleted)")))
+	if p, ok := s.removed(); ok {
+		if !s.read[atWork] {
+			return wants(atWork)
 		}
+		return finds(s.renewed(deleted, s.disturbs(), fix.With{"process": named(p), "program": p.Program},
+			evidence(fmt.Sprintf("/proc/%d/exe", p.PID), "a file", p.Program+" (deleted)")))
 	}
 	d := s.found.Daemon.Value
 	answered := nixconf.Release{Version: s.answer.Version}
@@ -311,13 +354,37 @@ func (s *survey) release() sight {
 	case d == nil || d.Release.Version == "" || d.Release.Implementation == nixconf.Determinate:
 		return holds("it says %s", s.answer.Version)
 	case plain(s.answer.Version) && plain(d.Release.Version) && answered.Before(d.Release.Version):
-		unit := s.starts().Name
-		return finds(older.Found(
-			fix.With{"running": s.answer.Version, "installed": d.Release.String(), "unit": unit},
+		if !s.read[atWork] {
+			return wants(atWork)
+		}
+		return finds(s.renewed(older, s.disturbs(),
+			fix.With{"running": s.answer.Version, "installed": d.Release.String(), "unit": s.starts().Name},
 			evidence(s.path, d.Release.Version, s.answer.Version),
 		))
 	}
 	return holds("it says %s, and the unit starts %s", s.answer.Version, d.Release.String())
+}
+
+// removed is a daemon whose program is no longer on the disk. Workers of an older one go on beside a new daemon, so that
+// it is only told where no process has a program that is there.
+func (s *survey) removed() (systemd.Process, bool) {
+	list := s.daemons()
+	if len(list) == 0 || slices.ContainsFunc(list, func(p systemd.Process) bool { return !p.Removed }) {
+		return systemd.Process{}, false
+	}
+	return list[0], true
+}
+
+// renewed is a finding whose remedy starts the daemon that is installed now. Where its units lack one, reading them again
+// would end what works.
+func (s *survey) renewed(k *fix.Kind, how string, with fix.With, e fix.Evidence) fix.Finding {
+	f := k.Found(with, e)
+	if !s.booted || s.unitsErr != nil || s.starts().Condition != systemd.Present || len(s.daemons()) == 0 {
+		how = "advice"
+	}
+	f.Remedy = k.Remedy(how, with)
+	f.Evidence = append(f.Evidence, s.atWork()...)
+	return f
 }
 
 // plain reports whether a version is that of a release, and not of a day.
@@ -339,8 +406,26 @@ func (s *survey) access() sight {
 	return s.atBoot(holds("the daemon talks to %s, and does not let %s set what is restricted", who, who))
 }
 
-// atBoot is a sight, unless nothing will start at the next boot what works now.
+// atBoot is a sight, unless what works now will not work after the next start of the machine, or of the daemon.
 func (s *survey) atBoot(saw sight) sight {
+	if saw := s.byHand(); saw.found != nil {
+		return saw
+	}
+	return s.wantedAtBoot(saw)
+}
+
+// byHand finds a daemon that has made the socket itself, where systemd was to: it works for as long as it runs.
+func (s *survey) byHand() sight {
+	u := s.socket()
+	if !s.booted || s.unitsErr != nil || s.answer.Peer.PID <= 1 || u.Condition != systemd.Present || len(u.Wanted) == 0 || s.accepts() {
+		return sight{}
+	}
+	with := fix.With{"pid": s.answer.Peer.PID}
+	return finds(serviceAlone.Found(with, evidence(s.path, "systemd listens", fmt.Sprintf("process %d listens", s.answer.Peer.PID))))
+}
+
+// wantedAtBoot is a sight, unless nothing will start at the next boot what works now.
+func (s *survey) wantedAtBoot(saw sight) sight {
 	u := s.socket()
 	if !s.booted || s.unitsErr != nil || s.answer.Peer.PID != 1 || u.Condition != systemd.Present || !u.Installable() ||
 		len(u.Wanted) > 0 || len(s.service().Wanted) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +14,10 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/accounts"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
+	"github.com/lixfix/lixfix/platform/redact"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
@@ -32,6 +35,7 @@ type need int
 const (
 	listeners need = iota // the kernel's list of sockets
 	greeting              // a connection to the daemon
+	atWork                // who would notice that the daemon is started again
 	states                // what systemd says; the only one that runs a tool
 )
 
@@ -46,14 +50,6 @@ func (e entry) missing() bool { return gone(e.err) }
 
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
-// process is one that runs as the daemon.
-type process struct {
-	pid     int
-	program string // as the kernel has it; "" where lixfix may not know
-	removed bool
-	stopped bool // by a signal
-}
-
 // survey is all that the fix knows of the host. Reading decides nothing.
 type survey struct {
 	v     platform.View
@@ -63,25 +59,29 @@ type survey struct {
 
 	booted    bool
 	bootedErr error
+	initd     initd  // what starts services where that is not systemd
 	container string // the file that says that this is one; "" for none
-	wsl       bool
-	enforcing bool // SELinux
+	enforcing bool   // SELinux
 
 	named   string // the file that says that /nix is a mount; "" for none
 	mounted bool   // it is, or nobody can say
+	own     bool   // it is a mount of its own
 	ro      string // the mount point that /nix/var/nix is on, where that is read-only
 	nix     entry  // /nix
 
 	units    map[string]systemd.Unit
 	unitsErr error
-	offered  map[string]bool  // units that the default profile has
-	hidden   map[string]entry // files of masked units in the directories behind the mask
-	program  entry            // what the daemon's program leads to
-	running  []process        // of the unit of the daemon
+	offered  map[string]bool   // units that the default profile has
+	hidden   map[string]entry  // files of masked units in the directories behind the mask
+	program  entry             // what the daemon's program leads to
+	running  []systemd.Process // in the unit of the daemon, builds among them
+	tools    string            // the directory of the tools of Nix; "" for none
 
 	path     string // of the socket
 	dir      entry
 	sock     entry
+	dirWas   fs.FileMode // what stands there, also where a plan is to change it
+	sockWas  fs.FileMode
 	guarded  bool      // only root can change the socket's directory
 	wanted   directory // as the tmpfiles.d of the installation has it
 	groups   []accounts.Group
@@ -93,6 +93,8 @@ type survey struct {
 	listErr   error
 	answer    nixdaemon.Answer
 	greetErr  error
+	busy      string // who is at work with the daemon, in words; "" for nobody
+	busyErr   error
 	state     map[string]systemd.State
 	stateErr  error
 	free      uint64
@@ -126,15 +128,31 @@ func look(ctx context.Context, v platform.View) *survey {
 		s.groups = accounts.Groups(data)
 	}
 	s.path = installation.Socket
-	if u := s.units[socketUnit]; u.Condition == systemd.Present && path.IsAbs(u.Last("Socket", "ListenStream")) {
-		s.path = u.Last("Socket", "ListenStream")
+	if u := s.units[socketUnit]; u.Condition == systemd.Present && path.IsAbs(u.Last("Socket", "ListenStream")) && s.roots(ctx, u) {
+		s.path = path.Clean(u.Last("Socket", "ListenStream"))
 	}
 	s.dir, s.sock = s.at(ctx, path.Dir(s.path)), s.at(ctx, s.path)
+	s.dirWas, s.sockWas = s.dir.Mode, s.sock.Mode
 	s.guarded = v.Guarded(ctx, s.path) == nil
 	s.tmpfiles(ctx)
 	s.daemonProgram(ctx)
 	s.processes(ctx)
+	s.tools, _ = nixbuild.Tools(ctx, v)
 	return s
+}
+
+// roots reports whether nobody but root has a say in a unit: where the store is a user's, the units of its profile are,
+// and root sets no modes of what they name. Who is not root changes nothing.
+func (s *survey) roots(ctx context.Context, u systemd.Unit) bool {
+	if !s.facts.Root() {
+		return true
+	}
+	for _, file := range append([]string{u.File}, u.DropIns...) {
+		if _, err := s.v.Trusted(ctx, file); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *survey) at(ctx context.Context, name string) entry {
@@ -150,10 +168,8 @@ func (s *survey) surroundings(ctx context.Context) {
 			break
 		}
 	}
-	_ = s.v.Burst(ctx, "the kernel's version", func(f platform.Files) error {
-		if data, err := f.Read("/proc/sys/kernel/osrelease"); err == nil {
-			s.wsl = strings.Contains(strings.ToLower(string(data)), "microsoft")
-		}
+	s.initd = findInit(ctx, s.v)
+	_ = s.v.Burst(ctx, "SELinux", func(f platform.Files) error {
 		if data, err := f.Read("/sys/fs/selinux/enforce"); err == nil {
 			s.enforcing = strings.TrimSpace(string(data)) == "1"
 		}
@@ -174,7 +190,8 @@ func (s *survey) mounts(ctx context.Context) {
 		return err
 	})
 	if err == nil && len(points) > 0 {
-		s.mounted = slices.ContainsFunc(points, func(w []string) bool { return w[4] == "/nix" })
+		s.own = slices.ContainsFunc(points, func(w []string) bool { return w[4] == "/nix" })
+		s.mounted = s.own
 		on := "/"
 		for _, w := range points { // the last one on a name is the one that is seen
 			at := w[4]
@@ -240,12 +257,16 @@ func (s *survey) tmpfiles(ctx context.Context) {
 			if !strings.HasPrefix(n, "nix") || !strings.HasSuffix(n, ".conf") {
 				continue
 			}
-			data, err := platform.ReadSmall(ctx, s.v, path.Join(dir, n))
+			file := path.Join(dir, n)
+			if _, err := s.v.Trusted(ctx, file); err != nil && s.facts.Root() {
+				continue // installers link them into the store, which can be a user's
+			}
+			data, err := platform.ReadSmall(ctx, s.v, file)
 			if err != nil {
 				continue
 			}
 			if d, ok := parseTmpfiles(string(data), path.Dir(s.path), s.groups); ok {
-				d.from = path.Join(dir, n)
+				d.from = file
 				s.wanted = d
 				return
 			}
@@ -261,8 +282,8 @@ func parseTmpfiles(text, dir string, groups []accounts.Group) (directory, bool) 
 			continue
 		}
 		mode, err := strconv.ParseUint(strings.TrimLeft(w[2], "~:"), 8, 12)
-		if err != nil {
-			return directory{}, false
+		if err != nil || mode&0o002 != 0 {
+			return directory{}, false // in a directory that all can write to, anybody can be the daemon
 		}
 		d := directory{mode: fs.FileMode(mode) & fs.ModePerm, group: w[4]}
 		if w[4] != "root" && w[4] != "0" {
@@ -296,52 +317,23 @@ func (s *survey) daemonProgram(ctx context.Context) {
 
 // processes are those in the control group of the daemon's unit.
 func (s *survey) processes(ctx context.Context) {
-	_ = s.v.Burst(ctx, "the processes of the daemon", func(f platform.Files) error {
-		for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"} {
-			dir := root + "/system.slice/" + serviceUnit
-			for _, group := range []string{dir + "/supervisor", dir} { // DelegateSubgroup= of Lix
-				data, err := f.Read(group + "/cgroup.procs")
-				if err != nil {
-					continue
-				}
-				for line := range strings.Lines(string(data)) {
-					if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 0 && len(s.running) < 64 {
-						s.running = append(s.running, process{pid: pid})
-					}
-				}
-			}
-		}
-		slices.SortFunc(s.running, func(a, b process) int { return a.pid - b.pid })
-		for i := range s.running {
-			p := &s.running[i]
-			dir := "/proc/" + strconv.Itoa(p.pid)
-			// Builds are in the group as well, and whoever builds decides what their processes are: only root's own are
-			// the daemon.
-			if data, err := f.Read(dir + "/status"); err != nil || !rootsOwn(string(data)) {
-				continue
-			}
-			if link, err := f.Link(dir + "/exe"); err == nil {
-				p.program, p.removed = strings.CutSuffix(link, " (deleted)")
-			}
-			if data, err := f.Read(dir + "/stat"); err == nil {
-				if _, rest, ok := strings.Cut(string(data), ") "); ok {
-					p.stopped = strings.HasPrefix(rest, "T")
-				}
-			}
-		}
-		return nil
-	})
+	list, err := systemd.Processes(ctx, s.v, serviceUnit)
+	if err == nil {
+		s.running = list
+	}
 }
 
-// rootsOwn reports whether a process is root's, by all four of its user IDs (proc_pid_status(5)).
-func rootsOwn(status string) bool {
-	for line := range strings.Lines(status) {
-		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
-			w := strings.Fields(ids)
-			return len(w) == 4 && !slices.ContainsFunc(w, func(id string) bool { return id != "0" })
+// daemons are the processes of the unit that are the daemon and its workers: builds are in the unit as well, and other
+// programs of root's, such as hooks.
+func (s *survey) daemons() []systemd.Process {
+	var list []systemd.Process
+	for _, p := range s.running {
+		// Where lixfix is not root it is not told which programs root's processes have.
+		if p.Root && (p.Program == "" || slices.Contains([]string{"nix", "nix-daemon", "determinate-nixd"}, path.Base(p.Program))) {
+			list = append(list, p)
 		}
 	}
-	return false
+	return list
 }
 
 // want reads a part that costs something, once.
@@ -371,27 +363,47 @@ func (s *survey) want(ctx context.Context, n need) {
 		}
 		s.running = nil
 		s.processes(ctx)
+	case atWork:
+		s.busy, s.busyErr = systemd.Clients(ctx, s.v, serviceUnit, s.path)
 	case states:
 		s.state, s.stateErr = systemd.Show(ctx, s.v, socketUnit, serviceUnit)
 		s.log = logLines(ctx, s.v)
 	}
 }
 
-// logLines are the last lines of the daemon's log, for people to read; nothing is decided by them.
+// logLines are the last lines of the daemon's log, for people to read; nothing is decided by them. Everybody can write
+// lines that say UNIT= of themselves: only those of the first process are systemd's.
 func logLines(ctx context.Context, v platform.View) []string {
 	out, err := v.Query(ctx, "/usr/bin/journalctl", "-q", "--no-pager", "-b", "-o", "cat", "-n", "20",
-		"_SYSTEMD_UNIT="+serviceUnit, "+", "UNIT="+serviceUnit, "+", "UNIT="+socketUnit)
+		"_SYSTEMD_UNIT="+serviceUnit, "+", "_PID=1", "UNIT="+serviceUnit, "+", "_PID=1", "UNIT="+socketUnit)
 	if err != nil {
 		return nil
 	}
+	return lastLines(string(out))
+}
+
+// lastLines are the last different lines of a log, cut to what can be read at a glance.
+func lastLines(text string) []string {
+	const most, longest = 6, 200
 	var lines []string
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
-			lines = append(lines, line)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(strings.ToValidUTF8(colours.ReplaceAllString(line, ""), "\ufffd"))
+		if line == "" || slices.Contains(lines, line) {
+			continue
+		}
+		lines = append(lines, line)
+		if len(lines) > most {
+			lines = lines[1:]
 		}
 	}
-	return lines[max(0, len(lines)-6):]
+	for i, line := range lines {
+		lines[i] = redact.Cut(line, longest)
+	}
+	return lines
 }
+
+// colours are what daemons colour their messages with, also in a log.
+var colours = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
 // socket, service and template are the units. starts is the one that systemd starts for a connection.
 func (s *survey) socket() systemd.Unit   { return s.units[socketUnit] }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -158,10 +159,10 @@ type Fix interface {
 // Picture is what findings alone do not show: how what was found hangs together.
 type Picture struct {
 	Findings []Finding
-	Drawings [][]string // of each finding, lines of at most 80 columns; nil for none
-	Notes    []string   // what could not be seen, and the command that would see it
-	Graph    any        // all of it, for JSON: an object
-	Dot      string     // all of it, in the language of Graphviz
+	Figures  []figure.Figure // of each finding; the zero value for none
+	Notes    []string        // what could not be seen, and the command that would see it
+	Graph    any             // all of it, for JSON: an object
+	Dot      string          // all of it, in the language of Graphviz
 	// Key is equal as long as nothing that matters has changed.
 	Key string
 	// Moves says that nothing is in anything's way.

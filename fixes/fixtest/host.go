@@ -55,7 +55,7 @@ func At(t testing.TB, facts platform.Facts) *Host {
 	// Root goes through no directory that others cannot enter.
 	for dir := h.Root; len(dir) >= len(os.TempDir()); dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o005 != 0o005 {
-			h.must(os.Chmod(dir, info.Mode().Perm()|0o055))
+			h.Must(os.Chmod(dir, info.Mode().Perm()|0o055))
 		}
 	}
 	return h
@@ -89,10 +89,10 @@ func Txtar(t testing.TB, archive string) *Host {
 		}
 		switch words[0] {
 		case "mode":
-			h.must(os.Chmod(h.path(words[2]), parseMode(t, words[1])))
+			h.Must(os.Chmod(h.path(words[2]), parseMode(t, words[1])))
 		case "dir":
-			h.must(os.MkdirAll(h.path(words[2]), 0o755))
-			h.must(os.Chmod(h.path(words[2]), parseMode(t, words[1])))
+			h.Must(os.MkdirAll(h.path(words[2]), 0o755))
+			h.Must(os.Chmod(h.path(words[2]), parseMode(t, words[1])))
 		case "link":
 			h.Link(words[1], words[2])
 		default:
@@ -111,7 +111,8 @@ func parseMode(t testing.TB, s string) fs.FileMode {
 	return fs.FileMode(n)
 }
 
-func (h *Host) must(err error) {
+// Must ends the test where a host could not be made.
+func (h *Host) Must(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
@@ -124,26 +125,26 @@ func (h *Host) path(name string) string { return filepath.Join(h.Root, name) }
 // Put writes a file with exactly that mode, and makes its directories.
 func (h *Host) Put(name, data string, mode fs.FileMode) {
 	h.t.Helper()
-	h.must(os.MkdirAll(filepath.Dir(h.path(name)), 0o755))
+	h.Must(os.MkdirAll(filepath.Dir(h.path(name)), 0o755))
 	if err := os.Remove(h.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		h.must(err)
+		h.Must(err)
 	}
-	h.must(os.WriteFile(h.path(name), []byte(data), mode))
-	h.must(os.Chmod(h.path(name), mode))
+	h.Must(os.WriteFile(h.path(name), []byte(data), mode))
+	h.Must(os.Chmod(h.path(name), mode))
 }
 
 // Link makes a symbolic link.
 func (h *Host) Link(name, target string) {
 	h.t.Helper()
-	h.must(os.MkdirAll(filepath.Dir(h.path(name)), 0o755))
-	h.must(os.Symlink(target, h.path(name)))
+	h.Must(os.MkdirAll(filepath.Dir(h.path(name)), 0o755))
+	h.Must(os.Symlink(target, h.path(name)))
 }
 
 // Read returns what a file of the host holds.
 func (h *Host) Read(name string) string {
 	h.t.Helper()
 	data, err := os.ReadFile(h.path(name))
-	h.must(err)
+	h.Must(err)
 	return string(data)
 }
 
@@ -153,7 +154,7 @@ func (h *Host) Snapshot() map[string]string {
 	h.t.Helper()
 	all := map[string]string{}
 	state := strings.TrimPrefix(h.StateDir(), h.Root)
-	h.must(filepath.WalkDir(h.Root, func(file string, e fs.DirEntry, err error) error {
+	h.Must(filepath.WalkDir(h.Root, func(file string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

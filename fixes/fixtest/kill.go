@@ -51,8 +51,8 @@ func (m *mortal) write(name string, do func() error) error {
 		// As a kill leaves it: something of the new file is beside the old one.
 		if m.count++; m.count == m.at {
 			dir, err := securejoin.SecureJoin(m.Root, filepath.Dir(name))
-			m.must(err)
-			m.must(os.WriteFile(filepath.Join(dir, "."+filepath.Base(name)+".lixfix-new"), []byte("half"), 0o600))
+			m.Must(err)
+			m.Must(os.WriteFile(filepath.Join(dir, "."+filepath.Base(name)+".lixfix-new"), []byte("half"), 0o600))
 			m.die()
 		}
 	}
@@ -111,15 +111,15 @@ const (
 func (c Case) drive(t *testing.T, f fix.Fix, m *mortal, w way) (lived bool) {
 	t.Helper()
 	dir, err := journal.Lock(m.StateDir(), step.Kinds())
-	m.must(err)
+	m.Must(err)
 	defer dir.Close()
 	var j *journal.Journal
 	switch w {
 	case forwards:
 		p, err := c.planned(t, f, m.Host)
-		m.must(err)
+		m.Must(err)
 		j, err = dir.Create(p, time.Now())
-		m.must(err)
+		m.Must(err)
 	case undoing:
 		past, errs := journal.History(m.StateDir(), step.Kinds())
 		if len(past) == 0 || len(errs) > 0 {
@@ -129,10 +129,10 @@ func (c Case) drive(t *testing.T, f fix.Fix, m *mortal, w way) (lived bool) {
 		p := last.Plan.Inverse(last.Marks)
 		p.Version, p.Made, p.ID = "0", time.Now().UTC(), journal.NewID(time.Now(), f.Name(), [2]byte{1, 2})
 		j, err = dir.Create(p, time.Now())
-		m.must(err)
+		m.Must(err)
 	case onwards, backing:
 		j, err = dir.Open()
-		m.must(err)
+		m.Must(err)
 		if j == nil {
 			t.Fatal("no unfinished repair waits")
 		}
@@ -153,8 +153,8 @@ func (c Case) drive(t *testing.T, f fix.Fix, m *mortal, w way) (lived bool) {
 	} else {
 		err = d.Run(t.Context(), j.Plan)
 	}
-	m.must(err)
-	m.must(j.End(outcome, time.Now()))
+	m.Must(err)
+	m.Must(j.End(outcome, time.Now()))
 	return true
 }
 
@@ -202,11 +202,14 @@ func (c Case) kill(t *testing.T, f fix.Fix) {
 		}
 
 		h = die(at)
-		h.must(os.RemoveAll(h.StateDir()))
+		h.Must(os.RemoveAll(h.StateDir()))
 		if p, err := c.planned(t, f, h); err != nil {
 			t.Fatal(err)
 		} else if !p.Empty() {
 			c.drive(t, f, &mortal{Host: h}, forwards)
+		}
+		if c.Remembered != "" {
+			h.Put(c.Remembered, whole.Read(c.Remembered), 0o644)
 		}
 		same("a new repair, the journal being lost", at, target, h)
 	}

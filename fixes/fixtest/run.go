@@ -6,8 +6,6 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,7 +25,7 @@ var update = flag.Bool("update", false, "write what is seen into the golden file
 
 // Case is a host and what a fix is to say of it.
 type Case struct {
-	// Name is a state of the real world: "the first server is dead". The golden file of its plan is called by it.
+	// Name is a state of the real world: "the first server is dead".
 	Name string
 	// Make makes the host; it is called often, and makes the same each time.
 	Make     func(t testing.TB) *Host
@@ -38,12 +36,18 @@ type Case struct {
 	Refuses string
 	// Repaired are the IDs of what is found after a repair that does all it may; nil where there is nothing to repair.
 	Repaired []string
+	// Then looks at the host after the repair; nil where Repaired says enough.
+	Then func(testing.TB, *Host)
+	// Remembered is a file of the host that stands for what a process has read: a repair that lost the journal of the one
+	// before cannot know that it is old. "" for none.
+	Remembered string
 }
 
 // Run puts a fix through the cases. For each it
 //
 //   - looks, and holds every finding against the table of kinds;
-//   - plans, and compares the steps with testdata/plans/NAME.golden (-update writes it);
+//   - records the host, and holds what it says of the record against that;
+//   - plans, and compares the steps with testdata/plans/run.txtar (-update writes it);
 //   - repairs, looks, takes it back, and compares the host with what it was, byte for byte;
 //   - kills lixfix before, within and after each write, and then resumes, takes back, takes back with another kill, and
 //     repairs anew with the journal lost.
@@ -55,11 +59,12 @@ func Run(t *testing.T, f fix.Fix, cases []Case, elsewhere ...string) {
 	for _, err := range fix.Validate(f.Name(), f.Kinds()) {
 		t.Error(err)
 	}
-	seen, witness := map[string]bool{}, NewWitness(f)
+	seen, witness, plans := map[string]bool{}, NewWitness(f), NewPlans("run")
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			h := c.Make(t)
 			found := c.look(t, f, h, c.Finds)
+			Recorded(t, f, h, c.Settings)
 			witness.Saw(t, c.Name, found)
 			for _, one := range found {
 				seen[one.ID] = true
@@ -67,13 +72,11 @@ func Run(t *testing.T, f fix.Fix, cases []Case, elsewhere ...string) {
 			if c.Refuses != "" {
 				witness.Refused(c.Name, c.Refuses)
 			}
-			if c.plan(t, f, h) && !t.Failed() {
-				c.repair(t, f)
-				c.kill(t, f)
-			}
+			c.carryOut(t, f, h, plans)
 		})
 	}
 	witness.Testify(t, "run")
+	plans.Testify(t)
 	if t.Failed() || filtered() {
 		return
 	}
@@ -84,6 +87,20 @@ func Run(t *testing.T, f fix.Fix, cases []Case, elsewhere ...string) {
 		case is && slices.Contains(elsewhere, k.ID):
 			t.Errorf("%s is found here, and was said to be found elsewhere", k.ID)
 		}
+	}
+}
+
+// Repair does to one host what Run does after it has looked, for tests that look for themselves.
+func (c Case) Repair(t *testing.T, f fix.Fix, plans *Plans) {
+	t.Helper()
+	c.carryOut(t, f, c.Make(t), plans)
+}
+
+func (c Case) carryOut(t *testing.T, f fix.Fix, h *Host, plans *Plans) {
+	t.Helper()
+	if c.plan(t, f, h, plans) && !t.Failed() {
+		c.repair(t, f)
+		c.kill(t, f)
 	}
 }
 
@@ -180,7 +197,7 @@ type zeroes struct{}
 func (zeroes) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 // plan reports whether there is something to do.
-func (c Case) plan(t *testing.T, f fix.Fix, h *Host) bool {
+func (c Case) plan(t *testing.T, f fix.Fix, h *Host, plans *Plans) bool {
 	t.Helper()
 	before := h.Snapshot()
 	p, err := c.planned(t, f, h)
@@ -212,7 +229,7 @@ func (c Case) plan(t *testing.T, f fix.Fix, h *Host) bool {
 	for _, n := range p.Notes {
 		b.WriteString("note: " + n + "\n")
 	}
-	golden(t, filepath.Join("testdata", "plans", fileName(c.Name)+".golden"), strings.ReplaceAll(b.String(), h.Root, ""))
+	plans.saw(c.Name, strings.ReplaceAll(b.String(), h.Root, ""))
 	data, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -228,32 +245,6 @@ func (c Case) plan(t *testing.T, f fix.Fix, h *Host) bool {
 	return !p.Empty()
 }
 
-var unfit = regexp.MustCompile(`[^a-z0-9]+`)
-
-func fileName(name string) string {
-	return strings.Trim(unfit.ReplaceAllString(strings.ToLower(name), "-"), "-")
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; -update writes it", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
-}
-
 // repair does the plan, looks, and takes it back.
 func (c Case) repair(t *testing.T, f fix.Fix) {
 	t.Helper()
@@ -261,6 +252,9 @@ func (c Case) repair(t *testing.T, f fix.Fix) {
 	before := h.Snapshot()
 	c.drive(t, f, &mortal{Host: h}, forwards)
 	c.look(t, f, h, c.Repaired)
+	if c.Then != nil {
+		c.Then(t, h)
+	}
 	p, err := c.planned(t, f, h)
 	if err != nil || !p.Empty() {
 		t.Errorf("after the repair there is still something to do: %v, %v", p.Entries, err)

@@ -61,7 +61,7 @@ var wrongs = map[string]struct {
 			s.To = s.From | 0o111
 			p.Entries[i].Step = s
 		}
-	}}, "everybody-can-read-it.golden"},
+	}}, "plans/run.txtar"},
 	"a step for nothing": {wrong{plan: func(p *plan.Plan) {
 		for i := range p.Entries {
 			p.Entries[i].For = ""

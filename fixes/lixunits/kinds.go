@@ -22,7 +22,7 @@ var (
 	notHere = &fix.Kind{
 		ID: "lix-units/not-here", Status: fix.NotApplicable, Title: "there are no units of a Nix daemon here",
 		Means: "Nothing starts a daemon by systemd, or NixOS makes the units anew with each generation.",
-		Says:  "nothing to look at: {why}",
+		Says:  "no units to look at: {why}",
 	}
 	upgradeBreaks = &fix.Kind{
 		ID: "lix-units/upgrade-breaks", Status: fix.Broken, Title: "after an upgrade to that release, the daemon stops at the next boot",

@@ -16,6 +16,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/systemd"
 )
@@ -26,7 +27,8 @@ const (
 	templateUnit = "nix-daemon@.service"
 	profileUnits = installation.StateDir + "/profiles/default/lib/systemd/system"
 
-	optTo = "to"
+	optTo       = "to"
+	optNoVerify = "no-verify"
 	// since is the first release of Lix whose socket wants the template.
 	since = "2.95"
 )
@@ -43,6 +45,8 @@ func (lixUnits) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux
 func (lixUnits) Options() []fix.Option {
 	return []fix.Option{{
 		Name: optTo, Usage: "say what an upgrade to this `release` of Lix would do, such as 2.95", Look: true, Check: release,
+	}, {
+		Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough",
 	}}
 }
 
@@ -83,14 +87,16 @@ type survey struct {
 	profile  map[string][]systemd.Setting // the default profile's units
 	template *step.FileState              // the profile's template, for a copy
 	booted   bool
-	running  bool // a socket that listens, or a service: what systemd has read before works
-	failed   bool // the socket
-	asked    bool // whether systemd was asked
+	running  bool   // a socket that listens, or a service: what systemd has read before works
+	failed   bool   // the socket
+	asked    bool   // whether systemd was asked
+	tools    string // the directory of the tools of Nix; "" for none
 }
 
 func look(ctx context.Context, v platform.View) *survey {
 	s := &survey{found: installation.Of(ctx, v).Found(ctx), units: map[string]systemd.Unit{}, profile: map[string][]systemd.Setting{}}
 	s.booted, _ = systemd.Booted(ctx, v)
+	s.tools, _ = nixbuild.Tools(ctx, v)
 	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
 		u, err := systemd.Find(ctx, v, name)
 		if err != nil {
@@ -248,15 +254,23 @@ func program(settings []systemd.Setting) string {
 }
 
 // remedy is pure.
-func remedy(s *survey, found []fix.Finding, allowed func(string, fix.Class) bool) []plan.Entry {
+func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 	var entries []plan.Entry
 	for _, f := range found {
-		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !allowed(f.ID, f.Remedy.Class) {
+		if f.Remedy == nil || f.Remedy.Class == fix.Advice || !r.Allowed(f.ID, f.Remedy.Class) {
 			continue
 		}
 		for _, st := range s.steps(f) {
 			entries = append(entries, plan.Entry{Step: st, For: f.ID})
 		}
+	}
+	if len(entries) == 0 || !s.booted {
+		return entries
+	}
+	id := entries[0].For
+	entries = append(entries, plan.Entry{Step: step.AwaitDaemon{Socket: installation.Socket}, For: id})
+	if s.tools != "" && !r.Settings.On(optNoVerify) {
+		entries = append(entries, plan.Entry{Step: step.TryBuild{Tools: s.tools, Socket: installation.Socket}, For: id})
 	}
 	return entries
 }
@@ -302,5 +316,5 @@ func (lixUnits) Detect(ctx context.Context, v platform.View, set fix.Settings) (
 
 func (lixUnits) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.Plan, error) {
 	s := look(ctx, v)
-	return plan.Plan{Entries: remedy(s, diagnose(s, ""), r.Allowed)}, nil
+	return plan.Plan{Entries: remedy(s, diagnose(s, ""), r)}, nil
 }

@@ -98,6 +98,7 @@ func TestUnknown(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	witness.Saw(t, "a closed directory", found)
+	fixtest.Recorded(t, f, h, nil)
 	witness.Testify(t, "closed")
 }
 

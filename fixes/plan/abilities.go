@@ -130,6 +130,29 @@ type Hold interface {
 	Release() Step
 }
 
+// Proof is a Step that leaves the host as it is and shows whether the plan has come to what it is for. It is done on
+// every run of the plan, at its place, and never when the plan is taken back. The error of Apply wraps an *Unproven.
+type Proof interface {
+	Step
+	// Proves says what, as the end of "it is not known whether …".
+	Proves() string
+}
+
+// Unproven is the error of a Proof.
+type Unproven struct {
+	Err error
+	// Untried says that nobody could try it, which is no failure: it is told, and the run goes on.
+	Untried bool
+}
+
+func (u *Unproven) Error() string { return u.Err.Error() }
+func (u *Unproven) Unwrap() error { return u.Err }
+
+func isProof(s Step) bool {
+	_, ok := s.(Proof)
+	return ok
+}
+
 // Tidier is a Write that a kill can make leave something beside its target.
 type Tidier interface {
 	Write
@@ -156,6 +179,16 @@ type Carrier interface {
 	Contents() map[string][]byte
 	// Attach gives a decoded step its contents back.
 	Attach(contents map[string][]byte) error
+}
+
+// Folder is a Step that one line can describe together with its neighbours.
+type Folder interface {
+	Step
+	// Sort is the same for steps that are described together; "" for one that stands alone.
+	Sort() string
+	// Fold says what steps of one sort do, of which this is the first. Every number and name in it comes from the steps.
+	// "" is for what their String says as well.
+	Fold(steps []Step) string
 }
 
 // settle and expect tell the pass of a write that was made.

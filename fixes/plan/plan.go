@@ -127,6 +127,7 @@ func (p Plan) Inverse(marks []Mark) Plan {
 	for i, e := range p.Entries[first:] {
 		w, ok := e.Step.(Write)
 		switch {
+		case isProof(e.Step):
 		case !ok:
 			after = append(after, e)
 		case took(w, marks[first+i]):

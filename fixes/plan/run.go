@@ -222,6 +222,7 @@ func (d Driver) Rollback(ctx context.Context, p Plan) error {
 		it := item{index: i, entry: e, step: e.Step, mark: r.marks[i], back: true}
 		w, ok := e.Step.(Write)
 		switch {
+		case isProof(e.Step):
 		case !ok && i < first:
 			before = append(before, it)
 		case !ok:
@@ -328,6 +329,7 @@ func (r *runner) each(ctx context.Context, items []item) error {
 			if !remaining(rest, step.Protects) {
 				continue
 			}
+		case Proof:
 		default:
 			// Harmless when repeated, but pointless.
 			if !it.back && it.mark == Done {
@@ -354,7 +356,7 @@ func (r *runner) apply(ctx context.Context, it item) error {
 		r.holds = append(r.holds, h)
 	}
 	if err := it.step.Apply(ctx, r.Host, r.pass); err != nil {
-		if it.entry.Optional {
+		if u, ok := errors.AsType[*Unproven](err); it.entry.Optional || ok && u.Untried {
 			r.event(it, Tolerated, err)
 			return nil
 		}

@@ -75,7 +75,7 @@ func (x *cause) finding() fix.Finding {
 // detectors find the causes, in the order in which a plan does something about them.
 var detectors = []func(*diagnosis) []cause{
 	pastaProgram, tun, denials, replacedFiles, theFile, lines, longLine, noLine, unreachable, families, overTCPs, slowServer,
-	firewallRules, splitDomains, unknownName, sandbox,
+	firewallRules, splitDomains, unknownName, sandboxed,
 }
 
 // diagnose says what follows from a survey.
@@ -366,8 +366,8 @@ func splitDomains(d *diagnosis) []cause {
 	}}
 }
 
-// sandbox looks at whether there is one.
-func sandbox(d *diagnosis) []cause {
+// sandboxed looks at whether there is one.
+func sandboxed(d *diagnosis) []cause {
 	x := cause{kind: sandboxOff, evidence: []fix.Evidence{{Source: "sandbox", Expected: "true", Observed: d.nix.sandbox}}}
 	switch d.nix.sandbox {
 	case "false":

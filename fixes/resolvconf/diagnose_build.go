@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // found is all that a look has brought to light; a plan is made of the same.
@@ -20,9 +21,9 @@ type found struct {
 	*diagnosis
 	result   *probe.Result // nil where nothing was built
 	trials   []trial
-	again    bool          // result is that of a second build
-	fetched  probe.Fetched // by the daemon itself; the zero value where it was not asked
-	observed Truth         // whether lookups work inside, as the build saw it
+	again    bool            // result is that of a second build
+	fetched  sandbox.Fetched // by the daemon itself; the zero value where it was not asked
+	observed Truth           // whether lookups work inside, as the build saw it
 }
 
 // resolves is the judgement of the probe itself, so that check and probe never differ.
@@ -77,16 +78,16 @@ func (f *found) blameBuild() {
 	}
 	r := f.result
 	switch {
-	case r.Outcome == probe.SetupTimeout, r.Outcome == probe.PastaNotRun:
+	case r.Outcome == sandbox.SetupTimeout, r.Outcome == sandbox.PastaNotRun:
 		mark(tunClosed, pastaQuoted, pastaGone, appArmor)
 		if f.broken() == 0 && len(r.Pasta) > 0 {
 			f.causes = append(f.causes, pastaCause(r.Pasta))
 		}
-	case r.Network == probe.NoTun:
+	case r.Network == sandbox.NoTun:
 		mark(tunMissing)
-	case r.Outcome == probe.SetupFailed:
+	case r.Outcome == sandbox.SetupFailed:
 		mark(dangling, notFile, wsl)
-	case r.Network == probe.PastaNetwork, r.Network == probe.LateNetwork:
+	case r.Network == sandbox.PastaNetwork, r.Network == sandbox.LateNetwork:
 		// pasta ran, whatever the host looks like.
 		for i, x := range f.causes {
 			if slices.Contains([]*fix.Kind{tunClosed, tunMissing, pastaGone, pastaQuoted}, x.kind) {
@@ -106,9 +107,9 @@ func (f *found) addSeen() {
 		}
 		f.causes = append(f.causes, x)
 	}
-	if r.Network == probe.LateNetwork || r.Report.RouteLate {
+	if r.Network == sandbox.LateNetwork || r.Report.RouteLate {
 		add(cause{
-			kind: race, broken: r.Network == probe.LateNetwork && f.observed == No,
+			kind: race, broken: r.Network == sandbox.LateNetwork && f.observed == No,
 			evidence: []fix.Evidence{{
 				Source: "default route in the sandbox", Expected: "there from the start",
 				Observed: fmt.Sprintf("after %.0f ms", r.Report.RouteWait),
@@ -123,6 +124,9 @@ func (f *found) addSeen() {
 				Source: "a lookup in the sandbox", Expected: "less than 2 s", Observed: fmt.Sprintf("%.1f s", took.Seconds()),
 			}},
 		})
+	}
+	if others := r.Others(); f.observed == Yes && len(others) > 0 {
+		add(cause{kind: otherReaders, with: fix.With{"programs": probe.Programs(others)}})
 	}
 	if !r.Sandbox {
 		add(cause{
@@ -164,7 +168,7 @@ func (f *found) fetching() bool {
 		return false
 	}
 	// A name that DNS does not have is none that a fetcher could resolve.
-	if !slices.ContainsFunc(r.Report.Queries, func(q probe.Query) bool {
+	if !slices.ContainsFunc(r.Report.Queries, func(q sandbox.Query) bool {
 		return q.Error == "" && q.RCode == dnsquery.NoError && q.Type == string(dnsquery.A)
 	}) {
 		return false
@@ -174,7 +178,7 @@ func (f *found) fetching() bool {
 
 // fetcherFails reports whether only the daemon's own fetcher does not resolve names.
 func (f *found) fetcherFails() bool {
-	return f.observed == Yes && f.fetched.Lookup == probe.LookupFailed
+	return f.observed == Yes && f.fetched.Lookup == sandbox.LookupFailed
 }
 
 // fetcherCause is the cause that the daemon's own fetcher does not resolve names.
@@ -225,6 +229,13 @@ func (f *found) sandboxSide() []fix.Evidence {
 	list := []fix.Evidence{{Source: "in the sandbox", Expected: "lookups work", Observed: f.outcome()}}
 	if f.observed != Unclear && p.Works != Unclear && f.observed != p.Works {
 		list = append(list, fix.Evidence{Source: "predicted from the host", Expected: "what the build saw", Observed: words})
+	}
+	if others := f.result.Others(); len(others) > 0 {
+		seen := "lookups work"
+		if f.observed == Yes {
+			seen = "lookups fail"
+		}
+		list = append(list, fix.Evidence{Source: "in the sandbox, " + probe.Programs(others), Expected: "as with glibc", Observed: seen})
 	}
 	for _, t := range f.trials {
 		list = append(list, fix.Evidence{
@@ -324,7 +335,7 @@ func (f *found) builtVerdict() *fix.Finding {
 	r := f.result
 	why := fix.With{"why": word(r)}
 	switch r.Outcome {
-	case probe.NoNix:
+	case sandbox.NoNix:
 		v := noNix.FoundAs("build", nil)
 		switch {
 		case !f.nix.present:
@@ -336,10 +347,10 @@ func (f *found) builtVerdict() *fix.Finding {
 			v.Reason = r.Reason
 		}
 		return &v
-	case probe.NoDaemon:
+	case sandbox.NoDaemon:
 		v := noDaemon.Found(why)
 		return &v
-	case probe.BadConfig:
+	case sandbox.BadConfig:
 		v := badConf.Found(why)
 		return &v
 	}

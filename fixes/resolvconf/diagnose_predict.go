@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // Reach is what a question to a server comes to.
@@ -112,13 +112,13 @@ type Way struct {
 
 // Prediction is what a fixed-output build is expected to find.
 type Prediction struct {
-	Starts  Truth         `json:"starts"` // the builder
-	Network probe.Network `json:"network"`
-	NoFile  bool          `json:"no_file"`
-	File    []byte        `json:"file,omitempty"` // of the sandbox
-	V4      Way           `json:"-"`              // where pasta serves it
-	V6      Way           `json:"-"`
-	Works   Truth         `json:"works"` // lookups, perhaps after a while
+	Starts  Truth           `json:"starts"` // the builder
+	Network sandbox.Network `json:"network"`
+	NoFile  bool            `json:"no_file"`
+	File    []byte          `json:"file,omitempty"` // of the sandbox
+	V4      Way             `json:"-"`              // where pasta serves it
+	V6      Way             `json:"-"`
+	Works   Truth           `json:"works"` // lookups, perhaps after a while
 	// Why says in words what the prediction rests on where it is not yes.
 	Why string `json:"why,omitempty"`
 }
@@ -134,9 +134,9 @@ func (w *World) bothFamilies() bool { return w.Major > 2 || w.Major == 2 && w.Mi
 
 // Predict follows /etc/resolv.conf into the sandbox. It was compared with what builds really saw; see its test.
 func Predict(w World) Prediction {
-	p := Prediction{Starts: Yes, Network: probe.HostNetwork}
+	p := Prediction{Starts: Yes, Network: sandbox.HostNetwork}
 	if w.Lix && w.Pasta {
-		p.Network = probe.PastaNetwork
+		p.Network = sandbox.PastaNetwork
 	}
 	switch w.Shape {
 	case Hidden:
@@ -161,7 +161,7 @@ func Predict(w World) Prediction {
 	case Regular:
 		p.File = w.Data
 	}
-	if p.Network == probe.PastaNetwork {
+	if p.Network == sandbox.PastaNetwork {
 		return w.throughPasta(p)
 	}
 	return w.onHost(p)
@@ -217,7 +217,7 @@ func (w *World) any(servers []conf.Server, ask func(netip.Addr) Reach) Truth {
 func (w *World) throughPasta(p Prediction) Prediction {
 	switch {
 	case w.Tun == TunMissing:
-		p.Network, p.Works = probe.NoTun, No
+		p.Network, p.Works = sandbox.NoTun, No
 		p.Why = "without /dev/net/tun the sandbox has no network at all"
 		return p
 	case w.Tun == TunClosed:
@@ -359,10 +359,10 @@ func through(w World, p Prediction) Prediction {
 		case r.Target == nsswitch && !lookup.AsksDNS(r.Data):
 			p.Works, p.Why = No, fmt.Sprintf("programs in the sandbox never ask a name server, by the hosts line of %s", r.Source)
 			return p
-		case r.Target == conf.File && p.Network != probe.NoTun:
+		case r.Target == conf.File && p.Network != sandbox.NoTun:
 			p.File, p.NoFile = r.Data, false
 			p.Works = w.any(conf.Glibc(r.Data), func(a netip.Addr) Reach {
-				if reach := w.Ask(a, false); p.Network != probe.PastaNetwork || !a.IsLoopback() || reach != Answers {
+				if reach := w.Ask(a, false); p.Network != sandbox.PastaNetwork || !a.IsLoopback() || reach != Answers {
 					return reach
 				}
 				return Unasked // refused until pasta has found the port, and there a moment later
@@ -376,9 +376,9 @@ func through(w World, p Prediction) Prediction {
 	return p
 }
 
-func networkOf(w World) probe.Network {
+func networkOf(w World) sandbox.Network {
 	if w.Lix && w.Pasta {
-		return probe.PastaNetwork
+		return sandbox.PastaNetwork
 	}
-	return probe.HostNetwork
+	return sandbox.HostNetwork
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/lixfix/lixfix/fixes/resolvconf"
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // scenario is one recorded run: a host, and what a build behind pasta found on it.
@@ -181,7 +181,7 @@ func TestPrediction(t *testing.T) {
 		if up := p.Starts == resolvconf.Yes; up != s.up && s.resolv != "DIR" {
 			wrong = append(wrong, fmt.Sprintf("starts: predicted %v, was %v", p.Starts, s.up))
 		}
-		if s.up && p.Network == probe.PastaNetwork {
+		if s.up && p.Network == sandbox.PastaNetwork {
 			for _, f := range []struct {
 				name string
 				way  resolvconf.Way

@@ -10,6 +10,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 )
 
 // byDefault reports whether the name is that which exists, whoever says that it does not.
-func (s *survey) byDefault() bool { return s.name == probe.DefaultName }
+func (s *survey) byDefault() bool { return s.name == sandbox.DefaultName }
 
 // judged are the servers with what their answers are good for.
 func judged(s *survey) servers {

@@ -8,6 +8,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // outcome says in words what the build came to.
@@ -18,43 +19,43 @@ func (f *found) outcome() string {
 		by = "nix"
 	}
 	switch r.Outcome {
-	case probe.Ran:
+	case sandbox.Ran:
 		text := "a build of " + by
 		switch r.Network {
-		case probe.PastaNetwork:
+		case sandbox.PastaNetwork:
 			text += ", through pasta"
-		case probe.HostNetwork:
+		case sandbox.HostNetwork:
 			text += ", on the network of the host"
-		case probe.NoTun:
+		case sandbox.NoTun:
 			text += ", without any network"
-		case probe.LateNetwork:
+		case sandbox.LateNetwork:
 			text += ", whose network was not there yet"
-		case probe.Closed:
+		case sandbox.Closed:
 			text += ", cut off from the network"
 		}
 		if !r.Sandbox {
 			text += ", outside the sandbox"
 		}
 		return text + ": " + queries(r.Report)
-	case probe.SetupFailed:
+	case sandbox.SetupFailed:
 		return by + " could not set the sandbox up: " + word(r)
-	case probe.SetupTimeout:
+	case sandbox.SetupTimeout:
 		return by + " waits in vain for the network of the sandbox" + said(r.Pasta)
-	case probe.PastaNotRun:
+	case sandbox.PastaNotRun:
 		return by + " could not run pasta: " + word(r)
-	case probe.NoNix:
+	case sandbox.NoNix:
 		return "there is no nix to build with: " + word(r)
-	case probe.NoDaemon:
+	case sandbox.NoDaemon:
 		return "the daemon is not there: " + word(r)
-	case probe.BadConfig:
+	case sandbox.BadConfig:
 		return "nix cannot read its configuration: " + word(r)
-	case probe.NoLog:
+	case sandbox.NoLog:
 		return "it was built, and nobody has kept what the builder said"
-	case probe.DynamicBinary:
+	case sandbox.DynamicBinary:
 		return "this lixfix is linked dynamically and cannot be a builder; build it with CGO_ENABLED=0"
-	case probe.Waiting:
+	case sandbox.Waiting:
 		return "the probe had to wait: " + word(r)
-	case probe.Interrupted:
+	case sandbox.Interrupted:
 		return "the build was interrupted"
 	}
 	return "the build failed: " + word(r)
@@ -81,7 +82,7 @@ func said(lines []string) string {
 }
 
 // queries says what became of the questions of a builder, the servers of pasta first.
-func queries(r *probe.Report) string {
+func queries(r *sandbox.Report) string {
 	if r == nil {
 		return "it told nothing"
 	}

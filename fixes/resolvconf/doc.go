@@ -47,7 +47,7 @@ func (resolvConf) Doc() fix.Doc {
 				Text: "\"lixfix probe\" builds a derivation whose builder is lixfix itself, and prints what it saw: the resolv.conf " +
 					"there, interfaces and routes, and what each name server answers. It says which Nix or Lix built it, whether " +
 					"there was a sandbox and whether pasta was there, by what was seen and not by settings.\n\n" +
-					"It runs nix-instantiate and nix-store from where they are installed, never from PATH, in a clean " +
+					"It runs nix-build and nix-store from where they are installed, never from PATH, in a clean " +
 					"environment, and passes an empty post-build-hook, so that nothing uploads its output. (A daemon ignores that " +
 					"from users it does not trust.) Nothing is built remotely or substituted. The output and the " +
 					"derivation are removed again; a log stays, and a copy of lixfix until the next garbage collection. If the " +

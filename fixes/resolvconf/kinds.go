@@ -11,7 +11,7 @@ func (resolvConf) Kinds() []*fix.Kind {
 		works,
 		firstDead, firstRefuses, firstUseless, noneAnswers, dangling, missing, notFile, replaced, closed, pastaSkips,
 		pastaStops, glibcSkips, noServer, onlyIPv6, noRoute, scoped, tunClosed, tunMissing, pastaGone, pastaEnds,
-		pastaQuoted, wsl, container, notInDNS, split, tailscale, firewall, overTCP, slow, slowLookups, appArmor,
+		pastaQuoted, wsl, container, notInDNS, split, tailscale, firewall, overTCP, slow, slowLookups, otherReaders, appArmor,
 		daemonApart, daemonConf, fetcher, sandboxOff, race,
 		notProbed, unexplained, contradicted, notKnown, noNix, noDaemon, badConf,
 	}

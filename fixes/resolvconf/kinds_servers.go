@@ -190,6 +190,16 @@ var (
 			},
 		},
 	}
+	otherReaders = &fix.Kind{
+		ID: Name + "/some-programs-fail", Status: fix.AtRisk, Title: "names resolve for some programs in the sandbox, and not for others",
+		Means: "Programs have glibc, musl or Go look names up for them. These ask other servers, wait for other times, and read " +
+			"other lines of resolv.conf and nsswitch.conf: musl knows neither use-vc nor nsswitch.conf, for example. What is " +
+			"linked statically, and many downloaders written in Go, then fail where others work.",
+		Says: "names resolve in the sandbox, but not for {programs}",
+		Remedies: []fix.Remedial{advise("have the servers answer over UDP as well as over TCP, and take options that only glibc knows, such as " +
+			"use-vc, out of resolv.conf")},
+		Sources: []string{"https://wiki.musl-libc.org/functional-differences-from-glibc.html", "https://pkg.go.dev/net#hdr-Name_Resolution"},
+	}
 	notInDNS = &fix.Kind{
 		ID: Name + "/name-not-in-dns", Status: fix.AtRisk, Title: "DNS does not have the name",
 		Means: "The host may know it from mDNS, a VPN or the like; the sandbox has /etc/hosts and DNS alone.",

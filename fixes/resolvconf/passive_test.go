@@ -42,7 +42,7 @@ func (b blind) ReadFile(ctx context.Context, name string) ([]byte, error) {
 // TestUnreadable: what lixfix cannot read is neither fine nor absent; what it can see of the mode it says.
 func TestUnreadable(t *testing.T) {
 	h := newHost(t)
-	h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+	h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 	found, err := resolvconf.New().Detect(t.Context(), blind{h}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestUnreadable(t *testing.T) {
 // TestOthersNix: the nix of another user is not run by root.
 func TestOthersNix(t *testing.T) {
 	h := newHost(t)
-	h.put("usr/bin/nix", "#!/bin/sh\n: >'"+h.root+"/run/ran'\n", 0o777)
+	h.Put("usr/bin/nix", "#!/bin/sh\n: >'"+h.Root+"/run/ran'\n", 0o777)
 	found, err := resolvconf.New().Detect(t.Context(), h, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +91,12 @@ func TestNoToolIsRun(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHost(t)
-			h.put("usr/bin/nix", "#!/bin/sh\nexit 1\n", 0o755)
+			h.Put("usr/bin/nix", "#!/bin/sh\nexit 1\n", 0o755)
 			if test.pack != "" {
-				h.put("var/lib/dpkg/info/"+test.pack+".list", "/usr/bin/nix\n", 0o644)
-				h.put("var/lib/dpkg/status", "Package: "+test.pack+"\nVersion: 2.93.4-1\n", 0o644)
+				h.Put("var/lib/dpkg/info/"+test.pack+".list", "/usr/bin/nix\n", 0o644)
+				h.Put("var/lib/dpkg/status", "Package: "+test.pack+"\nVersion: 2.93.4-1\n", 0o644)
 			}
-			h.put("etc/nix/nix.conf", test.conf, 0o644)
+			h.Put("etc/nix/nix.conf", test.conf, 0o644)
 			found, err := resolvconf.New().Detect(t.Context(), h, nil)
 			if err != nil {
 				t.Fatal(err)

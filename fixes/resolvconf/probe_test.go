@@ -18,41 +18,42 @@ import (
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // inside is what a builder behind pasta reports, with one answer of the first server.
 func inside(answer string) probe.Result {
-	ask := func(server, protocol, answer string) probe.Query {
-		q := probe.Query{Server: server, Protocol: protocol, Name: "cache.nixos.org", Type: "A", RCode: -1, Error: answer, Millis: 2000}
+	ask := func(server, protocol, answer string) sandbox.Query {
+		q := sandbox.Query{Server: server, Protocol: protocol, Name: "cache.nixos.org", Type: "A", RCode: -1, Error: answer, Millis: 2000}
 		if answer == "ok" {
 			q.RCode, q.Error, q.Millis, q.Answers = 0, "", 4, []string{"192.0.2.80"}
 		}
 		return q
 	}
-	return probe.Result{
-		Outcome: probe.Ran, Implementation: "Lix", Version: "2.95.3", Sandbox: true, Network: probe.PastaNetwork, Millis: 300,
-		Report: &probe.Report{
-			Cwd: "/build", Files: map[string]probe.File{conf.File: {Data: []byte("\nnameserver 169.254.1.1\nnameserver 64:ff9b:1:4b8e:472e:a5c8:a9fe:0101\n")}},
-			Queries: []probe.Query{
+	return probe.Result{Result: sandbox.Result{
+		Outcome: sandbox.Ran, Implementation: "Lix", Version: "2.95.3", Sandbox: true, Network: sandbox.PastaNetwork, Millis: 300,
+		Report: &sandbox.Report{
+			Cwd: "/build", Files: map[string]sandbox.File{conf.File: {Data: []byte("\nnameserver 169.254.1.1\nnameserver 64:ff9b:1:4b8e:472e:a5c8:a9fe:0101\n")}},
+			Queries: []sandbox.Query{
 				ask("169.254.1.1", "udp", answer), ask("169.254.1.1", "tcp", answer),
 				ask("64:ff9b:1:4b8e:472e:a5c8:a9fe:0101", "udp", "timeout"), ask("64:ff9b:1:4b8e:472e:a5c8:a9fe:0101", "tcp", "refused"),
 			},
 		},
-	}
+	}}
 }
 
-func failed(o probe.Outcome, reason string) probe.Result {
-	return probe.Result{Outcome: o, Implementation: "Lix", Version: "2.95.3", Reason: reason}
+func failed(o sandbox.Outcome, reason string) probe.Result {
+	return probe.Result{Result: sandbox.Result{Outcome: o, Implementation: "Lix", Version: "2.95.3", Reason: reason}}
 }
 
 // scripted returns results one after the other, the last for ever, and remembers what was asked.
 type scripted struct {
 	results []probe.Result
 	alone   *probe.Result // of a second build without other settings; as the first unless given
-	asked   []probe.Options
+	asked   []sandbox.Options
 }
 
-func (s *scripted) run(_ context.Context, _ platform.Builder, o probe.Options) (probe.Result, error) {
+func (s *scripted) run(_ context.Context, _ platform.Builder, o sandbox.Options) (probe.Result, error) {
 	if len(s.asked) > 0 && len(o.Extra) == 0 {
 		if s.alone != nil {
 			return *s.alone, nil
@@ -67,17 +68,23 @@ func (s *scripted) run(_ context.Context, _ platform.Builder, o probe.Options) (
 func TestProbe(t *testing.T) {
 	witness := fixtest.NewWitness(resolvconf.New())
 	late := inside("unreachable")
-	late.Network, late.Report.RouteLate, late.Report.RouteWait = probe.LateNetwork, true, 2000
+	late.Network, late.Report.RouteLate, late.Report.RouteWait = sandbox.LateNetwork, true, 2000
 	raced := inside("ok")
 	raced.Report.RouteLate, raced.Report.RouteWait = true, 40
 	outside := inside("ok")
 	outside.Sandbox, outside.Report.Cwd = false, "/tmp/nix-build-x"
-	ended := failed(probe.SetupTimeout, "")
+	ended := failed(sandbox.SetupTimeout, "")
 	ended.Pasta = []string{"External interface not usable"}
 	empty := inside("unreachable")
-	empty.Network = probe.NoTun
+	empty.Network = sandbox.NoTun
 	untrusted := inside("timeout")
 	untrusted.Trusted = new(bool)
+	overTCP := inside("timeout")
+	overTCP.Report.Files[conf.File] = sandbox.File{Data: []byte("options use-vc\nnameserver 169.254.1.1\n")}
+	overTCP.Report.Queries = overTCP.Report.Queries[:2]
+	overTCP.Report.Queries[1] = inside("ok").Report.Queries[1]
+	noDNS := inside("ok")
+	noDNS.Report.Files[sandbox.NSSwitch] = sandbox.File{Data: []byte("hosts: files\n")}
 	for _, c := range []struct {
 		name    string
 		spoil   func(h *host)
@@ -91,6 +98,14 @@ func TestProbe(t *testing.T) {
 		trials  int      // further builds
 	}{
 		{name: "works, as predicted", results: []probe.Result{inside("ok")}, other: []string{"works"}, says: []string{"Lix 2.95.3, 0.3 s", "through pasta"}},
+		{
+			name: "works with glibc, and not with musl", results: []probe.Result{overTCP}, risk: []string{"some-programs-fail"}, other: []string{"works"},
+			says: []string{"but not for programs with musl", "in the sandbox, programs with musl"}, not: []string{"Go"},
+		},
+		{
+			name: "works with musl, and not with glibc", results: []probe.Result{noDNS}, broken: []string{"unexplained"}, trials: 2,
+			says: []string{"in the sandbox, programs with musl", "as with glibc"}, not: []string{"some-programs-fail"},
+		},
 		{
 			name: "fails, as predicted", spoil: func(h *host) { h.conf("nameserver " + dead + "\nnameserver " + live + "\n") },
 			results: []probe.Result{inside("timeout")}, broken: []string{"first-server-dead"}, says: []string{"169.254.1.1 UDP timeout"},
@@ -117,19 +132,19 @@ func TestProbe(t *testing.T) {
 		},
 		{
 			name: "works with another file", results: []probe.Result{inside("timeout"), inside("timeout"), inside("timeout"), inside("ok")}, trials: 3,
-			spoil:  func(h *host) { h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644) },
+			spoil:  func(h *host) { h.Put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644) },
 			broken: []string{"unexplained"}, says: []string{"the same with /run/systemd/resolve/resolv.conf", "names resolve with /run/systemd/resolve/resolv.conf"},
 		},
 		{name: "fails, and no setting may be changed", results: []probe.Result{untrusted}, broken: []string{"unexplained"}, says: []string{"lixfix probe --text"}},
 		{
 			name: "a rule of the firewall that could not be read through", results: []probe.Result{inside("timeout")}, trials: 2,
 			spoil: func(h *host) {
-				h.put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid nixbld1 jump others'\n", 0o755)
+				h.Put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid nixbld1 jump others'\n", 0o755)
 			},
 			broken: []string{"firewall-by-user"}, says: []string{"skuid nixbld1"},
 		},
 		{
-			name: "the network is not set up", spoil: func(h *host) { h.tun(0o600) }, results: []probe.Result{failed(probe.SetupTimeout, "")},
+			name: "the network is not set up", spoil: func(h *host) { h.tun(0o600) }, results: []probe.Result{failed(sandbox.SetupTimeout, "")},
 			broken: []string{"tun-not-accessible"}, says: []string{"waits in vain"},
 		},
 		{
@@ -141,7 +156,7 @@ func TestProbe(t *testing.T) {
 			says: []string{"without any network"},
 		},
 		{
-			name: "pasta cannot be run", spoil: func(h *host) { h.nix(lix, `""`) }, results: []probe.Result{failed(probe.PastaNotRun, "could not exec pasta")},
+			name: "pasta cannot be run", spoil: func(h *host) { h.nix(lix, `""`) }, results: []probe.Result{failed(sandbox.PastaNotRun, "could not exec pasta")},
 			broken: []string{"pasta-path-quoted"}, says: []string{"could not exec pasta"},
 		},
 		{name: "too early", results: []probe.Result{late}, trials: 2, broken: []string{"start-race"}},
@@ -149,33 +164,33 @@ func TestProbe(t *testing.T) {
 		{name: "outside the sandbox", results: []probe.Result{outside}, risk: []string{"sandbox-off"}, other: []string{"works"}, says: []string{"/tmp/nix-build-x"}},
 		{
 			name: "the daemon is down, and a line is wrong", spoil: func(h *host) { h.conf("nameserver\t" + live + "\n") },
-			results: []probe.Result{failed(probe.NoDaemon, "cannot connect to socket")}, broken: []string{"pasta-skips-line", "daemon-down"},
+			results: []probe.Result{failed(sandbox.NoDaemon, "cannot connect to socket")}, broken: []string{"pasta-skips-line", "daemon-down"},
 			says: []string{"cannot connect to socket"},
 		},
-		{name: "a broken nix.conf", results: []probe.Result{failed(probe.BadConfig, "line 3")}, broken: []string{"bad-nix-conf"}, says: []string{"line 3"}},
+		{name: "a broken nix.conf", results: []probe.Result{failed(sandbox.BadConfig, "line 3")}, broken: []string{"bad-nix-conf"}, says: []string{"line 3"}},
 		{
 			name: "no nix", spoil: func(h *host) {
-				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-				h.must(os.Remove(filepath.Join(h.root, "nix/store")))
+				h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+				h.Must(os.Remove(filepath.Join(h.Root, "nix/store")))
 			},
-			results: []probe.Result{failed(probe.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
+			results: []probe.Result{failed(sandbox.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
 			says: []string{"there is no nix on this host"},
 		},
 		{
-			name: "a nix and no store", results: []probe.Result{failed(probe.NoNix, "there is /usr/bin/nix-store, and no store yet")},
+			name: "a nix and no store", results: []probe.Result{failed(sandbox.NoNix, "there is /usr/bin/nix-store, and no store yet")},
 			other: []string{"no-nix"}, says: []string{"the nix on this host can build nothing", "Reason:there is /usr/bin/nix-store, and no store yet"},
 			not: []string{"there is no nix on this host"},
 		},
 		{
 			name: "a store and no nix", spoil: func(h *host) {
-				h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-				h.put("nix/var/nix/db/db.sqlite", "", 0o644)
+				h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+				h.Put("nix/var/nix/db/db.sqlite", "", 0o644)
 			},
-			results: []probe.Result{failed(probe.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
+			results: []probe.Result{failed(sandbox.NoNix, "there is no nix-store in /usr/bin")}, other: []string{"no-nix"},
 			says: []string{"there is no nix on this host", "Reason:there is a store or a nix.conf, and no nix to ask"},
 		},
-		{name: "a dynamic lixfix", results: []probe.Result{failed(probe.DynamicBinary, "")}, other: []string{"not-known"}, says: []string{"CGO_ENABLED=0"}},
-		{name: "nobody has its words", results: []probe.Result{failed(probe.NoLog, "")}, other: []string{"not-known"}},
+		{name: "a dynamic lixfix", results: []probe.Result{failed(sandbox.DynamicBinary, "")}, other: []string{"not-known"}, says: []string{"CGO_ENABLED=0"}},
+		{name: "nobody has its words", results: []probe.Result{failed(sandbox.NoLog, "")}, other: []string{"not-known"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHost(t)
@@ -231,9 +246,9 @@ func TestJudge(t *testing.T) {
 	}
 	nothing := func(*host) {}
 	one := func(h *host) { h.conf("nameserver " + dead + "\nnameserver " + live + "\n") }
-	two := func(h *host) { h.put("etc/resolv.conf", "nameserver "+dead+"\nnameserver "+live+"\n", 0o600) }
+	two := func(h *host) { h.Put("etc/resolv.conf", "nameserver "+dead+"\nnameserver "+live+"\n", 0o600) }
 	works, fails := look(nothing, inside("ok")), look(one, inside("timeout"))
-	worse, unknown := look(two, inside("timeout")), look(nothing, failed(probe.NoNix, ""))
+	worse, unknown := look(two, inside("timeout")), look(nothing, failed(sandbox.NoNix, ""))
 	for _, c := range []struct {
 		name          string
 		before, after fix.Probed
@@ -262,10 +277,10 @@ func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 	h.conf("nameserver\t" + live + "\n")
 	f := resolvconf.With((&scripted{results: []probe.Result{inside("timeout")}}).run, nil)
 	probed, err := f.Probe(t.Context(), fix.Experiment{Host: h}, nil)
-	h.must(err)
+	h.Must(err)
 	h.conf("# mine\n")
 	p, err := f.Plan(t.Context(), h, fix.Request{Allowed: everything, Probed: &probed})
-	h.must(err)
+	h.Must(err)
 	if len(p.Entries) != 1 {
 		t.Fatalf("%v", p.Entries)
 	}
@@ -273,7 +288,7 @@ func TestPlanIsMadeOfWhatWasShown(t *testing.T) {
 		t.Errorf("%v", p.Entries[0].Step)
 	}
 	verdicts, err := plan.Preview(t.Context(), h, p)
-	h.must(err)
+	h.Must(err)
 	if verdicts[0].State != plan.Foreign {
 		t.Errorf("the file that has changed is %v", verdicts[0])
 	}
@@ -284,7 +299,7 @@ func TestRiskyNeedsConsent(t *testing.T) {
 	h.conf("nameserver " + dead + "\nnameserver\t" + live + "\n")
 	safe := func(_ string, c fix.Class) bool { return c == fix.Safe }
 	p, err := resolvconf.New().Plan(t.Context(), h, fix.Request{Allowed: safe})
-	h.must(err)
+	h.Must(err)
 	for _, e := range p.Entries {
 		w, ok := e.Step.(step.WriteFile)
 		if !ok || e.For != "resolv-conf/pasta-skips-line" || string(w.After.Data()) != "nameserver "+dead+"\nnameserver "+live+"\n" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -410,13 +411,13 @@ func (s *survey) written(causes []cause) plan.Step {
 
 // entries are the steps of what is allowed, in the order of the causes, restarts last; notes are what to know of them.
 func (d *diagnosis) entries(req fix.Request) (entries []plan.Entry, notes []string) {
-	done := map[plan.Step]bool{}
-	add := func(s plan.Step, k *fix.Kind) {
-		if !done[s] { // a restart that two remedies need
-			done[s] = true
-			entries = append(entries, plan.Entry{Step: s, For: k.ID})
+	once := func(e plan.Entry) {
+		same := func(other plan.Entry) bool { return reflect.DeepEqual(other.Step, e.Step) }
+		if !slices.ContainsFunc(entries, same) { // a restart that two remedies need
+			entries = append(entries, e)
 		}
 	}
+	add := func(s plan.Step, k *fix.Kind) { once(plan.Entry{Step: s, For: k.ID}) }
 	var edits []cause
 	var last []plan.Entry
 	for _, x := range d.causes {
@@ -447,10 +448,7 @@ func (d *diagnosis) entries(req fix.Request) (entries []plan.Entry, notes []stri
 		}
 	}
 	for _, e := range last {
-		if !done[e.Step] {
-			done[e.Step] = true
-			entries = append(entries, e)
-		}
+		once(e)
 	}
 	if len(entries) > 0 {
 		notes = append(notes, "afterwards a build looks whether names resolve; if that is no better than before, all of this "+

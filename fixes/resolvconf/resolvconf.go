@@ -17,6 +17,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // Name is the name of the fix.
@@ -46,14 +47,14 @@ func With(run Runner, fetch Fetcher) fix.Prober { return resolvConf{run, fetch} 
 func (resolvConf) Name() string { return Name }
 
 func hostName(v string) error {
-	if !probe.ValidName(v) {
+	if !sandbox.ValidName(v) {
 		return fmt.Errorf("%q is no name that can be looked up", v)
 	}
 	return nil
 }
 
 func store(v string) error {
-	if !probe.ValidStore(v) {
+	if !sandbox.ValidStore(v) {
 		return fmt.Errorf("%q is neither daemon, local nor an absolute directory", v)
 	}
 	return nil
@@ -74,7 +75,7 @@ func addresses(v string) ([]netip.Addr, error) {
 
 func (resolvConf) Options() []fix.Option {
 	return []fix.Option{
-		{Name: optName, Usage: "name to look up (default: " + probe.DefaultName + ")", Look: true, Check: hostName},
+		{Name: optName, Usage: "name to look up (default: " + sandbox.DefaultName + ")", Look: true, Check: hostName},
 		{
 			Name: optStore, Look: true, Check: store,
 			Usage: "build in this store: a directory, daemon or local (default: the daemon where there is one)",
@@ -106,7 +107,7 @@ type settled struct {
 func settle(set fix.Settings) settled {
 	o := settled{name: set[optName].Value, store: set[optStore].Value, pastaOff: set.On(optPastaOff)}
 	if o.name == "" {
-		o.name = probe.DefaultName
+		o.name = sandbox.DefaultName
 	}
 	o.extra, _ = addresses(set[optServer].Value) // checked when it was given
 	return o
@@ -154,7 +155,7 @@ func (d *diagnosis) remedy(ctx context.Context, v platform.View, o settled) {
 func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Settings) (fix.Probed, error) {
 	o := settle(set)
 	ask := func(extra ...[2]string) (probe.Result, error) {
-		return r.run(ctx, e.Host, probe.Options{
+		return r.run(ctx, e.Host, sandbox.Options{
 			Name: o.name, Store: o.store, Builder: e.Program, Extra: extra,
 			Waiting: e.Waiting,
 		})
@@ -165,7 +166,7 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 	asking.Go(func() {
 		var err error
 		if result, err = ask(); err != nil {
-			result.Outcome, result.Reason = probe.Other, err.Error()
+			result.Outcome, result.Reason = sandbox.Other, err.Error()
 		}
 	})
 	s := look(ctx, e.Host, o.name)
@@ -176,7 +177,7 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 		f.diagnosis = diagnose(s)
 	}
 	f.isolate(ctx, e.Host, ask)
-	f.fetch(ctx, r.fetch, e.Host, probe.Options{Name: o.name, Store: o.store})
+	f.fetch(ctx, r.fetch, e.Host, sandbox.Options{Name: o.name, Store: o.store})
 	if ctx.Err() != nil {
 		return fix.Probed{}, fmt.Errorf("probe the sandbox: %w", context.Cause(ctx))
 	}

@@ -14,10 +14,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
-	"github.com/lixfix/lixfix/fixes/journal"
-	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
-	"github.com/lixfix/lixfix/fixes/step"
 )
 
 // row is a host with something the matter, what is found on it without a build, and what a repair leaves.
@@ -35,10 +32,11 @@ type row struct {
 	settings fix.Settings // of the repair
 	after    func(h *host) string
 	want     string   // that after returns once it is repaired
-	left     []string // what is still broken after the repair
+	left     []string // IDs of all that is found then; nil where it works
 }
 
-func resolv(h *host) string { return h.read("etc/resolv.conf") }
+func resolv(h *host) string  { return h.Read("etc/resolv.conf") }
+func nixConf(h *host) string { return h.Read("etc/nix/nix.conf") }
 
 func serverNamed(a string) fix.Settings {
 	return fix.Settings{"nameserver": {Value: a, Source: "flag"}}
@@ -104,11 +102,11 @@ var rows = []row{
 	{
 		name: "3: a link to nothing, and another manager is there", spoil: func(h *host) {
 			h.link("/run/gone/resolv.conf")
-			h.put("run/NetworkManager/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Put("run/NetworkManager/resolv.conf", "nameserver "+live+"\n", 0o644)
 		},
 		broken: []string{"dangling-link"}, class: fix.Risky,
 		after: func(h *host) string {
-			target, _ := os.Readlink(filepath.Join(h.root, "etc/resolv.conf"))
+			target, _ := os.Readlink(filepath.Join(h.Root, "etc/resolv.conf"))
 			return target
 		}, want: "/run/NetworkManager/resolv.conf",
 	},
@@ -119,36 +117,36 @@ var rows = []row{
 	{
 		name: "3: on NixOS", spoil: func(h *host) {
 			h.link("/etc/static/resolv.conf")
-			h.put("etc/NIXOS", "", 0o644)
+			h.Put("etc/NIXOS", "", 0o644)
 		},
 		broken: []string{"dangling-link"}, class: fix.Advice, says: []string{"networking.nameservers"},
 	},
 	{
-		name: "4: no file", spoil: func(h *host) { h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf"))) },
+		name: "4: no file", spoil: func(h *host) { h.Must(os.Remove(filepath.Join(h.Root, "etc/resolv.conf"))) },
 		broken: []string{"file-missing"}, class: fix.Advice, says: []string{"--nameserver"}, settings: serverNamed(live), after: resolv, want: "nameserver " + live + "\n",
 	},
 	{
 		name: "4: no file, and a resolver on the loopback", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
+			h.Must(os.Remove(filepath.Join(h.Root, "etc/resolv.conf")))
 			h.servers["127.0.0.1"] = good
 		},
 		risk: []string{"file-missing"}, other: []string{"works"}, class: fix.Advice,
 	},
 	{
-		name: "5: mode 0600", spoil: func(h *host) { h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600) },
+		name: "5: mode 0600", spoil: func(h *host) { h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600) },
 		broken: []string{"not-readable-by-builders"}, class: fix.Safe, says: []string{"mode 0600, owner 0:0", "nixbld1"},
 		after: func(h *host) string { return h.mode("etc/resolv.conf") }, want: "-rw-r--r--",
 	},
 	{
 		name: "5: mode 0600 with CppNix", spoil: func(h *host) {
-			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 			h.nix(cppnix, "-")
 		},
 		broken: []string{"not-readable-by-builders"}, class: fix.Safe, after: func(h *host) string { return h.mode("etc/resolv.conf") }, want: "-rw-r--r--",
 	},
 	{
 		name: "5: mode 0600 with Lix without pasta is no harm", spoil: func(h *host) {
-			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 			h.nix(lix, "")
 		},
 		risk: []string{"not-readable-by-builders"}, other: []string{"works"}, class: fix.Safe,
@@ -156,8 +154,8 @@ var rows = []row{
 	},
 	{
 		name: "5: a link through a private directory", spoil: func(h *host) {
-			h.put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
-			h.must(os.Chmod(filepath.Join(h.root, "var/private"), 0o700))
+			h.Put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Must(os.Chmod(filepath.Join(h.Root, "var/private"), 0o700))
 			h.link("/var/private/resolv.conf")
 		},
 		broken: []string{"not-readable-by-builders"}, class: fix.Risky, says: []string{"x for others"},
@@ -165,8 +163,8 @@ var rows = []row{
 	},
 	{
 		name: "5: a link into a home", spoil: func(h *host) {
-			h.put("root/resolv.conf", "nameserver "+live+"\n", 0o644)
-			h.must(os.Chmod(filepath.Join(h.root, "root"), 0o700))
+			h.Put("root/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Must(os.Chmod(filepath.Join(h.Root, "root"), 0o700))
 			h.link("/root/resolv.conf")
 		},
 		broken: []string{"not-readable-by-builders"}, class: fix.Advice, says: []string{"home directory"},
@@ -209,7 +207,7 @@ var rows = []row{
 	{
 		name: "8: no server, and systemd-resolved runs", spoil: func(h *host) {
 			h.conf("search example.test")
-			h.put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
+			h.Put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
 			h.servers["127.0.0.53"] = good
 		},
 		broken: []string{"no-nameserver"}, class: fix.Risky, after: resolv, want: "search example.test\nnameserver 127.0.0.53\n",
@@ -223,7 +221,7 @@ var rows = []row{
 			h.conf("nameserver 127.0.0.53\n")
 			h.servers["127.0.0.53"] = good
 			h.routes("v6")
-			h.put("usr/bin/pasta", "passt 2025_05_03.587980c", 0o755)
+			h.Put("usr/bin/pasta", "passt 2025_05_03.587980c", 0o755)
 		},
 		broken: []string{"no-route-for-family"}, class: fix.Advice, says: []string{"IPv4: none"},
 	},
@@ -244,7 +242,7 @@ var rows = []row{
 		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"is not the tun device", "10:200", "device 1:3"},
 	},
 	{
-		name: "12: a file in the place of /dev/net/tun", spoil: func(h *host) { h.tun(0); h.put("dev/net/tun", "", 0o666) },
+		name: "12: a file in the place of /dev/net/tun", spoil: func(h *host) { h.tun(0); h.Put("dev/net/tun", "", 0o666) },
 		broken: []string{"tun-not-accessible"}, class: fix.Advice, says: []string{"character device 10:200"},
 	},
 	{
@@ -253,15 +251,15 @@ var rows = []row{
 	},
 	{
 		name: "5: a list says who may read the file", spoil: func(h *host) {
-			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 			h.acl("etc/resolv.conf")
 		},
 		other: []string{"not-known"}, says: []string{"an access control list", "whether build users"},
 	},
 	{
 		name: "5: a list says who may pass a directory", spoil: func(h *host) {
-			h.put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
-			h.must(os.Chmod(filepath.Join(h.root, "var/private"), 0o700))
+			h.Put("var/private/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Must(os.Chmod(filepath.Join(h.Root, "var/private"), 0o700))
 			h.acl("var/private")
 			h.link("/var/private/resolv.conf")
 		},
@@ -273,42 +271,37 @@ var rows = []row{
 	{
 		name: "13: no /dev/net/tun", spoil: func(h *host) {
 			h.tun(0)
-			h.put("usr/sbin/modprobe", fmt.Sprintf("#!/bin/sh\ncase $1 in -r) rm -r '%s/sys/module/tun' ;; *) mkdir '%[1]s/sys/module/tun' ;; esac\n", h.root), 0o755)
+			h.Put("usr/sbin/modprobe", fmt.Sprintf("#!/bin/sh\ncase $1 in -r) rm -r '%s/sys/module/tun' ;; *) mkdir '%[1]s/sys/module/tun' ;; esac\n", h.Root), 0o755)
 		},
 		broken: []string{"tun-missing"}, class: fix.Risky, after: func(h *host) string { return fmt.Sprint(h.exists("sys/module/tun")) }, want: "true",
 		left: []string{"tun-missing"}, // the stand-in for the kernel makes no device
 	},
 	{
-		name: "13: in a container", spoil: func(h *host) { h.tun(0); h.put(".dockerenv", "", 0o644) },
+		name: "13: in a container", spoil: func(h *host) { h.tun(0); h.Put(".dockerenv", "", 0o644) },
 		broken: []string{"tun-missing"}, class: fix.Advice, says: []string{"--device /dev/net/tun"},
 	},
 	{
 		name: "14: pasta is gone", spoil: func(h *host) {
-			h.nix(lix, "/nix/store/gone/bin/pasta")
-			h.put("etc/nix/nix.conf", "# mine\npasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n", 0o644)
+			h.Put("etc/nix/nix.conf", "# mine\npasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n", 0o644)
 		},
 		broken: []string{"pasta-not-usable"}, class: fix.Risky, says: []string{"pasta-path in /etc/nix/nix.conf", "not there", "CVE-2025-46416"},
-		after: func(h *host) string { h.nix(lix, "/usr/bin/pasta"); return h.read("etc/nix/nix.conf") }, want: "# mine\nsandbox = true\n",
+		after: nixConf, want: "# mine\nsandbox = true\n",
 	},
 	{
 		name: "14: pasta is gone, and the daemon runs", spoil: func(h *host) {
-			h.nix(lix, "/nix/store/gone/bin/pasta")
-			h.put("etc/nix/nix.conf", "pasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n", 0o644)
-			h.unit("nix-daemon.service")
-			h.put("run/active-nix-daemon.service", "", 0o644)
+			const conf = "pasta-path = /nix/store/gone/bin/pasta\nsandbox = true\n"
+			h.Put("etc/nix/nix.conf", conf, 0o644)
+			h.daemon(conf)
 		},
 		broken: []string{"pasta-not-usable"}, class: fix.Risky,
-		after: func(h *host) string {
-			h.nix(lix, "/usr/bin/pasta")
-			return fmt.Sprint(h.read("etc/nix/nix.conf"), h.restarts())
-		}, want: "sandbox = true\n1",
+		after: func(h *host) string { return h.Read(running) }, want: "started\nsandbox = true\n",
 	},
 	{
-		name: "14: pasta is not executable", spoil: func(h *host) { h.put("usr/bin/pasta", newPasta, 0o644) },
+		name: "14: pasta is not executable", spoil: func(h *host) { h.Put("usr/bin/pasta", newPasta, 0o644) },
 		broken: []string{"pasta-not-usable"}, class: fix.Advice, says: []string{"mode 0644"},
 	},
 	{
-		name: "14: an old pasta and no default route", spoil: func(h *host) { h.put("usr/bin/pasta", oldPasta, 0o755); h.routes("none") },
+		name: "14: an old pasta and no default route", spoil: func(h *host) { h.Put("usr/bin/pasta", oldPasta, 0o755); h.routes("none") },
 		broken: []string{"pasta-not-usable"}, class: fix.Advice, says: []string{"2024-12-11"},
 	},
 	{
@@ -318,22 +311,22 @@ var rows = []row{
 	{
 		name: "16: the file of a container", spoil: func(h *host) {
 			h.conf("nameserver " + dead + "\nnameserver " + live + "\n")
-			h.put(".dockerenv", "", 0o644)
-			h.put("proc/self/mountinfo", "30 22 0:20 /x /etc/resolv.conf rw - ext4 /dev/sda1 rw\n", 0o644)
+			h.Put(".dockerenv", "", 0o644)
+			h.Put("proc/self/mountinfo", "30 22 0:20 /x /etc/resolv.conf rw - ext4 /dev/sda1 rw\n", 0o644)
 		},
 		broken: []string{"container-file"}, class: fix.Advice, says: []string{"docker run --dns"},
 	},
 	{
 		name: "17: not in DNS", spoil: func(h *host) {
 			h.servers[live] = unknown
-			h.put("etc/nsswitch.conf", "hosts: files mdns4 [NOTFOUND=return] dns\n", 0o644)
+			h.Put("etc/nsswitch.conf", "hosts: files mdns4 [NOTFOUND=return] dns\n", 0o644)
 		},
 		ask: "printer.test", risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"mdns4"},
 	},
 	{
 		name: "17: not in DNS, and nothing else resolves it", spoil: func(h *host) {
 			h.servers[live] = unknown
-			h.put("etc/nsswitch.conf", "hosts: files dns\n", 0o644)
+			h.Put("etc/nsswitch.conf", "hosts: files dns\n", 0o644)
 		},
 		ask: "printer.test", risk: []string{"name-not-in-dns"}, class: fix.Advice, says: []string{"that there is no such name"}, not: []string{"what else", "lookups should work"},
 	},
@@ -343,25 +336,25 @@ var rows = []row{
 	},
 	{
 		name: "18: split DNS", spoil: func(h *host) {
-			h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
 			h.link("/run/systemd/resolve/resolv.conf")
-			h.put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
+			h.Put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
 			h.servers["127.0.0.53"] = good
-			h.put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
+			h.Put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
 		},
 		risk: []string{"split-dns"}, other: []string{"works"}, class: fix.Risky, says: []string{"~corp.example", "stub-resolv.conf"},
 		after: func(h *host) string {
-			target, _ := os.Readlink(filepath.Join(h.root, "etc/resolv.conf"))
+			target, _ := os.Readlink(filepath.Join(h.Root, "etc/resolv.conf"))
 			return target
 		},
 		want: "/run/systemd/resolve/stub-resolv.conf",
 	},
 	{
 		name: "18: split DNS, and the stub does not answer", spoil: func(h *host) {
-			h.put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
+			h.Put("run/systemd/resolve/resolv.conf", "nameserver "+live+"\n", 0o644)
 			h.link("/run/systemd/resolve/resolv.conf")
-			h.put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
-			h.put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
+			h.Put("run/systemd/resolve/stub-resolv.conf", "nameserver 127.0.0.53\n", 0o644)
+			h.Put("usr/bin/resolvectl", "#!/bin/sh\necho 'Link 3 (tun0): ~corp.example'\n", 0o755)
 		},
 		risk: []string{"split-dns"}, other: []string{"works"}, class: fix.Advice,
 	},
@@ -374,20 +367,20 @@ var rows = []row{
 	},
 	{
 		name: "20: a rule drops what build users send", spoil: func(h *host) {
-			h.put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid 30001-30032 udp dport 53 drop'\n", 0o755)
+			h.Put("usr/sbin/nft", "#!/bin/sh\necho 'meta skuid 30001-30032 udp dport 53 drop'\n", 0o755)
 		},
 		broken: []string{"firewall-by-user"}, class: fix.Advice, says: []string{"skuid 30001-30032", "nixbld1"},
 	},
 	{
 		name: "20: a rule about others", spoil: func(h *host) {
-			h.put("usr/sbin/iptables-save", "#!/bin/sh\necho '-A OUTPUT -m owner --uid-owner 1000 -j DROP'\n", 0o755)
+			h.Put("usr/sbin/iptables-save", "#!/bin/sh\necho '-A OUTPUT -m owner --uid-owner 1000 -j DROP'\n", 0o755)
 		},
 		risk: []string{"firewall-by-user"}, other: []string{"works"}, class: fix.Advice,
 	},
 	{
 		name: "21: DNS over TCP with an old pasta", spoil: func(h *host) {
 			h.conf("nameserver " + live + "\noptions use-vc\n")
-			h.put("usr/bin/pasta", oldPasta, 0o755)
+			h.Put("usr/bin/pasta", oldPasta, 0o755)
 		},
 		broken: []string{"dns-over-tcp"}, class: fix.Advice, says: []string{"use-vc"},
 	},
@@ -397,54 +390,52 @@ var rows = []row{
 	},
 	{
 		name: "23: AppArmor", spoil: func(h *host) {
-			h.put("sys/module/apparmor/parameters/enabled", "Y\n", 0o644)
-			h.put("usr/bin/dmesg", "#!/bin/sh\necho 'audit: apparmor=\"DENIED\" operation=\"open\" profile=\"passt\" name=\"/run/x\"'\n", 0o755)
+			h.Put("sys/module/apparmor/parameters/enabled", "Y\n", 0o644)
+			h.Put("usr/bin/dmesg", "#!/bin/sh\necho 'audit: apparmor=\"DENIED\" operation=\"open\" profile=\"passt\" name=\"/run/x\"'\n", 0o755)
 		},
 		risk: []string{"apparmor"}, other: []string{"works"}, class: fix.Advice, says: []string{"apparmor.d/local"},
 	},
 	{
 		name: "23: AppArmor, in the journal", spoil: func(h *host) {
-			h.put("sys/module/apparmor/parameters/enabled", "Y\n", 0o644)
-			h.put("usr/bin/dmesg", "#!/bin/sh\necho 'dmesg: read kernel buffer failed: Operation not permitted' >&2\nexit 1\n", 0o755)
-			h.put("usr/bin/journalctl", "#!/bin/sh\necho 'audit: apparmor=\"DENIED\" operation=\"open\" profile=\"passt\" name=\"/run/x\"'\n", 0o755)
+			h.Put("sys/module/apparmor/parameters/enabled", "Y\n", 0o644)
+			h.Put("usr/bin/dmesg", "#!/bin/sh\necho 'dmesg: read kernel buffer failed: Operation not permitted' >&2\nexit 1\n", 0o755)
+			h.Put("usr/bin/journalctl", "#!/bin/sh\necho 'audit: apparmor=\"DENIED\" operation=\"open\" profile=\"passt\" name=\"/run/x\"'\n", 0o755)
 		},
 		risk: []string{"apparmor"}, other: []string{"works"}, class: fix.Advice, says: []string{"journalctl -k"},
 	},
 	{
 		name: "25: the sandbox is off", spoil: func(h *host) {
-			h.put("etc/settings.json", `{"sandbox":{"value":false},"build-users-group":{"value":"nixbld"}}`, 0o644)
+			h.Put("etc/nix/nix.conf", "sandbox = false\n", 0o644)
 		},
 		risk: []string{"sandbox-off"}, other: []string{"works"}, class: fix.Advice,
 	},
 	{
 		name: "26: quotes for a program", spoil: func(h *host) {
-			h.nix(lix, `""`)
-			h.put("etc/nix/nix.conf", "sandbox = true\npasta-path = \"\" # off\nmax-jobs = 4\n", 0o640)
+			h.Put("etc/nix/nix.conf", "sandbox = true\npasta-path = \"\" # off\nmax-jobs = 4\n", 0o604)
 		},
 		broken: []string{"pasta-path-quoted"}, class: fix.Risky, says: []string{`pasta-path is ""`, "--pasta-off"},
-		after: func(h *host) string { h.nix(lix, "/usr/bin/pasta"); return h.read("etc/nix/nix.conf") }, want: "sandbox = true\n# off\nmax-jobs = 4\n",
+		after: nixConf, want: "sandbox = true\n# off\nmax-jobs = 4\n",
 	},
 	{
 		name: "26: quotes, and the user wants no pasta", spoil: func(h *host) {
-			h.nix(lix, "''")
-			h.put("etc/nix/nix.conf", "pasta-path = ''\n", 0o644)
+			h.Put("etc/nix/nix.conf", "pasta-path = ''\n", 0o644)
 		},
 		broken: []string{"pasta-path-quoted"}, class: fix.Risky, settings: fix.Settings{"pasta-off": {Value: "true", Source: "flag"}},
-		after: func(h *host) string { h.nix(lix, ""); return h.read("etc/nix/nix.conf") }, want: "pasta-path =\n",
+		after: nixConf, want: "pasta-path =\n",
 	},
 	{
 		name: "no server answers", spoil: func(h *host) { h.servers = nil },
 		broken: []string{"no-server-answers"}, class: fix.Advice, says: []string{live, "silent for 5 s"},
 	},
 	{
-		name: "two causes at once", spoil: func(h *host) { h.put("etc/resolv.conf", "nameserver\t"+live+"\n", 0o600) },
+		name: "two causes at once", spoil: func(h *host) { h.Put("etc/resolv.conf", "nameserver\t"+live+"\n", 0o600) },
 		broken: []string{"not-readable-by-builders", "pasta-skips-line"}, class: fix.Safe,
 		after: func(h *host) string { return h.mode("etc/resolv.conf") + " " + resolv(h) }, want: "-rw-r--r-- nameserver " + live + "\n",
 	},
 	{
 		name: "an immutable file", spoil: func(h *host) {
 			h.conf("nameserver\t" + live + "\n")
-			h.put("usr/bin/lsattr", "#!/bin/sh\necho \"----i---------e------- $3\"\n", 0o755)
+			h.Put("usr/bin/lsattr", "#!/bin/sh\necho \"----i---------e------- $3\"\n", 0o755)
 		},
 		broken: []string{"pasta-skips-line"}, class: fix.Advice, says: []string{"chattr -i"},
 	},
@@ -458,15 +449,15 @@ var rows = []row{
 	},
 	{
 		name: "3: a directory", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
-			h.must(os.Mkdir(filepath.Join(h.root, "etc/resolv.conf"), 0o755))
+			h.Must(os.Remove(filepath.Join(h.Root, "etc/resolv.conf")))
+			h.Must(os.Mkdir(filepath.Join(h.Root, "etc/resolv.conf"), 0o755))
 		},
 		broken: []string{"not-a-file"}, class: fix.Advice, says: []string{"move the directory away"},
 	},
 	{
 		name: "3: a named pipe", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
-			h.must(unix.Mkfifo(filepath.Join(h.root, "etc/resolv.conf"), 0o644))
+			h.Must(os.Remove(filepath.Join(h.Root, "etc/resolv.conf")))
+			h.Must(unix.Mkfifo(filepath.Join(h.Root, "etc/resolv.conf"), 0o644))
 		},
 		broken: []string{"not-a-file"}, class: fix.Advice, says: []string{"a named pipe", "perhaps forever"},
 	},
@@ -484,10 +475,10 @@ var rows = []row{
 	},
 	{
 		name: "17: sandbox-paths replaces the file, by nix.conf alone", spoil: func(h *host) {
-			h.put("var/lib/dpkg/info/nix-bin.list", "/usr/bin/nix\n", 0o644)
-			h.put("var/lib/dpkg/status", "Package: nix-bin\nVersion: 2.8.0-1\n", 0o644)
-			h.put("etc/nix/nix.conf", "extra-sandbox-paths = /etc/resolv.conf=/etc/other\n", 0o644)
-			h.put("etc/other", "nameserver "+dead+"\n", 0o644)
+			h.Put("var/lib/dpkg/info/nix-bin.list", "/usr/bin/nix\n", 0o644)
+			h.Put("var/lib/dpkg/status", "Package: nix-bin\nVersion: 2.8.0-1\n", 0o644)
+			h.Put("etc/nix/nix.conf", "extra-sandbox-paths = /etc/resolv.conf=/etc/other\n", 0o644)
+			h.Put("etc/other", "nameserver "+dead+"\n", 0o644)
 		},
 		broken: []string{"sandbox-file-replaced"}, class: fix.Advice, says: []string{"/etc/resolv.conf=/etc/other", "sandbox-paths in /etc/nix/nix.conf"},
 	},
@@ -502,51 +493,51 @@ var rows = []row{
 	{
 		name: "two names for the file", spoil: func(h *host) {
 			h.conf("nameserver\t" + live + "\n")
-			h.must(os.Link(filepath.Join(h.root, "etc/resolv.conf"), filepath.Join(h.root, "etc/other")))
+			h.Must(os.Link(filepath.Join(h.Root, "etc/resolv.conf"), filepath.Join(h.Root, "etc/other")))
 		},
 		broken: []string{"pasta-skips-line"}, class: fix.Advice, says: []string{"lixfix leaves this to you", "2 names"},
 	},
 	{name: "no nix and no store", spoil: func(h *host) {
-		h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-		h.must(os.Remove(filepath.Join(h.root, "nix/store")))
+		h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+		h.Must(os.Remove(filepath.Join(h.Root, "nix/store")))
 	}, other: []string{"no-nix"}},
 	{
 		name: "a store, no nix, and a file that only Lix would mind", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-			h.put("nix/var/nix/db/db.sqlite", "", 0o644)
-			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+			h.Put("nix/var/nix/db/db.sqlite", "", 0o644)
+			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 		},
 		risk: []string{"not-readable-by-builders"}, other: []string{"no-nix"}, class: fix.Safe,
 	},
 	{
 		name: "no file, in a directory that is a link", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "etc/resolv.conf")))
-			h.must(os.Rename(filepath.Join(h.root, "etc"), filepath.Join(h.root, "private")))
-			h.must(os.Symlink("private", filepath.Join(h.root, "etc")))
+			h.Must(os.Remove(filepath.Join(h.Root, "etc/resolv.conf")))
+			h.Must(os.Rename(filepath.Join(h.Root, "etc"), filepath.Join(h.Root, "private")))
+			h.Must(os.Symlink("private", filepath.Join(h.Root, "etc")))
 		},
 		broken: []string{"file-missing"}, class: fix.Advice,
 	},
 	{name: "a store and no nix", spoil: func(h *host) {
-		h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-		h.put("nix/var/nix/db/db.sqlite", "", 0o644)
+		h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+		h.Put("nix/var/nix/db/db.sqlite", "", 0o644)
 	}, other: []string{"no-nix"}},
 	{
 		// As an uninstaller can leave them, or an image that never had a Nix.
 		name: "directories of a Nix that is gone", spoil: func(h *host) {
-			h.must(os.Remove(filepath.Join(h.root, "usr/bin/nix")))
-			h.put("etc/nix/nix.conf", "sandbox = true\n", 0o644)
-			h.put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
+			h.Must(os.Remove(filepath.Join(h.Root, "usr/bin/nix")))
+			h.Put("etc/nix/nix.conf", "sandbox = true\n", 0o644)
+			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 		}, other: []string{"no-nix"},
 	},
 	{
 		name: "a mistake in nix.conf, which nobody has to run nix to see", spoil: func(h *host) {
-			h.put("etc/nix/nix.conf", "sandbox = true\npasta-path=/x\n", 0o644)
-			h.put("usr/bin/nix", "#!/bin/sh\nexit 9\n", 0o755)
+			h.Put("etc/nix/nix.conf", "sandbox = true\npasta-path=/x\n", 0o644)
+			h.Put("usr/bin/nix", "#!/bin/sh\nexit 9\n", 0o755)
 		}, broken: []string{"bad-nix-conf"}, says: []string{"/etc/nix/nix.conf:2: ", "configuration line 'pasta-path=/x'"},
 	},
 	{
 		name: "a broken nix.conf", spoil: func(h *host) {
-			h.put("usr/bin/nix", "#!/bin/sh\necho 'error: syntax error in configuration line at /etc/nix/nix.conf' >&2\nexit 1\n", 0o755)
+			h.Put("usr/bin/nix", "#!/bin/sh\necho 'error: syntax error in configuration line at /etc/nix/nix.conf' >&2\nexit 1\n", 0o755)
 		},
 		broken: []string{"bad-nix-conf"},
 	},
@@ -557,14 +548,14 @@ var rows = []row{
 }
 
 func (h *host) exists(name string) bool {
-	_, err := os.Lstat(filepath.Join(h.root, name))
+	_, err := os.Lstat(filepath.Join(h.Root, name))
 	return err == nil
 }
 
 func (h *host) mode(name string) string {
 	h.t.Helper()
-	info, err := os.Lstat(filepath.Join(h.root, name))
-	h.must(err)
+	info, err := os.Lstat(filepath.Join(h.Root, name))
+	h.Must(err)
 	return info.Mode().String()
 }
 
@@ -582,9 +573,9 @@ func ids(all []fix.Finding, wanted ...fix.Status) []string {
 func everything(string, fix.Class) bool { return true }
 
 // TestRows: each row of the table of failures, on a host of its own: what is found, what is planned, what is left after
-// it, and the host as before after undo.
+// it, and the host as before after undo, however lixfix was killed.
 func TestRows(t *testing.T) {
-	witness := fixtest.NewWitness(resolvconf.New())
+	witness, plans := fixtest.NewWitness(resolvconf.New()), fixtest.NewPlans("rows")
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			h := newHost(t)
@@ -598,6 +589,7 @@ func TestRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			fixtest.Recorded(t, f, h, set)
 			witness.Saw(t, r.name, found)
 			for what, lists := range map[string][2][]string{
 				"broken": {r.broken, ids(found, fix.Broken)}, "at risk": {r.risk, ids(found, fix.AtRisk)},
@@ -627,59 +619,48 @@ func TestRows(t *testing.T) {
 			if t.Failed() {
 				return
 			}
-			r.repair(t, h, f)
+			r.repair(t, f, plans)
 		})
 	}
 	witness.Testify(t, "rows")
+	plans.Testify(t)
 }
 
-func (r row) plan(t *testing.T, h *host, f fix.Fix) plan.Plan {
+// repair does what can be done, takes it back, and kills lixfix on the way. Advice makes no plan.
+func (r row) repair(t *testing.T, f fix.Fix, plans *fixtest.Plans) {
 	t.Helper()
-	p, err := f.Plan(t.Context(), h, fix.Request{Settings: r.settings, Allowed: everything})
-	if err != nil {
-		t.Fatal(err)
+	var last *host // that was made
+	c := fixtest.Case{
+		Name: r.name, Settings: r.settings, Finds: r.found(), Repaired: slices.Clone(r.left),
+		Make: func(t testing.TB) *fixtest.Host {
+			last = newHost(t)
+			r.spoil(last)
+			return last.Host
+		},
 	}
-	return p
+	switch {
+	case r.after == nil && r.class != fix.Advice:
+		return
+	case strings.HasSuffix(r.name, "and the daemon runs"):
+		c.Remembered = running
+	}
+	if r.after != nil {
+		if c.Repaired == nil {
+			c.Repaired = []string{"works"}
+		}
+		c.Then = func(t testing.TB, _ *fixtest.Host) {
+			if got := r.after(last); got != r.want {
+				t.Errorf("after the repair: %q, want %q", got, r.want)
+			}
+		}
+	}
+	for _, list := range [][]string{c.Finds, c.Repaired} {
+		for i := range list {
+			list[i] = resolvconf.Name + "/" + list[i]
+		}
+	}
+	c.Repair(t, f, plans)
 }
 
-func (r row) repair(t *testing.T, h *host, f fix.Fix) {
-	before := h.snapshot()
-	p := r.plan(t, h, f)
-	if r.after == nil {
-		if r.class == fix.Advice && !p.Empty() {
-			t.Errorf("advice, and a plan: %v", p.Entries)
-		}
-		return
-	}
-	p.Schema, p.Fix, p.ID = plan.Schema, f.Name(), journal.NewID(time.Now(), f.Name(), [2]byte{1, 2})
-	dir, err := journal.Lock(h.StateDir(), step.Kinds())
-	h.must(err)
-	defer dir.Close()
-	j, err := dir.Create(p, time.Now())
-	h.must(err)
-	if err := (plan.Driver{Host: h, Log: j}).Run(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.after(h); got != r.want {
-		t.Errorf("after the repair: %q, want %q", got, r.want)
-	}
-	found, err := f.Detect(t.Context(), h, nil)
-	h.must(err)
-	if diff := cmp.Diff(r.left, ids(found, fix.Broken)); diff != "" {
-		t.Errorf("broken after the repair (-want +got):\n%s", diff)
-	}
-	if err := (plan.Driver{Host: h, Log: j}).Rollback(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	h.must(j.End(journal.Undone, time.Now()))
-	after := h.snapshot()
-	for name := range before { // what stands for nix is the test's to change
-		if strings.HasPrefix(name, "/etc/settings") {
-			delete(before, name)
-			delete(after, name)
-		}
-	}
-	if diff := cmp.Diff(before, after); diff != "" {
-		t.Errorf("after undo (-before +after):\n%s", diff)
-	}
-}
+// found are all that is found.
+func (r row) found() []string { return slices.Concat(r.broken, r.risk, r.other) }

@@ -9,6 +9,7 @@ import (
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const nsswitch = "/etc/nsswitch.conf"
@@ -17,10 +18,10 @@ const nsswitch = "/etc/nsswitch.conf"
 const justStarted = time.Minute
 
 // Runner makes a build that looks around in its sandbox.
-type Runner func(context.Context, platform.Builder, probe.Options) (probe.Result, error)
+type Runner func(context.Context, platform.Builder, sandbox.Options) (probe.Result, error)
 
 // Fetcher has Nix itself look a name up.
-type Fetcher func(context.Context, platform.Builder, probe.Options) (probe.Fetched, error)
+type Fetcher func(context.Context, platform.Builder, sandbox.Options) (sandbox.Fetched, error)
 
 // trial is one more build, with a setting that leaves one suspect out.
 type trial struct {
@@ -52,7 +53,7 @@ func (f *found) isolate(ctx context.Context, v platform.View, ask func(...[2]str
 	try := func(what string, extra ...[2]string) {
 		r, err := ask(extra...)
 		if err != nil {
-			r.Outcome = probe.Other
+			r.Outcome = sandbox.Other
 		}
 		f.trials = append(f.trials, trial{what, r, resolves(r)})
 	}
@@ -91,7 +92,7 @@ func (s *survey) override(ctx context.Context, v platform.View) string {
 }
 
 // fetch asks the daemon's own fetcher, where the builder has resolved names.
-func (f *found) fetch(ctx context.Context, fetch Fetcher, b platform.Builder, o probe.Options) {
+func (f *found) fetch(ctx context.Context, fetch Fetcher, b platform.Builder, o sandbox.Options) {
 	if fetch == nil || !f.fetching() {
 		return
 	}

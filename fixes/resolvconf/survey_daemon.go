@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // daemonFacts are what the daemon that builds has otherwise than lixfix, which looks at its own side of the host.
@@ -30,7 +30,7 @@ var configuring = []string{"NIX_CONF_DIR", "NIX_CONFIG", "NIX_USER_CONF_FILES"}
 
 // read reads it. file is what /etc/resolv.conf leads to.
 func (d *daemonFacts) read(ctx context.Context, v platform.View, file string) {
-	d.pid, d.since = probe.Listener(ctx, v)
+	d.pid, d.since = sandbox.Listener(ctx, v)
 	if d.pid == 0 {
 		return
 	}

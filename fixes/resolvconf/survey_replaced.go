@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // Replaced is a file of the host that sandbox-paths puts over one of the sandbox's own.
@@ -24,7 +24,7 @@ type Replaced struct {
 }
 
 // replaceable are the files of the sandbox that lookups depend on.
-var replaceable = []string{conf.File, nsswitch, probe.Hosts}
+var replaceable = []string{conf.File, nsswitch, sandbox.Hosts}
 
 // sandboxPaths reads the value of sandbox-paths as nix shows it: a list of words before Nix 2.3x, an object since.
 func sandboxPaths(raw json.RawMessage) []string {

@@ -2,6 +2,7 @@ package resolvconf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,6 +15,9 @@ import (
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 )
+
+// errSilent ends the wait of those who ask only where a server is silent.
+var errSilent = errors.New("the server is silent")
 
 // asked is what a server said to root.
 type asked struct {
@@ -118,31 +122,27 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 	}
 	early, answered := context.WithCancel(ctx)
 	defer answered()
-	silent := make(chan struct{})
-	after := func(d time.Duration) bool {
-		select {
-		case <-early.Done():
-			return false
-		case <-silent:
-		case <-time.After(d):
-		}
-		return true
+	patient, silent := context.WithCancelCause(early)
+	defer silent(nil)
+	after := func(what string, d time.Duration) bool {
+		err := v.Pause(patient, what+" of "+a.address.String(), d)
+		return err == nil || !errors.Is(err, context.Canceled)
 	}
 	var rest sync.WaitGroup
 	again := dnsquery.Answer{RCode: -1, Error: dnsquery.NotWaited}
 	rest.Go(func() {
-		if set.Attempts > 1 && after(limit/2) {
-			again = one(early, dnsquery.UDP, dnsquery.A, limit)
+		if set.Attempts > 1 && after("a second question", limit/2) {
+			again = one(platform.Second(early), dnsquery.UDP, dnsquery.A, limit)
 		}
 	})
 	rest.Go(func() {
-		if after(time.Second) {
+		if after("a question over TCP", time.Second) {
 			a.tcp = one(early, dnsquery.TCP, dnsquery.A, min(limit, tcpLimit))
 		}
 	})
 	a.udp = one(ctx, dnsquery.UDP, dnsquery.A, limit)
 	if a.udp.Error == dnsquery.Timeout {
-		close(silent)
+		silent(errSilent)
 	} else {
 		answered()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/receipt"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // halfMade reports whether an existing user lacks more than a user ID.
@@ -167,6 +168,6 @@ func (b *builder) receipt() {
 		Data: b.survey.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
 	})
 	b.file = append(b.file, plan.Entry{For: receiptStale.ID, Step: step.WriteFile{
-		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", counted(len(changes), "place")),
+		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", words.Count(len(changes), "place")),
 	}})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/platform/launchd"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/receipt"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 const (
@@ -69,7 +70,7 @@ func diagnose(h *host) *diagnosis {
 		return d
 	}
 	if len(d.broken)+len(d.atRisk)+len(d.untidy) == 0 {
-		d.say(healthy.Found(fix.With{"users": counted(len(h.users), "build user"), "group": h.group, "ids": ranges(uids(h.users))}))
+		d.say(healthy.Found(fix.With{"users": words.Count(len(h.users), "build user"), "group": h.group, "ids": words.Ranges(uids(h.users))}))
 	}
 	d.say(d.broken...)
 	d.say(d.atRisk...)
@@ -86,7 +87,11 @@ func (d *diagnosis) nothing() fix.Finding {
 	if d.conf.unused != "" || d.uninstalled || len(d.services) == 0 {
 		return noUsers.Found(with)
 	}
-	f := groupMissing.FoundAs(caseBare, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
+	words := caseBare
+	if d.conf.alone {
+		words = caseAllocate
+	}
+	f := groupMissing.FoundAs(words, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
 	f.Remedy = groupMissing.Remedy(caseBare, with)
 	return f
 }
@@ -126,14 +131,14 @@ func unreadable(f fix.Finding, source string, err error) fix.Finding {
 
 func (d *diagnosis) leftOver() fix.Finding {
 	if !slices.ContainsFunc(d.users, func(u *user) bool { return u.record == nil || d.moves(u, true) }) {
-		f := leftOver.FoundAs(caseSettled, fix.With{"users": counted(len(d.users), "build user")})
+		f := leftOver.FoundAs(caseSettled, fix.With{"users": words.Count(len(d.users), "build user")})
 		f.Status = fix.OK
 		return f
 	}
 	there := d.pick(func(u *user) bool { return u.record != nil })
-	f := leftOver.Found(fix.With{"users": counted(len(there), "build user")}, fix.Evidence{
+	f := leftOver.Found(fix.With{"users": words.Count(len(there), "build user")}, fix.Evidence{
 		Source: "user IDs of " + d.prefix + "N", Expected: fmt.Sprintf("%d to %d, or no such users", firstSafe, lastSafe),
-		Observed: ranges(uids(d.users)),
+		Observed: words.Ranges(uids(d.users)),
 	})
 	f.Remedy = leftOver.Remedy(caseAlone, nil)
 	return f
@@ -149,9 +154,9 @@ func (d *diagnosis) about(k *fix.Kind, want func(*user) bool, evidence func(*use
 	for _, u := range users {
 		all = append(all, evidence(u)...)
 	}
-	with := fix.With{"users": counted(len(users), "build user"), "group": d.group}
+	with := fix.With{"users": words.Count(len(users), "build user"), "group": d.group}
 	if k == missing {
-		with["count"], with["users"] = len(users), counted(len(d.users), "build user")
+		with["count"], with["users"] = len(users), words.Count(len(d.users), "build user")
 	}
 	return []fix.Finding{k.Found(with, few(all)...)}
 }
@@ -159,7 +164,7 @@ func (d *diagnosis) about(k *fix.Kind, want func(*user) bool, evidence func(*use
 // few cuts evidence to what can be read.
 func few(evidence []fix.Evidence) []fix.Evidence {
 	if n := len(evidence) - fewEvidence; n > 1 {
-		return append(evidence[:fewEvidence:fewEvidence], fix.Evidence{Source: counted(n, "more")})
+		return append(evidence[:fewEvidence:fewEvidence], fix.Evidence{Source: fmt.Sprintf("%d more", n)})
 	}
 	return evidence
 }
@@ -251,8 +256,8 @@ func (d *diagnosis) aboutPlaces() []fix.Finding {
 		if len(users) == 0 {
 			return nil
 		}
-		f := k.Found(fix.With{"users": counted(len(users), "build user")}, fix.Evidence{
-			Source: "user IDs of " + d.prefix + "N", Expected: expected, Observed: ranges(uids(users)),
+		f := k.Found(fix.With{"users": words.Count(len(users), "build user")}, fix.Evidence{
+			Source: "user IDs of " + d.prefix + "N", Expected: expected, Observed: words.Ranges(uids(users)),
 		})
 		if k == uidsAtRisk {
 			f.Remedy = k.Remedy(caseAlone, nil)
@@ -272,7 +277,7 @@ func (d *diagnosis) aboutTidiness() []fix.Finding {
 		return len(d.lacks(u, visible)) > 0 && u.uid >= 0 && len(d.lacks(u, incomplete)) == 0
 	}, func(u *user) []fix.Evidence { return d.flawed(u, visible) })
 	if twice := d.repeated(); len(twice) > 0 {
-		list = append(list, doubled.Found(fix.With{"group": d.group, "members": counted(len(twice), "member")},
+		list = append(list, doubled.Found(fix.With{"group": d.group, "members": words.Count(len(twice), "member")},
 			fix.Evidence{Source: "/Groups/" + d.group, Expected: "each member once", Observed: shorten(twice) + " twice"}))
 	}
 	if d.record != nil && d.gid >= 0 {
@@ -316,7 +321,7 @@ func (d *diagnosis) aboutReceipt() []fix.Finding {
 		}
 		evidence = append(evidence, fix.Evidence{Source: receipt.File + " " + c.Field, Expected: strconv.Itoa(c.To), Observed: c.From})
 	}
-	f := receiptStale.Found(fix.With{"places": counted(len(changes), "place")}, evidence...)
+	f := receiptStale.Found(fix.With{"places": words.Count(len(changes), "place")}, evidence...)
 	f.Remedy = receiptStale.Remedy(caseTogether, nil)
 	if d.threatened() {
 		f.Remedy = receiptStale.Remedy(caseAlone, nil)
@@ -331,41 +336,10 @@ func orNone(values []string) string {
 	return strings.Join(values, " and ")
 }
 
-func counted(n int, noun string) string {
-	if n == 1 || noun == "more" {
-		return strconv.Itoa(n) + " " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
 func shorten(names []string) string {
 	const few = 4
 	if len(names) > few {
 		return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
 	}
 	return strings.Join(names, ", ")
-}
-
-// ranges writes numbers as "301–304, 331".
-func ranges(ids []int) string {
-	if len(ids) == 0 {
-		return "none"
-	}
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	var parts []string
-	for i := 0; i < len(ids); {
-		j := i
-		for j+1 < len(ids) && ids[j+1] == ids[j]+1 {
-			j++
-		}
-		if i == j {
-			parts = append(parts, strconv.Itoa(ids[i]))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d–%d", ids[i], ids[j]))
-		}
-		i = j + 1
-	}
-	return strings.Join(parts, ", ")
 }

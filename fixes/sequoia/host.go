@@ -19,6 +19,8 @@ const (
 	home  = "/var/empty"
 	shell = "/sbin/nologin"
 
+	staff = "20" // the ID of the group that macOS puts people in
+
 	firstSafe = 351 // no macOS so far has an account between here and lastSafe, but for reserved
 	lastSafe  = 499 // from 500 up macOS takes accounts for people (NixOS/nix#4531)
 	firstLate = 450 // where new releases of macOS let others put role accounts; used last
@@ -71,6 +73,13 @@ type host struct {
 // understand makes a host of a survey and of the settings that were given.
 func understand(s *survey, given fix.Settings) *host {
 	h := &host{survey: s, accounts: index(s.records), gid: -1}
+	// With auto-allocate-uids builds need no users. On macOS their group is that of build-users-group all the same, and
+	// Nix stops where it does not exist (AutoUserLock in user-lock.cc).
+	if name := cmp.Or(s.conf.group, s.conf.other); s.conf.unused == caseAllocate && name != "" && h.groupNamed(name) == nil {
+		lacking := *s
+		lacking.conf.unused, lacking.conf.alone = "", true
+		h.survey = &lacking
+	}
 	h.choice, h.prefix = choose(s, given)
 	h.gather()
 	return h

@@ -195,7 +195,8 @@ var (
 		Messages: []string{"error: the group '…' specified in 'build-users-group' does not exist"},
 		Says:     "the group {group} of the build users is missing",
 		Or: map[string]fix.Words{
-			caseBare: "the daemon needs build users, and there is no group {group} and there are no users {prefix}1, {prefix}2, …",
+			caseBare:     "the daemon needs build users, and there is no group {group} and there are no users {prefix}1, {prefix}2, …",
+			caseAllocate: "every build fails: auto-allocate-uids needs no build users, but it needs the group {group}, which does not exist",
 			// Why a plan is refused.
 			caseDisagree: "the group {group} has no ID, and its users do not agree on one",
 			caseDiffer:   "the group {group} has the IDs {ids}, but its users have {gid} as their primary group",
@@ -210,7 +211,7 @@ var (
 			},
 			{
 				Case: caseBare, When: "its users are gone as well", Class: fix.Advice,
-				Changes: "run the installer that you used again: it makes them; the store belongs to the ID that the group had",
+				Changes: "run the installer that you used again; the store belongs to the ID that the group had",
 			},
 		},
 	}
@@ -248,7 +249,8 @@ var (
 		Or: map[string]fix.Words{
 			caseUnplaced: "the group {group} (from {from}) {fault}",
 			caseNext:     "Name the group of the build users with --" + optGroup + "; nothing was changed.",
-			caseOthers:   "Take them out of it, or name the group of the build users with --" + optGroup + "; nothing was changed.",
+			caseOthers: "Take them out of it: \"{command}\"; or name the group of the build users with --" + optGroup +
+				". Nothing was changed.",
 			caseRenamed: "Say what the build users are called with --" + optPrefix + ", or which group is theirs with --" + optGroup +
 				"; nothing was changed.",
 		},
@@ -260,6 +262,7 @@ var (
 			{
 				Case: caseOthers, When: "other accounts are members as well", Class: fix.Advice,
 				Changes: "take them out of it, or name the group of the build users: --" + optGroup + " NAME",
+				Command: "sudo dscl . -delete /Groups/{group} GroupMembership {members}",
 			},
 			{
 				Case: caseRenamed, When: "no member is named like a build user", Class: fix.Advice,
@@ -324,8 +327,11 @@ var (
 		ID: "sequoia/strangers-in-group", Status: fix.Broken, Title: "the build group lists accounts that do not exist",
 		Means: "The daemon stops at the first account in the group that does not exist. These are not named like build users, " +
 			"so lixfix does not create them.",
-		Says:     "the group {group} lists accounts that do not exist and are not named like build users",
-		Remedies: advised("take each out of the group: \"sudo dseditgroup -o edit -n . -d NAME -t user {group}\""),
+		Says: "the group {group} lists accounts that do not exist and are not named like build users",
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "take them out of the group; dseditgroup cannot, because it looks for the accounts",
+			Command: "sudo dscl . -delete /Groups/{group} GroupMembership {names}",
+		}},
 	}
 
 	receiptStale = &fix.Kind{

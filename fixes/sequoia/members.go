@@ -1,9 +1,13 @@
 package sequoia
 
 import (
+	"strings"
+
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dscl"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // aboutChoice says that a repair must not write to the group that was chosen, or that nix.conf names one that is not
@@ -13,7 +17,10 @@ func (d *diagnosis) aboutChoice() []fix.Finding {
 	if wrong := d.foreign(d.group); wrong != nil && (d.source(optGroup) != sourceConf || len(wrong.names) > 0) {
 		f := notNix.Found(fix.With{"group": d.group, "fault": wrong},
 			fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group of build users alone", Observed: wrong.short()})
-		f.Remedy = notNix.Remedy(d.which(wrong), nil)
+		f.Remedy = notNix.Remedy(d.which(wrong), fix.With{"group": d.group})
+		if d.which(wrong) == caseOthers {
+			f.Remedy.Command = d.evict(d.record) // also those who are members in other ways than by name
+		}
 		list = append(list, f)
 	}
 	if f, ok := d.wrongConf(); ok {
@@ -79,7 +86,9 @@ func (h *host) refuseGroup() error {
 	if wrong == nil {
 		return nil
 	}
-	with := fix.With{"group": h.group, "from": h.source(optGroup), "fault": wrong, "file": h.conf.file}
+	with := fix.With{
+		"group": h.group, "from": h.source(optGroup), "fault": wrong, "file": h.conf.file, "command": h.evict(h.record),
+	}
 	switch which := h.which(wrong); {
 	case which != caseAlone:
 		return refusal(notNix, caseUnplaced, which, with, nil)
@@ -114,7 +123,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	names := "/Groups/" + d.group + " GroupMembership"
 	if d.assumed {
 		with := fix.With{"group": d.group, "count": len(d.users)}
-		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
 		f.Remedy = groupEmpty.Remedy(caseAssumed, with)
 		return []fix.Finding{f}
 	}
@@ -123,12 +132,12 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	outside := called(d.pick(func(u *user) bool { return u.record != nil && !u.named }))
 	switch {
 	case len(d.record.Values(dscl.GroupMembership)) == 0 && len(d.users) > 0:
-		f := groupEmpty.Found(fix.With{"group": d.group, "users": counted(len(present), "user")},
-			fix.Evidence{Source: names, Expected: counted(len(d.users), "name"), Observed: "not set"})
+		f := groupEmpty.Found(fix.With{"group": d.group, "users": words.Count(len(present), "user")},
+			fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
 		f.Remedy = groupEmpty.Remedy(caseTogether, nil)
 		list = append(list, f)
 	case len(outside) > 0:
-		list = append(list, notListed.Found(fix.With{"users": counted(len(outside), "build user"), "group": d.group},
+		list = append(list, notListed.Found(fix.With{"users": words.Count(len(outside), "build user"), "group": d.group},
 			fix.Evidence{Source: names, Expected: "names every build user", Observed: "without " + shorten(outside)}))
 	}
 	if ids := d.record.Values(dscl.GroupMembers); len(ids) > 0 {
@@ -136,7 +145,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 			return u.record != nil && u.named && u.record.First(dscl.GeneratedUID) != "" && !dscl.HasID(ids, u.record.First(dscl.GeneratedUID))
 		}))
 		if len(stale) > 0 {
-			list = append(list, staleIDs.Found(fix.With{"users": counted(len(stale), "build user"), "group": d.group}, fix.Evidence{
+			list = append(list, staleIDs.Found(fix.With{"users": words.Count(len(stale), "build user"), "group": d.group}, fix.Evidence{
 				Source: "/Groups/" + d.group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(stale),
 			}))
 		}
@@ -148,10 +157,53 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 		}
 	}
 	if len(gone) > 0 {
-		list = append(list, strangers.Found(fix.With{"group": d.group},
+		list = append(list, strangers.Found(fix.With{"group": d.group, "names": quoted(gone)},
 			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
 	}
 	return list
+}
+
+// evict is the command that takes whoever is no build user out of a group: by name, by GeneratedUID, and by primary
+// group, who then belongs to staff as people do. dseditgroup would look for each account first, and stop at one that
+// does not exist.
+func (h *host) evict(g *dscl.Record) string {
+	if g == nil {
+		return ""
+	}
+	path := platform.Quote("/Groups/" + g.Name)
+	var commands []string
+	del := func(key string, values []string) {
+		if len(values) > 0 {
+			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+quoted(values))
+		}
+	}
+	del(dscl.NestedGroups, g.Values(dscl.NestedGroups))
+	del(dscl.GroupMembership, h.unlike(g))
+	var ids, primary []string
+	for _, r := range h.directory.Users {
+		if h.buildName(r) {
+			continue
+		}
+		for _, id := range g.Values(dscl.GroupMembers) {
+			if dscl.SameID(id, r.First(dscl.GeneratedUID)) {
+				ids = append(ids, id)
+			}
+		}
+		if n, err := r.Number(dscl.PrimaryGroupID); err == nil && n == h.gid && len(h.sharing(g.Name, h.gid)) == 0 {
+			primary = append(primary, "sudo dscl . -create "+platform.Quote("/Users/"+r.Name)+" "+dscl.PrimaryGroupID+" "+staff)
+		}
+	}
+	del(dscl.GroupMembers, ids)
+	return strings.Join(append(commands, primary...), " && ")
+}
+
+// quoted are names as a shell takes them.
+func quoted(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = platform.Quote(name)
+	}
+	return strings.Join(list, " ")
 }
 
 // called are the names of users.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -259,5 +260,73 @@ func TestNoGroupInConf(t *testing.T) {
 	const want = "nix.conf names no build group, so builds run as members of nixbld, which does not exist"
 	if found[i].Summary != want || found[i].Remedy == nil || !strings.Contains(found[i].Remedy.Changes, "builders") {
 		t.Errorf("%+v, remedy %+v", found[i], found[i].Remedy)
+	}
+}
+
+// TestEvict types what lixfix advises where others are in the build group, and looks again.
+func TestEvict(t *testing.T) {
+	person := func(m *mac.Mac, name, gid string) error {
+		return m.AddUser(name, map[string][]string{
+			"UniqueID": {"777"}, "PrimaryGroupID": {gid}, "NFSHomeDirectory": {"/Users/" + name}, "UserShell": {"/bin/zsh"},
+			"GeneratedUID": {"11111111-2222-4333-8444-555555555555"},
+		})
+	}
+	add := func(m *mac.Mac, key string, values ...string) error {
+		g, err := m.Group("nixbld")
+		if err != nil {
+			return err
+		}
+		return m.SetGroup("nixbld", key, append(g[key], values...)...)
+	}
+	const guid = "11111111-2222-4333-8444-555555555555"
+	carol := func(gid, key string, values ...string) func(*mac.Mac) error {
+		return func(m *mac.Mac) error { return errors.Join(person(m, "carol o'c", gid), add(m, key, values...)) }
+	}
+	const others, gone = "sequoia/group-not-of-nix", "sequoia/strangers-in-group"
+	for name, c := range map[string]struct {
+		id   string
+		spot func(*mac.Mac) error
+	}{
+		"by name":                      {others, carol("20", "GroupMembership", "carol o'c")},
+		"by name, twice":               {others, carol("20", "GroupMembership", "carol o'c", "carol o'c")},
+		"by GUID":                      {others, carol("20", "GroupMembers", guid)},
+		"by name, and it is their own": {others, carol("30000", "GroupMembership", "carol o'c")},
+		"by GUID, and it is their own": {others, carol("30000", "GroupMembers", guid)},
+		"it is their own":              {others, func(m *mac.Mac) error { return person(m, "carol", "30000") }},
+		"a group":                      {others, func(m *mac.Mac) error { return add(m, "NestedGroups", "ABCDEFAB-CDEF-ABCD-EFAB-CDEF00000014") }},
+		"who is not here":              {gone, func(m *mac.Mac) error { return add(m, "GroupMembership", "_nixold", "old 2") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := mac.Variants(8)
+			v := all[slices.IndexFunc(all, func(v mac.Variant) bool { return v.Name == "healthy-script" })]
+			root := t.TempDir()
+			m, err := platformtest.Mac(root, mac.Options{Version: v.Version})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(v.Seed(m), c.spot(m)); err != nil {
+				t.Fatal(err)
+			}
+			found := detect(t, platformtest.Host(root, 0))
+			i := slices.IndexFunc(found, func(f fix.Finding) bool { return f.ID == c.id })
+			if i < 0 || found[i].Remedy == nil || found[i].Remedy.Class != fix.Advice {
+				t.Fatalf("no %s with advice:\n%s", c.id, describe(found))
+			}
+			var refusal *fix.Refusal
+			command := found[i].Remedy.Command
+			if _, err := makePlan(t, platformtest.Host(root, 0), nil); c.id == others &&
+				(!errors.As(err, &refusal) || !strings.Contains(refusal.Next, command)) {
+				t.Errorf("the refusal does not say %q: %v, %+v", command, err, refusal)
+			}
+			typed := exec.CommandContext(t.Context(), "sh", "-ec", `sudo() { "$@"; }; dscl() { `+m.Path("/usr/bin/dscl")+` "$@"; }; `+command)
+			if out, err := typed.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", command, err, out)
+			}
+			found = detect(t, platformtest.Host(root, 0))
+			if len(found) != 1 || found[0].ID != "sequoia/healthy" {
+				t.Errorf("after %s:\n%s", command, describe(found))
+			}
+		})
 	}
 }

@@ -45,6 +45,9 @@ type conf struct {
 	unused string // a case of the kind unused: why the daemon uses no build users; "" when it does
 	why    string // the file that says so
 	err    error  // why that is not known
+
+	// group alone is missing: auto-allocate-uids is on, which needs no users
+	alone bool
 }
 
 // service is a job of the Nix daemon.

@@ -53,8 +53,8 @@ var steps = []plan.Step{
 	step.StartService{Label: daemon, Plist: daemonPlist},
 	step.SetMode{Name: "/dev/net/tun", From: 0o600, To: 0o666, Why: "let pasta open it"},
 	step.SetLink{Name: "/etc/resolv.conf", From: "/run/gone", To: "/run/systemd/resolve/stub-resolv.conf", Why: "lead to a file that is there"},
-	step.StartUnit{Unit: "systemd-resolved.service", On: true, Why: "answer on 127.0.0.53"},
-	step.RestartUnit{Unit: "nix-daemon.service", Why: "read nix.conf again"},
+	step.StartUnit{Unit: "nix-daemon.socket", With: []string{"nix-daemon.service"}, Sockets: []string{"/nix/var/nix/daemon-socket/socket"}, On: true, Why: "so that the daemon answers"},
+	step.RestartUnit{Unit: "nix-daemon.service", Idle: "/nix/var/nix/daemon-socket/socket", Why: "read nix.conf again"},
 	step.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
 	account.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld2"}, Made: []string{"_nixbld2"}},
 	step.EndProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510", GraceMS: 5000, Kill: true},
@@ -64,7 +64,9 @@ var steps = []plan.Step{
 	step.RemoveDir{Name: "/nix/var/nix/daemon-socket", Mode: 0o755, Sockets: []string{"socket"}, Why: "take back: the daemon's socket stands in it"},
 	step.ReloadUnits{Why: "nix-daemon.socket is linked now"},
 	step.ResetFailed{Units: []string{"nix-daemon.socket", "nix-daemon.service"}, Why: "systemd has given up on them"},
-	step.StopUnit{Unit: "nix-daemon.service", Why: "systemd opens no socket beside it"},
+	step.StopUnit{Unit: "nix-daemon.service", Idle: "/nix/var/nix/daemon-socket/socket", Why: "systemd opens no socket beside it"},
+	step.AwaitDaemon{Socket: "/nix/var/nix/daemon-socket/socket"},
+	step.TryBuild{Tools: "/nix/var/nix/profiles/default/bin", Socket: "/nix/var/nix/daemon-socket/socket"},
 }
 
 // TestKinds: no kind is listed twice, and of each there is a sample that the tests here read and write.

@@ -37,5 +37,7 @@ func Kinds() plan.Kinds {
 		plan.KindOf[ReloadUnits](),
 		plan.KindOf[ResetFailed](),
 		plan.KindOf[StopUnit](),
+		plan.KindOf[AwaitDaemon](),
+		plan.KindOf[TryBuild](),
 	}
 }

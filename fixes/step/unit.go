@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -66,11 +67,20 @@ func (s EnableUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) er
 // StartUnit makes a unit of systemd run, or, with On false, stop.
 type StartUnit struct {
 	Unit string `json:"unit"`
-	On   bool   `json:"on"`
-	Why  string `json:"why"`
+	// With are units that are started after it, and stopped after it. A socket goes first: it stops listening, so that no
+	// client has systemd start the service again meanwhile.
+	With []string `json:"with,omitempty"`
+	// Sockets are names that are not there while it does not run. systemd leaves them behind when it stops a socket, and
+	// clients that find one believe that there is a daemon: they go when the step is taken back, unless somebody listens.
+	Sockets []string `json:"sockets,omitempty"`
+	On      bool     `json:"on"`
+	Why     string   `json:"why"`
 }
 
-var _ plan.Write = StartUnit{}
+var _ plan.Placed = StartUnit{}
+
+// Places implements Placed.
+func (s StartUnit) Places() []string { return s.Sockets }
 
 // Kind implements Step.
 func (StartUnit) Kind() string { return "start-unit" }
@@ -80,35 +90,87 @@ func (s StartUnit) String() string {
 	if !s.On {
 		verb = "stop"
 	}
-	return fmt.Sprintf("%s %s: %s", verb, s.Unit, s.Why)
+	return fmt.Sprintf("%s %s: %s", verb, strings.Join(s.units(), " and "), s.Why)
 }
+
+func (s StartUnit) units() []string { return append([]string{s.Unit}, s.With...) }
 
 // State implements Write.
 func (s StartUnit) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
-	active, err := systemd.Active(ctx, in.View(), s.Unit)
+	for _, u := range s.units() {
+		active, err := systemd.Active(ctx, in.View(), u)
+		switch {
+		case err != nil:
+			return plan.Foreign, "", err
+		case active != s.On:
+			return plan.Pending, "", nil
+		}
+	}
+	left, err := s.stale(ctx, in.View())
 	switch {
 	case err != nil:
 		return plan.Foreign, "", err
-	case active == s.On:
-		return plan.Applied, "", nil
+	case len(left) > 0:
+		return plan.Pending, "", nil
 	}
-	return plan.Pending, "", nil
+	return plan.Applied, "", nil
+}
+
+// stale are the sockets that are left where the unit is to stop.
+func (s StartUnit) stale(ctx context.Context, v platform.View) ([]string, error) {
+	if s.On || len(s.Sockets) == 0 {
+		return nil, nil
+	}
+	list, err := v.Sockets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look who listens at %s: %w", strings.Join(s.Sockets, " and "), err)
+	}
+	var left []string
+	for _, name := range s.Sockets {
+		heard := slices.ContainsFunc(list, func(k platform.Socket) bool {
+			return !k.TCP && k.State == platform.SocketListening && k.Path == name
+		})
+		info, err := v.Stat(ctx, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && (heard || info.Mode&fs.ModeSocket == 0):
+		case err != nil:
+			return nil, err
+		default:
+			left = append(left, name)
+		}
+	}
+	return left, nil
 }
 
 // Inverse implements Write.
 func (s StartUnit) Inverse() plan.Write {
-	return StartUnit{Unit: s.Unit, On: !s.On, Why: plan.TakenBack(s.Why)}
+	s.On, s.Why = !s.On, plan.TakenBack(s.Why)
+	return s
 }
 
 // Apply implements Step.
 func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return systemd.Start(ctx, h, s.Unit, s.On)
+	if err := systemd.Start(ctx, h, s.On, s.units()...); err != nil {
+		return err
+	}
+	left, err := s.stale(ctx, h)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := h.Remove(ctx, name); err != nil {
+			return way(h.Facts(), name, path.Dir(name), err)
+		}
+	}
+	return nil
 }
 
 // RestartUnit starts a unit anew, if it runs, so that it reads its configuration. It is harmless when repeated, and is
 // repeated when the plan is taken back.
 type RestartUnit struct {
 	Unit string `json:"unit"`
+	// Idle is the socket of the service where nobody may be at work with it; "" where that does not matter.
+	Idle string `json:"idle,omitempty"`
 	Why  string `json:"why"`
 }
 
@@ -117,11 +179,39 @@ var _ plan.Step = RestartUnit{}
 // Kind implements Step.
 func (RestartUnit) Kind() string { return "restart-unit" }
 
-func (s RestartUnit) String() string { return fmt.Sprintf("restart %s: %s", s.Unit, s.Why) }
+func (s RestartUnit) String() string {
+	return fmt.Sprintf("restart %s%s: %s", s.Unit, unless(s.Idle), s.Why)
+}
 
 // Apply implements Step.
 func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
+	if err := idle(ctx, h, s.Unit, s.Idle); err != nil {
+		return err
+	}
 	return systemd.Restart(ctx, h, s.Unit)
+}
+
+func unless(socket string) string {
+	if socket == "" {
+		return ""
+	}
+	return " unless somebody is at work with it"
+}
+
+// idle returns an ErrBusy where a service is at work for others. It is asked at the last moment: what was true when
+// somebody read the plan is not good enough.
+func idle(ctx context.Context, v platform.View, unit, socket string) error {
+	if socket == "" {
+		return nil
+	}
+	busy, err := systemd.Clients(platform.Fresh(ctx), v, unit, socket)
+	if err != nil {
+		return err
+	}
+	if busy != "" {
+		return plan.Hint(fmt.Errorf("%w: %s", ErrBusy, busy), "Wait until they have ended, and run the command again.")
+	}
+	return nil
 }
 
 // ReloadUnits has systemd read the files of its units again. It starts and stops nothing, is harmless when repeated, and
@@ -167,6 +257,8 @@ func (s ResetFailed) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 // harmless when repeated, and is repeated when the plan is taken back.
 type StopUnit struct {
 	Unit string `json:"unit"`
+	// Idle is as that of a RestartUnit.
+	Idle string `json:"idle,omitempty"`
 	Why  string `json:"why"`
 }
 
@@ -175,9 +267,12 @@ var _ plan.Step = StopUnit{}
 // Kind implements Step.
 func (StopUnit) Kind() string { return "stop-unit" }
 
-func (s StopUnit) String() string { return fmt.Sprintf("stop %s: %s", s.Unit, s.Why) }
+func (s StopUnit) String() string { return fmt.Sprintf("stop %s%s: %s", s.Unit, unless(s.Idle), s.Why) }
 
 // Apply implements Step.
 func (s StopUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
-	return systemd.Start(ctx, h, s.Unit, false)
+	if err := idle(ctx, h, s.Unit, s.Idle); err != nil {
+		return err
+	}
+	return systemd.Start(ctx, h, false, s.Unit)
 }

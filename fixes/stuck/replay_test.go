@@ -160,6 +160,7 @@ func TestReplay(t *testing.T) {
 					t.Fatal(err)
 				}
 				witness.Saw(t, tt.scene, stuck.Findings(report))
+				fixtest.Recorded(t, stuck.New(), stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states), nil)
 				for _, want := range tt.want {
 					found := false
 					for _, d := range report.Diagnoses {

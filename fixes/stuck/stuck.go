@@ -156,7 +156,7 @@ type Options = observe.Options
 // so for a moment only.
 func Look(ctx context.Context, v platform.View, opts observe.Options) (*diagnose.Report, error) {
 	doubt := time.Time{}
-	for deadline := time.Now().Add(settleTime); ; {
+	for deadline := v.Now().Add(settleTime); ; {
 		s, err := observe.Look(ctx, v, opts)
 		if err != nil {
 			return nil, err
@@ -166,7 +166,7 @@ func Look(ctx context.Context, v platform.View, opts observe.Options) (*diagnose
 			return nil, err
 		}
 		r := scene.Explain(opts)
-		now := time.Now()
+		now := v.Now()
 		if r.Doubtful && doubt.IsZero() {
 			doubt = now
 		}

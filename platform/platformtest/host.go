@@ -9,7 +9,7 @@ import (
 )
 
 // Host returns the simulated Mac below root as a host: every file and tool name is looked up there, absolute links
-// included, and lixfix has the effective user ID uid on it. The facts come from its sw_vers.
+// included, and lixfix has the effective user ID uid on it. The facts come from where sw_vers has them.
 func Host(root string, uid int) *platform.Machine {
 	var m *platform.Machine
 	m = platform.At(

@@ -3,7 +3,6 @@ package processes
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +43,7 @@ func Details(ctx context.Context, v platform.View) ([]Detail, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list processes: %w", err)
 		}
-		d.Self = d.Parent == os.Getpid() && strings.HasPrefix(strings.Join(d.Arguments, " "), Tool)
+		d.Self = d.Parent == v.Facts().PID && strings.HasPrefix(strings.Join(d.Arguments, " "), Tool)
 		list = append(list, d)
 	}
 	if len(list) == 0 {

@@ -60,6 +60,71 @@ func Read(ctx context.Context, v platform.View) *Names {
 	return n
 }
 
+// Homes reports whether people have their homes in a directory.
+func Homes(dir string) bool { return slices.Contains(homeDirs[:], dir) }
+
+// FirstPerson is the lowest user ID that people have, on macOS or on Linux.
+func FirstPerson(mac bool) int {
+	if mac {
+		return firstMacPerson
+	}
+	return firstPerson
+}
+
+// User makes an account known: as a person's from the user ID first on, and else as one of the system, whose name stays.
+func (n *Names) User(name string, uid, first int) {
+	switch {
+	case strings.HasPrefix(name, "_") || uid < first || harmless(key(name)):
+		n.add(name, account)
+	default:
+		n.Person(name)
+	}
+}
+
+// FullName makes the full name of a person known: all of it, and not the words that it is made of.
+func (n *Names) FullName(name string) {
+	const short = 4
+	if name = strings.TrimSpace(name); len(name) >= short {
+		n.Person(name)
+	}
+}
+
+// GroupName makes a group known, where it is none of the system.
+func (n *Names) GroupName(name string, gid, first int) {
+	if gid >= first && !strings.HasPrefix(name, "_") && !build.MatchString(key(name)) {
+		n.add(name, group)
+	}
+}
+
+// Member makes a member of a group known. Accounts of the system are members as well, and those are known by then.
+func (n *Names) Member(name string) {
+	if !strings.HasPrefix(name, "_") && !build.MatchString(key(name)) {
+		n.Person(name)
+	}
+}
+
+// Machines makes the machines known that a file of builders names, as nix.conf(5) has it under "builders".
+func (n *Names) Machines(text string) {
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		at := f[0]
+		if _, rest, ok := strings.Cut(at, "://"); ok {
+			at = rest
+		}
+		at, _, _ = strings.Cut(at, "?")
+		if user, host, ok := strings.Cut(at, "@"); ok {
+			n.user(user)
+			at = host
+		}
+		at, _, _ = strings.Cut(at, ":")
+		n.host(strings.Trim(at, "/"))
+	}
+}
+
 // Passwd makes the people in a passwd(5) known, and the accounts of the system, whose names stay. People have at least
 // the user ID first, or a home where people have theirs. A line that is broken names somebody all the same.
 func (n *Names) Passwd(passwd []byte, first int) {

@@ -118,7 +118,7 @@ func (n *Names) dotted(m []string) string {
 	dot := strings.Repeat(".", strings.Count(m[0], ".")-strings.Count(name, "."))
 	first, rest, _ := strings.Cut(name, ".")
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	if isPublic(name) || pseudonym.MatchString(first) && (rest == "" || pseudonym.MatchString(strings.Split(rest,
+	if isPublic(name) || pseudonym.MatchString(name) || pseudonym.MatchString(first) && (rest == "" || pseudonym.MatchString(strings.Split(rest,
 		".")[0])) {
 		return m[0]
 	}
@@ -138,8 +138,16 @@ func (n *Names) dotted(m []string) string {
 
 // numbered is a pseudonym in brackets, the same for the same thing.
 func (n *Names) numbered(what, thing string) string {
+	if n.shaped && isShape(what, thing) {
+		return thing
+	}
+	n.used[sorts[what]]++
 	if n.addrs[thing] == "" {
-		n.addrs[thing] = "[" + n.next(what+"-") + "]"
+		p := "[" + n.next(what+"-") + "]"
+		if n.shaped {
+			p = shapeOf(what, n.counts[what+"-"])
+		}
+		n.addrs[thing] = p
 	}
 	return n.addrs[thing]
 }
@@ -169,10 +177,16 @@ func (n *Names) address(a netip.Addr) string {
 	what := "ipv6"
 	switch {
 	case a.Is4() && (a.IsPrivate() || shared.Contains(a)):
+		if n.shaped {
+			return "" // that network is nobody else's
+		}
 		what = "private-ipv4"
 	case a.Is4():
 		what = "ipv4"
 	case a.IsPrivate():
+		if n.shaped {
+			return ""
+		}
 		what = "unique-local-ipv6"
 	case a.IsLinkLocalUnicast():
 		what = "link-local-ipv6"
@@ -220,6 +234,9 @@ func (n *Names) ipv6(s string) string {
 		for range 3 {
 			if a, err := netip.ParseAddr(text); err == nil {
 				if h := n.address(a); h != "" {
+					if n.shaped && a.Is4In6() {
+						h = "::ffff:" + h // no resolver takes one for the other
+					}
 					return h + m[0][len(text):]
 				}
 				return m[0]

@@ -31,13 +31,20 @@ type Names struct {
 	homes    map[string]string // directories of people and their names
 	skip     string            // a rule that is left out, for tests
 	ownShort string
+	// shaped pseudonyms can be read by what reads the names: an address stays one. Records have them.
+	shaped bool
+	used   map[string]int // how often something was replaced, by what it was
+	// secrets, in small letters, are what a rule has cut out somewhere: they are cut out wherever else they stand.
+	secrets map[string]bool
+	cut     int // how many were
 }
 
 // NewNames returns a Names that knows nobody yet.
 func NewNames() *Names {
 	return &Names{
 		kinds: map[string]kind{}, words: map[string]int{}, pseudo: map[string]string{}, addrs: map[string]string{},
-		counts: map[string]int{}, homes: map[string]string{},
+		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{},
+		secrets: map[string]bool{},
 	}
 }
 
@@ -62,7 +69,7 @@ var nobody = set(
 )
 
 // pseudonym is how the names look that are put in the place of others.
-var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)$`)
+var pseudonym = lazily(`^(?:(?:user|group|host|domain)[0-9]{1,9}|this-host)(?:\.example)?$`)
 
 // key is how a name is compared: without case, and without what stands at its ends and belongs to no word.
 func key(name string) string {
@@ -157,19 +164,25 @@ func (n *Names) Machine(name string) {
 }
 
 // prefixes of pseudonyms.
-var prefixes = map[kind]string{person: "user", group: "group", machine: "host", domain: "domain"}
+var prefixes = map[kind]string{person: "user", group: "group", machine: "host", domain: "domain", own: "host"}
 
 // given is the pseudonym of a name.
 func (n *Names) given(k string) string {
+	of, known := n.kinds[k]
+	if !known {
+		of = person // there are too many to keep in mind
+	}
+	n.used[prefixes[of]]++
 	if p := n.pseudo[k]; p != "" {
 		return p
 	}
 	p := "this-host"
-	if of, known := n.kinds[k]; of != own {
-		if !known {
-			of = person // there are too many to keep in mind
-		}
+	if of != own {
 		p = n.next(prefixes[of])
+	}
+	// How many dots a name has decides how it is looked up.
+	if n.shaped && strings.Contains(k, ".") && (of == machine || of == domain || of == own) {
+		p += ".example"
 	}
 	n.pseudo[k] = p
 	return p
@@ -214,7 +227,7 @@ func (n *Names) host(name string) string {
 // Learn reads names from a text that says of them what they are, so that they are also found where it does not.
 func (n *Names) Learn(texts ...string) {
 	for _, s := range texts {
-		s = Secrets(strings.ToValidUTF8(s, "\uFFFD"))
+		s = n.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), false)
 		for _, r := range n.rules() {
 			if r.learns {
 				r.apply(n, s)
@@ -225,7 +238,12 @@ func (n *Names) Learn(texts ...string) {
 
 // Text returns a text without secrets and names. It is valid UTF-8. Text of the result is the result.
 func (n *Names) Text(s string) string {
-	s = Secrets(strings.ToValidUTF8(s, "\uFFFD"))
+	s = n.swept(n.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), false))
+	return n.all(n.encoded(s, n.all))
+}
+
+// all applies all rules for names.
+func (n *Names) all(s string) string {
 	for _, r := range n.rules() {
 		s = r.apply(n, s)
 	}
@@ -295,7 +313,7 @@ func (n *Names) known(s string) string {
 			}
 			// A search domain of one label can be a word that a report is full of. That one names something only at the
 			// end of a name; any other, such as a company's, wherever it stands.
-			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') {
+			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') || n.shaped && asked[k] {
 				continue
 			}
 			if of != account {

@@ -64,6 +64,8 @@ var people = []struct{ rule, text, want, gone string }{
 	{"MAC", "at 52:54:00:12:34:56 or 52-54-00-12-34-57", "at [mac-1] or [mac-2]", "54"},
 	{"UUID", "on 3e6be9de-8139-4d1c-9106-a43f08d823a6", "on [uuid-1]", "3e6b"},
 	{"32 digits", "id 0123456789abcdef0123456789abcdef x", "id [id-1] x", "0123"},
+	{"serial number", `"IOPlatformSerialNumber" = "C02ABCDEFGH1"`, `"IOPlatformSerialNumber" = "[serial-1]"`, "C02ABC"},
+	{"serial number", "Serial Number (system): C02ABCDEFGH1", "Serial Number (system): [serial-1]", "C02ABC"},
 	{"public key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIcanarycanary x", "ssh-ed25519 [key] x", "canary"},
 	{"MAC in a name", "enx525400123456 up", "enx[mac-1] up", "5254"},
 	{"address in a name", "on ip-10-1-2-3 now", "on host1 now", "10-1"},

@@ -126,6 +126,12 @@ var nameRules = []nameRule{
 		return n.numbered("uuid", strings.ToLower(m[0]))
 	})},
 	{name: "32 digits", apply: machineID},
+	{
+		// ioreg(8), system_profiler(8), udevadm(8): "IOPlatformSerialNumber" = "C02ABC", "Serial Number (system): C02ABC"
+		name: "serial number",
+		apply: byGroup(lazily(`(?i)(serial[ _-]?(?:number|short|no)?(?: \([a-z ]+\))?["']?\s*[:=]\s*["']?)([A-Z0-9][A-Z0-9_-]{5,})`),
+			func(n *Names, m []string) string { return m[1] + n.numbered("serial", m[2]) }),
+	},
 	{name: "public key", apply: byGroup(publicKey, func(_ *Names, m []string) string { return m[1] + "[key]" })},
 	{name: "MAC in a name", apply: byGroup(enx, func(n *Names, m []string) string {
 		return m[1] +

@@ -20,7 +20,7 @@ func Booted(ctx context.Context, v platform.View) (bool, error) {
 }
 
 // properties are those that Show asks for.
-const properties = "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,NeedDaemonReload," +
+const properties = "Id,LoadState,ActiveState,SubState,Result,UnitFileState,ConditionResult,ConditionTimestampMonotonic,NeedDaemonReload," +
 	"ExecMainStatus,MainPID,Accept"
 
 // State is what systemd says of a unit, which it has read earlier: the file may be another one by now.
@@ -31,6 +31,7 @@ type State struct {
 	Result    string // "success", "service-start-limit-hit", "resources", "exit-code", "oom-kill", …
 	Enabled   string // UnitFileState: "enabled", "linked", "disabled", "masked", …
 	Condition bool   // ConditionResult: false also where it was never started
+	Tried     bool   // its conditions were looked at since systemd has it (ConditionTimestampMonotonic)
 	Reload    bool   // NeedDaemonReload
 	Exit      string // ExecMainStatus of a service: its exit status, or systemd's own, from 200 on
 	PID       string // MainPID of a service; "0" for none
@@ -75,7 +76,8 @@ func ParseShow(out []byte) map[string]State {
 		states[p["Id"]] = State{
 			Load: p["LoadState"], Active: p["ActiveState"], Sub: p["SubState"], Result: p["Result"], Enabled: p["UnitFileState"],
 			Condition: p["ConditionResult"] == "yes", Reload: p["NeedDaemonReload"] == "yes", Exit: p["ExecMainStatus"],
-			PID: p["MainPID"], Accept: p["Accept"] == "yes",
+			Tried: p["ConditionTimestampMonotonic"] != "" && p["ConditionTimestampMonotonic"] != "0",
+			PID:   p["MainPID"], Accept: p["Accept"] == "yes",
 		}
 	}
 	return states

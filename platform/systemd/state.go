@@ -46,17 +46,19 @@ func Installed(ctx context.Context, v platform.View, unit string) bool {
 	return false
 }
 
-// Start starts a unit, or stops it.
-func Start(ctx context.Context, h platform.Host, unit string, on bool) error {
-	if !ValidUnit(unit) {
-		return fmt.Errorf("%q is not the name of a unit", unit)
+// Start starts units, or stops them, in one call and in their order.
+func Start(ctx context.Context, h platform.Host, on bool, units ...string) error {
+	for _, u := range units {
+		if !ValidUnit(u) {
+			return fmt.Errorf("%q is not the name of a unit", u)
+		}
 	}
 	verb := "start"
 	if !on {
 		verb = "stop"
 	}
-	if err := h.Run(ctx, Tool, verb, "--", unit); err != nil {
-		return fmt.Errorf("%s the unit %s: %w", verb, unit, err)
+	if err := h.Run(ctx, Tool, append([]string{verb, "--"}, units...)...); err != nil {
+		return fmt.Errorf("%s %s: %w", verb, strings.Join(units, " and "), err)
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"io"
 	"os"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe/inside"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
+	"github.com/lixfix/lixfix/platform/sandbox/inside"
 )
 
 // Wanted reports whether lixfix was started as a builder. Only its arguments tell: an environment is inherited.
-func Wanted(args []string) bool { return len(args) > 0 && args[0] == probe.Mode }
+func Wanted(args []string) bool { return len(args) > 0 && args[0] == sandbox.Mode }
 
 // Run looks, writes the report as one line to log, and the nonce to the output. It fails only where it could not do
 // that: what is wrong with the sandbox is what it is there to report.
@@ -23,18 +23,18 @@ func Run(ctx context.Context, v platform.View, args []string, log io.Writer) err
 	const wanted = 5
 	if len(args) != wanted {
 		return fmt.Errorf("%s is for the build sandbox: Nix runs it, and gives it a nonce, a name, an output and how far to look",
-			probe.Mode)
+			sandbox.Mode)
 	}
 	nonce, name, out := args[1], args[2], args[3]
 	// Sandboxed builds start in /build; without a readable one the report says so by an empty name.
 	cwd, _ := os.Getwd()
-	r := inside.Look(ctx, v, inside.Who{UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd}, nonce, name, args[4] == probe.ModeAll)
+	r := inside.Look(ctx, v, inside.Who{UID: os.Getuid(), GID: os.Getgid(), Cwd: cwd}, nonce, name, args[4] == sandbox.ModeAll)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	// One write, so that nothing gets between its parts.
-	if _, err := log.Write([]byte(probe.Prefix + string(data) + "\n")); err != nil {
+	if _, err := log.Write([]byte(sandbox.Prefix + string(data) + "\n")); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	// An output does not exist before its build, so whoever runs this by hand overwrites nothing.

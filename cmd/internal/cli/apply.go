@@ -28,6 +28,7 @@ type change struct {
 	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
 	probed   *fix.Probed  // the same by an experiment; nil where there was none
 	passive  bool         // make none
+	unproven error        // all steps are done, and what they were for was not reached
 	undoing  bool         // what is left afterwards was there before, and is no failure
 }
 
@@ -44,6 +45,9 @@ func (a *app) change(command string) *change {
 // strange returns an error for each entry of the state directory that is called like a journal and is no file. An error
 // of the directory itself shows where the journals are read.
 func (a *app) strange() []error {
+	if a.replay != nil {
+		return nil // the journals here are those of this machine
+	}
 	_, strange, _ := journal.IDs(a.Host.StateDir())
 	return strange
 }
@@ -246,6 +250,11 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 			return c.discard(ctx, j, why)
 		}
 	}
+	if unproven, ok := errors.AsType[*plan.Unproven](runErr); ok && !rollback && ctx.Err() == nil {
+		// All of it is done, and stays: what is told of it is that it has not helped, and the next look tells why.
+		c.unproven = c.helpless(unproven, j.Plan.ID)
+		runErr = nil
+	}
 	switch {
 	case runErr == nil:
 		o.Result = render.Finished
@@ -379,7 +388,22 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 			code = verdict(false, render.Count(c.report.After), false)
 		}
 	}
+	if c.unproven != nil {
+		return c.failed(c.unproven, c.ended)
+	}
 	return c.done(code, c.ended)
+}
+
+// helpless is the error of a repair of which everything is done, and which did not come to what it is for.
+func (c *change) helpless(why *plan.Unproven, id string) error {
+	name := ""
+	if c.fix != nil {
+		name = " " + c.fix.Name()
+	}
+	return &failure{
+		code: Problems, err: fmt.Errorf("all steps are done, and that is not enough: %w", why),
+		next: fmt.Sprintf("sudo %[1]s check%[2]s shows what is in the way now, sudo %[1]s undo %[3]s takes the repair back", c.app.Name, name, id),
+	}
 }
 
 // open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller
@@ -433,6 +457,9 @@ func (a *app) aside(id string) string {
 
 // waits looks for unfinished repairs and puts them into a report.
 func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
+	if a.replay != nil {
+		return nil, nil // as strange
+	}
 	all, err := journal.Waits(a.Host.StateDir(), step.Kinds())
 	for _, w := range all {
 		r.Unfinished = append(r.Unfinished, w.ID)

@@ -60,6 +60,7 @@ func (a *app) looking(cmd *cobra.Command, of ...fix.Fix) {
 	var how look
 	cmd.Flags().BoolVar(&how.strict, "strict", false, "exit with 1 also for what is only at risk")
 	a.verbosely(cmd)
+	a.hostFlag(cmd)
 	for _, f := range of {
 		if _, ok := f.(fix.Drawer); ok {
 			cmd.Flags().BoolVar(&how.again, "watch", false,
@@ -108,6 +109,9 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 		}
 		settings[i] = s
 	}
+	if a.replay != nil && (how.again || how.closer.probe) {
+		return Usage, a.unrecorded("--watch and --probe")
+	}
 	if how.again {
 		return a.watch(ctx, wanted[0].(fix.Drawer), settings[0], how.strict) // lookable has seen to that
 	}
@@ -120,7 +124,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 		r.Graph = p.Graph
 		if a.format == dotFormat {
 			r.Exit = int(code)
-			_, _ = io.WriteString(a.out, render.Dot(p.Dot))
+			_, _ = io.WriteString(a.out, a.recorded().Dot()+render.Dot(p.Dot))
 			return code, nil
 		}
 	} else if a.format == dotFormat {
@@ -134,7 +138,9 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 
 // survey reads what Nix is here, for the report and for all that look with the context that it returns.
 func (a *app) survey(ctx context.Context, r *render.Report) context.Context {
-	in := installation.At(a.Host)
+	v, missing := a.through(surveyScope, a.Host)
+	a.surveyed = missing
+	in := installation.At(v)
 	page, err := guarded(ctx, detectLimit, func(ctx context.Context) (installation.Page, error) {
 		return in.Found(ctx).Brief(), nil
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/ui"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/record"
 )
 
 // Config is all that the command line takes from its surroundings. Host and Fixes are needed; what else is left out is
@@ -110,6 +111,13 @@ type app struct {
 	quiet   bool
 	verbose bool
 
+	withRecord bool           // --with-record
+	host       string         // --host: a record to look at instead of this machine
+	replay     *record.Record // what is in it
+	// scoped gives those who look a view that records, or that is a record; nil where they see the host itself.
+	scoped   func(scope string, v platform.View) *record.View
+	surveyed func() error // what the survey that all share has asked in vain
+
 	started bool // whether a command has begun: errors before that are in how it was called
 	code    Code
 }
@@ -191,6 +199,9 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 			return usagef("say how long it may take, such as --limit 15m", "--limit %v: that time is over before it begins", a.limit)
 		}
 		a.started = true
+		if err := a.fromRecord(cmd); err != nil {
+			return err
+		}
 		if a.limit > 0 {
 			// The clock is lixfix's own: another process could only send a signal to a number, and whom that belongs to once
 			// lixfix has ended nobody knows.
@@ -257,6 +268,7 @@ func (a *app) page(draw func(*render.Text)) {
 		return
 	}
 	t := render.NewText(a.style(a.stdout))
+	t.Recorded(a.recorded())
 	draw(t)
 	a.progress.Close()
 	_, _ = t.WriteTo(a.out)
@@ -277,7 +289,7 @@ func (a *app) emit(r *render.Report, code Code, draw func(*render.Text)) (Code, 
 
 // report starts the report of a command.
 func (a *app) report(command string) *render.Report {
-	return &render.Report{Schema: render.Schema, Lixfix: a.Version, Command: command}
+	return &render.Report{Schema: render.Schema, Lixfix: a.Version, Command: command, Recorded: a.recorded()}
 }
 
 // hosted is a report that says which host it is about.

@@ -19,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // sandboxed is a Linux host with a Lix whose builds see what works says.
@@ -80,19 +81,19 @@ func (s *sandboxed) text() string {
 }
 
 // probe stands for a build.
-func (s *sandboxed) probe(_ context.Context, _ platform.Builder, o probe.Options) (probe.Result, error) {
+func (s *sandboxed) probe(_ context.Context, _ platform.Builder, o sandbox.Options) (probe.Result, error) {
 	s.built++
 	if o.Builder != "/opt/lixfix" {
 		s.t.Errorf("the builder is %q", o.Builder)
 	}
-	q := probe.Query{Server: resolvAddress, Protocol: "udp", Name: o.Name, Type: "A", RCode: -1, Error: "timeout"}
+	q := sandbox.Query{Server: resolvAddress, Protocol: "udp", Name: o.Name, Type: "A", RCode: -1, Error: "timeout"}
 	if s.works(s.text()) {
 		q.RCode, q.Error, q.Answers = 0, "", []string{"192.0.2.80"}
 	}
-	return probe.Result{
-		Outcome: probe.Ran, Implementation: "Lix", Version: "2.95.3", Sandbox: true, Network: probe.PastaNetwork,
-		Report: &probe.Report{Cwd: "/build", Files: map[string]probe.File{"/etc/resolv.conf": {Data: []byte("nameserver " + resolvAddress + "\n")}}, Queries: []probe.Query{q}},
-	}, nil
+	return probe.Result{Result: sandbox.Result{
+		Outcome: sandbox.Ran, Implementation: "Lix", Version: "2.95.3", Sandbox: true, Network: sandbox.PastaNetwork,
+		Report: &sandbox.Report{Cwd: "/build", Files: map[string]sandbox.File{"/etc/resolv.conf": {Data: []byte("nameserver " + resolvAddress + "\n")}}, Queries: []sandbox.Query{q}},
+	}}, nil
 }
 
 const resolvAddress = "169.254.1.1"

@@ -87,6 +87,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		a.event(render.Event{Event: render.Found, Fix: &out})
 		return out, nil
 	}
+	v, missing := a.through(f.Name(), v)
 	picture, err := fix.Picture{}, error(nil)
 	prober, can := f.(fix.Prober)
 	if e := a.experiment(); can && closer && e != nil {
@@ -97,6 +98,13 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		picture.Findings = probed.Findings
 	} else {
 		picture, err = a.picture(ctx, f, v, s)
+	}
+	gap := missing()
+	if gap == nil && a.surveyed != nil {
+		gap = a.surveyed()
+	}
+	if gap != nil {
+		picture, err = fix.Picture{}, gap // what was found without it is guessed
 	}
 	findings := picture.Findings
 	if _, ok := f.(fix.Drawer); ok && err == nil {

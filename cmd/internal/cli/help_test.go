@@ -64,6 +64,7 @@ func TestExamples(t *testing.T) {
 		for line := range strings.Lines(cmd.Example) {
 			line = strings.TrimSpace(line)
 			t.Run(line, func(t *testing.T) {
+				t.Chdir(t.TempDir()) // where a record is written
 				w := newWorld(t)
 				w.fixes = fixes.All()
 				args := words(strings.TrimPrefix(line, "sudo "))

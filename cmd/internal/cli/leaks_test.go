@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // secretOwl is a part of every secret of the hosts in these tests: it must not leave lixfix in any form.
@@ -89,7 +90,7 @@ func (r result) secretless() result {
 	// Files are base64 in JSON, where a text starts at one of three places of a group.
 	for line := range strings.Lines(r.out) {
 		var doc struct {
-			Probe *struct{ Report *probe.Report }
+			Probe *struct{ Report *sandbox.Report }
 		}
 		if json.Unmarshal([]byte(line), &doc) != nil || doc.Probe == nil || doc.Probe.Report == nil {
 			continue
@@ -147,7 +148,7 @@ func TestProbeLeaksNothing(t *testing.T) {
 			}
 			w.nix(`exit 1`, broken())
 			plant(t, w.root, owls, 0o644)
-			for _, tool := range []string{"nix", "nix-instantiate", "nix-store"} {
+			for _, tool := range []string{"nix", "nix-build", "nix-store"} {
 				w.tool(tool, "printf '\\033[31;1merror:\\033[0m "+strings.ReplaceAll(says, "'", `'"'"'`)+"\\n' >&2\nexit 1")
 			}
 			for _, args := range [][]string{{}, {"--format", "json"}, {"--debug"}, {"--text", "--debug"}} {
@@ -175,9 +176,9 @@ func TestProbeLeaksNothing(t *testing.T) {
 func TestProbeOfSandboxLeaksNothing(t *testing.T) {
 	w := newWorld(t)
 	seen := broken()
-	seen.Files[probe.ResolvConf] = probe.File{Data: []byte("search hush.example acme.example\n# token=Secr3tOwl\nnameserver 2001:db8::17\n")}
-	seen.Files[probe.Hosts] = probe.File{Data: []byte("127.0.0.1 localhost bigbox # password: Secr3tOwl\n")}
-	seen.Queries = append(seen.Queries, probe.Query{Server: "203.0.113.9", Protocol: "udp", Name: "cheshire.hush.example", Type: "A", Error: "from mallory@acme.example"})
+	seen.Files[sandbox.ResolvConf] = sandbox.File{Data: []byte("search hush.example acme.example\n# token=Secr3tOwl\nnameserver 2001:db8::17\n")}
+	seen.Files[sandbox.Hosts] = sandbox.File{Data: []byte("127.0.0.1 localhost bigbox # password: Secr3tOwl\n")}
+	seen.Queries = append(seen.Queries, sandbox.Query{Server: "203.0.113.9", Protocol: "udp", Name: "cheshire.hush.example", Type: "A", Error: "from mallory@acme.example"})
 	w.nix(`echo "pasta: token=Secr3tOwl of mallory@acme.example" >&2; echo "building '$2'..." >&2; echo "API_TOKEN=Secr3tOwl" >&2; echo "$out"`, seen)
 	plant(t, w.root, owls, 0o644)
 	for _, args := range [][]string{{}, {"-v"}, {"--format", "json"}, {"--debug"}, {"--name", "cheshire.hush.example"}} {

@@ -10,10 +10,11 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 func (a *app) probeCommand() *cobra.Command {
-	var o probe.Options
+	var o sandbox.Options
 	var paste bool
 	cmd := &cobra.Command{
 		Use:   "probe",
@@ -36,7 +37,7 @@ func (a *app) probeCommand() *cobra.Command {
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&o.Name, "name", probe.DefaultName, "`NAME` to look up")
+	cmd.Flags().StringVar(&o.Name, "name", sandbox.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "",
 		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
 	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, also for those that no program would have asked")
@@ -45,9 +46,9 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		switch {
-		case !probe.ValidName(o.Name):
-			return Usage, usagef("give a name such as "+probe.DefaultName, "--name: %q is no name that can be looked up", o.Name)
-		case !probe.ValidStore(o.Store):
+		case !sandbox.ValidName(o.Name):
+			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is no name that can be looked up", o.Name)
+		case !sandbox.ValidStore(o.Store):
 			return Usage, usagef("give an absolute directory, daemon or local", "--store: %q is none of them", o.Store)
 		}
 		return a.probe(ctx, o, paste)
@@ -55,7 +56,7 @@ func (a *app) probeCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) probe(ctx context.Context, o probe.Options, paste bool) (Code, error) {
+func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, error) {
 	b, ok := a.Host.(platform.Builder)
 	if !ok || a.Host.Facts().OS != platform.Linux {
 		return Failed, fmt.Errorf("probe: builds on %s have no sandbox with a network of its own",

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // elfHeader is a program without segments, and so without an interpreter: as far as the header tells, a static one.
@@ -16,9 +16,9 @@ const elfHeader = "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x00\x00\x00\x40\x00\x38\x00\x00\x00\x40\x00\x00\x00\x00\x00"
 
-// nix puts tools of Nix into the world that build nothing: realise is what the script of nix-store does to build, and
+// nix puts tools of Nix into the world that build nothing: realise is what the script of nix-build does to build, and
 // the report is in the log, with the nonce in the place of NONCE.
-func (w *world) nix(realise string, report probe.Report) {
+func (w *world) nix(realise string, report sandbox.Report) {
 	w.t.Helper()
 	for _, dir := range []string{"usr/bin", "etc/nix", "nix/var/nix/db", "proc/sys/kernel"} {
 		w.mkdir(dir)
@@ -29,15 +29,17 @@ func (w *world) nix(realise string, report probe.Report) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.write("log", "hostile \x1b]0;title\x07 log\r\n"+probe.Prefix+`{"nonce":"nsomebodyelse","uid":0}`+"\n"+probe.Prefix+string(data)+"\n")
+	w.write("log", "hostile \x1b]0;title\x07 log\r\n"+sandbox.Prefix+`{"nonce":"nsomebodyelse","uid":0}`+"\n"+sandbox.Prefix+string(data)+"\n")
 	w.tool("nix", `echo "nix (Lix, like Nix) 2.95.3"`)
-	w.tool("nix-instantiate", `while [ "$1" != nonce ]; do shift; done
-echo "$2" >"$root/nonce"
-echo /nix/store/00000000000000000000000000000000-lixfix-dns-probe-$2.drv`)
-	w.tool("nix-store", `nonce=$(cat "$root/nonce")
+	w.tool("nix-build", `while [ "$1" != nonce ]; do shift; done
+nonce=$2
+echo "$nonce" >"$root/nonce"
 out=/nix/store/00000000000000000000000000000000-lixfix-dns-probe-$nonce
+set -- "" "$out.drv"
+printf 'this derivation will be built:\n  %s\n' "$2" >&2
+`+realise)
+	w.tool("nix-store", `nonce=$(cat "$root/nonce")
 case $1 in
---realise) `+realise+` ;;
 --read-log) sed "s/NONCE/$nonce/" "$root/log" ;;
 --delete) shift; echo "$@" >>"$root/deleted" ;;
 esac`)
@@ -52,20 +54,20 @@ func (w *world) tool(name, script string) {
 }
 
 // broken is what a builder sees behind pasta, where the first server of the host is dead.
-func broken() probe.Report {
-	return probe.Report{
+func broken() sandbox.Report {
+	return sandbox.Report{
 		UID: 1000, GID: 100, Cwd: "/build", NetNS: "net:[4026532789]", UserNS: "user:[4026532792]", Tun: "absent",
-		Files: map[string]probe.File{
-			probe.ResolvConf: {Data: []byte("search corp.example\n\nnameserver 169.254.1.1\n\x1b[2Jnameserver\t10.0.0.1\r\n")},
-			probe.NSSwitch:   {Data: []byte("hosts: files dns\nservices: files\n")},
-			probe.Hosts:      {Error: "absent"},
+		Files: map[string]sandbox.File{
+			sandbox.ResolvConf: {Data: []byte("search corp.example\n\nnameserver 169.254.1.1\n\x1b[2Jnameserver\t10.0.0.1\r\n")},
+			sandbox.NSSwitch:   {Data: []byte("hosts: files dns\nservices: files\n")},
+			sandbox.Hosts:      {Error: "absent"},
 		},
-		Interfaces: []probe.Interface{
+		Interfaces: []sandbox.Interface{
 			{Name: "lo", Up: true, Loopback: true, Addresses: []string{"127.0.0.1/8"}},
 			{Name: "eth0", Up: true, Addresses: []string{"169.254.1.2/16"}},
 		},
-		Routes: []probe.Route{{Family: 4, To: "0.0.0.0/0", Via: "169.254.1.1", Interface: "eth0"}},
-		Queries: []probe.Query{
+		Routes: []sandbox.Route{{Family: 4, To: "0.0.0.0/0", Via: "169.254.1.1", Interface: "eth0"}},
+		Queries: []sandbox.Query{
 			{Server: "169.254.1.1", Protocol: "udp", Name: "cache.nixos.org", Type: "A", Error: "timeout", RCode: -1, Millis: 2000},
 			{Server: "169.254.1.1", Protocol: "tcp", Name: "cache.nixos.org", Type: "A", RCode: 5, Millis: 3},
 		},
@@ -84,12 +86,12 @@ func TestProbe(t *testing.T) {
 	r.says("built by", "Lix 2.95.3", "without a daemon", "sandbox", "behind pasta", "169.254.1.1 udp A timeout", "REFUSED",
 		"nameserver<TAB>10.0.0.1<CR>", "no name server answers in the build sandbox")
 	deleted, err := os.ReadFile(filepath.Join(w.root, "deleted"))
-	if err != nil || strings.Count(string(deleted), "-lixfix-dns-probe-") != 2 || strings.Contains(string(deleted), probe.BuilderName) {
+	if err != nil || strings.Count(string(deleted), "-lixfix-dns-probe-") != 2 || strings.Contains(string(deleted), sandbox.BuilderName) {
 		t.Errorf("deleted %q: %v", deleted, err)
 	}
 
 	doc := w.run("probe", "--format", "json").ends(Problems).report()
-	if p := doc.Probe; p == nil || p.Outcome != probe.Ran || p.Network != probe.PastaNetwork || !p.Sandbox || p.Implementation != "Lix" {
+	if p := doc.Probe; p == nil || p.Outcome != sandbox.Ran || p.Network != sandbox.PastaNetwork || !p.Sandbox || p.Implementation != "Lix" {
 		t.Errorf("%+v", doc.Probe)
 	}
 
@@ -113,7 +115,7 @@ func TestProbe(t *testing.T) {
 func TestProbeWorks(t *testing.T) {
 	w := newWorld(t)
 	report := broken()
-	report.Queries[0] = probe.Query{
+	report.Queries[0] = sandbox.Query{
 		Server: "169.254.1.1", Protocol: "udp", Name: "cache.nixos.org", Type: "A", Answers: []string{"192.0.2.4"},
 	}
 	w.nix(`echo "$out"`, report)

@@ -87,6 +87,7 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 		flags.BoolVar(&how.passive, "passive", false, "build nothing: neither look with a build, nor take a repair back that did not help")
 	}
 	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
+	a.hostFlag(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		return a.repair(ctx, cmd, f, how)
 	})
@@ -164,6 +165,12 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 		c.report.Outcome.Result = render.NotApplicable
 		return c.done(Healthy, c.verdict)
 	}
+	if a.replay != nil {
+		if !how.dry {
+			return Usage, a.unrecorded("a repair without --dry-run")
+		}
+		return c.prepare(ctx, nil, how)
+	}
 	if how.dry {
 		switch busy, err := journal.Busy(a.Host.StateDir()); {
 		case err != nil:
@@ -219,17 +226,27 @@ func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, 
 			a.notice("--accept " + id + ": there is no such finding on this host")
 		}
 	}
+	v, missing := a.through(c.fix.Name(), c.memo)
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
-		return c.fix.Plan(ctx, c.memo, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random, Probed: c.probed})
+		return c.fix.Plan(ctx, v, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random, Probed: c.probed})
 	})
 	if ctx.Err() != nil {
 		return c.fail(context.Cause(ctx))
+	}
+	if gap := missing(); gap != nil {
+		err = gap
 	}
 	if err != nil {
 		return c.failed(fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
 	}
 	p.Fix = c.fix.Name()
-	if err := guardedPlan(ctx, a.Host, p); err != nil {
+	if v, missing = a.through(c.fix.Name(), a.Host); true {
+		err = guardedPlan(ctx, v, p)
+	}
+	if gap := missing(); gap != nil {
+		err = gap
+	}
+	if err != nil {
 		return c.failed(err, show)
 	}
 	if err := c.ready(&p); err != nil {

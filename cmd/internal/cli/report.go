@@ -34,6 +34,8 @@ func (a *app) reportCommand() *cobra.Command {
 		}
 		return nil
 	}
+	a.hostFlag(cmd)
+	a.recordFlag(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		return a.describeAll(ctx)
 	})
@@ -52,6 +54,8 @@ func (a *app) reportOne(f fix.Fix) *cobra.Command {
 		Example: fmt.Sprintf("  lixfix report %[1]s\n  sudo lixfix report %[1]s", f.Name()),
 	}
 	lookFlags(cmd, f)
+	a.hostFlag(cmd)
+	a.recordFlag(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef(a.Name+" report describes all that are not well", "report: one fix, or none for all")
@@ -77,7 +81,7 @@ func (a *app) describe(ctx context.Context, f fix.Fix, s fix.Settings) (Code, er
 	if err != nil {
 		return Failed, err
 	}
-	return a.paste("report "+f.Name(), lines)
+	return a.pasteWith(ctx, "report "+f.Name(), lines, []fix.Fix{f}, []fix.Settings{s})
 }
 
 // describeAll prints what is to be pasted of all fixes that are not well.
@@ -107,21 +111,43 @@ func (a *app) describeAll(ctx context.Context) (Code, error) {
 	if len(lines) == 0 {
 		lines = []string{"All that lixfix knows is well on this host, as far as could be told."}
 	}
-	return a.paste("report", lines)
+	return a.pasteWith(ctx, "report", lines, a.Fixes, settings)
+}
+
+// pasteWith is paste, with a record of the host beside it where that is wanted.
+func (a *app) pasteWith(ctx context.Context, command string, lines []string, of []fix.Fix, settings []fix.Settings) (Code, error) {
+	if !a.withRecord {
+		return a.paste(command, lines, nil)
+	}
+	if a.replay != nil {
+		return Usage, a.unrecorded("--" + withRecordFlag)
+	}
+	r := a.hosted("record")
+	if err := a.record(ctx, r, of, settings, recording{}); err != nil {
+		return codeOf(err), err
+	}
+	a.notice("wrote " + r.Record.File + ": look at it, and attach it to the same issue")
+	lines = append(lines, "", "A record of this host is attached: `"+r.Record.File+"`.")
+	return a.paste(command, lines, r.Record)
 }
 
 // pasted is what is to be pasted of one fix: its findings, and what it adds itself.
 func (a *app) pasted(ctx context.Context, f fix.Fix, s fix.Settings) ([]string, error) {
+	v, missing := a.through(f.Name(), a.Host)
 	lines, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]string, error) {
 		if r, ok := f.(fix.Reporter); ok {
-			return r.Paste(ctx, a.Host, s)
+			return r.Paste(ctx, v, s)
 		}
-		found, err := f.Detect(ctx, a.Host, s)
+		found, err := f.Detect(ctx, v, s)
 		if err != nil {
 			return nil, err
 		}
-		return pageOf(f, found, a.Host.Facts(), redact.Read(ctx, a.Host)), nil
+		names, _ := a.through(reportScope, a.Host)
+		return pageOf(f, found, a.Host.Facts(), redact.Read(ctx, names)), nil
 	})
+	if gap := missing(); gap != nil {
+		err = gap
+	}
 	if err != nil {
 		return nil, fmt.Errorf("report %s: %w", f.Name(), err)
 	}
@@ -156,9 +182,14 @@ func pageOf(f fix.Fix, found []fix.Finding, facts platform.Facts, names *redact.
 }
 
 // paste prints lines of Markdown, behind one that tells what they are.
-func (a *app) paste(command string, lines []string) (Code, error) {
+func (a *app) paste(command string, lines []string, with *render.Record) (Code, error) {
 	r := a.report("report")
-	r.Paste = append([]string{fmt.Sprintf("`%s %s`, version %s", program, command, a.Version), ""}, lines...)
+	r.Record = with
+	head := fmt.Sprintf("`%s %s`, version %s", program, command, a.Version)
+	if a.replay != nil {
+		head += ", of a host that was recorded on " + a.recorded().When()
+	}
+	r.Paste = append([]string{head, ""}, lines...)
 	r.Summary = readFirst
 	return a.emit(r, Healthy, func(t *render.Text) { t.Verbatim(r.Paste) })
 }

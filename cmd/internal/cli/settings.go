@@ -26,6 +26,11 @@ func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) 
 		} else if v := a.env(o); v != "" {
 			given, name = fix.Setting{Value: v, Source: "environment"}, o.Env
 		}
+		if name == "" && a.replay != nil {
+			if was, ok := a.replay.Manifest.Settings[f.Name()][o.Name]; ok {
+				given, name = fix.Setting(was), "the record"
+			}
+		}
 		if name == "" {
 			continue
 		}
@@ -38,7 +43,11 @@ func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) 
 		}
 		if o.Check != nil {
 			if err := o.Check(given.Value); err != nil {
-				return nil, usagef(a.Name+" repair "+f.Name()+" --help lists the options", "%s: %w", name, err)
+				command := "repair"
+				if lookup(flags, "yes") == nil { // it only looks
+					command = "check"
+				}
+				return nil, usagef(a.Name+" "+command+" "+f.Name()+" --help lists the options", "%s: %w", name, err)
 			}
 		}
 		s[o.Name] = given
@@ -54,7 +63,7 @@ func lookup(flags *pflag.FlagSet, name string) *pflag.Flag {
 }
 
 func (a *app) env(o fix.Option) string {
-	if o.Env == "" {
+	if o.Env == "" || a.replay != nil { // the environment here is that of this machine
 		return ""
 	}
 	return a.Getenv(o.Env)

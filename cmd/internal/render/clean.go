@@ -85,7 +85,8 @@ func hidden(r rune) bool {
 var ascii = strings.NewReplacer("…", "...", "–", "-", "→", "->", "\uFFFD", "?", "‘", "'", "’", "'", "“", `"`, "”", `"`, "—", "-", "×", "x")
 
 // drawn replaces what drawings are made of by as many columns of ASCII.
-var drawn = strings.NewReplacer("├", "|", "└", "`", "│", "|", "─", "-", "┄", ".", "►", ">", "…", "~")
+var drawn = strings.NewReplacer("├", "|", "└", "`", "│", "|", "─", "-", "┄", ".", "►", ">", "…", "~",
+	"✓", "+", "✗", "x", "·", "-")
 
 func toASCII(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // List shows the registry.
@@ -21,7 +22,7 @@ func (t *Text) List(r Report) {
 	}
 	if n := len(r.Known); n > 0 {
 		t.blank()
-		t.para(0, piece{}, count(n, "more trouble")+" without a fix yet: \"lixfix explain\" knows the messages, \"lixfix list known\" lists them")
+		t.para(0, piece{}, words.Count(n, "more trouble")+" without a fix yet: \"lixfix explain\" knows the messages, \"lixfix list known\" lists them")
 	}
 }
 
@@ -48,16 +49,16 @@ func (t *Text) kinds(indent int, all []Kind) {
 
 // classes are the classes of a kind's remedies: "safe, advice".
 func classes(k Kind) string {
-	var words []string
+	var found []string
 	for _, c := range []fix.Class{fix.Safe, fix.Risky, fix.Advice} {
 		for _, r := range k.Remedies {
 			if r.Class == c {
-				words = append(words, string(c))
+				found = append(found, string(c))
 				break
 			}
 		}
 	}
-	return orDash(strings.Join(words, ", "))
+	return orDash(strings.Join(found, ", "))
 }
 
 // meanings of the classes of remedies.
@@ -173,7 +174,7 @@ func (t *Text) match(m Match) {
 	case len(m.Kinds) == 0:
 		t.line(0, piece{text: strings.Join(m.Fixes, ", "), color: bold})
 	default:
-		t.para(0, piece{}, "one of "+count(len(m.Kinds), "finding")+", which the message alone does not tell apart")
+		t.para(0, piece{}, "one of "+words.Count(len(m.Kinds), "finding")+", which the message alone does not tell apart")
 	}
 	if m.Number > 0 {
 		t.para(2, piece{text: "line", width: wide}, itoa(m.Number)+": "+m.Line)
@@ -264,7 +265,7 @@ func (t *Text) After(all []Match) {
 				next = k.Here.Finding.Remedy.Command
 			}
 		default:
-			cut(mark, bold, "one of "+count(len(m.Kinds), "finding")+" of "+strings.Join(m.Fixes, ", ")+first(m.Kinds[0].Here))
+			cut(mark, bold, "one of "+words.Count(len(m.Kinds), "finding")+" of "+strings.Join(m.Fixes, ", ")+first(m.Kinds[0].Here))
 		}
 		cut(indent, plain, m.Line)
 		t.line(len(mark), piece{text: "next:", width: len("next: ")}, piece{text: next, color: bold})

@@ -7,6 +7,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // looks are how a status is spelled and coloured.
@@ -71,9 +72,9 @@ func (t *Text) picture(f Fix) {
 		t.line(0, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: finding.ID, color: bold})
 		const indent = 2
 		t.para(indent, piece{}, finding.Summary)
-		if i < len(f.Picture.Drawings) && len(f.Picture.Drawings[i]) > 0 {
+		if i < len(f.Picture.Figures) && len(f.Picture.Figures[i].Rows) > 0 {
 			t.blank()
-			t.Verbatim(f.Picture.Drawings[i])
+			t.figure(f.Picture.Figures[i])
 			t.blank()
 		}
 		if finding.Reason != "" {
@@ -150,7 +151,7 @@ func worst(f Fix) string {
 func headline(f Fix) string {
 	text := worst(f)
 	if n := len(notable(f.Findings)) - 1; n > 0 {
-		text += fmt.Sprintf(" (and %s)", count(n, "more finding"))
+		text += fmt.Sprintf(" (and %s)", words.Count(n, "more finding"))
 	}
 	return text
 }

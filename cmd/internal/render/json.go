@@ -16,6 +16,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 //go:embed schema.json
@@ -176,13 +177,13 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // unreported is what a tool printed without the report of a builder, which has files as base64.
 func unreported(s string) string {
-	if !strings.Contains(s, probe.Prefix) {
+	if !strings.Contains(s, sandbox.Prefix) {
 		return s
 	}
 	lines := strings.SplitAfter(s, "\n")
 	for i, l := range lines {
-		if before, _, ok := strings.Cut(l, probe.Prefix); ok {
-			lines[i] = before + probe.Prefix + "…\n"
+		if before, _, ok := strings.Cut(l, sandbox.Prefix); ok {
+			lines[i] = before + sandbox.Prefix + "…\n"
 		}
 	}
 	return strings.Join(lines, "")

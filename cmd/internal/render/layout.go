@@ -3,6 +3,8 @@ package render
 import (
 	"io"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Style says how text is to look.
@@ -181,16 +183,8 @@ func (t *Text) table(indent int, heading []string, rows [][]string) bool {
 	return true
 }
 
-// count returns "1 step" or "3 steps".
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return itoa(n) + " " + one + "s"
-}
-
 // Wrap breaks text between words into lines of at most that many columns.
 func Wrap(text string, columns int) []string { return wrap(text, columns) }
 
 // Steps returns "1 step" or "3 steps".
-func Steps(n int) string { return count(n, "step") }
+func Steps(n int) string { return words.Count(n, "step") }

@@ -2,6 +2,8 @@ package render
 
 import (
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Check shows the whole of "lixfix check".
@@ -147,7 +149,7 @@ func (t *Text) next(r Report) {
 		return
 	}
 	t.blank()
-	t.para(0, piece{}, itoa(o.Done)+" of "+count(o.Total, "step")+" done; the journal "+o.ID+" knows which.")
+	t.para(0, piece{}, itoa(o.Done)+" of "+words.Count(o.Total, "step")+" done; the journal "+o.ID+" knows which.")
 	for _, c := range o.Next {
 		what := map[string]string{"resume": "finish it", "undo": "take it back"}[lastWord(c)]
 		if undoing := o.Back || r.Plan != nil && r.Plan.Undoes != ""; undoing {

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step/account"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Plan shows what a plan does: folded, or a line a step when verbose.
@@ -16,12 +18,12 @@ func (t *Text) Plan(p plan.Plan) {
 	if p.Undoes != "" {
 		what = "Plan to take back " + p.Undoes
 	}
-	t.line(0, piece{text: what + ": " + count(len(p.Entries), "step"), color: bold})
+	t.line(0, piece{text: what + ": " + words.Count(len(p.Entries), "step"), color: bold})
 	t.steps(p.Entries)
-	if len(p.Seats) > 0 {
+	if seats := account.Seats(p.Seats); len(seats.Rows) > 0 {
 		t.blank()
-		t.line(0, piece{text: "User IDs", color: bold})
-		t.seats(p.Seats)
+		t.line(0, piece{text: seats.Title, color: bold})
+		t.figure(seats)
 	}
 	if len(p.Settings) > 0 {
 		t.blank()

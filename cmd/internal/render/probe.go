@@ -6,6 +6,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // Probe shows what was seen in the build sandbox.
@@ -15,12 +16,16 @@ func (t *Text) Probe(r Report) {
 	say := func(what, text string) { t.para(0, piece{text: what, color: dim, width: label}, text) }
 	say("built by", builtBy(*p))
 	if rep := p.Report; rep != nil {
-		sandbox := "yes"
+		inside := "yes"
 		if !p.Sandbox {
-			sandbox = "no: the builder was not in one"
+			inside = "no: the builder was not in one"
 		}
-		say("sandbox", fmt.Sprintf("%s (user %d, group %d, in %s)", sandbox, rep.UID, rep.GID, rep.Cwd))
+		say("sandbox", fmt.Sprintf("%s (user %d, group %d, in %s)", inside, rep.UID, rep.GID, rep.Cwd))
 		say("network", networks[p.Network])
+		if p.Hook != "" {
+			say("hook", "the daemon ran "+p.Hook+" on the output, a file with a random word:")
+			say("", "it does not let users whom it does not trust turn its post-build-hook off")
+		}
 		if rep.RouteLate {
 			say("", fmt.Sprintf("it had no address or route when the build began; waited %.0f ms", rep.RouteWait))
 		}
@@ -29,17 +34,17 @@ func (t *Text) Probe(r Report) {
 			if i.Up {
 				state = "up"
 			}
-			if t.Verbose || !i.Loopback || p.Network == probe.NoTun {
+			if t.Verbose || !i.Loopback || p.Network == sandbox.NoTun {
 				say("interface", strings.TrimSpace(fmt.Sprintf("%s %s %s", i.Name, state, strings.Join(i.Addresses, " "))))
 			}
 		}
-		t.probeFile(probe.ResolvConf, rep.Files[probe.ResolvConf])
+		t.probeFile(sandbox.ResolvConf, rep.Files[sandbox.ResolvConf])
 		if t.Verbose {
 			for _, route := range rep.Routes {
 				say("route", strings.TrimSpace(fmt.Sprintf("%s dev %s %s", route.To, route.Interface, route.Via)))
 			}
-			t.probeFile(probe.NSSwitch, rep.Files[probe.NSSwitch])
-			t.probeFile(probe.Hosts, rep.Files[probe.Hosts])
+			t.probeFile(sandbox.NSSwitch, rep.Files[sandbox.NSSwitch])
+			t.probeFile(sandbox.Hosts, rep.Files[sandbox.Hosts])
 		}
 		t.queries(rep.Queries)
 	}
@@ -93,16 +98,16 @@ func builtBy(p probe.Result) string {
 	return s
 }
 
-var networks = map[probe.Network]string{
-	probe.HostNetwork:  "the host's own",
-	probe.PastaNetwork: "one of its own, behind pasta",
-	probe.LateNetwork:  "one of its own, which pasta has not set up in time",
-	probe.NoTun:        "an empty one: lo alone, and down",
-	probe.Closed:       "lo alone, as for builds that are allowed no network",
-	probe.OtherNetwork: "neither the host's nor one that Lix makes",
+var networks = map[sandbox.Network]string{
+	sandbox.HostNetwork:  "the host's own",
+	sandbox.PastaNetwork: "one of its own, behind pasta",
+	sandbox.LateNetwork:  "one of its own, which pasta has not set up in time",
+	sandbox.NoTun:        "an empty one: lo alone, and down",
+	sandbox.Closed:       "lo alone, as for builds that are allowed no network",
+	sandbox.OtherNetwork: "neither the host's nor one that Lix makes",
 }
 
-func (t *Text) probeFile(name string, f probe.File) {
+func (t *Text) probeFile(name string, f sandbox.File) {
 	t.blank()
 	head := name + " in it"
 	switch {
@@ -122,7 +127,7 @@ func (t *Text) probeFile(name string, f probe.File) {
 	}
 }
 
-func (t *Text) queries(all []probe.Query) {
+func (t *Text) queries(all []sandbox.Query) {
 	if len(all) == 0 {
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/jsonschema-go/jsonschema"
+	"golang.org/x/tools/txtar"
 
 	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -29,28 +29,36 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// golden compares text with a file in testdata.
+// golden compares text with a section of testdata/pages.txtar. All pages are in one file, so that a sentence that changes,
+// changes in one place.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
+	const file = "testdata/pages.txtar"
+	a, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
+	i := slices.IndexFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
+	switch {
+	case i >= 0 && !*update:
+		if diff := cmp.Diff(string(a.Files[i].Data), got); diff != "" {
+			t.Errorf("%s in %s (-want +got):\n%s", name, file, diff)
+		}
+		return
+	case !*update:
+		t.Fatalf("%s has no page %s; -update writes it", file, name)
+	case i < 0:
+		a.Files, i = append(a.Files, txtar.File{Name: name}), len(a.Files)
+	}
+	a.Files[i].Data = []byte(got)
+	slices.SortFunc(a.Files, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
+	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -362,24 +370,6 @@ func uid(n, from, to int) plan.Step {
 	return account.SetAttribute{Record: fmt.Sprintf("/Users/_nixbld%d", n), Key: "UniqueID", From: []string{fmt.Sprint(from)}, To: []string{fmt.Sprint(to)}}
 }
 
-func TestNames(t *testing.T) {
-	for want, names := range map[string][]string{
-		"":                       nil,
-		"_nixbld1–3":             {"_nixbld3", "_nixbld1", "_nixbld2"},
-		"_nixbld1, _nixbld3–4":   {"_nixbld1", "_nixbld3", "_nixbld4"},
-		"_nixbld01, _nixbld1":    {"_nixbld01", "_nixbld1"},
-		"a, b, c, … (4)":         {"a", "b", "c", "d"},
-		"7, 8":                   {"7", "8"},
-		"x, x1":                  {"x", "x1"},
-		"_nixbld99999999999":     {"_nixbld99999999999"},
-		"_a1–2, _b7, _nixbld400": {"_a1", "_b7", "_a2", "_nixbld400"},
-	} {
-		if got := Names(names); got != want {
-			t.Errorf("%q: got %q, want %q", names, got, want)
-		}
-	}
-}
-
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                         "plain",
@@ -477,10 +467,10 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"process-id": platform.ProcessID{},
 		"ladder":     daemon.Ladder{}, "rung": daemon.Rung{},
 		"graph": diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
-		"probe": probe.Result{}, "nix-setting": probe.Setting{}, "inside": probe.Report{}, "inside-file": probe.File{}, "interface": probe.Interface{},
-		"route": probe.Route{}, "query": probe.Query{},
+		"probe": probe.Result{}, "nix-setting": sandbox.Setting{}, "inside": sandbox.Report{}, "inside-file": sandbox.File{}, "interface": sandbox.Interface{},
+		"route": sandbox.Route{}, "query": sandbox.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},
-		"waiting": Waiting{}, "aside": Aside{}, "kind": Kind{}, "match": Match{}, "candidate": Candidate{}, "here": Here{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
+		"waiting": Waiting{}, "recorded": Recorded{}, "record": Record{}, "aside": Aside{}, "kind": Kind{}, "match": Match{}, "candidate": Candidate{}, "here": Here{}, "section": Section{}, "kind-of-remedy": KindOfRemedy{},
 		"installation": installation.Page{}, "field": installation.Field{}, "nix-value": installation.Setting{},
 	}
 	steps := []plan.Step{
@@ -508,6 +498,8 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		step.ReloadUnits{},
 		step.ResetFailed{},
 		step.StopUnit{},
+		step.AwaitDaemon{},
+		step.TryBuild{},
 	}
 	for _, step := range steps {
 		types[step.Kind()] = step

@@ -24,6 +24,8 @@ type Report struct {
 	Summary    string        `json:"summary"`
 	Exit       int           `json:"exit"`
 	Host       *Host         `json:"host,omitempty"`
+	Recorded   *Recorded     `json:"recorded,omitempty"`   // the host is one in a file
+	Record     *Record       `json:"record,omitempty"`     // that was made of this host
 	Unfinished []string      `json:"unfinished,omitempty"` // IDs of repairs that wait
 	Waiting    []Waiting     `json:"waiting,omitempty"`    // the same, with what can be told of them
 	Fixes      []Fix         `json:"fixes,omitempty"`      // what was found
@@ -73,6 +75,34 @@ type Aside struct {
 type Host struct {
 	platform.Facts
 	Root bool `json:"root"` // whether lixfix ran as root
+}
+
+// Recorded says of a host that it was recorded.
+type Recorded struct {
+	Made   time.Time `json:"made"`
+	Lixfix string    `json:"lixfix"` // the version that made the record
+}
+
+// When is when it was, for people.
+func (r *Recorded) When() string { return r.Made.UTC().Format("2006-01-02 15:04 UTC") }
+
+// Dot is the same as a comment in the language of Graphviz; "" for a host that is none.
+func (r *Recorded) Dot() string {
+	if r == nil {
+		return ""
+	}
+	return "// a recorded host, as it was on " + r.When() + "\n"
+}
+
+// Record is a file that a host was recorded in.
+type Record struct {
+	File      string         `json:"file"`
+	Bytes     int            `json:"bytes"`
+	Questions map[string]int `json:"questions"` // that were asked and answered, by what was asked for
+	Replaced  map[string]int `json:"replaced"`  // how often something was, by what it was
+	Names     bool           `json:"names_kept"`
+	Unseen    []string       `json:"unseen,omitempty"`  // what could not be seen
+	Differs   []string       `json:"differs,omitempty"` // the fixes that do not say the same of the record
 }
 
 // Fix is what a fix found.

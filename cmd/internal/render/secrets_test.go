@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const owl = "Secr3tOwl"
@@ -23,7 +25,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	const text = "https://me:Secr3tOwl@host/x,https://me:Secr3tOwl@host/y?token=Secr3tOwl"
 	found := []Fix{{
 		Name: "x", Title: text, Status: fix.Broken, Picture: &fix.Picture{
-			Drawings: [][]string{{"├─ a  " + text, "└─ password: a Secr3tOwl"}}, Notes: []string{text},
+			Figures: []figure.Figure{{Rows: []figure.Row{{Depth: 1, Cells: []string{"a  " + text}}, {Depth: 1, Cells: []string{"password: a Secr3tOwl"}}}}}, Notes: []string{text},
 		},
 		Findings: []fix.Finding{{
 			ID: "x/y", Status: fix.Broken, Summary: text, Reason: text, Evidence: []fix.Evidence{{Source: text, Expected: text, Observed: text}},
@@ -38,10 +40,10 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		Command: "check", Summary: text, Fixes: found, After: found, Problems: []string{text}, Plan: &p, Moved: text,
 		Refused: []Refused{{Step: text, Reason: text}}, Paste: []string{text, "`password: Secr3tOwl`"}, Graph: map[string]any{"a": []any{text, "x\ttoken=" + owl}},
 		Host: &Host{}, Outcome: &Outcome{Result: Unfinished, Next: []string{text}, Error: text},
-		Probe: &probe.Result{
-			Outcome: probe.Ran, Reason: text, Stderr: []string{text}, Pasta: []string{text},
-			Report: &probe.Report{Files: map[string]probe.File{probe.ResolvConf: {Data: []byte("# " + text + "\n\tpassword\t" + owl + "\n")}}},
-		},
+		Probe: &probe.Result{Result: sandbox.Result{
+			Outcome: sandbox.Ran, Reason: text, Stderr: []string{text}, Pasta: []string{text},
+			Report: &sandbox.Report{Files: map[string]sandbox.File{sandbox.ResolvConf: {Data: []byte("# " + text + "\n\tpassword\t" + owl + "\n")}}},
+		}},
 	}
 	var b bytes.Buffer
 	for _, named := range []bool{false, true} {
@@ -68,7 +70,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 			t.Errorf("%v in %s", err, line)
 		}
 		if doc.Probe != nil {
-			b.Write(doc.Probe.Report.Files[probe.ResolvConf].Data)
+			b.Write(doc.Probe.Report.Files[sandbox.ResolvConf].Data)
 		}
 	}
 	b.Write(documents.Bytes())
@@ -80,7 +82,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		}
 		t.Errorf("%d times redacted", strings.Count(got, "[redacted]"))
 	}
-	if !strings.Contains(string(r.Probe.Report.Files[probe.ResolvConf].Data), owl) {
+	if !strings.Contains(string(r.Probe.Report.Files[sandbox.ResolvConf].Data), owl) {
 		t.Error("the report itself was changed")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Tally counts what was found.
@@ -53,7 +54,7 @@ func Count(fixes []Fix) Tally {
 func (t Tally) String() string {
 	var parts []string
 	if t.Broken > 0 {
-		parts = append(parts, count(t.Broken, "problem"))
+		parts = append(parts, words.Count(t.Broken, "problem"))
 	}
 	if t.AtRisk > 0 {
 		parts = append(parts, itoa(t.AtRisk)+" at risk")
@@ -73,6 +74,21 @@ func (t Tally) String() string {
 		return "all well"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// nothingHere names the fixes that have looked, and found nothing here that they are about. The system would be a wrong
+// reason for these. said says it of all of them.
+func nothingHere(fixes []Fix) (names []string, said string) {
+	for _, f := range fixes {
+		if f.Status == fix.NotApplicable && len(f.Findings) > 0 {
+			names = append(names, f.Name)
+			said = f.Findings[0].Summary
+		}
+	}
+	if len(names) > 1 {
+		said = strings.Join(names, ", ") + " have found nothing to look at"
+	}
+	return names, said
 }
 
 // CheckVerdict is the last line of "lixfix check".
@@ -96,9 +112,12 @@ func CheckVerdict(r Report) string {
 	t := Count(r.Fixes)
 	if t.Checked == 0 {
 		b.WriteString("nothing to check on this host: ")
+		here, said := nothingHere(r.Fixes)
 		switch len(t.NotHere) {
 		case 0:
 			b.WriteString("there are no fixes")
+		case len(here):
+			b.WriteString(said)
 		case 1:
 			b.WriteString(t.NotHere[0] + " does not apply to " + System(r.Host.OS))
 		default:
@@ -112,7 +131,7 @@ func CheckVerdict(r Report) string {
 		fmt.Fprintf(&b, "%d %s checked on %s: %s", t.Checked, fixes, HostName(r.Host.Facts), t)
 	}
 	if n := len(r.Problems); n > 0 {
-		b.WriteString("; " + count(n, "thing") + " could not be read")
+		b.WriteString("; " + words.Count(n, "thing") + " could not be read")
 	}
 	return b.String()
 }
@@ -134,7 +153,7 @@ func ChangeVerdict(r Report) string {
 	if found.Checked > 0 {
 		is = "; now: " + found.String()
 	}
-	done := fmt.Sprintf("%d of %s", o.Done, count(o.Total, "step"))
+	done := fmt.Sprintf("%d of %s", o.Done, words.Count(o.Total, "step"))
 	var s string
 	switch o.Result {
 	case NothingToDo:
@@ -154,19 +173,21 @@ func ChangeVerdict(r Report) string {
 	case NotApplicable:
 		s = name + " does not apply to " + System(r.Host.OS) + "; nothing to do"
 	case DryRun:
-		s = "dry run: " + count(o.Total, "step") + " to do; nothing was changed"
+		s = "dry run: " + words.Count(o.Total, "step") + " to do; nothing was changed"
 	case NotStarted:
 		s = "nothing was changed"
 	case Finished:
-		steps := count(o.Total, "step")
+		steps := words.Count(o.Total, "step")
 		if o.Done != o.Total {
 			steps = done
 		}
 		switch {
 		case r.Plan != nil && r.Plan.Undoes != "" && len(r.Refused) > 0:
-			s = "taken back, but for " + count(len(r.Refused), "step") + is
+			s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
 		case r.Plan != nil && r.Plan.Undoes != "":
 			s = "taken back in " + steps + is
+		case o.Error != "":
+			s = "not repaired, with " + steps + " done" + is
 		case found.Broken+found.Unknown == 0:
 			s = "repaired in " + steps + is
 		default:
@@ -175,7 +196,7 @@ func ChangeVerdict(r Report) string {
 	case Undone:
 		s = "everything was taken back" + is
 	case PartlyUndone:
-		s = "taken back, but for " + count(len(r.Refused), "step") + is
+		s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
 	case Abandoned:
 		s = "nothing was changed: it failed before the first change"
 		if o.Ended {

@@ -10,6 +10,7 @@ import (
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/redact"
 	"github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // telling are the settings that decide what a build has for a network.
@@ -19,19 +20,16 @@ var telling = []string{
 	"pasta-path", "sandbox", "sandbox-fallback", "sandbox-paths", "store", "substitute", "trusted-users",
 }
 
-// private are those of them whose values name people or machines: only whether they are set is told.
-var private = []string{"allowed-users", "builders", "store", "trusted-users"}
-
 // Paste describes a result for the developers of Lix, as Markdown, without names and without anything that a terminal
 // or Markdown would act on.
-func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
+func Paste(ctx context.Context, v platform.View, o sandbox.Options, r Result) []string {
 	names := redact.Read(ctx, v)
 	if r.Report != nil {
-		names.ResolvConf(string(r.Report.Files[ResolvConf].Data))
-		names.Hosts(string(r.Report.Files[Hosts].Data))
+		names.ResolvConf(string(r.Report.Files[sandbox.ResolvConf].Data))
+		names.Hosts(string(r.Report.Files[sandbox.Hosts].Data))
 	}
 	// A name that the user chose to look up may be one of theirs.
-	if o.Name != "" && o.Name != DefaultName {
+	if o.Name != "" && o.Name != sandbox.DefaultName {
 		names.Machine(o.Name)
 	}
 	page := redact.NewPage(names)
@@ -44,18 +42,18 @@ func Paste(ctx context.Context, v platform.View, o Options, r Result) []string {
 		}
 		page.Code(lines, 0)
 	}
-	block(ResolvConf+" of the host", resolvConf(hostFile(ctx, v)))
+	block(sandbox.ResolvConf+" of the host", resolvConf(hostFile(ctx, v)))
 	if r.Report != nil {
-		block(ResolvConf+" of the sandbox", resolvConf(r.Report.Files[ResolvConf]))
+		block(sandbox.ResolvConf+" of the sandbox", resolvConf(r.Report.Files[sandbox.ResolvConf]))
 		hosts := func(l string) bool { return strings.HasPrefix(l, "hosts") }
-		block(NSSwitch+" of the sandbox", fileLines(r.Report.Files[NSSwitch], hosts))
-		block("Name servers, asked from the sandbox", r.Report.asked())
+		block(sandbox.NSSwitch+" of the sandbox", fileLines(r.Report.Files[sandbox.NSSwitch], hosts))
+		block("Name servers, asked from the sandbox", asked(r.Report))
 		block("Network of the sandbox", r.links())
 	}
 	if len(r.Pasta) > 0 {
 		block("pasta said", r.Pasta)
 	}
-	if r.Outcome != Ran {
+	if r.Outcome != sandbox.Ran {
 		block("Last lines", r.Stderr)
 	}
 	if o.Settings {
@@ -91,6 +89,9 @@ func (r Result) paste(ctx context.Context, v platform.View, page *redact.Page) {
 	if r.Trusted != nil {
 		page.Item("trusted by the daemon: %t", *r.Trusted)
 	}
+	if r.Hook != "" {
+		page.Item("the daemon ran its post-build-hook on the output: %s", r.Hook)
+	}
 	page.Item("outcome: %s, after %.1f s, exit status %d", r.Outcome, r.Millis/1000, r.Exit)
 	system := facts.Product
 	if !strings.Contains(system, facts.Version) {
@@ -107,7 +108,7 @@ func (r Result) paste(ctx context.Context, v platform.View, page *redact.Page) {
 }
 
 // asked are the questions that were put to name servers, and what came of them.
-func (r *Report) asked() []string {
+func asked(r *sandbox.Report) []string {
 	var list []string
 	for _, q := range r.Queries {
 		list = append(list, fmt.Sprintf("%s %s %s: %s, %.0f ms", q.Server, q.Protocol, q.Type, q.Says(), q.Millis))
@@ -118,7 +119,7 @@ func (r *Report) asked() []string {
 // links are the interfaces and routes of the sandbox.
 func (r Result) links() []string {
 	// Outside of a private network these are the host's own, which are nobody's business.
-	if r.Network == HostNetwork || r.Network == OtherNetwork {
+	if r.Network == sandbox.HostNetwork || r.Network == sandbox.OtherNetwork {
 		return []string{fmt.Sprintf("%d interfaces and %d routes, of the host or another network",
 			len(r.Report.Interfaces), len(r.Report.Routes))}
 	}
@@ -143,47 +144,21 @@ func via(s string) string {
 	return "via " + s + " "
 }
 
-// Says is the answer in words.
-func (q Query) Says() string {
-	if q.Error != "" {
-		return q.Error
-	}
-	// RFC 1035, 4.1.1.
-	switch q.RCode {
-	case 0:
-		if len(q.Answers) == 0 {
-			return "no such record"
-		}
-		return strings.Join(q.Answers, " ")
-	case 1:
-		return "FORMERR"
-	case 2:
-		return "SERVFAIL"
-	case 3:
-		return "NXDOMAIN"
-	case 4:
-		return "NOTIMP"
-	case 5:
-		return "REFUSED"
-	}
-	return fmt.Sprintf("rcode %d", q.RCode)
-}
-
 func kernel(ctx context.Context, v platform.View) any {
 	data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease")
 	if err != nil {
 		return redact.Own("not known")
 	}
-	return plain(string(data))
+	return sandbox.Plain(string(data))
 }
 
 // hostFile is the resolv.conf of the host, as the builder reports its own.
-func hostFile(ctx context.Context, v platform.View) File {
-	var f File
-	if info, err := v.Stat(ctx, ResolvConf); err == nil {
+func hostFile(ctx context.Context, v platform.View) sandbox.File {
+	var f sandbox.File
+	if info, err := v.Stat(ctx, sandbox.ResolvConf); err == nil {
 		f.Link = info.Target
 	}
-	data, err := platform.ReadUpTo(ctx, v, ResolvConf, resolvconf.Limit)
+	data, err := platform.ReadUpTo(ctx, v, sandbox.ResolvConf, resolvconf.Limit)
 	if err != nil {
 		f.Error = err.Error()
 	}
@@ -191,13 +166,13 @@ func hostFile(ctx context.Context, v platform.View) File {
 	return f
 }
 
-func fileLines(f File, wanted func(string) bool) []string {
+func fileLines(f sandbox.File, wanted func(string) bool) []string {
 	var out []string
 	if f.Error != "" {
 		return []string{"(" + f.Error + ")"}
 	}
 	for l := range strings.Lines(string(f.Data)) {
-		if l = plain(l); wanted(l) {
+		if l = sandbox.Plain(l); wanted(l) {
 			out = append(out, l)
 		}
 	}
@@ -206,7 +181,7 @@ func fileLines(f File, wanted func(string) bool) []string {
 
 // resolvConf is a resolv.conf line by line, with what cannot be seen spelled out, for that may be what is wrong with
 // it, and without the names in it.
-func resolvConf(f File) []string {
+func resolvConf(f sandbox.File) []string {
 	var out []string
 	if f.Link != "" {
 		out = append(out, "(link to "+f.Link+")")
@@ -301,7 +276,7 @@ func settings(ctx context.Context, v platform.View, names *redact.Names) []strin
 	var out []string
 	for _, name := range telling {
 		if s, ok := conf[name]; ok {
-			out = append(out, name+" = "+names.Setting(name, plain(s.Value)))
+			out = append(out, name+" = "+names.Setting(name, sandbox.Plain(s.Value)))
 		}
 	}
 	if len(out) == 0 {

@@ -8,25 +8,14 @@ import (
 
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
-
-// Unknown reports whether nothing can be said of the sandbox, because nothing was built.
-func (r Result) Unknown() bool {
-	switch r.Outcome {
-	case Ran, SetupFailed, SetupTimeout, PastaNotRun:
-		return false
-	}
-	return true
-}
 
 // SlowAfter is what a lookup may take before it is called slow: no program that people wait for should.
 const SlowAfter = 2 * time.Second
 
-// Good reports whether the server was of use: it answered, with an address or that there is none.
-func (q Query) Good() bool { return q.Error == "" && (q.RCode == 0 || q.RCode == 3) }
-
 // Works reports whether programs get an address for the name in the sandbox, or as much as on the host: where no server
-// has one, the sandbox is not to blame. DefaultName exists, so that servers without it are of no use to a build.
+// has one, the sandbox is not to blame. sandbox.DefaultName exists, so that servers without it are of no use to a build.
 func (r Result) Works() bool {
 	works, known := r.Resolves()
 	return works && known
@@ -35,8 +24,8 @@ func (r Result) Works() bool {
 // Resolves is Works, and whether it is known: there are programs whose questions nobody has asked.
 func (r Result) Resolves() (works, known bool) {
 	switch r.Outcome {
-	case Ran:
-	case SetupFailed, SetupTimeout, PastaNotRun:
+	case sandbox.Ran:
+	case sandbox.SetupFailed, sandbox.SetupTimeout, sandbox.PastaNotRun:
 		return false, true
 	default:
 		return false, false
@@ -55,7 +44,7 @@ func (r Result) Resolves() (works, known bool) {
 
 // elsewhere reports whether a name that is not found is missing on the host as well, and may well be.
 func (r Result) elsewhere(got lookup.Result) bool {
-	return r.Nowhere && !got.Unasked && r.Report.name() != DefaultName
+	return r.Nowhere && !got.Unasked && name(r.Report) != sandbox.DefaultName
 }
 
 // Lookup is what became of a lookup by the C library in the sandbox, by the questions that the builder asked.
@@ -73,12 +62,40 @@ func (r Result) By(reader lookup.Reader) lookup.Result {
 		}
 		return append([]byte{}, file.Data...)
 	}
-	system := lookup.System{Resolv: text(ResolvConf), NSSwitch: text(NSSwitch), Hosts: text(Hosts)}
-	return system.Resolve(reader, r.Report.name(), r.Report.recorded)
+	system := lookup.System{Resolv: text(sandbox.ResolvConf), NSSwitch: text(sandbox.NSSwitch), Hosts: text(sandbox.Hosts)}
+	return system.Resolve(reader, name(r.Report), recorded(r.Report))
+}
+
+// Others are the resolvers that fare otherwise than that of glibc with the questions that were asked: a program that is
+// linked with one of them gets an address where one with glibc gets none, or none where that gets one. What nobody asked
+// tells nothing.
+func (r Result) Others() []lookup.Reader {
+	found := r.Lookup().Verdict == lookup.Found
+	if works, known := r.Resolves(); !known || works != found || r.Outcome != sandbox.Ran {
+		return nil
+	}
+	var list []lookup.Reader
+	for _, reader := range lookup.Readers[1:] {
+		if got := r.By(reader).Verdict; got != lookup.Unknown && (got == lookup.Found) != found {
+			list = append(list, reader)
+		}
+	}
+	return list
+}
+
+// Programs are the programs of some resolvers: "programs with musl or Go".
+func Programs(readers []lookup.Reader) string {
+	words := make([]string, len(readers))
+	for i, r := range readers {
+		words[i] = map[lookup.Reader]string{
+			lookup.ByMusl: "musl", lookup.ByGo: "the resolver of Go", lookup.ByGlibc: "glibc",
+		}[r]
+	}
+	return "programs with " + strings.Join(words, " or ")
 }
 
 // name is what was to be looked up; with a search list, the questions have longer names as well.
-func (r *Report) name() string {
+func name(r *sandbox.Report) string {
 	name := r.Queries[0].Name
 	for _, q := range r.Queries {
 		if len(q.Name) < len(name) {
@@ -88,15 +105,34 @@ func (r *Report) name() string {
 	return name
 }
 
-// recorded is the answer that a builder got to a question.
-func (r *Report) recorded(server netip.Addr, p dnsquery.Protocol, name string, kind dnsquery.Type, _ time.Duration) dnsquery.Answer {
-	none := dnsquery.Answer{Error: dnsquery.Cancelled, RCode: -1}
+// recorded answers questions as a builder's were answered.
+func recorded(r *sandbox.Report) lookup.Ask {
+	asked := name(r)
+	return func(server netip.Addr, p dnsquery.Protocol, what string, kind dnsquery.Type, _ time.Duration) dnsquery.Answer {
+		a, known := answer(r, server, p, what, kind)
+		switch {
+		case known:
+			return a
+		case kind == dnsquery.AAAA: // not always asked: it fares as the other family does
+			if a, known = answer(r, server, p, what, dnsquery.A); known {
+				a.Addresses = nil
+				return a
+			}
+		}
+		if what != asked { // of the search list, and no builder of this version asked
+			return dnsquery.Answer{RCode: dnsquery.NXDomain}
+		}
+		return dnsquery.Answer{Error: dnsquery.Cancelled, RCode: -1}
+	}
+}
+
+// answer is what a builder heard; known is false for a question that it did not ask.
+func answer(
+	r *sandbox.Report, server netip.Addr, p dnsquery.Protocol, name string, kind dnsquery.Type,
+) (got dnsquery.Answer, known bool) {
 	for _, q := range r.Queries {
 		a, err := netip.ParseAddr(q.Server)
-		if err != nil || a != server || q.Protocol != string(p) || q.Name != name {
-			continue
-		}
-		if q.Type != string(kind) {
+		if err != nil || a != server || q.Protocol != string(p) || q.Name != name || q.Type != string(kind) {
 			continue
 		}
 		got := dnsquery.Answer{
@@ -111,17 +147,9 @@ func (r *Report) recorded(server netip.Addr, p dnsquery.Protocol, name string, k
 				got.Addresses = append(got.Addresses, a)
 			}
 		}
-		return got
+		return got, true
 	}
-	if kind == dnsquery.AAAA { // not always asked: it fares as the other family does
-		a := r.recorded(server, p, name, dnsquery.A, 0)
-		a.Addresses = nil
-		return a
-	}
-	if name != r.name() { // of the search list, and no builder of this version asked
-		none = dnsquery.Answer{RCode: dnsquery.NXDomain}
-	}
-	return none
+	return dnsquery.Answer{}, false
 }
 
 // Verdict is the result in one sentence.
@@ -133,27 +161,34 @@ func (r Result) Verdict() string {
 		return s + ": " + r.Reason
 	}
 	switch r.Outcome {
-	case Ran:
-		return r.ran()
-	case NoNix:
+	case sandbox.Ran:
+		others := r.Others()
+		switch works := r.Works(); {
+		case len(others) == 0:
+			return r.ran()
+		case works:
+			return r.ran() + ", but not by " + Programs(others)
+		}
+		return r.ran() + "; " + Programs(others) + " get an address"
+	case sandbox.NoNix:
 		return because("no Nix that could be asked to build")
-	case NoDaemon:
+	case sandbox.NoDaemon:
 		return because("the Nix daemon cannot be reached")
-	case BadConfig:
+	case sandbox.BadConfig:
 		return because("Nix does not read its configuration")
-	case SetupFailed:
+	case sandbox.SetupFailed:
 		return because("no build gets into the sandbox")
-	case SetupTimeout:
+	case sandbox.SetupTimeout:
 		return because("no build gets into the sandbox, because its network is not set up")
-	case PastaNotRun:
+	case sandbox.PastaNotRun:
 		return because("no build gets into the sandbox, because pasta cannot be run")
-	case NoLog:
+	case sandbox.NoLog:
 		return because("the probe was built, and nobody has its words")
-	case Waiting:
+	case sandbox.Waiting:
 		return because("the probe had to wait, and gave up")
-	case DynamicBinary:
+	case sandbox.DynamicBinary:
 		return because("this lixfix cannot look from inside")
-	case Interrupted:
+	case sandbox.Interrupted:
 		return because("interrupted")
 	}
 	return because("the probe could not be built")
@@ -167,11 +202,11 @@ func (r Result) ran() string {
 	if len(r.Report.Queries) == 0 {
 		return "no name server was asked " + strings.TrimSuffix(where, ",")
 	}
-	name, got := r.Report.name(), r.Lookup()
+	name, got := name(r.Report), r.Lookup()
 	switch missing := got.Verdict == lookup.NoName || got.Verdict == lookup.Nothing; {
 	case got.Unasked && missing:
 		return fmt.Sprintf("no program %s asks a name server: %s there has no dns in its hosts line, and %s is not in %s",
-			strings.TrimSuffix(where, ","), NSSwitch, name, Hosts)
+			strings.TrimSuffix(where, ","), sandbox.NSSwitch, name, sandbox.Hosts)
 	case missing && r.elsewhere(got):
 		return fmt.Sprintf("name servers answer %s, and none of this host's has an address for %s", where, name)
 	case missing && r.Nowhere:

@@ -3,7 +3,6 @@
 package staged
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -47,12 +46,7 @@ func TestDaemonApart(t *testing.T) {
 				h.WriteFile(t, "/etc/nix/dead", silent, 0o644)
 				tt.spoil(t, h)
 				h.Start(t, h.Command("/usr/bin/unshare", "--mount", "/bin/sh", "-c", tt.script))
-				for {
-					if _, err := os.Stat(h.Path("/nix/var/nix/daemon-socket/socket")); err == nil {
-						break
-					}
-					time.Sleep(10 * time.Millisecond)
-				}
+				h.AwaitDaemon(t)
 				tt.then(t, h)
 				r := run(t, h, "check", "resolv-conf", "--name", linuxnet.Name)
 				shown(t, witness, tt.name, r)

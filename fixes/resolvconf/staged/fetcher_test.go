@@ -85,7 +85,7 @@ func TestFetcher(t *testing.T) {
 
 	const tools = "/nix/var/nix/profiles/default/bin/"
 	h.WriteFile(t, tools+"nix-store", cutting, 0o755)
-	for _, name := range []string{"nix", "nix-instantiate"} {
+	for _, name := range []string{"nix", "nix-build", "nix-instantiate"} {
 		h.Symlink(t, "/usr/bin/"+name, tools+name)
 	}
 	h.Run(t, "/bin/mkdir", "-m", "777", "/run/cut")

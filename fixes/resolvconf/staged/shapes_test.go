@@ -19,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 	parse "github.com/lixfix/lixfix/platform/resolvconf"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // shape is a host of the recordings in ../testdata/scenarios, and what was seen on it.
@@ -231,14 +232,14 @@ func (s shape) stage(t *testing.T, by string) *linuxnet.Host {
 func saw(t *testing.T, r *probe.Result) outcome {
 	t.Helper()
 	switch r.Outcome {
-	case probe.Ran:
-	case probe.SetupFailed, probe.SetupTimeout:
+	case sandbox.Ran:
+	case sandbox.SetupFailed, sandbox.SetupTimeout:
 		return outcome{lookup: noBuild}
 	default:
 		t.Errorf("the probe ended with %s: %s", r.Outcome, r.Reason)
 		return outcome{lookup: string(r.Outcome)}
 	}
-	file := r.Report.Files[probe.ResolvConf]
+	file := r.Report.Files[sandbox.ResolvConf]
 	servers := parse.Glibc(file.Data)
 	if len(servers) == 0 {
 		servers = []parse.Server{{Address: netip.MustParseAddr("127.0.0.1")}}

@@ -65,7 +65,7 @@ exec -a "$1" "/nix/store/00000000000000000000000000000000-lix-$version/bin/nix" 
 func lix(t *testing.T, h *linuxnet.Host, version string) {
 	t.Helper()
 	h.Lix(t, linuxnet.Lix{Version: version})
-	for _, name := range []string{"nix", "nix-instantiate", "nix-store"} {
+	for _, name := range []string{"nix", "nix-build", "nix-instantiate", "nix-store"} {
 		h.WriteFile(t, "/nix/var/nix/profiles/default/bin/"+name, fmt.Sprintf(lixWays, version), 0o755)
 	}
 	h.WriteFile(t, "/nix/lixtool.json", "{}", 0o644)

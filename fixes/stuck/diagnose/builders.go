@@ -152,6 +152,10 @@ func explainBuilder(s *scene, p *proc) reason {
 		// On a busy host a build that writes much gets less than a tick, and what it writes is not shown to others.
 		return reason{kind: kinds.BuilderBusy, sure: Likely, text: fmt.Sprintf("builds, wakes up %d times", wakes)}
 	}
+	if slices.ContainsFunc(all, func(q *proc) bool { return q.Runs() }) {
+		// It would build, were the processor not busy with something else.
+		return reason{kind: kinds.BuilderBusy, sure: Likely, text: "builds, waits for the processor"}
+	}
 	if len(stopped) > 0 {
 		return reason{
 			sure: Certain, text: "asleep, a process of it is stopped",
@@ -255,7 +259,7 @@ func silence(s *scene, p *proc) time.Duration {
 		}
 	}
 	if at := loggedAt(s, p); !at.IsZero() {
-		d = min(d, time.Since(at))
+		d = min(d, s.Now.Sub(at))
 	}
 	return max(d, 0)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
@@ -87,7 +86,7 @@ func parameters(s *scene, k *fix.Kind, o *outcome, actions []Action) fix.With {
 		p["age"], p["debugger"] = say.Seconds(ageOf(s, o.root)), tracerName(s, o.root)
 		if at := loggedAt(s, o.root); !at.IsZero() {
 			// The log is compressed, and lags behind.
-			p["logged"] = say.Seconds(time.Since(at))
+			p["logged"] = say.Seconds(s.Now.Sub(at))
 		}
 	}
 	var pids, continued, ended []string

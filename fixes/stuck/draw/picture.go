@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 )
@@ -17,11 +18,11 @@ func Picture(r *diagnose.Report, found []fix.Finding) fix.Picture {
 	p := fix.Picture{Findings: found, Graph: r, Dot: Dot(r), Moves: true}
 	asked := askedFor(r)
 	for _, d := range r.Diagnoses {
-		lines := Tree(r, d)
-		if d.Certainty == diagnose.Likely && len(lines) > 0 {
-			lines = append(lines, "(likely: inferred from what the processes do)")
+		tree := figureOf(r, d)
+		if d.Certainty == diagnose.Likely && len(tree.Rows) > 0 {
+			tree.Rows = append(tree.Rows, figure.Row{Cells: []string{"(likely: inferred from what the processes do)"}})
 		}
-		p.Drawings = append(p.Drawings, lines)
+		p.Figures = append(p.Figures, tree)
 		p.Key += keyOf(r, d) + "\n"
 		p.Moves = p.Moves && (d.Moves() || !asked(d))
 	}

@@ -4,23 +4,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 )
 
-const width = 80 // characters of a line
-
 // Tree draws a diagnosis: one line for each process and lock from the user's command down to what everything waits
-// for, which is marked. Lines are 80 characters wide at most.
-func Tree(r *diagnose.Report, d diagnose.Diagnosis) []string {
+// for, which is marked.
+func Tree(r *diagnose.Report, d diagnose.Diagnosis) []string { return figureOf(r, d).Lines() }
+
+func figureOf(r *diagnose.Report, d diagnose.Diagnosis) figure.Figure {
 	t := &tree{report: r, root: d.Root, shown: map[string]bool{}}
 	if d.Subject != "" {
-		t.draw(d.Subject, "", "", "")
+		t.draw(d.Subject, 0, false)
 	}
-	return t.lines
+	return figure.Figure{Rows: t.rows, Right: diagnose.Column}
 }
 
 type tree struct {
@@ -28,30 +28,17 @@ type tree struct {
 	root   string
 	shown  map[string]bool
 	path   []string
-	lines  []string
+	rows   []figure.Row
 }
 
 const maxLines = 200 // of one tree
 
-func (t *tree) line(left, right string) {
-	if right == "" {
-		t.lines = append(t.lines, say.Middle(left, width))
-		return
-	}
-	room := width - diagnose.Column - 1
-	if short := utf8.RuneCountInString(right); short < diagnose.Column {
-		room = width - short - 1
-	}
-	left = say.Middle(left, room)
-	pad := max(1, width-diagnose.Column-utf8.RuneCountInString(left))
-	if utf8.RuneCountInString(left)+pad+utf8.RuneCountInString(right) > width {
-		pad = 1
-	}
-	t.lines = append(t.lines, left+strings.Repeat(" ", pad)+say.Clip(right, diagnose.Column))
+func (t *tree) row(depth int, unsure bool, mark string, cells ...string) {
+	t.rows = append(t.rows, figure.Row{Depth: depth, Unsure: unsure, Mark: mark, Cells: cells})
 }
 
-func (t *tree) draw(n, first, rest, suffix string) {
-	if len(t.lines) >= maxLines {
+func (t *tree) draw(n string, depth int, unsure bool) {
+	if len(t.rows) >= maxLines {
 		return
 	}
 	title, text := strings.TrimPrefix(n, "lock:"), ""
@@ -63,17 +50,17 @@ func (t *tree) draw(n, first, rest, suffix string) {
 		title = base + "  " + dir
 	}
 	if slices.Contains(t.path, n) {
-		t.line(first+"(back to "+title+")", "")
+		t.row(depth, unsure, "", "(back to "+title+")")
 		return
 	}
 	mark := ""
-	if n == t.root {
-		mark = "► "
-		if len(t.path) == 0 {
-			mark = ""
-		}
+	if n == t.root && depth > 0 {
+		mark = figure.Root
 	}
-	t.line(first+mark+title+suffix, text)
+	if unsure {
+		title += " (probably)"
+	}
+	t.row(depth, unsure, mark, title, text)
 	if t.shown[n] {
 		return
 	}
@@ -106,26 +93,16 @@ func (t *tree) draw(n, first, rest, suffix string) {
 		}
 	}
 	if client != "" {
-		branch := "├─ "
-		if len(edges) == 0 {
-			branch = "└─ "
-		}
-		t.line(rest+branch+"for "+client, "")
+		t.row(depth+1, false, "", "for "+client)
 	}
-	for i, e := range edges {
-		branch, deeper := "├─ ", "│  "
-		if i == len(edges)-1 && hidden == 0 {
-			branch, deeper = "└─ ", "   "
-		}
-		suffix := ""
-		if e.Certainty != diagnose.Certain && slices.Contains([]diagnose.EdgeKind{diagnose.EdgeGuess, diagnose.EdgePoll, diagnose.EdgeUnit, diagnose.EdgeLeft}, e.Kind) {
-			branch = strings.ReplaceAll(branch, "─", "┄")
-			suffix = " (probably)"
-		}
-		t.draw(e.To, rest+branch, rest+deeper, suffix)
+	for _, e := range edges {
+		guessed := e.Certainty != diagnose.Certain && slices.Contains([]diagnose.EdgeKind{
+			diagnose.EdgeGuess, diagnose.EdgePoll, diagnose.EdgeUnit, diagnose.EdgeLeft,
+		}, e.Kind)
+		t.draw(e.To, depth+1, guessed)
 	}
 	if hidden > 0 {
-		t.line(fmt.Sprintf("%s└─ and %d more", rest, hidden), "")
+		t.row(depth+1, false, "", fmt.Sprintf("and %d more", hidden))
 	}
 }
 
@@ -150,10 +127,10 @@ func Dot(r *diagnose.Report) string {
 		if roots[p.Node] {
 			style += ", color=red, penwidth=2"
 		}
-		fmt.Fprintf(&b, "\t%s [%s, label=%s];\n", quote(p.Node), style, quote(p.Title+"\n"+p.Text))
+		fmt.Fprintf(&b, "\t%s [%s, label=%s];\n", figure.Quote(p.Node), style, figure.Quote(p.Title+"\n"+p.Text))
 	}
 	for _, l := range r.Locks {
-		fmt.Fprintf(&b, "\t%s [shape=ellipse, label=%s];\n", quote(l.Node), quote(say.ShortPath(l.Path)))
+		fmt.Fprintf(&b, "\t%s [shape=ellipse, label=%s];\n", figure.Quote(l.Node), figure.Quote(say.ShortPath(l.Path)))
 	}
 	for _, e := range r.Edges {
 		style := "solid"
@@ -161,19 +138,8 @@ func Dot(r *diagnose.Report) string {
 			style = "dotted"
 		}
 		fmt.Fprintf(&b, "\t%s -> %s [style=%s, "+
-			"label=%s];\n", quote(e.From), quote(e.To), style, quote(string(e.Kind)))
+			"label=%s];\n", figure.Quote(e.From), figure.Quote(e.To), style, figure.Quote(string(e.Kind)))
 	}
 	b.WriteString("}\n")
 	return b.String()
-}
-
-// quote writes a string of the dot language, in which only the quotation mark and the backslash are special.
-func quote(s string) string {
-	s = strings.Map(func(c rune) rune {
-		if c < ' ' && c != '\n' || c == 0x7f {
-			return '?'
-		}
-		return c
-	}, s)
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
 }

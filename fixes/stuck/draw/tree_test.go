@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 )
@@ -18,7 +19,7 @@ func FuzzTree(f *testing.F) {
 			Edges:     []diagnose.Edge{{From: "process:2", To: "process:3"}, {From: "process:3", To: "process:2"}},
 		}
 		for _, line := range Tree(r, diagnose.Diagnosis{Subject: "process:2", Root: "process:3"}) {
-			if utf8.RuneCountInString(line) > width {
+			if utf8.RuneCountInString(line) > figure.Columns {
 				t.Errorf("%d characters: %q", utf8.RuneCountInString(line), line)
 			}
 		}

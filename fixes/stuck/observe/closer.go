@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/lixfix/lixfix/platform"
 )
@@ -37,13 +36,14 @@ func Closer(ctx context.Context, v platform.View, opts Options, s *Snapshot, q Q
 	c.temproots(ctx, q.Wanting)
 	c.logs(ctx, q.Logging)
 	c.surroundings(ctx, q.Parts)
+	c.Now = v.Now()
 	return nil
 }
 
 // confirm gives workers the time that they take to notice by themselves that their client is gone, for which up to two
 // seconds were seen, or that their builder has ended.
 func (c *collector) confirm(ctx context.Context, leaving, zombies []int) error {
-	for deadline := time.Now().Add(confirmTime); ; {
+	for deadline := c.v.Now().Add(confirmTime); ; {
 		left := 0
 		for i, pid := range slices.Concat(leaving, zombies) {
 			p := c.Procs[pid]
@@ -61,13 +61,11 @@ func (c *collector) confirm(ctx context.Context, leaving, zombies []int) error {
 			}
 			left++
 		}
-		if left == 0 || time.Now().After(deadline) {
+		if left == 0 || c.v.Now().After(deadline) {
 			return nil
 		}
-		select {
-		case <-time.After(confirmTime / 20):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := c.v.Pause(ctx, "processes that are about to end", confirmTime/20); err != nil {
+			return err
 		}
 	}
 }

@@ -197,7 +197,7 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 			lf.Path, lf.Exact = c.pathOf(l.File)
 			// The lock of an output is removed by who held it, so it is as old as the file.
 			if made := c.made[l.File]; !made.IsZero() && say.IsStoreLock(lf.Path) {
-				lf.Held = max(0, time.Since(made))
+				lf.Held = max(0, c.v.Now().Sub(made))
 			}
 			files[l.File] = lf
 			c.Locks = append(c.Locks, lf)

@@ -50,7 +50,7 @@ func newCollector(v platform.View, opts Options) *collector {
 		names:   budget{each: filesEach, user: namesUser, all: namesAll, users: map[int]int{}},
 		threads: budget{each: threadsEach, user: threadsUser, all: threadsAll, users: map[int]int{}},
 		Snapshot: &Snapshot{
-			facts: v.Facts(), Procs: map[int]*Process{}, users: map[int]string{}, Builders: map[int]string{}, Free: map[string]uint64{},
+			facts: v.Facts(), Now: v.Now(), Procs: map[int]*Process{}, users: map[int]string{}, Builders: map[int]string{}, Free: map[string]uint64{},
 			States: []string{opts.state()}, Stores: []string{opts.store()},
 		},
 	}
@@ -240,15 +240,13 @@ func tracers(c *collector) []*Process {
 
 // again takes the second sample.
 func (c *collector) again(ctx context.Context) error {
-	began := time.Now()
+	began := c.v.Now()
 	gap := c.opts.Gap
 	if gap == 0 {
 		gap = defaultGap
 	}
-	select {
-	case <-time.After(gap):
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := c.v.Pause(ctx, "a second look at the processes", gap); err != nil {
+		return err
 	}
 	for _, pid := range c.Order {
 		p := c.Procs[pid]
@@ -260,7 +258,7 @@ func (c *collector) again(ctx context.Context) error {
 				len(q.First.Threads)+threadSlack)
 		})
 	}
-	c.Gap = time.Since(began)
+	c.Gap = c.v.Now().Sub(began)
 	return nil
 }
 

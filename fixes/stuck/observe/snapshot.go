@@ -94,6 +94,7 @@ type Snapshot struct {
 	Calls   procfs.Calls  // numbers of system calls
 	CallsOK bool          // they are known for this architecture
 	Uptime  float64       // seconds, at the first look
+	Now     time.Time     // at the last one, by the clock of the host
 	Gap     time.Duration // that really passed between the samples
 	SelfPID int           // of lixfix
 	Self    string        // PID namespace of lixfix

@@ -22,7 +22,7 @@ func (c *collector) withTools(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	began := v.Now()
 	now := time.Time{}
 	for _, d := range first {
 		p := &Process{Stat: procfs.Stat{PID: d.PID, Parent: d.Parent, Session: d.Group, Threads: 1}, UID: d.UID, started: d.Started, Argv: d.Arguments}
@@ -52,16 +52,14 @@ func (c *collector) withTools(ctx context.Context) error {
 		gap = defaultGap
 	}
 	// ps tells processor time in hundredths of a second.
-	select {
-	case <-time.After(gap):
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := v.Pause(ctx, "a second look at the processes", gap); err != nil {
+		return err
 	}
 	second, err := processes.Details(platform.Fresh(ctx), v)
 	if err != nil {
 		return err
 	}
-	c.Gap = time.Since(began)
+	c.Gap = v.Now().Sub(began)
 	for _, d := range second {
 		if p := c.Procs[d.PID]; p != nil && p.started == d.Started {
 			p.Second = toolSample(d)

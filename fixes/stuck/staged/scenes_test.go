@@ -387,7 +387,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 	}},
 	{"plain-daemon", "the daemon was started without arguments, so that its workers do not name their clients", func(s *site) {
 		s.listener = s.start("daemon", "root", nil, "nix-daemon")
-		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		s.until("the daemon's socket", s.listening)
 		e := s.expr("slow-a", sleeper)
 		s.build("first", "alice", e)
 		s.builds(1, asleep)
@@ -405,7 +405,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 	}},
 	{"plain-daemon-two", "the same, where two commands could be the client of either worker", func(s *site) {
 		s.listener = s.start("daemon", "root", nil, "nix-daemon")
-		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		s.until("the daemon's socket", s.listening)
 		// Both commands are there before the daemon accepts either.
 		s.stop(s.listener.Process.Pid)
 		first, second := s.build("first", "alice", s.expr("slow-a", sleeper)), s.build("second", "bob", s.expr("slow-b", sleeper))
@@ -708,7 +708,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 	{"deaf-daemon", "a daemon (a stand-in) listens and accepts nobody", func(s *site) {
 		s.dir("/nix/var/nix/daemon-socket")
 		s.standIn("daemon", "root", "listen", "nix-daemon", "--daemon")
-		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		s.until("the daemon's socket", s.listening)
 		if err := os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666); err != nil {
 			s.fatal("%v", err)
 		}
@@ -721,7 +721,7 @@ var scenes = slices.Concat(causes, hostile, []scene{
 	{"file-limit", "a daemon (a stand-in) has as many files open as it may", func(s *site) {
 		s.dir("/nix/var/nix/daemon-socket")
 		s.standIn("daemon", "root", "exhaust", "nix-daemon", "--daemon")
-		s.until("the daemon's socket", func() bool { return len(glob("/nix/var/nix/daemon-socket/socket")) == 1 })
+		s.until("the daemon's socket", s.listening)
 		if err := os.Chmod("/nix/var/nix/daemon-socket/socket", 0o666); err != nil {
 			s.fatal("%v", err)
 		}

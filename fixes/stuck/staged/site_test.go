@@ -142,16 +142,25 @@ func (s *site) start(label, who string, env []string, argv ...string) *exec.Cmd 
 	return cmd
 }
 
-// daemon starts nix-daemon and waits for its socket.
+// daemon starts nix-daemon and waits until it takes connections: its socket has its name before that.
 func (s *site) daemon() *exec.Cmd {
 	os.Remove("/nix/var/nix/daemon-socket/socket")
 	s.listener = s.start("daemon", "root", nil, "nix-daemon", "--daemon")
-	s.until("the daemon's socket", func() bool {
-		_, err := os.Stat("/nix/var/nix/daemon-socket/socket")
-		return err == nil
-	})
+	s.until("the daemon's socket", s.listening)
 	return s.listener
 }
+
+// listening reports whether a daemon takes connections. Nix lets everybody write to its socket before it listens.
+func (s *site) listening() bool {
+	data, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	return listens.Match(data)
+}
+
+// listens is a socket of the daemon's that has __SO_ACCEPTCON.
+var listens = regexp.MustCompile(`(?m) 00010000 \S+ \S+ +\d+ /nix/var/nix/daemon-socket/socket$`)
 
 // build has a user build an expression through the daemon.
 func (s *site) build(label, who, expr string, more ...string) *exec.Cmd {
@@ -171,7 +180,7 @@ func (s *site) expr(name, script string) string {
 
 // until waits for something to become true.
 func (s *site) until(what string, ok func() bool) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -69,7 +69,7 @@ func TestStaged(t *testing.T) {
 		for _, sc := range scenes {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel()
-				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 				defer cancel()
 				// With --kill-child, all processes of the scene end with unshare.
 				cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", t.TempDir(), self, sc.name)

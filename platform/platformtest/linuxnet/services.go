@@ -61,9 +61,28 @@ func (h *Host) listeners() int {
 func (h *Host) Daemon(t testing.TB) (stop func()) {
 	t.Helper()
 	stop = h.Start(t, h.Command("/usr/bin/nix-daemon"))
-	socket := h.Path("/nix/var/nix/daemon-socket/socket")
-	await(t, "nix-daemon listens", func() bool { _, err := os.Stat(socket); return err == nil })
+	h.AwaitDaemon(t)
 	return stop
+}
+
+// AwaitDaemon waits until a daemon takes connections. Its socket has its name before: Nix binds it, then lets everybody
+// write to it, and then listens.
+func (h *Host) AwaitDaemon(t testing.TB) {
+	t.Helper()
+	await(t, "nix-daemon listens", func() bool {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/unix", h.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line)
+			const accepts = "00010000" // __SO_ACCEPTCON
+			if len(f) == 8 && f[3] == accepts && f[7] == "/nix/var/nix/daemon-socket/socket" {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Lix is a Lix on a host.

@@ -249,7 +249,13 @@ func (m *Mac) Config(edit func(*Config)) error {
 	if err != nil {
 		return err
 	}
+	version := c.Version
 	edit(c)
+	if c.Version != version {
+		if err := m.writeVersion(c); err != nil {
+			return err
+		}
+	}
 	return m.saveJSON("config.json", c)
 }
 

@@ -57,6 +57,9 @@ func New(root string, o Options) (*Mac, error) {
 	if err := m.saveJSON("config.json", c); err != nil {
 		return nil, err
 	}
+	if err := m.writeVersion(c); err != nil {
+		return nil, err
+	}
 	if err := m.seedStock(o); err != nil {
 		return nil, err
 	}

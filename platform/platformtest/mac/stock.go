@@ -226,6 +226,29 @@ func (c *Config) setVersion(version string) {
 	}
 }
 
+// systemVersion is the file that sw_vers prints and programs read, as macOS has it.
+const systemVersion = "/System/Library/CoreServices/SystemVersion.plist"
+
+func (m *Mac) writeVersion(c *Config) error {
+	return m.WriteFile(systemVersion, fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+	<key>ProductBuildVersion</key>
+	<string>%[1]s</string>
+	<key>ProductName</key>
+	<string>%[2]s</string>
+	<key>ProductUserVisibleVersion</key>
+	<string>%[3]s</string>
+	<key>ProductVersion</key>
+	<string>%[3]s</string>
+	<key>iOSSupportVersion</key>
+	<string>18.1</string>
+</dict>
+</plist>
+`, c.Build, c.Product, c.Version))
+}
+
 func (m *Mac) seedStock(o Options) error {
 	for _, a := range stockUsers {
 		if !o.Few || slices.Contains(few, a.name) {

@@ -674,10 +674,8 @@ func Variants(n int) []Variant {
 			Want: Want{NotApplicable: true, Refusal: "Nix is not installed", Group: "nixbld", GID: 30000},
 		},
 		{
-			Name: "no-users", Doc: "A single-user Nix, or one with auto-allocate-uids and nothing left: no group, no users.", Version: "15.1",
-			Seed: func(m *Mac) error {
-				return m.WriteFile("/etc/nix/nix.conf", "auto-allocate-uids = true\nextra-experimental-features = auto-allocate-uids\n")
-			},
+			Name: "no-users", Doc: "Builds run as root: build-users-group is empty, and there is neither group nor users.", Version: "15.1",
+			Seed: func(m *Mac) error { return m.WriteFile("/etc/nix/nix.conf", "build-users-group =\n") },
 			Want: Want{NotApplicable: true},
 		},
 		{

@@ -212,6 +212,18 @@ func groups(n int) []Variant {
 			Want: Want{Broken: true, Refusal: "the ID of the group is not known", Group: "nixbld"},
 		},
 		{
+			Name: "auto-allocate-no-group", Doc: "auto-allocate-uids is on, and the group that builds run as is not there.", Version: "15.1",
+			Seed: conf("auto-allocate-uids = true\nextra-experimental-features = auto-allocate-uids\n"),
+			Want: Want{Broken: true, Refusal: "the ID of the group is not known", Group: "nixbld"},
+		},
+		{
+			Name: "auto-allocate-other-group", Version: "15.1",
+			Doc: "auto-allocate-uids is on, and nix.conf names a group that does not exist, while that of the receipt is there.",
+			Seed: seeds(withUsers(current), withReceipt(current, Tagged),
+				conf("build-users-group = builders\nauto-allocate-uids = true\nextra-experimental-features = auto-allocate-uids\n")),
+			Want: refused,
+		},
+		{
 			Name: "feature-off", Doc: "auto-allocate-uids is on without its experimental feature, so Nix ignores it.", Version: "14.7",
 			Seed: seeds(gone, conf("build-users-group = nixbld\nauto-allocate-uids = true\n")),
 			Want: want(old, Want{Broken: true, Missing: old.Names(1, 2, 3, 4), Low: low(old, 1, 2, 3, 4), StaleGUIDs: true}),

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
@@ -172,6 +173,12 @@ func (h *Host) walk(op, name string, end bool) (to string, f File, weak *platfor
 	}
 	return at, h.Files[at], weak, nil
 }
+
+// Now implements platform.View.
+func (h *Host) Now() time.Time { return time.Now() }
+
+// Pause implements platform.View. Nothing happens on a host of entries, so it does not wait.
+func (h *Host) Pause(ctx context.Context, _ string, _ time.Duration) error { return ctx.Err() }
 
 // Stat implements platform.View.
 func (h *Host) Stat(_ context.Context, name string) (platform.FileInfo, error) {

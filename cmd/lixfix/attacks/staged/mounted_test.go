@@ -31,7 +31,7 @@ func TestMountedStore(t *testing.T) {
 	s := owned(t)
 	s.alice(`set -e
 		mkdir -p ~/nix/store ~/nix/var/nix/db ~/nix/var/nix/profiles/default/bin
-		for tool in nix nix-store nix-instantiate; do cp ` + hers + ` ~/nix/var/nix/profiles/default/bin/$tool; done
+		for tool in nix nix-store nix-build nix-instantiate; do cp ` + hers + ` ~/nix/var/nix/profiles/default/bin/$tool; done
 		chmod -R u+w /nix/*
 		rm -rf /nix/*`)
 	s.mounts("/home/alice/nix", "/nix")

@@ -91,23 +91,23 @@ func TestSwap(t *testing.T) {
 		{"a link in the profile", profile + "/bin/nix", profile + "/bin/nix.hers", `
 			mkdir -p ` + profile + `/bin
 			ln -s HONEST ` + profile + `/bin/nix; ln -s HERS ` + profile + `/bin/nix.hers
-			ln -s HONEST ` + profile + `/bin/nix-store; ln -s HONEST ` + profile + `/bin/nix-instantiate`},
+			ln -s HONEST ` + profile + `/bin/nix-store; ln -s HONEST ` + profile + `/bin/nix-build; ln -s HONEST ` + profile + `/bin/nix-instantiate`},
 		{"the profile", profile, profile + ".hers", `
 			mkdir -p /nix/var/nix/profiles/{1,2}/bin
-			for tool in nix nix-store nix-instantiate; do
+			for tool in nix nix-store nix-build nix-instantiate; do
 				ln -s HONEST /nix/var/nix/profiles/1/bin/$tool; ln -s HERS /nix/var/nix/profiles/2/bin/$tool
 			done
 			ln -s 1 ` + profile + `; ln -s 2 ` + profile + `.hers`},
 		{"the state directory", "/nix/var", "/nix/var.hers", `
 			mkdir -p ` + profile + `/bin
 			cp -a /nix/var /nix/var.hers
-			for tool in nix nix-store nix-instantiate; do
+			for tool in nix nix-store nix-build nix-instantiate; do
 				ln -s HONEST ` + profile + `/bin/$tool; ln -s HERS /nix/var.hers/nix/profiles/default/bin/$tool
 			done`},
 		{"the store", "/nix/store", "/nix/store.hers", `
 			mkdir -p ` + profile + `/bin /nix/store.hers
 			cp -a /nix/store/. /nix/store.hers
-			for tool in nix nix-store nix-instantiate; do ln -s /nix/store/honest/nix ` + profile + `/bin/$tool; done
+			for tool in nix nix-store nix-build nix-instantiate; do ln -s /nix/store/honest/nix ` + profile + `/bin/$tool; done
 			mkdir -p /nix/store.hers/honest
 			cp -f HERS /nix/store.hers/honest/nix`},
 	}
@@ -378,7 +378,7 @@ var writable = []struct{ name, stage string }{
 
 // systemTools are what lixfix runs, where the distribution has it.
 var systemTools = []string{
-	"/usr/bin/nix", "/usr/bin/nix-store", "/usr/bin/nix-instantiate", "/usr/sbin/nft", "/usr/sbin/ip",
+	"/usr/bin/nix", "/usr/bin/nix-store", "/usr/bin/nix-build", "/usr/bin/nix-instantiate", "/usr/sbin/nft", "/usr/sbin/ip",
 	"/usr/bin/dmesg", "/usr/bin/journalctl",
 	"/usr/bin/systemctl", "/usr/bin/lsattr", "/usr/bin/resolvectl", "/usr/sbin/iptables-save", "/usr/bin/pasta",
 }
@@ -424,7 +424,7 @@ func TestLocalPrograms(t *testing.T) {
 	s.sh("chgrp staff /usr/local/bin; chmod 2775 /usr/local/bin")
 	cmd := s.Command("setpriv", "--reuid", "1234", "--regid", "1234", "--groups", "50", "--inh-caps=-all", "--",
 		"/bin/sh", "-c",
-		"set -e; for tool in nix nix-store nix-instantiate nix-daemon pasta ip nft; "+
+		"set -e; for tool in nix nix-store nix-build nix-instantiate nix-daemon pasta ip nft; "+
 			"do ln -s "+evil+"/bin/nix /usr/local/bin/$tool; done")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -467,7 +467,7 @@ func TestHerNix(t *testing.T) {
 			s.alice(`set -e
 				mkdir -p ~/` + way + ` /nix/var/nix/profiles/default/bin
 				cp ` + hers + ` ~/` + way + `/nix
-				for tool in nix nix-store nix-instantiate; do
+				for tool in nix nix-store nix-build nix-instantiate; do
 					ln -s ~/` + way + `/nix /nix/var/nix/profiles/default/bin/$tool
 				done`)
 			s.run(call{limit: 5 * time.Second}, "check", "resolv-conf", "--passive")

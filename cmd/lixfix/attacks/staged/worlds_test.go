@@ -246,7 +246,7 @@ END
 		cp /opt/build/evil.so ~/evil.so
 		mkdir -p ~/bin ~/lib ~/etc ~/tmp ~/sockets ~/.config/nix ~/.nix-profile/bin ~/.local/state/nix/profile/bin
 		for dir in ~/bin ~/.nix-profile/bin ~/.local/state/nix/profile/bin; do
-			for tool in nix nix-store nix-instantiate pasta ip nft dmesg journalctl lsattr env sh git ssh;
+			for tool in nix nix-store nix-build nix-instantiate pasta ip nft dmesg journalctl lsattr env sh git ssh;
 				do cp ` + hers + ` $dir/$tool; done
 		done
 		for library in libc.so.6 libnixstore.so libdl.so.2 gconv-modules; do cp ~/evil.so ~/lib/$library; done

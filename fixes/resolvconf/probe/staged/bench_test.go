@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 // manual is what people are told to do by hand: a build that prints its resolv.conf, looks a name up, and fails, so that
@@ -71,10 +71,10 @@ func BenchmarkLix(b *testing.B) {
 				ours = append(ours, d)
 				n++
 				out, d := timed(b, h, []string{
-					"/usr/bin/env", "NIX_REMOTE=" + remote, "/nix/var/nix/profiles/default/bin/nix-build", "--expr", probe.Expression,
+					"/usr/bin/env", "NIX_REMOTE=" + remote, "/nix/var/nix/profiles/default/bin/nix-build", "--expr", sandbox.Expression,
 					"--argstr", "nonce", fmt.Sprintf("nbyhand%d", n), "--argstr", "builder", program, "--argstr", "name", linuxnet.Name, "--argstr", "far", "enough",
 				})
-				if !strings.Contains(out, probe.Prefix) {
+				if !strings.Contains(out, sandbox.Prefix) {
 					b.Fatal(out)
 				}
 				hand = append(hand, d)

@@ -4,13 +4,14 @@ package staged
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 const (
@@ -27,9 +28,9 @@ func TestLix(t *testing.T) {
 		lix     linuxnet.Lix
 		options linuxnet.Options
 		conf    func(t *testing.T, h *linuxnet.Host)
-		outcome probe.Outcome
+		outcome sandbox.Outcome
 		exit    int
-		network probe.Network
+		network sandbox.Network
 		servers []string
 		answers map[string]string
 		error   string // of the sandbox's resolv.conf
@@ -38,65 +39,65 @@ func TestLix(t *testing.T) {
 		dead    bool
 	}{
 		{
-			name: "healthy", conf: file(good, 0o644), outcome: probe.Ran, network: probe.PastaNetwork,
+			name: "healthy", conf: file(good, 0o644), outcome: sandbox.Ran, network: sandbox.PastaNetwork,
 			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "127.0.0.1"},
 		},
 		{
-			name: "healthy, old Lix", lix: linuxnet.Lix{Version: "2.93.4"}, conf: file(good, 0o644), outcome: probe.Ran, network: probe.PastaNetwork,
+			name: "healthy, old Lix", lix: linuxnet.Lix{Version: "2.93.4"}, conf: file(good, 0o644), outcome: sandbox.Ran, network: sandbox.PastaNetwork,
 			servers: []string{pasta4}, answers: map[string]string{pasta4: "127.0.0.1"},
 		},
 		{
-			name: "first dead", conf: file("nameserver "+linuxnet.Silent4+"\n"+good, 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "first dead", conf: file("nameserver "+linuxnet.Silent4+"\n"+good, 0o644), outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
 		},
 		{
-			name: "missing", conf: func(*testing.T, *linuxnet.Host) {}, outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "missing", conf: func(*testing.T, *linuxnet.Host) {}, outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			servers: []string{"127.0.0.1"}, error: "absent",
 		},
 		{
 			name: "dangling", conf: func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/run/gone", "/etc/resolv.conf") },
-			outcome: probe.Ran, exit: 1, network: probe.PastaNetwork, servers: []string{"127.0.0.1"}, error: "absent",
+			outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork, servers: []string{"127.0.0.1"}, error: "absent",
 		},
 		{
 			name: "dangling, old Lix", lix: linuxnet.Lix{Version: "2.93.4"},
 			conf:    func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/run/gone", "/etc/resolv.conf") },
-			outcome: probe.SetupFailed, exit: 1, reason: "/etc/resolv.conf",
+			outcome: sandbox.SetupFailed, exit: 1, reason: "/etc/resolv.conf",
 		},
 		{
-			name: "mode 0600", conf: file(good, 0o600), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "mode 0600", conf: file(good, 0o600), outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
 		},
 		{
-			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			answers: map[string]string{pasta4: "timeout"},
 		},
 		{
-			name: "tab", conf: file("nameserver\t"+linuxnet.Addr4+"\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "tab", conf: file("nameserver\t"+linuxnet.Addr4+"\n", 0o644), outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"},
 		},
 		{
-			name: "no nameserver", conf: file("search example.test\n", 0o644), outcome: probe.Ran, exit: 1, network: probe.PastaNetwork,
+			name: "no nameserver", conf: file("search example.test\n", 0o644), outcome: sandbox.Ran, exit: 1, network: sandbox.PastaNetwork,
 			servers: []string{pasta4, pasta6}, answers: map[string]string{pasta4: "timeout"}, pasta: "Couldn't get any nameserver address",
 		},
 		{
-			name: "pasta off", lix: linuxnet.Lix{NoPasta: true}, conf: file(good, 0o644), outcome: probe.Ran, network: probe.HostNetwork,
+			name: "pasta off", lix: linuxnet.Lix{NoPasta: true}, conf: file(good, 0o644), outcome: sandbox.Ran, network: sandbox.HostNetwork,
 			servers: []string{linuxnet.Addr4}, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"},
 		},
 		{
-			name: "no tun", options: linuxnet.Options{NoTun: true}, conf: file(good, 0o644), outcome: probe.Ran, exit: 1, network: probe.NoTun,
+			name: "no tun", options: linuxnet.Options{NoTun: true}, conf: file(good, 0o644), outcome: sandbox.Ran, exit: 1, network: sandbox.NoTun,
 			servers: []string{linuxnet.Addr4}, answers: map[string]string{linuxnet.Addr4: "unreachable"},
 		},
 		{
-			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, conf: file(good, 0o644), outcome: probe.SetupTimeout, exit: 1,
+			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, conf: file(good, 0o644), outcome: sandbox.SetupTimeout, exit: 1,
 			reason: "pasta has ended", pasta: "Failed to open", dead: true,
 		},
 		{
-			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, conf: file(good, 0o644), outcome: probe.PastaNotRun, exit: 1,
+			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, conf: file(good, 0o644), outcome: sandbox.PastaNotRun, exit: 1,
 			reason: "could not exec pasta",
 		},
 		{
 			name: "no pasta, old Lix", lix: linuxnet.Lix{Version: "2.93.4", Pasta: "/nix/store/gone/bin/pasta"}, conf: file(good, 0o644),
-			outcome: probe.PastaNotRun, exit: 1, reason: "/nix/store/gone/bin/pasta", dead: true,
+			outcome: sandbox.PastaNotRun, exit: 1, reason: "/nix/store/gone/bin/pasta", dead: true,
 		},
 	}
 	for _, tt := range tests {
@@ -118,10 +119,10 @@ func TestLix(t *testing.T) {
 			if !strings.Contains(strings.Join(p.Pasta, "\n"), tt.pasta) {
 				t.Errorf("pasta said %q", p.Pasta)
 			}
-			if tt.outcome != probe.Ran {
+			if tt.outcome != sandbox.Ran {
 				return
 			}
-			if p.Network != tt.network || !p.Sandbox || p.Report.Files[probe.ResolvConf].Error != tt.error {
+			if p.Network != tt.network || !p.Sandbox || p.Report.Files[sandbox.ResolvConf].Error != tt.error {
 				t.Errorf("network %s, sandbox %t, %+v", p.Network, p.Sandbox, p.Report)
 			}
 			has := answers(p.Report)
@@ -147,22 +148,22 @@ func TestLixDaemon(t *testing.T) {
 		name    string
 		lix     linuxnet.Lix
 		options linuxnet.Options
-		outcome probe.Outcome
+		outcome sandbox.Outcome
 		exit    int
 		reason  string
 		dead    bool
 	}{
-		{name: "healthy", outcome: probe.Ran},
+		{name: "healthy", outcome: sandbox.Ran},
 		{
-			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, outcome: probe.SetupTimeout, exit: 1,
+			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, outcome: sandbox.SetupTimeout, exit: 1,
 			reason: "pasta has ended", dead: true,
 		},
 		{
 			name: "no pasta, old Lix", lix: linuxnet.Lix{Version: "2.93.4", Pasta: "/nix/store/gone/bin/pasta"},
-			outcome: probe.SetupTimeout, exit: 1, reason: "pasta has ended", dead: true,
+			outcome: sandbox.SetupTimeout, exit: 1, reason: "pasta has ended", dead: true,
 		},
 		{
-			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, outcome: probe.PastaNotRun, exit: 1, reason: "could not exec pasta",
+			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, outcome: sandbox.PastaNotRun, exit: 1, reason: "could not exec pasta",
 		},
 	}
 	for _, tt := range tests {
@@ -183,7 +184,7 @@ func TestLixDaemon(t *testing.T) {
 				if tt.dead && len(p.Pasta) > 0 {
 					t.Errorf("%s: pasta said %q", who, p.Pasta)
 				}
-				if tt.outcome == probe.Ran && (p.Network != probe.PastaNetwork || p.Implementation != "Lix") {
+				if tt.outcome == sandbox.Ran && (p.Network != sandbox.PastaNetwork || p.Implementation != "Lix") {
 					t.Errorf("%s: %+v", who, p)
 				}
 				if who == "root" && (p.Implementation != "Lix" || !strings.HasPrefix(p.Version, "2.9")) {
@@ -194,6 +195,51 @@ func TestLixDaemon(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOthers: over TCP alone programs with glibc get an address here, and those with musl, which knows no use-vc, none.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.WriteFile(t, "/etc/resolv.conf", "options use-vc timeout:1 attempts:1\n"+good, 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.Run(t, "nft", "add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c udp dport 53 drop")
+	d := run(t, h.Command(program, asked...))
+	const want = "can be looked up in the build sandbox, but not by programs with musl"
+	if d.Probe.Outcome != sandbox.Ran || d.Exit != 0 || !strings.HasSuffix(d.Summary, want) {
+		t.Errorf("%s: %+v", d.Summary, d)
+	}
+}
+
+// TestHook: a daemon runs its post-build-hook on the output of a user whom it does not trust, and the probe says so.
+func TestHook(t *testing.T) {
+	t.Parallel()
+	h := host(t, linuxnet.Options{Nix: true})
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.WriteFile(t, "/etc/nix/hook", "#!/bin/sh\necho $DRV_PATH $OUT_PATHS >>/etc/nix/seen\n", 0o755)
+	conf, err := os.ReadFile(h.Path("/etc/nix/nix.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/etc/nix/nix.conf", string(conf)+"\npost-build-hook = /etc/nix/hook\n", 0o644)
+	h.Resolver(t, linuxnet.Addr4)
+	h.Daemon(t)
+	d := run(t, h.Command(program, asked...))
+	seen, err := os.ReadFile(h.Path("/etc/nix/seen"))
+	if d.Probe.Hook != "/etc/nix/hook" || err != nil || !strings.Contains(string(seen), "-lixfix-dns-probe-") {
+		t.Errorf("the hook is %q and has seen %q, %v", d.Probe.Hook, seen, err)
+	}
+	if out, _ := h.Command(program, "probe", "--name", linuxnet.Name).CombinedOutput(); !strings.Contains(string(out), "the daemon ran /etc/nix/hook on the output") {
+		t.Errorf("it is not said:\n%s", out)
+	}
+	// In a store without a daemon, root's empty one counts.
+	h.Run(t, "rm", "/etc/nix/seen")
+	d = run(t, h.Command(program, append(asked, "--store", "local")...))
+	if _, err := os.Stat(h.Path("/etc/nix/seen")); d.Probe.Outcome != sandbox.Ran || d.Probe.Hook != "" || err == nil {
+		t.Errorf("without a daemon: %+v", d)
 	}
 }
 
@@ -210,7 +256,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	pid := ""
 	for deadline := time.Now().Add(time.Minute); pid == ""; time.Sleep(20 * time.Millisecond) {
-		out, _ := h.Command("pgrep", "-f", "nix-store --realise").Output()
+		out, _ := h.Command("pgrep", "-f", "nix-build --no-out-link").Output()
 		pid = strings.TrimSpace(string(out))
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not build: %s", stderr.String())
@@ -226,7 +272,7 @@ func TestInterrupted(t *testing.T) {
 	if s := stderr.String(); !strings.Contains(s, "SIGINT") || !strings.Contains(s, "waiting for the network of the sandbox") {
 		t.Errorf("it says %q", s)
 	}
-	if out, err := h.Command("pgrep", "nix-store").Output(); err == nil {
+	if out, err := h.Command("pgrep", "nix-build").Output(); err == nil {
 		t.Errorf("it goes on: %s", out)
 	}
 	if left := leftovers(t, h); len(left) > 1 {

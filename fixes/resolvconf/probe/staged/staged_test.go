@@ -19,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
 func TestMain(m *testing.M) {
@@ -88,7 +89,7 @@ func leftovers(t *testing.T, h *linuxnet.Host) []string {
 	for _, e := range entries {
 		// Nix leaves the lock of a build that failed.
 		if !strings.HasPrefix(e.Name(), ".") && !strings.HasSuffix(e.Name(), ".lock") &&
-			!strings.HasSuffix(e.Name(), "-"+probe.BuilderName) {
+			!strings.HasSuffix(e.Name(), "-"+sandbox.BuilderName) {
 			names = append(names, e.Name())
 		}
 	}
@@ -96,7 +97,7 @@ func leftovers(t *testing.T, h *linuxnet.Host) []string {
 }
 
 // answers are the answers over UDP for an IPv4 address, by server.
-func answers(r *probe.Report) map[string]string {
+func answers(r *sandbox.Report) map[string]string {
 	out := map[string]string{}
 	for _, q := range r.Queries {
 		if q.Protocol == "udp" && q.Type == "A" {
@@ -111,52 +112,52 @@ func TestShapes(t *testing.T) {
 	tests := []struct {
 		name    string
 		conf    func(t *testing.T, h *linuxnet.Host)
-		outcome probe.Outcome
+		outcome sandbox.Outcome
 		exit    int
-		file    probe.File // of the sandbox; its data only where data is set
+		file    sandbox.File // of the sandbox; its data only where data is set
 		data    string
 		answers map[string]string
 		reason  string
 	}{
-		{name: "healthy", conf: file(good, 0o644), outcome: probe.Ran, data: good, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"}},
+		{name: "healthy", conf: file(good, 0o644), outcome: sandbox.Ran, data: good, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"}},
 		{
-			name: "first dead", conf: file("nameserver "+linuxnet.Silent4+"\n"+good, 0o644), outcome: probe.Ran,
+			name: "first dead", conf: file("nameserver "+linuxnet.Silent4+"\n"+good, 0o644), outcome: sandbox.Ran,
 			answers: map[string]string{linuxnet.Silent4: "timeout", linuxnet.Addr4: "127.0.0.1"},
 		},
 		{
-			name: "all dead", conf: file("nameserver "+linuxnet.Silent4+"\n", 0o644), outcome: probe.Ran, exit: 1,
+			name: "all dead", conf: file("nameserver "+linuxnet.Silent4+"\n", 0o644), outcome: sandbox.Ran, exit: 1,
 			answers: map[string]string{linuxnet.Silent4: "timeout"},
 		},
 		{
-			name: "missing", conf: func(*testing.T, *linuxnet.Host) {}, outcome: probe.Ran, exit: 1,
-			file: probe.File{Error: "absent"}, answers: map[string]string{"127.0.0.1": "refused"},
+			name: "missing", conf: func(*testing.T, *linuxnet.Host) {}, outcome: sandbox.Ran, exit: 1,
+			file: sandbox.File{Error: "absent"}, answers: map[string]string{"127.0.0.1": "refused"},
 		},
 		{
 			name: "dangling", conf: func(t *testing.T, h *linuxnet.Host) { h.Symlink(t, "/run/gone/resolv.conf", "/etc/resolv.conf") },
-			outcome: probe.SetupFailed, exit: 1, reason: "resolv.conf",
+			outcome: sandbox.SetupFailed, exit: 1, reason: "resolv.conf",
 		},
 		{name: "link", conf: func(t *testing.T, h *linuxnet.Host) {
 			h.WriteFile(t, "/run/systemd/resolve/stub-resolv.conf", good, 0o644)
 			h.Symlink(t, "../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")
-		}, outcome: probe.Ran, data: good, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"}},
+		}, outcome: sandbox.Ran, data: good, answers: map[string]string{linuxnet.Addr4: "127.0.0.1"}},
 		{
-			name: "mode 0600", conf: file(good, 0o600), outcome: probe.Ran, exit: 1, file: probe.File{Error: "denied"},
+			name: "mode 0600", conf: file(good, 0o600), outcome: sandbox.Ran, exit: 1, file: sandbox.File{Error: "denied"},
 			answers: map[string]string{"127.0.0.1": "refused"},
 		},
 		{
-			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: probe.Ran, exit: 1, data: "nameserver " + linuxnet.Addr4 + "\r\n",
+			name: "CRLF", conf: file("nameserver "+linuxnet.Addr4+"\r\n", 0o644), outcome: sandbox.Ran, exit: 1, data: "nameserver " + linuxnet.Addr4 + "\r\n",
 			// Go reads the server, glibc does not and asks this host instead.
 			answers: map[string]string{linuxnet.Addr4: "127.0.0.1", "127.0.0.1": "refused"},
 		},
 		{
-			name: "no nameserver", conf: file("search example.test\n", 0o644), outcome: probe.Ran, exit: 1, data: "search example.test\n",
+			name: "no nameserver", conf: file("search example.test\n", 0o644), outcome: sandbox.Ran, exit: 1, data: "search example.test\n",
 			answers: map[string]string{"127.0.0.1": "refused"},
 		},
 		{name: "directory", conf: func(t *testing.T, h *linuxnet.Host) {
 			if err := os.Mkdir(h.Path("/etc/resolv.conf"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-		}, outcome: probe.Ran, exit: 1, file: probe.File{Error: "directory"}, answers: map[string]string{"127.0.0.1": "refused"}},
+		}, outcome: sandbox.Ran, exit: 1, file: sandbox.File{Error: "directory"}, answers: map[string]string{"127.0.0.1": "refused"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -172,19 +173,19 @@ func TestShapes(t *testing.T) {
 			if len(p.Left) > 0 || len(leftovers(t, h)) > 0 {
 				t.Errorf("left: %v %v", p.Left, leftovers(t, h))
 			}
-			if tt.outcome != probe.Ran {
+			if tt.outcome != sandbox.Ran {
 				return
 			}
-			if p.Implementation != "Nix" || p.Version != version(t, h) || p.Daemon || !p.Sandbox || p.Network != probe.HostNetwork {
+			if p.Implementation != "Nix" || p.Version != version(t, h) || p.Daemon || !p.Sandbox || p.Network != sandbox.HostNetwork {
 				t.Errorf("%+v", p)
 			}
 			r := p.Report
 			if r.UID != 1000 || r.GID != 100 || r.Cwd != "/build" {
 				t.Errorf("user %d, group %d, in %s", r.UID, r.GID, r.Cwd)
 			}
-			got := r.Files[probe.ResolvConf]
+			got := r.Files[sandbox.ResolvConf]
 			if got.Error != tt.file.Error || tt.data != "" && string(got.Data) != tt.data {
-				t.Errorf("%s: %q %s", probe.ResolvConf, got.Data, got.Error)
+				t.Errorf("%s: %q %s", sandbox.ResolvConf, got.Data, got.Error)
 			}
 			for server, want := range tt.answers {
 				if has := answers(r)[server]; has != want {
@@ -201,7 +202,7 @@ func TestShapes(t *testing.T) {
 // version is that of the host's Nix, which is another one where the host is made of another release.
 func version(t *testing.T, h *linuxnet.Host) string {
 	t.Helper()
-	_, v, ok := probe.ParseVersion(h.Run(t, "/usr/bin/nix", "--version"))
+	_, v, ok := sandbox.ParseVersion(h.Run(t, "/usr/bin/nix", "--version"))
 	if !ok {
 		t.Fatal("the host's Nix does not tell its version")
 	}
@@ -222,7 +223,7 @@ func TestDaemon(t *testing.T) {
 	h.Resolver(t, linuxnet.Addr4)
 
 	d := run(t, h.UserCommand(program, asked...))
-	if d.Probe.Outcome != probe.NoDaemon || d.Exit != 3 || !strings.Contains(d.Probe.Reason, probe.Socket) {
+	if d.Probe.Outcome != sandbox.NoDaemon || d.Exit != 3 || !strings.Contains(d.Probe.Reason, sandbox.Socket) {
 		t.Errorf("before there was a daemon: %+v", d)
 	}
 	stop := h.Daemon(t)
@@ -233,7 +234,7 @@ func TestDaemon(t *testing.T) {
 	}{{"root", h.Command(program, asked...), true}, {"a user who is not trusted", h.UserCommand(program, asked...), false}} {
 		d := run(t, who.cmd)
 		p := d.Probe
-		if p.Outcome != probe.Ran || d.Exit != 0 || !p.Daemon || !p.Sandbox || p.Network != probe.HostNetwork {
+		if p.Outcome != sandbox.Ran || d.Exit != 0 || !p.Daemon || !p.Sandbox || p.Network != sandbox.HostNetwork {
 			t.Errorf("%s: %+v", who.name, d)
 			continue
 		}
@@ -265,12 +266,12 @@ func TestDaemon(t *testing.T) {
 	}
 	stop()
 	for name, cmd := range map[string]*exec.Cmd{"root": h.Command(program, asked...), "user": h.UserCommand(program, asked...)} {
-		if d := run(t, cmd); d.Probe.Outcome != probe.NoDaemon || d.Exit != 3 {
+		if d := run(t, cmd); d.Probe.Outcome != sandbox.NoDaemon || d.Exit != 3 {
 			t.Errorf("%s, after the daemon was killed: %+v", name, d)
 		}
 	}
 	// Root can go around it.
-	if d := run(t, h.Command(program, append(asked, "--store", "local")...)); d.Probe.Outcome != probe.Ran || d.Probe.Daemon {
+	if d := run(t, h.Command(program, append(asked, "--store", "local")...)); d.Probe.Outcome != sandbox.Ran || d.Probe.Daemon {
 		t.Errorf("local: %+v", d)
 	}
 }
@@ -284,7 +285,7 @@ func TestOtherStores(t *testing.T) {
 		"root": h.Command(program, append(asked, "--store", "/var/store")...),
 		"user": h.UserCommand(program, append(asked, "--store", "/home/"+linuxnet.User+"/store")...),
 	} {
-		if d := run(t, cmd); d.Probe.Outcome != probe.Ran || d.Exit != 0 || !d.Probe.Sandbox || d.Probe.Daemon || len(d.Probe.Left) > 0 {
+		if d := run(t, cmd); d.Probe.Outcome != sandbox.Ran || d.Exit != 0 || !d.Probe.Sandbox || d.Probe.Daemon || len(d.Probe.Left) > 0 {
 			t.Errorf("%s: %+v", name, d)
 		}
 	}
@@ -297,7 +298,7 @@ func TestNoSandbox(t *testing.T) {
 	h.Resolver(t, linuxnet.Addr4)
 	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = false\n", 0o644)
 	d := run(t, h.Command(program, asked...))
-	if p := d.Probe; p.Outcome != probe.Ran || p.Sandbox || p.Network != probe.HostNetwork || p.Report.UID < linuxnet.BuildUID || p.Report.Cwd == "/build" {
+	if p := d.Probe; p.Outcome != sandbox.Ran || p.Sandbox || p.Network != sandbox.HostNetwork || p.Report.UID < linuxnet.BuildUID || p.Report.Cwd == "/build" {
 		t.Errorf("%+v", d)
 	}
 }
@@ -309,7 +310,7 @@ func TestNoStoredLog(t *testing.T) {
 	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
 	h.Resolver(t, linuxnet.Addr4)
 	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nixbld\nsandbox = true\nkeep-build-log = false\nmax-jobs = 0\n", 0o644)
-	if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.Ran || d.Exit != 0 || d.Probe.Report.Nonce == "" {
+	if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != sandbox.Ran || d.Exit != 0 || d.Probe.Report.Nonce == "" {
 		t.Errorf("%+v", d)
 	}
 }
@@ -320,7 +321,7 @@ func TestNothingToAsk(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{})
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "/nix/var/nix/db") {
+		if d.Probe.Outcome != sandbox.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "/nix/var/nix/db") {
 			t.Errorf("%+v", d)
 		}
 		if _, err := os.Lstat(h.Path("/nix")); err == nil {
@@ -331,7 +332,7 @@ func TestNothingToAsk(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{Nix: true})
 		h.Run(t, "rm", "/usr/bin/nix-store")
-		if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.NoNix || d.Exit != 3 {
+		if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != sandbox.NoNix || d.Exit != 3 {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -340,7 +341,7 @@ func TestNothingToAsk(t *testing.T) {
 		h := host(t, linuxnet.Options{Nix: true})
 		h.Run(t, "chown", linuxnet.User, "/usr/bin/nix")
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "can be changed by user "+linuxnet.User) {
+		if d.Probe.Outcome != sandbox.NoNix || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "can be changed by user "+linuxnet.User) {
 			t.Errorf("%+v", d)
 		}
 	})
@@ -353,7 +354,7 @@ func TestNothingToAsk(t *testing.T) {
 			t.Parallel()
 			h := host(t, linuxnet.Options{Nix: true})
 			h.WriteFile(t, "/etc/nix/nix.conf", conf, 0o644)
-			if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != probe.BadConfig || d.Exit != 3 || d.Probe.Reason == "" {
+			if d := run(t, h.Command(program, asked...)); d.Probe.Outcome != sandbox.BadConfig || d.Exit != 3 || d.Probe.Reason == "" {
 				t.Errorf("%+v", d)
 			}
 		})
@@ -393,7 +394,7 @@ const comparing = "compare"
 
 // compare probes with settings, given as name=value, and prints the result.
 func compare(settings []string) int {
-	o := probe.Options{Builder: program, Name: linuxnet.Name}
+	o := sandbox.Options{Builder: program, Name: linuxnet.Name}
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
 		o.Extra = append(o.Extra, [2]string{name, value})
@@ -442,7 +443,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %v\n%s%s", tt.setting, err, out, stderr.String())
 			continue
 		}
-		if got := string(r.Report.Files[probe.ResolvConf].Data); r.Sandbox != tt.sandbox || r.Works() != tt.works || got != tt.file {
+		if got := string(r.Report.Files[sandbox.ResolvConf].Data); r.Sandbox != tt.sandbox || r.Works() != tt.works || got != tt.file {
 			t.Errorf("%s: sandbox %t, works %t, %q", tt.setting, r.Sandbox, r.Works(), got)
 		}
 		if len(r.Left) > 0 || len(leftovers(t, h)) > 0 {
@@ -508,7 +509,7 @@ func TestWaits(t *testing.T) {
 		h.Run(t, "pkill", "-STOP", "-f", "nix-daemon")
 		began := time.Now()
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+		if d.Probe.Outcome != sandbox.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
 			t.Errorf("%+v", d)
 		}
 		within(t, "that", began)
@@ -526,7 +527,7 @@ func TestWaits(t *testing.T) {
 		}
 		began := time.Now()
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+		if d.Probe.Outcome != sandbox.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
 			t.Errorf("%+v", d)
 		}
 		within(t, "that", began)
@@ -542,11 +543,37 @@ func TestWaits(t *testing.T) {
 		}
 		began := time.Now()
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
+		if d.Probe.Outcome != sandbox.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") {
 			t.Errorf("%+v", d)
 		}
 		within(t, "that", began)
 	})
+	for _, daemon := range []bool{false, true} {
+		t.Run(fmt.Sprintf("a stopped garbage collection, daemon %t", daemon), func(t *testing.T) {
+			t.Parallel()
+			h := host(t, linuxnet.Options{Nix: true})
+			h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+			h.Run(t, "/usr/bin/nix-store", "--init")
+			if daemon {
+				h.Daemon(t)
+			}
+			// It waits for somebody to write to the pipe, with the lock and with its socket for those who add paths.
+			h.Run(t, "mkfifo", "/nix/sync")
+			h.Start(t, h.Command("env", "_NIX_TEST_GC_SYNC=/nix/sync", "NIX_REMOTE=local", "/usr/bin/nix-store", "--gc"))
+			for h.Command("test", "-e", "/nix/var/nix/gc-socket/socket").Run() != nil ||
+				h.Command("flock", "--shared", "--nonblock", "/nix/var/nix/gc.lock", "true").Run() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			h.Run(t, "pkill", "-STOP", "-f", "nix-store --gc")
+			began := time.Now()
+			d := run(t, h.Command(program, asked...))
+			if d.Probe.Outcome != sandbox.Waiting || d.Exit != 3 || !strings.Contains(d.Probe.Reason, "check stuck") ||
+				!strings.Contains(d.Probe.Reason, "garbage collection") {
+				t.Errorf("%+v", d)
+			}
+			within(t, "that", began)
+		})
+	}
 	t.Run("a named pipe for a resolv.conf", func(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{Nix: true})
@@ -554,7 +581,7 @@ func TestWaits(t *testing.T) {
 		h.Run(t, "mkfifo", "-m", "644", "/etc/resolv.conf")
 		began := time.Now()
 		d := run(t, h.Command(program, asked...))
-		if d.Probe.Outcome != probe.SetupFailed || d.Exit != 1 || !strings.Contains(d.Probe.Reason, "named pipe") {
+		if d.Probe.Outcome != sandbox.SetupFailed || d.Exit != 1 || !strings.Contains(d.Probe.Reason, "named pipe") {
 			t.Errorf("%+v", d)
 		}
 		within(t, "that", began)

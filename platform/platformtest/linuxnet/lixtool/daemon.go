@@ -27,6 +27,8 @@ var (
 	words = os.Stderr
 	// gone is closed where the client of this process of the daemon has ended; nil where there is no daemon.
 	gone chan struct{}
+	// trusted is whether the daemon trusts who asks: root alone, where nix.conf names nobody else.
+	trusted = true
 )
 
 // ask has the daemon do what is asked of a tool, and ends as that ended.
@@ -105,6 +107,11 @@ func (c conf) serve() error {
 	if !ok {
 		return errors.New("standard input is no socket of a client")
 	}
+	client, err := unix.GetsockoptUcred(int(os.Stdin.Fd()), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return err
+	}
+	trusted = client.Uid == 0
 	data, control := make([]byte, 64<<10), make([]byte, 256)
 	n, m, _, _, err := u.ReadMsgUnix(data, control)
 	if err != nil {

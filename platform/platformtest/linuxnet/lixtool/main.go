@@ -109,6 +109,13 @@ func (c conf) do(tool string, argv []string) error {
 	case slices.Contains(args, "--version"):
 		fmt.Printf("%s (Lix, like Nix) %s\n", tool, c.Version)
 		return nil
+	case tool == "nix" && slices.Contains(args, "ping"):
+		url := "local"
+		if gone != nil {
+			url = "daemon"
+		}
+		fmt.Printf(`{"trusted":%t,"url":%q,"version":%q}`+"\n", trusted, url, c.Version)
+		return nil
 	case tool == "nix-instantiate":
 		drv, err := instantiate(values)
 		if err == nil {

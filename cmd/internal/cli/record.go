@@ -1,0 +1,329 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/cmd/internal/ui"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/record"
+	"github.com/lixfix/lixfix/platform/redact"
+)
+
+// recording is how a record is asked for.
+type recording struct {
+	file      string // "" for a name of lixfix's own in the working directory
+	keepNames bool
+}
+
+func (a *app) recordCommand() *cobra.Command {
+	var how recording
+	cmd := &cobra.Command{
+		Use:   "record [FIX...]",
+		Short: "Write down what the fixes see, for somebody else to look at",
+		Long: paragraph("Look as \"lixfix check\" does, and write every question that was put to this host, and the answer, into a "+
+			"file: an archive that tar unpacks. On any other machine, \"lixfix check --host FILE\" then says what it says here, and "+
+			"\"lixfix repair FIX --dry-run --host FILE\" shows the same plan.") +
+			paragraph("Before anything is written, tokens and passwords are taken out, and names of users, groups and machines, domains, "+
+				"public addresses and serial numbers are replaced, the same name by the same word. That the record still says the same is "+
+				"tried out before it is written. Look at it before you send it. Nothing is sent, and nothing is changed.") +
+			exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
+		Example:           "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
+		ValidArgsFunction: a.completeFixes,
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVarP(&how.file, "output", "o", "", "write to `FILE`, which must not exist yet")
+	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "leave the names of people and machines in; secrets go all the same")
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, names []string) (Code, error) {
+		wanted, err := a.wanted(names)
+		if err != nil {
+			return Usage, err
+		}
+		settings := make([]fix.Settings, len(wanted))
+		for i, f := range wanted {
+			if settings[i], err = a.settingsOf(f, nil); err != nil {
+				return Usage, err
+			}
+		}
+		r := a.hosted("record")
+		if err := a.record(ctx, r, wanted, settings, how); err != nil {
+			return codeOf(err), err
+		}
+		return a.emit(r, Healthy, func(t *render.Text) { t.Record(*r) })
+	})
+	return cmd
+}
+
+// wanted are the fixes of these names, all of them for none.
+func (a *app) wanted(names []string) ([]fix.Fix, error) {
+	if len(names) == 0 {
+		return a.Fixes, nil
+	}
+	var wanted []fix.Fix
+	for _, name := range names {
+		i := a.find(name)
+		if i < 0 {
+			return nil, a.unknownFix(name)
+		}
+		if !slices.ContainsFunc(wanted, func(f fix.Fix) bool { return f.Name() == name }) {
+			wanted = append(wanted, a.Fixes[i])
+		}
+	}
+	return wanted, nil
+}
+
+const withRecordFlag = "with-record"
+
+// recordFlag gives a command that describes the host the flag to record it as well.
+func (a *app) recordFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.withRecord, withRecordFlag, false, "write a record of this host as well, as \"lixfix record\" does, and name it")
+}
+
+// keeper can write a file for who has called lixfix.
+type keeper interface {
+	Keep(ctx context.Context, name string, data []byte) error
+}
+
+// record looks, and writes down what was seen. The report says what was found, and what is in the file.
+func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording) error {
+	host, ok := a.Host.(keeper)
+	if !ok || a.replay != nil {
+		return errors.New("record: this host cannot be recorded")
+	}
+	if how.file == "" {
+		var random [2]byte
+		if _, err := io.ReadFull(a.Random, random[:]); err != nil {
+			return fmt.Errorf("choose a name: %w", err)
+		}
+		how.file = fmt.Sprintf("lixfix-record-%s-%x.tar.gz", a.Now().UTC().Format("20060102-150405"), random)
+	}
+	if _, err := os.Lstat(how.file); err == nil { //nolint:forbidigo // only to say so before the work is done
+		return exists(how.file)
+	}
+	done, err := a.observed(ctx, r, wanted, settings, how.keepNames)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	var packed bytes.Buffer
+	if err := done.Write(&packed); err != nil {
+		if errors.Is(err, record.ErrTooMuch) {
+			return &failure{code: Failed, err: fmt.Errorf("record: %w", err), next: "Name fewer fixes."}
+		}
+		return fmt.Errorf("record: %w", err)
+	}
+	switch err := host.Keep(ctx, how.file, packed.Bytes()); {
+	case errors.Is(err, fs.ErrExist):
+		return exists(how.file)
+	case errors.Is(err, platform.ErrUntrusted):
+		return &failure{
+			code: Unsafe, err: fmt.Errorf("write the record: %w", err),
+			next: "Name a file with -o in a directory that only you can write to.",
+		}
+	case err != nil:
+		return fmt.Errorf("write the record: %w", err)
+	}
+	m := done.Manifest
+	r.Record = &render.Record{
+		File: how.file, Bytes: packed.Len(), Questions: done.Asked(), Replaced: m.Replaced, Names: m.Names,
+		Unseen: m.Unseen, Differs: m.Differs,
+	}
+	r.Summary = fmt.Sprintf("%s has %d KiB. Nothing was sent.", how.file, (packed.Len()+1023)>>10)
+	return nil
+}
+
+func exists(file string) error {
+	return &failure{
+		code: Usage, err: fmt.Errorf("write the record: %s exists already", file), next: "Name another file with -o, or remove this one.",
+	}
+}
+
+// observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says.
+func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, keepNames bool) (*record.Record, error) {
+	a.progress.Now("looking")
+	defer a.progress.Close()
+	rec := record.New(a.Host)
+	on := a.quietly(nil)
+	on.scoped = rec.Watch
+	r.Fixes = on.detectAll(on.survey(ctx, r), wanted, settings, false)
+	// What comes now sees the same moment, and asks the host only for what is new.
+	on.scoped = rec.Again
+	verdict := on.verdict(ctx, r.Fixes, wanted, settings)
+	on.describeFor(ctx, wanted, settings)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	a.progress.Now("taking names and secrets out")
+	machine, _ := os.Hostname()
+	red := redact.NewRecorder(keepNames)
+	m := &rec.Manifest
+	m.Lixfix, m.Names, m.Verdict = a.Version, keepNames, verdict
+	m.Unseen = unseen(r)
+	for _, f := range wanted {
+		m.Fixes = append(m.Fixes, f.Name())
+	}
+	clean, err := rec.Clean(red, machine)
+	if err != nil {
+		return nil, err
+	}
+	clean.Manifest.Settings = map[string]map[string]record.Setting{}
+	for i, f := range wanted {
+		some := map[string]record.Setting{}
+		for name, s := range settings[i] {
+			some[name] = record.Setting{Value: red.Text(s.Value), Source: s.Source}
+		}
+		if len(some) > 0 {
+			clean.Manifest.Settings[f.Name()] = some
+		}
+	}
+	clean.Manifest.Verdict = said(verdict, red)
+	clean.Manifest.Differs = a.differs(ctx, clean, wanted, settings, red)
+	return clean, ctx.Err()
+}
+
+// said is a verdict without names. Numbers that a plan chooses are names as well, on both sides of a comparison.
+func said(verdict []record.Verdict, red *redact.Recorder) []record.Verdict {
+	for i := range verdict {
+		verdict[i].Refused = record.Line(red.Text(verdict[i].Refused))
+		for n, step := range verdict[i].Plan {
+			verdict[i].Plan[n] = record.Line(red.Text(step))
+		}
+	}
+	return verdict
+}
+
+// unseen says what a look could not tell.
+func unseen(r *render.Report) []string {
+	var all []string
+	if !r.Host.Root {
+		all = append(all, "what only root can read: \"sudo lixfix record\" sees more")
+	}
+	for _, f := range r.Fixes {
+		for _, one := range f.Findings {
+			if one.Status == fix.Unknown {
+				all = append(all, one.ID+": "+record.Line(one.Summary+": "+one.Reason))
+			}
+		}
+	}
+	return all
+}
+
+// quietly is this program again, silent, and looking at a record where that is not nil.
+func (a *app) quietly(r *record.Record) *app {
+	b := *a
+	b.events = false
+	b.progress = ui.NewProgress(a.err, a.stderr, true)
+	if r != nil {
+		b.look(r)
+	}
+	return &b
+}
+
+// verdict is what fixes found, and what they would do.
+func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings) []record.Verdict {
+	all := make([]record.Verdict, len(found))
+	for i, f := range found {
+		v := record.Verdict{Fix: f.Name, Status: string(f.Status)}
+		for _, one := range f.Findings {
+			class := ""
+			if one.Remedy != nil {
+				class = string(one.Remedy.Class)
+			}
+			v.Findings = append(v.Findings, record.Finding{ID: one.ID, Status: string(one.Status), Class: class})
+		}
+		if f.Status != fix.NotApplicable && ctx.Err() == nil {
+			p, err := a.planned(ctx, wanted[i], settings[i], ask{})
+			if err != nil {
+				v.Refused = message(err)
+			}
+			for _, e := range p.Entries {
+				v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
+			}
+		}
+		all[i] = v
+	}
+	return all
+}
+
+// planned is the plan that a dry run would show, with the same random numbers each time.
+func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (plan.Plan, error) {
+	memo := platform.NewMemo(a.Host)
+	// A dry run looks before it plans, and for itself.
+	v, _ := a.through(f.Name(), memo)
+	if _, err := a.picture(ctx, f, v, s); err != nil {
+		return plan.Plan{}, err
+	}
+	v, missing := a.through(f.Name(), memo)
+	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
+		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{})})
+	})
+	if err == nil {
+		p.Fix = f.Name()
+		err = guardedPlan(ctx, v, p)
+	}
+	if gap := missing(); gap != nil {
+		err = gap
+	}
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return p, nil
+}
+
+// describeFor asks what a report would, and a repair that nobody is asked about.
+func (a *app) describeFor(ctx context.Context, wanted []fix.Fix, settings []fix.Settings) {
+	for i, f := range wanted {
+		if !f.AppliesTo(a.Host.Facts()) || ctx.Err() != nil {
+			continue
+		}
+		_, _ = a.pasted(ctx, f, settings[i])
+		_, _ = a.planned(ctx, f, settings[i], ask{yes: true})
+	}
+}
+
+// differs looks at a record as others will, and tells what is not as it was on the host.
+func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
+	a.progress.Now("looking whether the record says the same")
+	b := a.quietly(r)
+	report := b.hosted("record")
+	found := b.detectAll(b.survey(ctx, report), wanted, settings, false)
+	now := said(b.verdict(ctx, found, wanted, settings), red)
+	var all []string
+	for i, was := range r.Manifest.Verdict {
+		if why := unequal(was, now[i]); why != "" {
+			all = append(all, record.Line(was.Fix+": "+why))
+		}
+	}
+	return all
+}
+
+// unequal tells in what two verdicts differ, "" for nothing.
+func unequal(a, b record.Verdict) string {
+	switch {
+	case a.Status != b.Status:
+		return fmt.Sprintf("it is %s here, and would be %s in the record", a.Status, b.Status)
+	case !slices.Equal(a.Findings, b.Findings):
+		return fmt.Sprintf("it finds %v here, and would find %v in the record", a.Findings, b.Findings)
+	case (a.Refused == "") != (b.Refused == ""):
+		return fmt.Sprintf("its plan is refused here with %q, and in the record with %q", a.Refused, b.Refused)
+	case len(a.Plan) != len(b.Plan):
+		return fmt.Sprintf("its plan has %s here, and %s in the record", render.Steps(len(a.Plan)), render.Steps(len(b.Plan)))
+	}
+	for i := range a.Plan {
+		if a.Plan[i] != b.Plan[i] {
+			return fmt.Sprintf("step %d is %q here, and %q in the record", i+1, a.Plan[i], b.Plan[i])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/record"
+)
+
+// Those who look and are no fix, as a record calls them.
+const (
+	surveyScope = "installation"
+	reportScope = "report"
+)
+
+const hostFlag = "host"
+
+// hostFlag gives a command that looks the flag to look at a record.
+func (a *app) hostFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.host, hostFlag, "", "look at the host in `FILE`, which \"lixfix record\" has made, and not at this one")
+}
+
+// fromRecord takes the host from the file that --host names.
+func (a *app) fromRecord(cmd *cobra.Command) error {
+	if f := cmd.Flags().Lookup(hostFlag); f == nil || !f.Changed || f.Value.Type() != "string" {
+		return nil
+	}
+	file, err := platform.OpenRegular(a.host)
+	if err != nil {
+		return fmt.Errorf("read the record: %w", err)
+	}
+	defer file.Close()
+	r, err := record.Read(file)
+	if err != nil {
+		next := ""
+		if errors.Is(err, record.ErrBad) {
+			next = "Ask for the file as \"lixfix record\" has written it."
+		}
+		return &failure{code: Failed, err: fmt.Errorf("read the record %s: %w", a.host, err), next: next}
+	}
+	a.look(r)
+	return nil
+}
+
+// look makes a record the host.
+func (a *app) look(r *record.Record) {
+	a.Host, a.replay = r.Host(), r
+	a.scoped = func(scope string, _ platform.View) *record.View { return r.View(scope) }
+}
+
+// recorded is what pages and documents say of a host in a file; nil for this machine.
+func (a *app) recorded() *render.Recorded {
+	if a.replay == nil {
+		return nil
+	}
+	m := a.replay.Manifest
+	return &render.Recorded{Made: m.Made, Lixfix: m.Lixfix}
+}
+
+// unrecorded is the error for what only the machine itself can do.
+func (a *app) unrecorded(what string) error {
+	return usagef("leave out --"+hostFlag+", on the host itself", "--%s: this is a recorded host, and %s would need the host itself",
+		hostFlag, what)
+}
+
+// through is the view of those who look, in their own scope. missing is the error where they asked what is not in the
+// record.
+func (a *app) through(scope string, v platform.View) (view platform.View, missing func() error) {
+	if a.scoped == nil {
+		return v, func() error { return nil }
+	}
+	seen := a.scoped(scope, v)
+	return seen, func() error {
+		all := seen.Missing()
+		if len(all) == 0 {
+			return nil
+		}
+		const few = 3
+		more := ""
+		if n := len(all) - few; n > 0 {
+			all, more = all[:few], fmt.Sprintf(", and %d more", n)
+		}
+		return fmt.Errorf("%w: %s%s", record.ErrNotRecorded, strings.Join(all, ", "), more)
+	}
+}

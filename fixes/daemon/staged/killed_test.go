@@ -1,0 +1,185 @@
+//go:build linux
+
+package staged
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
+)
+
+const (
+	killer = "/run/killer"
+	real   = "/opt/systemctl"
+)
+
+// deadly stands in the place of systemctl. It kills whoever has called it, before or after one of the calls that change
+// something, or does what it is asked to.
+const deadly = `#!/bin/sh
+case "$1" in
+start|stop|daemon-reload|reset-failed|try-restart) ;;
+*) exec ` + real + ` "$@" ;;
+esac
+n=$(($(cat ` + killer + `/count) + 1)); echo $n >` + killer + `/count
+read -r at when <` + killer + `/at
+if [ "$n $when" = "$at before" ]; then kill -9 $PPID; exit 1; fi
+` + real + ` "$@"; rc=$?
+if [ "$n $when" = "$at after" ]; then kill -9 $PPID; fi
+exit $rc
+`
+
+// arm has lixfix killed at a call of systemctl; 0 for none.
+func arm(t *testing.T, h *linuxnet.Host, at int, when string) {
+	t.Helper()
+	h.Run(t, "sh", "-c", fmt.Sprintf("mkdir -p %[1]s; echo 0 >%[1]s/count; echo %d %s >%[1]s/at", killer, at, when))
+}
+
+func calls(t *testing.T, h *linuxnet.Host) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(h.Run(t, "cat", killer+"/count")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// writes are the system calls by which lixfix writes to a host and into its journal. Each is made to end in death.
+var writes = []string{"renameat2,renameat", "symlinkat", "mkdirat", "unlinkat", "fchmod,fchmodat", "fsync"}
+
+// killed is a host and its repair.
+type killed struct {
+	t      *testing.T
+	h      *linuxnet.Host
+	repair []string // arguments of lixfix
+	before string
+	after  string
+	deaths int
+}
+
+func (k *killed) lixfix(args ...string) ([]byte, error) {
+	return k.h.Command(program, args...).CombinedOutput()
+}
+
+func (k *killed) must(args ...string) {
+	k.t.Helper()
+	if out, err := k.lixfix(args...); err != nil {
+		k.t.Fatalf("lixfix %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (k *killed) is(want, when string) {
+	k.t.Helper()
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(state(k.t, k.h), "\n")); diff != "" {
+		k.t.Fatalf("%s, the host is another one (-want +is):\n%s", when, diff)
+	}
+}
+
+// waits reports whether an unfinished repair waits.
+func (k *killed) waits() bool {
+	return strings.Contains(k.h.Run(k.t, "sh", "-c", "ls /var/lib/lixfix 2>/dev/null || true"), ".unfinished.")
+}
+
+// once has lixfix die, finishes what waits or takes it back, and compares the host. It reports whether lixfix died.
+func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
+	k.t.Helper()
+	out, err := die().CombinedOutput()
+	arm(k.t, k.h, 0, "never")
+	if err == nil {
+		k.must("undo", "--yes")
+		k.is(k.before, what+" spared lixfix; after the undo")
+		return false
+	}
+	k.deaths++
+	switch {
+	case !k.waits():
+		// It died before there was anything to tell, or when all was done.
+		if now := state(k.t, k.h); now == k.after && k.after != k.before {
+			k.must("undo", "--yes")
+		}
+	case then == "resume":
+		if out, err := k.lixfix("resume", "--yes"); err != nil {
+			k.t.Fatalf("killed by %s, resume: %v\n%s\nbefore:\n%s", what, err, out, out)
+		}
+		k.is(k.after, "killed by "+what+", after resume")
+		k.must("undo", "--yes")
+	default:
+		if o, err := k.lixfix("undo", "--yes"); err != nil {
+			k.t.Fatalf("killed by %s, undo: %v\n%s\nthe repair:\n%s", what, err, o, out)
+		}
+	}
+	k.is(k.before, "killed by "+what+", then "+then+"; in the end")
+	return true
+}
+
+// TestKilled kills lixfix, as it is released, before and after each call of systemctl and at each write, beside a real
+// systemd, and has it finish what it has begun, or take it back: files, modes, links and the states of the units are as
+// they were.
+func TestKilled(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		on     shape
+		spoil  string
+		repair []string
+	}{
+		{"stopped", packaged, stop, []string{"daemon"}},
+		{"stopped, and the socket removed", packaged, stop + "rm -f " + socket, []string{"daemon", "--no-verify"}},
+		{"masked, and the directory missing", packaged, stop + "systemctl mask nix-daemon.socket nix-daemon.service; rm -r " + dir, []string{"daemon", "--accept", "daemon/masked", "--no-verify"}},
+		{"masked over an installer's links", linked, stop + "cd " + etc + "; for u in nix-daemon.socket nix-daemon.service; do ln -sfn /dev/null $u; done; " + reload, []string{"daemon", "--accept", "daemon/masked", "--no-verify"}},
+		{"units removed", linked, stop + "rm -f " + etc + "nix-daemon.s* " + etc + "sockets.target.wants/nix-daemon.socket; rmdir " + etc + "sockets.target.wants; " + reload, []string{"daemon", "--accept", "daemon/unit-missing", "--no-verify"}},
+		{"the directory and the socket closed, and stopped", packaged, stop + "chmod 700 " + dir + "; chmod 600 " + socket, []string{"daemon", "--accept", "daemon/socket-dir-mode", "--no-verify"}},
+		{"no template, after the first connection", each, stop + "rm " + etc + "nix-daemon@.service; " + reload + "systemctl start nix-daemon.socket; " + knock, []string{"lix-units", "--no-verify"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := stage(t, tt.on)
+			h.Run(t, "sh", "-ec", tt.spoil)
+			h.Run(t, "cp", "/usr/bin/systemctl", real)
+			h.Run(t, "rm", "/usr/bin/systemctl")
+			h.WriteFile(t, "/usr/bin/systemctl", deadly, 0o755)
+			arm(t, h, 0, "never")
+			k := &killed{t: t, h: h, repair: append([]string{"repair"}, append(tt.repair, "--yes")...)}
+			k.before = state(t, h)
+			k.must(k.repair...)
+			k.after = state(t, h)
+			all := calls(t, h)
+			if all == 0 || k.before == k.after {
+				t.Fatalf("the repair makes %d calls of systemctl, and changes nothing", all)
+			}
+			k.must("undo", "--yes")
+			k.is(k.before, "after the undo")
+			for n := 1; n <= all; n++ {
+				for _, when := range []string{"before", "after"} {
+					for _, then := range []string{"resume", "undo"} {
+						died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() *exec.Cmd {
+							arm(t, h, n, when)
+							return h.Command(program, k.repair...)
+						})
+						if !died {
+							t.Fatalf("lixfix did not die %s call %d of %d", when, n, all)
+						}
+					}
+				}
+			}
+			for i, set := range writes {
+				for n := 1; n <= 40; n++ {
+					died := k.once(fmt.Sprintf("%s, the %dth time", set, n), []string{"resume", "undo"}[(n+i)%2], func() *exec.Cmd {
+						return h.Command("strace", append([]string{
+							"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + set,
+							"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", set, n), program,
+						}, k.repair...)...)
+					})
+					if !died {
+						break
+					}
+				}
+			}
+			t.Logf("%d deaths, at %d calls of systemctl and at each write", k.deaths, all)
+		})
+	}
+}

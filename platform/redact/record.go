@@ -1,0 +1,407 @@
+package redact
+
+import (
+	"bytes"
+	encodinghex "encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Recorder takes names and secrets out of what is recorded of a host. What stood at two places is the same afterwards at
+// both, and what could be read as a file of its kind still can: the same detectors say the same of it.
+//
+// All of a record is learned first, and replaced then, because a name in the first file can be known from the last.
+type Recorder struct {
+	names     *Names
+	keepNames bool
+	lines     map[string]string // what was made of a line
+	tokens    map[string]bool   // keys of JSON and property lists whose values are secrets
+	read      map[string]bool   // lines that were learned from
+	known     int               // names and secrets when Settled was last asked
+}
+
+// NewRecorder returns a Recorder that knows nobody. With keepNames, secrets alone are taken out.
+func NewRecorder(keepNames bool) *Recorder {
+	n := NewNames()
+	n.shaped = true
+	return &Recorder{
+		names: n, keepNames: keepNames, lines: map[string]string{}, read: map[string]bool{}, tokens: map[string]bool{},
+	}
+}
+
+// Names are those that the recorder knows, to be told of more.
+func (r *Recorder) Names() *Names { return r.names }
+
+// Used is how often something was replaced, by what it was.
+func (r *Recorder) Used() map[string]int {
+	used := map[string]int{}
+	for what, n := range r.names.used {
+		if what != "" {
+			used[what] = n
+		}
+	}
+	if r.names.cut > 0 {
+		used["secret"] = r.names.cut
+	}
+	return used
+}
+
+// Text is a text of one line, or a name, without names and secrets. Text of the result is the result.
+func (r *Recorder) Text(s string) string { return r.text(s, true) }
+
+func (r *Recorder) text(s string, secrets bool) string {
+	if s == "" {
+		return s
+	}
+	if t, ok := r.lines[s]; ok {
+		return t
+	}
+	t := strings.ToValidUTF8(s, "\uFFFD")
+	if secrets {
+		t = r.names.secretsOf(t, false)
+	}
+	t = r.names.encoded(r.names.swept(t), r.namesOf)
+	t = r.namesOf(t)
+	if len(s) < 4<<10 {
+		r.lines[s] = t
+	}
+	return t
+}
+
+func (r *Recorder) namesOf(s string) string {
+	if r.keepNames {
+		return s
+	}
+	return r.names.all(s)
+}
+
+// Arguments are the arguments of a program.
+func (r *Recorder) Arguments(argv []string) []string {
+	rules := r.names.everywhere()
+	out := rules.arguments(argv)
+	for i := range out {
+		if out[i] != argv[i] {
+			r.names.remember(argv[i], out[i])
+		}
+		out[i] = r.text(out[i], true)
+	}
+	return out
+}
+
+// Address is the address that stands for another.
+func (r *Recorder) Address(a netip.Addr) netip.Addr {
+	if r.keepNames || !a.IsValid() {
+		return a
+	}
+	if s := r.names.address(a); s != "" {
+		if to, err := netip.ParseAddr(s); err == nil {
+			if a.Is4In6() {
+				return netip.AddrFrom16(to.As16())
+			}
+			return to
+		}
+	}
+	return a
+}
+
+// AddressPort is the same with a port.
+func (r *Recorder) AddressPort(a netip.AddrPort) netip.AddrPort {
+	if !a.IsValid() {
+		return a
+	}
+	return netip.AddrPortFrom(r.Address(a.Addr()), a.Port())
+}
+
+// counters are files of the kernel that have numbers and no names.
+var counters = regexp.MustCompile(`^/proc/(?:locks|uptime|[0-9]+/(?:task/[0-9]+/)?(?:io|syscall|statm|wchan|sched|schedstat|limits))$`)
+
+// Body is the content of a file, or what a tool has printed. name is the file's.
+func (r *Recorder) Body(name string, data []byte) []byte {
+	base := path.Base(name)
+	switch {
+	case len(data) == 0, counters.MatchString(name):
+		return data
+	case name == "/etc/passwd", name == "/etc/group":
+		return r.fields(data)
+	case strings.HasPrefix(name, "/proc/") && base == "stat":
+		return r.named(data)
+	case strings.HasPrefix(name, "/proc/") && base == "status":
+		return r.status(data)
+	case packaged(name):
+		return ofNix(data)
+	case name == "/etc/nsswitch.conf":
+		return r.services(data)
+	case strings.HasPrefix(name, "/proc/net/") && (base == "ipv6_route" || base == "if_inet6" || base == "route"):
+		return r.routes(data, base == "route")
+	case strings.HasPrefix(name, "/proc/") && base == "environ":
+		return r.environment(data)
+	case strings.HasPrefix(name, "/proc/") && (base == "tcp" || base == "tcp6") && path.Base(path.Dir(name)) == "net":
+		return r.connections(data)
+	case bytes.IndexByte(data, 0) >= 0 && strings.HasPrefix(name, "/proc/"):
+		return r.arguments(data)
+	case bytes.HasPrefix(data, []byte("bplist00")):
+		return []byte("bplist00" + Mark) // nothing of lixfix reads it
+	case bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n\uFEFF"), []byte("<?xml")):
+		return r.tokensOf(data, xmlTokens)
+	case json.Valid(data) && len(bytes.TrimSpace(data)) > 0 && strings.ContainsRune("{[", rune(bytes.TrimSpace(data)[0])):
+		return r.tokensOf(data, jsonTokens)
+	}
+	return r.plain(string(data))
+}
+
+// plain is text in lines.
+func (r *Recorder) plain(s string) []byte {
+	s = r.names.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), true)
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		bare := strings.TrimRight(line, "\r\n")
+		b.WriteString(r.text(bare, false))
+		b.WriteString(line[len(bare):])
+	}
+	return []byte(b.String())
+}
+
+// fields are files such as passwd(5), whose colons are no part of what stands between them.
+func (r *Recorder) fields(data []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
+		bare := strings.TrimRight(line, "\r\n")
+		for i, field := range strings.Split(bare, ":") {
+			if i > 0 {
+				b.WriteByte(':')
+			}
+			for j, part := range strings.Split(field, ",") {
+				if j > 0 {
+					b.WriteByte(',')
+				}
+				b.WriteString(r.Text(part))
+			}
+		}
+		b.WriteString(line[len(bare):])
+	}
+	return []byte(b.String())
+}
+
+// named is the stat file of a process: numbers, and a name in parentheses.
+func (r *Recorder) named(data []byte) []byte {
+	from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if from < 0 || to < from {
+		return r.plain(string(data))
+	}
+	name := r.Text(string(data[from+1 : to]))
+	return slices.Concat(data[:from+1], []byte(name), data[to:])
+}
+
+// status is the status file of a process: its name, and numbers.
+func (r *Recorder) status(data []byte) []byte {
+	name, ok := bytes.CutPrefix(data, []byte("Name:\t"))
+	name, rest, ok2 := bytes.Cut(name, []byte("\n"))
+	if !ok || !ok2 || !numbers.Match(rest) {
+		return r.plain(string(data))
+	}
+	return slices.Concat([]byte("Name:\t"), []byte(r.Text(string(name))), []byte("\n"), rest)
+}
+
+// numbers is what a status file has below the name.
+var numbers = regexp.MustCompile(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
+	`unknown|vulnerable|[0-9]+/[0-9]+)[ \t]*\n)*$`)
+
+// packaged reports whether a file is a database of packages.
+func packaged(name string) bool {
+	return name == "/var/lib/dpkg/status" || strings.HasSuffix(name, "/apk/db/installed")
+}
+
+// ofNix are the paragraphs of a database of packages that are about Nix: what else is installed is nobody's business.
+func ofNix(data []byte) []byte {
+	var kept []string
+	for part := range strings.SplitSeq(string(data), "\n\n") {
+		var lines []string
+		is := false
+		for line := range strings.Lines(part) {
+			switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+			case "Package", "P":
+				value = strings.TrimSpace(value)
+				is = value == "nix-bin" || value == "nix" || value == "lix"
+				lines = append(lines, line)
+			case "Status", "Version", "V", "Architecture", "A":
+				lines = append(lines, line)
+			}
+		}
+		if is {
+			kept = append(kept, strings.Join(lines, ""))
+		}
+	}
+	return []byte(strings.Join(kept, "\n"))
+}
+
+// service is a line of nsswitch.conf(5), whose databases are called like secrets.
+var service = regexp.MustCompile(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
+	`myhostname|mymachines|mdns[46]?(?:_minimal)?|wins|libvirt(?:_guest)?|altfiles|extrausers|cache|\[[!A-Za-z= ]+\]))*[ \t]*$`)
+
+func (r *Recorder) services(data []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if bare := strings.TrimRight(line, "\r\n"); !service.MatchString(bare) {
+			line = string(r.plain(line))
+		}
+		b.WriteString(line)
+	}
+	return []byte(b.String())
+}
+
+// routes are the tables of the kernel, which write addresses as bare numbers: IPv6 as it is sent, IPv4 in the order of
+// the machine.
+func (r *Recorder) routes(data []byte, four bool) []byte {
+	form := bare6
+	if four {
+		form = bare4
+	}
+	return form.ReplaceAllFunc(data, func(m []byte) []byte {
+		raw, err := encodinghex.DecodeString(string(m))
+		if err != nil {
+			return m
+		}
+		if len(raw) == 4 {
+			slices.Reverse(raw)
+		}
+		a, ok := netip.AddrFromSlice(raw)
+		if !ok {
+			return m
+		}
+		to := r.Address(a).AsSlice()
+		if len(to) != len(raw) {
+			return m
+		}
+		if len(raw) == 4 {
+			slices.Reverse(to)
+			return []byte(strings.ToUpper(encodinghex.EncodeToString(to)))
+		}
+		return []byte(encodinghex.EncodeToString(to))
+	})
+}
+
+var (
+	bare4 = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
+	bare6 = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+)
+
+// environment keeps the names of variables alone: nobody needs more, and anything can be in them.
+func (r *Recorder) environment(data []byte) []byte {
+	var out []byte
+	for v := range bytes.SplitSeq(data, []byte{0}) {
+		name, value, ok := strings.Cut(string(v), "=")
+		if ok && value != "" && value != Mark {
+			for w := range strings.FieldsFuncSeq(value, outside) {
+				if odd(w) && secretName.MatchString(name) {
+					r.names.secrets[strings.ToLower(w)] = true
+				}
+			}
+			r.names.cut++
+			value = Mark
+		}
+		if len(out) > 0 {
+			out = append(out, 0)
+		}
+		out = append(out, r.Text(name)...)
+		if ok {
+			out = append(append(out, '='), value...)
+		}
+	}
+	return out
+}
+
+// arguments are those of a process, which end in NUL.
+func (r *Recorder) arguments(data []byte) []byte {
+	return []byte(strings.Join(r.Arguments(strings.Split(string(data), "\x00")), "\x00"))
+}
+
+// connections are /proc/PID/net/tcp, which writes addresses as words of four bytes in the order of the machine.
+func (r *Recorder) connections(data []byte) []byte {
+	return hexAddress.ReplaceAllFunc(data, func(m []byte) []byte {
+		raw, err := encodinghex.DecodeString(string(m[:len(m)-5]))
+		if err != nil {
+			return m
+		}
+		swap := func(b []byte) {
+			for i := 0; i+4 <= len(b); i += 4 {
+				slices.Reverse(b[i : i+4])
+			}
+		}
+		swap(raw) // of machines that count from the lowest byte, as all do that Lix is built for
+		a, ok := netip.AddrFromSlice(raw)
+		if !ok {
+			return m
+		}
+		to := r.Address(a).AsSlice()
+		if a.Is4In6() {
+			b := netip.AddrFrom16(r.Address(a).As16())
+			to = b.AsSlice()
+		}
+		if len(to) != len(raw) {
+			return m
+		}
+		swap(to)
+		return append([]byte(strings.ToUpper(encodinghex.EncodeToString(to))), m[len(m)-5:]...)
+	})
+}
+
+var hexAddress = regexp.MustCompile(`\b(?:[0-9A-F]{32}|[0-9A-F]{8}):[0-9A-F]{4}\b`)
+
+// Settled reports whether nothing new was found out since it was last asked: what was redacted before that may have to be
+// redacted again.
+func (r *Recorder) Settled() bool {
+	known := len(r.names.secrets) + len(r.names.kinds)
+	if known == r.known {
+		return true
+	}
+	r.known, r.lines, r.names.cut, r.names.used = known, map[string]string{}, 0, map[string]int{}
+	return false
+}
+
+// LearnBody is Learn for the content of a file, or what a tool has printed.
+func (r *Recorder) LearnBody(name string, data []byte) {
+	switch {
+	case r.keepNames, counters.MatchString(name), packaged(name), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
+		return
+	case strings.HasPrefix(name, "/proc/") && path.Base(name) == "stat":
+		if from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')'); from >= 0 && to > from {
+			data = data[from+1 : to]
+		}
+	}
+	var texts []string
+	switch {
+	case bytes.IndexByte(data, 0) >= 0:
+		texts = strings.Split(string(data), "\x00")
+	case json.Valid(data):
+		all, _ := jsonTokens(r, data)
+		for _, t := range all {
+			texts = append(texts, t.text)
+		}
+	default:
+		texts = strings.Split(strings.ToValidUTF8(string(data), "\uFFFD"), "\n")
+	}
+	for _, t := range texts {
+		if !r.read[t] {
+			r.read[t] = true
+			r.Learn(t)
+		}
+	}
+}
+
+// Learn reads the names out of something that is recorded.
+func (r *Recorder) Learn(texts ...string) {
+	if r.keepNames {
+		return
+	}
+	for _, s := range texts {
+		for _, rule := range r.names.rules() {
+			if rule.learns {
+				rule.apply(r.names, s)
+			}
+		}
+	}
+}

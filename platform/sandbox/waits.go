@@ -1,0 +1,157 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/lixfix/lixfix/platform"
+)
+
+const (
+	// waitLimit is how long a probe waits for what has nothing to do with it: another probe would wait as long.
+	waitLimit = 10 * time.Second
+	// lookAfter is when to ask what it waits for, and lookAgain whether that is still so.
+	lookAfter = 6 * time.Second
+	lookAgain = 4 * time.Second
+)
+
+// errWaits ends a tool that waits for something else than what is probed.
+var errWaits = errors.New("it waits for something else")
+
+// waits are the lines in which Nix and Lix say what they wait for. Not all of it is said: a client of a stopped daemon, and
+// one that registers a root while a stopped garbage collection holds its lock, are silent.
+var waits = regexp.MustCompile(`(?m)^.*\bwaiting for (a free build user|UID to build|lock on|exclusive access|the big (?:garbage collector|Nix store) lock)[^\n]*`)
+
+// watchdog looks after a tool that takes its time.
+type watchdog struct {
+	p     *prober
+	mu    sync.Mutex
+	pid   int
+	line  string // in which it says what it waits for
+	since time.Time
+	built bool // the builder was started
+	why   string
+}
+
+// hear takes what the tool has said so far.
+func (w *watchdog) hear(stderr []byte) bool {
+	line := ""
+	at := waits.FindAllIndex(stderr, -1)
+	built := bytes.Contains(stderr, []byte("building '"))
+	if n := len(at); n > 0 && !bytes.Contains(stderr[at[n-1][1]:], []byte("building '")) {
+		line = Plain(string(stderr[at[n-1][0]:at[n-1][1]]))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.built = built; line != w.line {
+		w.line, w.since = line, time.Now()
+	}
+	return false
+}
+
+// look asks every now and then what the tool waits for, and ends it where that is something else than a network.
+func (w *watchdog) look(ctx context.Context, end context.CancelCauseFunc) {
+	next := time.After(lookAfter)
+	seen := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next:
+		}
+		next = time.After(lookAgain)
+		w.mu.Lock()
+		pid, built, line, over := w.pid, w.built, w.line, w.line != "" && time.Since(w.since) > waitLimit
+		w.mu.Unlock()
+		if built && line == "" {
+			continue
+		}
+		why := w.p.waitsFor(ctx, pid)
+		if over || why != "" && seen != "" {
+			w.mu.Lock()
+			w.why = reasonFor(line, why)
+			w.mu.Unlock()
+			end(errWaits)
+			return
+		}
+		seen = why
+	}
+}
+
+func reasonFor(line, why string) string {
+	switch {
+	case why == "":
+		return fmt.Sprintf("Nix says \"%s\", and that went on for %s", line, waitLimit)
+	case line == "":
+		return fmt.Sprintf("%s, and that went on for %s", why, waitLimit)
+	}
+	return fmt.Sprintf("%s; Nix says \"%s\", and that went on for %s", why, line, waitLimit)
+}
+
+// waitsFor is what a client waits for; "" where that is its own work, or nobody knows.
+func (p *prober) waitsFor(ctx context.Context, pid int) string {
+	if pid == 0 || p.o.Blocked == nil {
+		return ""
+	}
+	return Plain(p.o.Blocked(ctx, pid))
+}
+
+// patient runs a tool as run does, and ends it where it waits for a lock, a build user, the garbage collector or a daemon
+// that is stopped. held says what that was; it is empty for a tool that was not ended.
+func (p *prober) patient(
+	ctx context.Context, limit time.Duration, tool string, started func(int), args ...string,
+) (built platform.Built, held string, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	w := &watchdog{p: p}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		w.look(ctx, end)
+	}()
+	built, err = p.nix.b.Build(ctx, platform.Build{
+		Tool: p.nix.dir + "/" + tool, Args: p.nix.in(args), As: p.nix.as, Remote: p.nix.remote, Limit: limit,
+		Started: func(pid int) {
+			w.mu.Lock()
+			w.pid = pid
+			w.mu.Unlock()
+			if started != nil {
+				started(pid)
+			}
+		},
+		Enough: w.hear,
+	})
+	gaveUp := errors.Is(context.Cause(ctx), errWaits)
+	end(nil)
+	<-watched
+	if gaveUp {
+		held = w.why
+	}
+	return built, held, err
+}
+
+// held ends the probe where it had to wait for something else.
+func (p *prober) held(why string) bool {
+	if why != "" {
+		p.end(Waiting, why)
+	}
+	return why != ""
+}
+
+// greeted takes what the daemon said of itself. One that is stopped takes the connection and never says a word.
+func (p *prober) greeted(g greeting) bool {
+	switch {
+	case p.held(g.held):
+		return false
+	case errors.Is(g.err, context.DeadlineExceeded):
+		p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself", pingLimit))
+		return false
+	}
+	p.result.Trusted, p.greeting = g.trusted, g.version
+	return true
+}
