@@ -30,6 +30,7 @@ const (
 
 func (a *app) runCommand() *cobra.Command {
 	var wait time.Duration
+	keep := false
 	cmd := &cobra.Command{
 		Use:   "run [FLAGS] [--] COMMAND [ARGUMENT...]",
 		Short: "Run a command, and say what its errors point to",
@@ -46,6 +47,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().DurationVar(&wait, "patience", patience, "after how much silence to say what the command waits for; 0 for never")
+	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef(a.Name+" run nix build", "run: which command?")
@@ -56,13 +58,13 @@ func (a *app) runCommand() *cobra.Command {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.runAlong(ctx, args, wait)
+		return a.runAlong(ctx, args, wait, keep)
 	})
 	return cmd
 }
 
 // runAlong runs a command and, where it fails, says what its messages point to.
-func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration) (Code, error) {
+func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, keep bool) (Code, error) {
 	stdin, ok1 := a.Stdin.(*os.File)
 	stdout, ok2 := a.Stdout.(*os.File)
 	stderr, ok3 := a.Stderr.(*os.File)
@@ -86,6 +88,9 @@ func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration) (
 	}
 	if out.Code != 0 && !slices.Contains(byHand, out.Signal) {
 		a.failedCommand(ctx, args, out)
+		if keep {
+			a.recordFailure(ctx)
+		}
 	}
 	return Code(out.Code), nil
 }
@@ -117,6 +122,22 @@ func (a *app) failedCommand(ctx context.Context, args []string, out runner.Outco
 	t := render.NewText(a.style(a.stderr))
 	t.After(r.Matches)
 	_, _ = t.WriteTo(a.err)
+}
+
+// recordFailure writes down what the host looks like now. That it cannot is said, and changes nothing else.
+func (a *app) recordFailure(ctx context.Context) {
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	settings := make([]fix.Settings, len(a.Fixes))
+	for i, f := range a.Fixes {
+		settings[i], _ = a.settingsOf(f, nil)
+	}
+	r := a.hosted("run")
+	if err := a.record(ctx, r, a.Fixes, settings, recording{}); err != nil {
+		a.notice(message(err))
+		return
+	}
+	a.notice("this host is recorded in " + r.Record.File + "; look at it before you send it")
 }
 
 // plainly reports whether a line is said by Nix itself: it is run, and it is what begins its errors so.

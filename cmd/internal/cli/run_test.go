@@ -66,3 +66,17 @@ func TestRun(t *testing.T) {
 	w.along("run", "--patience", "x", "true").ends(Usage)
 	w.along("run", "no-such-command").ends(127).says("there is no such command")
 }
+
+// With --record, a command that fails leaves a record of the host, and one that does not leaves none.
+func TestRunRecords(t *testing.T) {
+	w := newWorld(t, "red")
+	t.Chdir(t.TempDir())
+	w.along("run", "--record", "true").ends(Healthy)
+	if found, _ := filepath.Glob("lixfix-record-*.tar.gz"); len(found) != 0 {
+		t.Errorf("it left %v", found)
+	}
+	w.along("run", "--record", "false").ends(1).says("this host is recorded in lixfix-record-")
+	if found, _ := filepath.Glob(filepath.Join(w.root, "*", "lixfix-record-*.tar.gz")); len(found) > 1 {
+		t.Errorf("it left %v", found)
+	}
+}

@@ -20,6 +20,17 @@ const monitorWord = "run:monitor"
 // Monitor reports whether lixfix was started as the monitor of a command, by its arguments without the first.
 func Monitor(args []string) bool { return len(args) > 0 && args[0] == monitorWord }
 
+// A monitor has to be there within a few milliseconds, and what the rest of lixfix sets up at its start takes as long. So
+// it begins its work here: Go sets packages up in the order of their names, as far as they do not need each other.
+var _ = atOnce()
+
+func atOnce() bool {
+	if len(os.Args) > 1 && Monitor(os.Args[1:]) {
+		os.Exit(Watch(os.Args[1:])) //nolint:forbidigo // it is the main function of the monitor
+	}
+	return true
+}
+
 // Watch is the monitor: it leads the session of the command's terminal, starts the command there, tells of it, and stays
 // until it has ended. It returns its exit code.
 func Watch(args []string) int {
