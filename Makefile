@@ -23,7 +23,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes site machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ unit: ## go test, with the race detector where it can find something
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes
+
+site: ## write the knowledge base as pages to bin/site
+	go run ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"
 
 machines: ## print every known state of a Mac, with what check, repair, check and undo end with
 	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== \|^ *--- PASS"'

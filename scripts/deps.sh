@@ -44,11 +44,26 @@ need bindfs bindfs
 # The first process of some of them, and what lixfix opens beside hostile ones.
 need systemd-analyze systemd
 need strace strace
+# The site is looked at with a real browser.
+need chromium chromium
+need chromedriver chromium-driver
+need npm npm
 if [ "${1-}" = long ]; then
 	# It makes the root directory of a newer Debian, for its Nix.
 	need mmdebstrap mmdebstrap
 fi
-[ -n "$want" ] || exit 0
+# axe-core looks for what keeps people from using a page. It is for tests alone, and is not kept in the repository.
+axe() {
+	version=4.10.3
+	dir=${XDG_CACHE_HOME:-$HOME/.cache}/lixfix-test
+	[ -e "$dir/node_modules/axe-core/axe.min.js" ] && return
+	mkdir -p "$dir"
+	npm install --prefix "$dir" --no-save --ignore-scripts --no-audit --no-fund "axe-core@$version" </dev/null
+}
+[ -n "$want" ] || {
+	axe
+	exit 0
+}
 echo "missing Debian packages:$want"
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -84,3 +99,4 @@ if ! install; then
 	$as apt-get -qq update </dev/null
 	install
 fi
+axe

@@ -15,6 +15,7 @@ modules=$(go version -m "$binary" | awk '$1 == "dep" { print $2 }')
 for module in $modules; do
 	case $module in
 	github.com/spf13/cobra | github.com/spf13/pflag | golang.org/x/net | golang.org/x/sys | golang.org/x/term) ;;
+	github.com/creack/pty) ;; # lixfix run: the terminal of the command
 	github.com/hashicorp/go-multierror | github.com/hashicorp/errwrap | howett.net/plist) ;;
 	*)
 		echo "linked.sh: $binary links $module" >&2

@@ -1,5 +1,5 @@
 // Gendocs writes the man pages and the completions of lixfix below a directory: man/* and completions/*. With -readmes
-// it writes the README of each fix below the directory of the fixes instead.
+// it writes the README of each fix below the directory of the fixes instead, and with -site the knowledge base as pages.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/cli"
 	"github.com/lixfix/lixfix/fixes"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/known"
 )
 
 func main() {
@@ -21,9 +22,12 @@ func main() {
 	version := flag.String("version", "devel", "version of lixfix")
 	date := flag.String("date", "", "date of the pages, which is that of the release and not today")
 	below := flag.String("readmes", "", "directory of the fixes")
+	pages := flag.String("site", "", "directory for the site")
 	flag.Parse()
 	var err error
-	if *below != "" {
+	if *pages != "" {
+		err = site(fixes.All(), known.Pages(), *pages, *version)
+	} else if *below != "" {
 		err = readmes(fixes.All(), *below)
 	} else {
 		err = write(cli.Commands(fixes.All()), fixes.All(), *out, *version, *date)

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/lixfix/lixfix/cmd/internal/builder"
 	"github.com/lixfix/lixfix/cmd/internal/cli"
+	"github.com/lixfix/lixfix/cmd/internal/runner"
 	"github.com/lixfix/lixfix/fixes"
 	"github.com/lixfix/lixfix/fixes/known"
 	"github.com/lixfix/lixfix/platform"
@@ -17,6 +19,13 @@ import (
 var version string
 
 func main() {
+	if len(os.Args) > 1 && runner.Monitor(os.Args[1:]) {
+		os.Exit(runner.Watch(os.Args[1:]))
+	}
+	var inherited []int
+	if slices.Contains(os.Args, "run") {
+		inherited = platform.Inherited()
+	}
 	if err := platform.Seal(); err != nil {
 		fmt.Fprintln(os.Stderr, "lixfix: keep inherited files from other programs: "+err.Error())
 		os.Exit(3)
@@ -32,6 +41,7 @@ func main() {
 		return
 	}
 	os.Exit(cli.Run(context.Background(), cli.Config{
-		Host: platform.Local(), Fixes: fixes.All(), Known: known.Pages(), Args: os.Args[1:], Name: os.Args[0], Version: version,
+		Host: platform.Local(), Fixes: fixes.All(), Known: known.Pages(), Inherited: inherited, Args: os.Args[1:], Name: os.Args[0],
+		Version: version,
 	}))
 }

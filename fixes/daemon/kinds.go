@@ -464,7 +464,8 @@ var (
 		ID: "daemon/service-alone", Status: fix.AtRisk, Title: "a daemon listens by itself, in the place of systemd",
 		Means: "Somebody has started it by hand, or has started nix-daemon.service while the socket was stopped. It works, and when it ends, " +
 			"nobody starts another one before the next start of the machine.",
-		Says: "process {pid} listens at the socket, and nix-daemon.socket does not",
+		Says:     "process {pid} listens at the socket, and nix-daemon.socket does not",
+		Messages: []string{"nix-daemon.socket: Socket service nix-daemon.service already active, refusing."},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "when no build is running, end that daemon, and have systemd listen",
 			Command: "sudo systemctl stop nix-daemon.service; sudo kill {pid}; sudo systemctl start nix-daemon.socket",

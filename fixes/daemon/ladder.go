@@ -73,6 +73,15 @@ var ladder = []rung{
 	{"access", (*survey).access},
 }
 
+// Names are the names of the rungs, in the order in which they are climbed.
+func Names() []string {
+	var all []string
+	for _, r := range ladder {
+		all = append(all, r.name)
+	}
+	return all
+}
+
 // Rung is a look at one rung, for people and programs.
 type Rung struct {
 	Name    string `json:"name"`

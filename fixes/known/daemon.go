@@ -24,12 +24,6 @@ func daemon() []*fix.Kind {
 			Remedies: do("mount /proc for the daemon; in a unit, ProtectProc= and ProcSubset= hide it", "ls -l /proc/self/exe"),
 		},
 		{
-			ID: "daemon/service-alone", Status: fix.AtRisk, Title: "the daemon's service runs without its socket",
-			Means:    "It was started by itself, so systemd refuses to open the socket. It works until the service ends.",
-			Messages: []string{"nix-daemon.socket: Socket service nix-daemon.service already active, refusing."},
-			Remedies: do("start them the other way round; running builds go on", "sudo systemctl stop nix-daemon.service; sudo systemctl start nix-daemon.socket"),
-		},
-		{
 			ID: "daemon/reload-needed", Status: fix.AtRisk, Title: "a unit has changed on the disk since systemd read it",
 			Means: "systemd goes on with what it has read. Before a Lix of 2.95 or later takes over, ask \"lixfix check lix-units\" whether all its " +
 				"units are there: reading them again ends an old daemon's socket.",

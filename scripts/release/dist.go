@@ -55,6 +55,9 @@ func (d *Dist) Make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.site(ctx, filepath.Join(work, "site")); err != nil {
+		return err
+	}
 	for _, t := range d.Targets {
 		program := filepath.Join(work, t.String())
 		if err := d.build(ctx, t, program); err != nil {
@@ -131,6 +134,18 @@ func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
 	return files, nil
 }
 
+// site packs the knowledge base, to be read offline or put on a server.
+func (d *Dist) site(ctx context.Context, work string) error {
+	if _, err := tool(ctx, nil, "go", "run", "./cmd/gendocs", "-site", work, "-version", d.Version); err != nil {
+		return err
+	}
+	files, err := tree(work)
+	if err != nil {
+		return err
+	}
+	return d.write("lixfix-"+d.Version+"-site", files)
+}
+
 // tree reads the files below a directory.
 func tree(dir string) ([]File, error) {
 	var files []File
@@ -172,7 +187,17 @@ func (d *Dist) pack(ctx context.Context, t Target, program string, shared []File
 		}
 		return 1
 	})
-	name := "lixfix-" + d.Version + "-" + t.String()
+	if err := d.write("lixfix-"+d.Version+"-"+t.String(), files); err != nil {
+		return err
+	}
+	if t.OS == "linux" && d.Packages {
+		return d.packages(ctx, t, files)
+	}
+	return nil
+}
+
+// write writes an archive.
+func (d *Dist) write(name string, files []File) error {
 	packed, err := archive(name, files, d.Time)
 	if err != nil {
 		return err
@@ -181,8 +206,5 @@ func (d *Dist) pack(ctx context.Context, t Target, program string, shared []File
 		return err
 	}
 	fmt.Fprintf(d.Log, "%s.tar.gz: %d bytes\n", name, len(packed))
-	if t.OS == "linux" && d.Packages {
-		return d.packages(ctx, t, files)
-	}
 	return nil
 }

@@ -106,6 +106,17 @@ func archiveName(dir string, t Target) string {
 	return filepath.Join(dir, "lixfix-"+testVersion+"-"+t.String()+".tar.gz")
 }
 
+// The knowledge base is an archive of its own.
+func TestSite(t *testing.T) {
+	b := theRelease(t)
+	files := unpack(t, filepath.Join(b.dir, "lixfix-"+testVersion+"-site.tar.gz"))
+	for _, name := range []string{"index.html", "search.js", "data.js", "style.css", "fixes/sequoia.html", "findings/sequoia-users-missing.html"} {
+		if len(files[name].data) == 0 {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
 func TestArchives(t *testing.T) {
 	b := theRelease(t)
 	for _, target := range targets() {
@@ -209,7 +220,7 @@ func TestReproducible(t *testing.T) {
 	}
 	again := filepath.Join(elsewhere, "dist")
 	entries, err := os.ReadDir(again)
-	if err != nil || len(entries) != 9 {
+	if err != nil || len(entries) != 10 {
 		t.Fatalf("%v %v", entries, err)
 	}
 	for _, e := range entries {

@@ -28,21 +28,23 @@ import (
 // Config is all that the command line takes from its surroundings. Host and Fixes are needed; what else is left out is
 // taken from the process.
 type Config struct {
-	Host    platform.Host
-	Fixes   []fix.Fix   // in the order in which they are shown
-	Known   []*fix.Kind // troubles that no fix finds
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
-	Args    []string // without the name of the program
-	Getenv  func(string) string
-	OpenTTY func() (io.ReadWriteCloser, error) // the terminal of the user
-	Program func() (string, error)             // the absolute name of the running program, without links
-	Now     func() time.Time
-	Random  io.Reader
-	Notify  func(chan<- os.Signal) (stop func()) // sends the signals that end lixfix
-	Name    string                               // of the program, as the user typed it
-	Version string
+	Host  platform.Host
+	Fixes []fix.Fix   // in the order in which they are shown
+	Known []*fix.Kind // troubles that no fix finds
+	// Inherited are the descriptors beside the standard streams that lixfix was started with, for a command that it runs.
+	Inherited []int
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Args      []string // without the name of the program
+	Getenv    func(string) string
+	OpenTTY   func() (io.ReadWriteCloser, error) // the terminal of the user
+	Program   func() (string, error)             // the absolute name of the running program, without links
+	Now       func() time.Time
+	Random    io.Reader
+	Notify    func(chan<- os.Signal) (stop func()) // sends the signals that end lixfix
+	Name      string                               // of the program, as the user typed it
+	Version   string
 }
 
 func (c *Config) complete() {

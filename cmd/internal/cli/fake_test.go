@@ -309,16 +309,11 @@ func (w *world) answer(answer string, args ...string) result {
 	return w.run(args...)
 }
 
-func (w *world) run(args ...string) result {
-	w.t.Helper()
-	var out, stderr bytes.Buffer
-	stdout := w.stdout
-	if stdout == nil {
-		stdout = &out
-	}
+// config is what a run gets.
+func (w *world) config(args []string, stdin io.Reader, stdout, stderr io.Writer) Config {
 	random := byte(0)
-	code := Run(w.t.Context(), Config{
-		Host: w.host, Fixes: w.fixes, Stdin: strings.NewReader(w.stdin), Stdout: stdout, Stderr: &stderr, Args: args,
+	return Config{
+		Host: w.host, Fixes: w.fixes, Stdin: stdin, Stdout: stdout, Stderr: stderr, Args: args,
 		Getenv: func(name string) string { return w.env[name] },
 		OpenTTY: func() (io.ReadWriteCloser, error) {
 			if w.tty == nil {
@@ -348,7 +343,17 @@ func (w *world) run(args ...string) result {
 			Messages: []string{"the rain comes in through the roof"}, Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "mend the roof"}},
 		}},
 		Name: w.name, Version: "0.1.0", Program: func() (string, error) { return w.program, nil },
-	})
+	}
+}
+
+func (w *world) run(args ...string) result {
+	w.t.Helper()
+	var out, stderr bytes.Buffer
+	stdout := w.stdout
+	if stdout == nil {
+		stdout = &out
+	}
+	code := Run(w.t.Context(), w.config(args, strings.NewReader(w.stdin), stdout, &stderr))
 	r := result{t: w.t, code: Code(code), out: out.String(), err: stderr.String()}
 	if w.tty != nil {
 		r.tty = w.tty.String()

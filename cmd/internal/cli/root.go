@@ -58,12 +58,12 @@ func (a *app) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
 	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
-		a.listCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
+		a.listCommand(), a.explainCommand(), a.runCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
 	return root
 }
 
 // commands are listed in the order in which a user meets them.
-var commands = []string{"check", "report", "record", "probe", "repair", "resume", "undo", "history", "list", "explain", "version", "schedule", "completion", "schema", "help"}
+var commands = []string{"check", "report", "record", "probe", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
 func (a *app) rank(cmd *cobra.Command) int {

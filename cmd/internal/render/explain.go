@@ -226,6 +226,52 @@ func (t *Text) candidates(all []Candidate) {
 	}
 }
 
+// After says below the output of a command what it points to: in mostAfter lines at most, none longer than the terminal.
+func (t *Text) After(all []Match) {
+	const (
+		mostAfter = 6
+		each      = 3
+		mark      = "lixfix: "
+	)
+	cut := func(indent string, c color, text string) {
+		text = t.clean(text)
+		for width(text)+len(indent) > t.Width {
+			runes := []rune(text)
+			text = string(runes[:len(runes)-2]) + "…"
+		}
+		t.b.WriteString(indent + t.paint(c, text) + "\n")
+	}
+	indent := strings.Repeat(" ", len(mark))
+	for i, m := range all {
+		if i == mostAfter/each {
+			return
+		}
+		first := func(h *Here) string {
+			if h == nil {
+				return ""
+			}
+			word, _, _ := strings.Cut(h.words(), ":")
+			return " (" + word + ")"
+		}
+		next := "lixfix check " + strings.Join(m.Fixes, " ")
+		switch {
+		case len(m.Kinds) == 0:
+			cut(mark, bold, "the message is one of "+strings.Join(m.Fixes, ", "))
+		case len(m.Kinds) == 1 || m.Kinds[0].Here != nil && m.Kinds[0].Here.Is == Confirmed:
+			k := m.Kinds[0]
+			cut(mark, bold, k.ID+first(k.Here)+": "+k.Title)
+			next = "lixfix explain " + k.ID
+			if k.Here != nil && k.Here.Is == Confirmed && k.Here.Finding.Remedy != nil && k.Here.Finding.Remedy.Command != "" {
+				next = k.Here.Finding.Remedy.Command
+			}
+		default:
+			cut(mark, bold, "one of "+words.Count(len(m.Kinds), "finding")+" of "+strings.Join(m.Fixes, ", ")+first(m.Kinds[0].Here))
+		}
+		cut(indent, plain, m.Line)
+		t.line(len(mark), piece{text: "next:", width: len("next: ")}, piece{text: next, color: bold})
+	}
+}
+
 // Explain shows the documentation of fixes.
 func (t *Text) Explain(r Report) {
 	for _, e := range r.Explained {

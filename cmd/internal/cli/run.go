@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/cmd/internal/runner"
+	"github.com/lixfix/lixfix/cmd/internal/ui"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/messages"
+)
+
+const (
+	// patience is how long a command is silent before anything is told. Nix itself says nothing while it waits for less.
+	patience = time.Minute
+	// afterFailure is how long the host is looked at once a command has failed.
+	afterFailure = 10 * time.Second
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var wait time.Duration
+	keep := false
+	cmd := &cobra.Command{
+		Use:   "run [FLAGS] [--] COMMAND [ARGUMENT...]",
+		Short: "Run a command, and say what its errors point to",
+		Long: paragraph("Run a command as if lixfix was not there: with the same terminal, input, output, signals and exit code. If it "+
+			"fails with a message that lixfix knows, six lines at most on standard error say which finding that points to, whether "+
+			"this host has it, and what to type next. While it is silent for long, a line at the bottom of the terminal says what it "+
+			"waits for. Nothing is added to standard output.") +
+			paragraph("The command begins at the first word behind the flags of run. \"lix fix run nix build\" works as well, as long as Lix "+
+				"can read its nix.conf; lixfix itself needs none.") +
+			"Exit codes:\n    0  what the command ended with, and so for all others\n    2  usage of the flags of run\n" +
+			"  126  the command cannot be run\n  127  there is no such command\n  128  and the number of the signal that has ended the command",
+		Example: "  lixfix run nix build .#thing\n  lixfix run --patience 5m -- nix-build -A thing",
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().DurationVar(&wait, "patience", patience, "after how much silence to say what the command waits for; 0 for never")
+	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef(a.Name+" run nix build", "run: which command?")
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
+		return a.runAlong(ctx, args, wait, keep)
+	})
+	return cmd
+}
+
+// runAlong runs a command and, where it fails, says what its messages point to.
+func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, keep bool) (Code, error) {
+	stdin, ok1 := a.Stdin.(*os.File)
+	stdout, ok2 := a.Stdout.(*os.File)
+	stderr, ok3 := a.Stderr.(*os.File)
+	if !ok1 || !ok2 || !ok3 {
+		return Failed, errors.New("run: the standard streams are no files")
+	}
+	program, err := a.Program()
+	if err != nil {
+		return Failed, err
+	}
+	c := runner.Command{
+		Args: args, Stdin: stdin, Stdout: stdout, Stderr: stderr, Inherited: a.Inherited, Program: program, Patience: wait, Waits: a.waitsFor,
+		Color: ui.Color(ui.When(a.color), a.stderr, a.Getenv),
+	}
+	out, err := c.Run(ctx)
+	if start, ok := errors.AsType[*runner.StartError](err); ok {
+		return Code(start.Code()), &failure{code: Code(start.Code()), err: err}
+	}
+	if err != nil {
+		return Failed, err
+	}
+	if out.Code != 0 && !slices.Contains(byHand, out.Signal) {
+		a.failedCommand(ctx, args, out)
+		if keep {
+			a.recordFailure(ctx)
+		}
+	}
+	return Code(out.Code), nil
+}
+
+// byHand are the signals by which people end what they do not want any more.
+var byHand = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE}
+
+// failedCommand says below the output of a command that has failed what it points to.
+func (a *app) failedCommand(ctx context.Context, args []string, out runner.Outcome) {
+	found := slices.DeleteFunc(a.index().Find(out.Output), func(m messages.Match) bool {
+		return m.Harmless() || !m.Sure && !plainly(args[0], m.Line)
+	})
+	if len(found) == 0 {
+		return
+	}
+	r := a.report("run")
+	r.Exit = out.Code
+	r.Matches = a.matched(found)
+	// Whoever has pressed Ctrl-C may do so once more.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, afterFailure)
+	defer cancel()
+	a.confirm(ctx, r.Matches)
+	if a.format == jsonFormat {
+		_ = render.JSON(a.err, *r)
+		return
+	}
+	t := render.NewText(a.style(a.stderr))
+	t.After(r.Matches)
+	_, _ = t.WriteTo(a.err)
+}
+
+// recordFailure writes down what the host looks like now. That it cannot is said, and changes nothing else.
+func (a *app) recordFailure(ctx context.Context) {
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	settings := make([]fix.Settings, len(a.Fixes))
+	for i, f := range a.Fixes {
+		settings[i], _ = a.settingsOf(f, nil)
+	}
+	r := a.hosted("run")
+	if err := a.record(ctx, r, a.Fixes, settings, recording{}); err != nil {
+		a.notice(message(err))
+		return
+	}
+	a.notice("this host is recorded in " + r.Record.File + "; look at it before you send it")
+}
+
+// plainly reports whether a line is said by Nix itself: it is run, and it is what begins its errors so.
+func plainly(command, line string) bool {
+	name := filepath.Base(command)
+	nix := strings.HasPrefix(name, "nix") || strings.HasPrefix(name, "lix") || strings.HasSuffix(name, "-rebuild") || name == "home-manager"
+	return nix && (strings.HasPrefix(line, "error:") || strings.HasPrefix(line, "warning:"))
+}
+
+// optionPID is the option of a fix that looks at one process.
+const optionPID = "pid"
+
+// waitsFor says what a process waits for, "" where nobody can tell.
+func (a *app) waitsFor(ctx context.Context, pid int) string {
+	for _, f := range a.Fixes {
+		if !slices.ContainsFunc(f.Options(), func(o fix.Option) bool { return o.Name == optionPID && o.Look }) || !f.AppliesTo(a.Host.Facts()) {
+			continue
+		}
+		s := fix.Settings{optionPID: {Value: strconv.Itoa(pid), Source: "run"}}
+		found, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]fix.Finding, error) { return f.Detect(ctx, a.Host, s) })
+		if err != nil {
+			a.log.Debug("what the command waits for could not be told", "error", err)
+			continue
+		}
+		found = slices.DeleteFunc(found, func(f fix.Finding) bool { return f.Status == fix.Unknown || f.Status == fix.NotApplicable })
+		if len(found) > 0 {
+			worst := slices.MaxFunc(found, func(x, y fix.Finding) int { return fix.Compare(x.Status, y.Status) })
+			return render.Clean(worst.Summary)
+		}
+	}
+	return ""
+}
