@@ -56,8 +56,13 @@ const (
 	tunDevice = "/dev/net/tun"
 )
 
-// The first thread is the one whose name and place /proc shows for the process.
-func init() { runtime.LockOSThread() }
+// pinned keeps what main does on the first thread, whose name and system call /proc shows for the process.
+var _ = pinned()
+
+func pinned() bool {
+	runtime.LockOSThread()
+	return true
+}
 
 func main() {
 	if len(os.Args) > 1 {
