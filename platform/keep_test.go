@@ -19,7 +19,7 @@ func TestKeep(t *testing.T) {
 		t.Skip("only root can make directories of others")
 	}
 	const alice, mallory = 4201, 4202
-	outer, err := os.MkdirTemp("/run", "keep") // a directory on whose way only root makes names //nolint:usetesting // see there
+	outer, err := os.MkdirTemp("/run", "keep") //nolint:usetesting // only root makes names on the way to it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestKeep(t *testing.T) {
 	if err := os.Chmod(outer, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	make := func(name string, mode fs.FileMode, uid int) string {
+	folder := func(name string, mode fs.FileMode, uid int) string {
 		dir := filepath.Join(outer, name)
 		for _, err := range []error{os.Mkdir(dir, 0o755), os.Chmod(dir, mode), os.Chown(dir, uid, uid)} {
 			if err != nil {
@@ -36,9 +36,9 @@ func TestKeep(t *testing.T) {
 		}
 		return dir
 	}
-	roots, hers := make("root", 0o755, 0), make("alice", 0o755, alice)
-	others, open := make("mallory", 0o755, mallory), make("open", 0o777, 0)
-	sticky := make("sticky", 0o777|fs.ModeSticky, 0)
+	roots, hers := folder("root", 0o755, 0), folder("alice", 0o755, alice)
+	others, open := folder("mallory", 0o755, mallory), folder("open", 0o777, 0)
+	sticky := folder("sticky", 0o777|fs.ModeSticky, 0)
 	if err := os.Symlink(others, filepath.Join(hers, "to-mallory")); err != nil {
 		t.Fatal(err)
 	}

@@ -164,3 +164,22 @@ func BenchmarkVersion(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRecord records a Mac with 128 build users, beside the check that it records.
+func BenchmarkRecord(b *testing.B) {
+	for _, command := range [][]string{{"check", "-v"}, {"record"}} {
+		b.Run(command[0], func(b *testing.B) {
+			m := benchMac(b, "count-128", 128)
+			dir := b.TempDir()
+			for i := 0; b.Loop(); i++ {
+				args := command
+				if command[0] == "record" {
+					args = []string{"record", "-o", filepath.Join(dir, strconv.Itoa(i))}
+				}
+				if code, out := run(b, m, args...); code > 3 || code == 2 {
+					b.Fatalf("exit %d: %s", code, out)
+				}
+			}
+		})
+	}
+}

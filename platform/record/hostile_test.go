@@ -136,7 +136,7 @@ func hostile(t testing.TB) map[string]struct {
 	wide.WriteString("]}]}\n")
 	// As much as may be in it, in as many pieces: more memory than this takes nothing that is read.
 	var most strings.Builder
-	for n := 0; n < mostValues/1000-2; n++ {
+	for n := range mostValues/1000 - 2 {
 		fmt.Fprintf(&most, `{"by":"x","ask":"list","of":["/%d"],"answers":[{"names":["aa"`, n)
 		for range 985 {
 			most.WriteString(`,"bcdefg"`)
