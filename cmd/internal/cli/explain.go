@@ -27,7 +27,7 @@ func (a *app) explainCommand() *cobra.Command {
 			paragraph("--here looks as well whether this host has what is explained.") + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 says that no known issue matches.",
 		Example: "  lixfix list\n" + a.exampleKind() +
-			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  journalctl -u nix-daemon | lixfix explain -",
+			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  lixfix explain - <build.log",
 		ValidArgsFunction: a.completeKinds,
 	}
 	cmd.Flags().BoolVar(&here, "here", false, "look whether this host has it, and print the evidence")
