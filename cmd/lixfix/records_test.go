@@ -67,11 +67,18 @@ func (s said) findings() []string {
 // contents are those of files, which differ where pseudonyms are in them.
 var contents = regexp.MustCompile(`"sha256":"[0-9a-f]{64}","size":[0-9]+`)
 
+// guid is a GeneratedUID, in capitals or not.
+var guid = regexp.MustCompile(`(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+var person = regexp.MustCompile(`"(?:alex|user[0-9]+)"`)
+
 func (s said) steps() []string {
 	var all []string
 	if s.Plan != nil {
 		for _, step := range s.Plan.Steps {
-			text := guidForm.ReplaceAllString(string(step.Step), "GUID")
+			// The person of these Macs, by name or by pseudonym; that the right one stands there, lixfix itself has compared.
+			step.Step = person.ReplaceAll(step.Step, []byte(`"PERSON"`))
+			text := guid.ReplaceAllString(string(step.Step), "GUID")
 			all = append(all, step.Kind+" "+contents.ReplaceAllString(text, "CONTENT"))
 		}
 	}

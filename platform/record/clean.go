@@ -166,9 +166,12 @@ func (c *cleaner) learn(r *Record, machine string) {
 	}
 	mac := r.Manifest.Host.OS == platform.Darwin
 	// Who is a person decides what a name is, so that comes before what texts say.
-	for _, q := range r.order {
-		for _, a := range q.answers {
-			c.structure(q, a, mac)
+	// Twice, because groups can come before the accounts that their members are.
+	for range 2 {
+		for _, q := range r.order {
+			for _, a := range q.answers {
+				c.structure(q, a, mac)
+			}
 		}
 	}
 	seen := map[string]bool{}

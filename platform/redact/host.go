@@ -76,10 +76,14 @@ func (n *Names) User(name string, uid, first int) {
 	switch {
 	case strings.HasPrefix(name, "_") || uid < first || harmless(key(name)):
 		n.add(name, account)
+		n.series[stem(name)] = true
 	default:
 		n.Person(name)
 	}
 }
+
+// stem is a name without the number at its end.
+func stem(name string) string { return strings.TrimRight(key(name), "0123456789") }
 
 // FullName makes the full name of a person known: all of it, and not the words that it is made of.
 func (n *Names) FullName(name string) {
@@ -98,7 +102,11 @@ func (n *Names) GroupName(name string, gid, first int) {
 
 // Member makes a member of a group known. Accounts of the system are members as well, and those are known by then.
 func (n *Names) Member(name string) {
-	if !strings.HasPrefix(name, "_") && !build.MatchString(key(name)) {
+	switch {
+	case strings.HasPrefix(name, "_"), build.MatchString(key(name)):
+	case stem(name) != key(name) && n.series[stem(name)]:
+		n.add(name, account) // one of a series of accounts of the system, which may be missing
+	default:
 		n.Person(name)
 	}
 }

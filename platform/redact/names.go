@@ -35,7 +35,8 @@ type Names struct {
 	ownShort string
 	// shaped pseudonyms can be read by what reads the names: an address stays one. Records have them.
 	shaped bool
-	used   map[string]int // how often something was replaced, by what it was
+	series map[string]bool // stems of accounts of the system that have numbers
+	used   map[string]int  // how often something was replaced, by what it was
 	// secrets, in small letters, are what a rule has cut out somewhere: they are cut out wherever else they stand.
 	secrets map[string]bool
 	cut     int // how many were
@@ -45,7 +46,7 @@ type Names struct {
 func NewNames() *Names {
 	return &Names{
 		kinds: map[string]kind{}, words: map[string]int{}, pseudo: map[string]string{}, addrs: map[string]string{},
-		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{},
+		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{}, series: map[string]bool{},
 		secrets: map[string]bool{},
 	}
 }
