@@ -15,7 +15,7 @@ SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
-SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing)$$
+SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Rows)$$
 # In this order: what fails fastest comes first, and go test has the last word.
 STAGES  := deps format vet scripts cross lint demo fuzz staged unit
 
