@@ -17,7 +17,7 @@ RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
 TABLES   := ^Test(Records|Canaries|Hostile)$$
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
-SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile)$$
+SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
 # In this order: what fails fastest comes first, and go test has the last word.
 STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 

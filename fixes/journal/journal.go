@@ -16,15 +16,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Format is the version of the file format. A reader refuses any other.
@@ -88,7 +89,7 @@ var markNames = map[plan.Mark]string{
 	plan.Skipped: "skip", plan.Undoing: "undo",
 }
 
-var idForm = pattern.New(`^[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,64}$`)
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[a-z0-9-]{1,64}$`) })
 
 // NewID returns an ID for a plan: the time in UTC, the fix and four letters against a clash within one second.
 func NewID(now time.Time, fix string, random [2]byte) string {
@@ -208,7 +209,7 @@ var _ plan.Log = (*Journal)(nil)
 // Create writes p down before its first step: when it returns, plan, contents and the space for the marks are on
 // disk. The error wraps ErrUnfinished while another repair waits. After an error no journal is left.
 func (d *Dir) Create(p plan.Plan, now time.Time) (_ *Journal, err error) {
-	if !idForm.MatchString(p.ID) {
+	if !idForm().MatchString(p.ID) {
 		return nil, fmt.Errorf("%q is not the ID of a plan", p.ID)
 	}
 	if ids, err := Unfinished(d.path); err != nil {
@@ -426,7 +427,7 @@ func History(dir string, kinds plan.Kinds) ([]Repair, []error) {
 
 // Find returns a finished repair.
 func Find(dir, id string, kinds plan.Kinds) (Repair, error) {
-	if !idForm.MatchString(id) {
+	if !idForm().MatchString(id) {
 		return Repair{}, fmt.Errorf("%w: %q", ErrNotFound, id)
 	}
 	r, err := load(dir, id+finishedSuffix, kinds)
@@ -457,7 +458,7 @@ func (d *Dir) Prune(before time.Time) ([]string, error) {
 	var gone []string
 	for _, n := range names {
 		id, ok := strings.CutSuffix(n, finishedSuffix)
-		if !ok || strings.HasSuffix(n, unfinishedSuffix) || !idForm.MatchString(id) {
+		if !ok || strings.HasSuffix(n, unfinishedSuffix) || !idForm().MatchString(id) {
 			continue
 		}
 		// The ID starts with the time, so that a journal that cannot be read can be removed as well.
