@@ -24,13 +24,14 @@ func (a *app) explainCommand() *cobra.Command {
 		Long: paragraph("Explain a known issue: its symptoms, its cause, what the repair changes, and how that is undone. Or explain "+
 			"one finding, by the ID that a check prints. Or find what an error text points to: given as arguments or, with \"-\", on "+
 			"standard input, as a line or as a whole log of up to 16 MiB. The most telling line comes first, and five at most.") +
-			paragraph("--here looks as well whether this host has what is explained.") + exitHelp(Healthy, Problems, Usage) + "\n" +
+			paragraph("--here looks as well whether this host has what is explained; --host asks that of the host in a record.") + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 says that no known issue matches.",
 		Example: "  lixfix list\n" + a.exampleKind() +
 			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  lixfix explain - <build.log",
 		ValidArgsFunction: a.completeKinds,
 	}
 	cmd.Flags().BoolVar(&here, "here", false, "look whether this host has it, and print the evidence")
+	a.hostFlag(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("put the error text in quotes, behind --", "%w", err)
 	})
@@ -41,7 +42,7 @@ func (a *app) explainCommand() *cobra.Command {
 		return nil
 	}
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.explain(ctx, args, here)
+		return a.explain(ctx, args, here || a.replay != nil)
 	})
 	return cmd
 }
@@ -52,6 +53,9 @@ func (a *app) explain(ctx context.Context, args []string, here bool) (Code, erro
 	if len(args) == 1 {
 		if i := a.find(args[0]); i >= 0 {
 			r.Explained = []render.Explained{explained(a.Fixes[i])}
+			if here && a.replay != nil {
+				return Usage, usagef(a.Name+" check "+args[0]+" --host FILE", "--host is for findings and for error texts")
+			}
 			if here {
 				return Usage, usagef(a.Name+" check "+args[0], "--here is for findings and for error texts")
 			}

@@ -50,6 +50,9 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%+v, and of the host %+v", dry.Plan, plan.Plan)
 	}
 	w.run("report", "--host", file).ends(Healthy).says("of a host that was recorded on")
+	w.run("explain", "paint/wall-1", "--here").ends(Healthy).says("wall 1 is blue").not("recorded")
+	w.run("explain", "paint/wall-1", "--host", file).ends(Healthy).says("recorded", "wall 1 is pink")
+	w.run("explain", "paint", "--host", file).ends(Usage)
 	w.run("report", "paint", "--host", file, "--format", "json").ends(Healthy)
 }
 
