@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -76,13 +77,26 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 		Tool: n.dir + "/nix-store", As: n.as, Remote: n.remote, Limit: fetchLimit,
 		Args: n.in(append([]string{"--realise", p.drv, "-j1"}, p.settings()...)),
 		// A daemon of Nix 2.8 tries five times, whatever it is told.
-		Enough: func(stderr []byte) bool { return fetched(platform.Built{Stderr: stderr}).Lookup != LookupUnknown },
+		Enough: decided(),
 	})
 	p.unfinished(context.WithoutCancel(ctx))
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return Fetched{LookupUnknown, err.Error()}, nil
 	}
 	return fetched(built), nil
+}
+
+// decided tells, of what Nix has said so far, whether the lookup is settled. It reads each line once.
+func decided() func([]byte) bool {
+	read := 0
+	return func(stderr []byte) bool {
+		end := bytes.LastIndexByte(stderr[read:], '\n') + 1
+		fresh := stderr[read : read+end]
+		read += end
+		// Most of what Nix says is about something else, and costs nothing here.
+		return (bytes.Contains(fresh, []byte(downloadFails)) || bytes.Contains(fresh, []byte(otherHash))) &&
+			fetched(platform.Built{Stderr: fresh}).Lookup != LookupUnknown
+	}
 }
 
 // unfinished notes what Nix leaves of a download that failed: an output that is in no database.
@@ -95,8 +109,14 @@ func (p *prober) unfinished(ctx context.Context) {
 	}
 }
 
+// How the lines begin that settle a lookup.
+const (
+	downloadFails = "unable to download '"
+	otherHash     = "hash mismatch in fixed-output derivation"
+)
+
 var (
-	download = pattern.New(`unable to download '[^']*': (.*)`)
+	download = pattern.New(downloadFails + `[^']*': (.*)`)
 	// noHost is curl's error 6, in the words of Nix and of Lix.
 	noHost = pattern.New(`(?i)\(6\)|curl error code=6\)|could(?:n't| not) resolve host`)
 	// reached is what comes after a lookup: errors 7 and 52, an answer of HTTP, and of 28 only that of the connection.
@@ -111,7 +131,7 @@ func fetched(built platform.Built) Fetched {
 	for _, line := range lines(built.Stderr, 1000) {
 		m := download.FindStringSubmatch(line)
 		switch {
-		case strings.Contains(line, "hash mismatch in fixed-output derivation"):
+		case strings.Contains(line, otherHash):
 			return Fetched{LookupWorked, line} // somebody serves port 9
 		case m == nil:
 		case noHost.MatchString(m[1]):

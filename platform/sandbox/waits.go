@@ -30,6 +30,7 @@ var waits = pattern.New(`(?m)^.*\bwaiting for (a free build user|UID to build|lo
 // watchdog looks after a tool that takes its time.
 type watchdog struct {
 	p     *prober
+	heard int // of what the tool has said, up to the end of a line
 	mu    sync.Mutex
 	pid   int
 	line  string // in which it says what it waits for
@@ -38,17 +39,37 @@ type watchdog struct {
 	why   string
 }
 
-// hear takes what the tool has said so far.
+// longestLine is where a line that has not ended is given up: no line of Nix's that matters is as long.
+const longestLine = 64 << 10
+
+// hear takes what the tool has said so far, and reads only what is new: a log may have millions of lines.
 func (w *watchdog) hear(stderr []byte) bool {
-	line := ""
-	at := waits.FindAllIndex(stderr, -1)
-	built := bytes.Contains(stderr, []byte("building '"))
-	if n := len(at); n > 0 && !bytes.Contains(stderr[at[n-1][1]:], []byte("building '")) {
-		line = Plain(string(stderr[at[n-1][0]:at[n-1][1]]))
+	fresh := stderr[w.heard:]
+	if end := bytes.LastIndexByte(fresh, '\n'); end >= 0 {
+		w.heard += end + 1 // the line behind it is read again when there is more of it
+	} else if len(fresh) > longestLine {
+		w.heard = len(stderr)
 	}
+	var at [][]int
+	if bytes.Contains(fresh, []byte("waiting for ")) { // most lines are about something else
+		at = waits.FindAllIndex(fresh, -1)
+	}
+	rest := fresh
+	if n := len(at); n > 0 {
+		rest = fresh[at[n-1][1]:]
+	}
+	building := bytes.Contains(rest, []byte("building '"))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.built = built; line != w.line {
+	line := w.line
+	switch n := len(at); {
+	case building:
+		line = ""
+	case n > 0:
+		line = Plain(string(fresh[at[n-1][0]:at[n-1][1]]))
+	}
+	w.built = w.built || building || bytes.Contains(fresh, []byte("building '"))
+	if line != w.line {
 		w.line, w.since = line, time.Now()
 	}
 	return false
