@@ -31,7 +31,7 @@ func (a *app) probeCommand() *cobra.Command {
 			"the same word, and tokens and passwords are taken out. Read it before you send\n" +
 			"it.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
-			"1 says that the name cannot be looked up in the sandbox, or that no build gets\n" +
+			"1 means that the name cannot be looked up in the sandbox, or that no build gets\n" +
 			"there; 3 that nothing could be built, for example because there is no Nix, or\n" +
 			"because the build had to wait for something else.",
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
@@ -40,7 +40,7 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Name, "name", sandbox.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "",
 		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
-	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, also for those that no program would have asked")
+	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, even those that no program would have asked")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
 	a.verbosely(cmd)
 	cmd.Args = a.noArgs
