@@ -185,9 +185,10 @@ var (
 				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again", Undo: "removes the directory with its socket",
 			},
 			{
-				Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
-				Undo:    "removes the directory with its socket",
+				Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; running " +
+					"builds survive with most daemons, but not with all",
+				Undo: "removes the directory with its socket",
 			},
 			{Case: "advice", When: "systemd does not start the daemon", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
 		},
@@ -411,7 +412,7 @@ var (
 		Says: "the daemon, {process}, is stopped by a signal",
 		Remedies: []fix.Remedial{{
 			Class: fix.Risky, Changes: "continues {process} (SIGCONT), if it is still the same process",
-			Undo: "cannot be taken back, and need not",
+			Undo: "not possible, and not needed",
 		}},
 	}
 	silent = &fix.Kind{
@@ -509,28 +510,31 @@ var (
 		}},
 	}
 	unknown = &fix.Kind{
-		ID: "daemon/unknown", Status: fix.Unknown, Title: "it could not be told whether the daemon works",
+		ID: "daemon/unknown", Status: fix.Unknown, Title: "lixfix cannot tell whether the daemon works",
 		Means: "lixfix could not read something that it needs, and does not take that for good news. The finding " +
 			"says what; as root, lixfix can read more.",
-		Says: "whether the daemon works could not be told: {what}",
+		Says: "lixfix cannot tell whether the daemon works: {what}",
 	}
 )
 
 // started and remadeSocket are what several kinds have in common.
 var (
 	started = []fix.Remedial{{
-		Class: fix.Safe, Changes: "has systemd forget the failures, and starts the socket and the daemon",
+		Class: fix.Safe, Changes: "resets the failed units (systemctl reset-failed), and starts the socket and the " +
+			"daemon",
 		Undo: "stops them again",
 	}}
 	remadeSocket = []fix.Remedial{
 		{
-			Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
-			Undo: "cannot be taken back, and need not: a socket has no content",
+			Case: "idle", When: "nobody is using the daemon", Class: fix.Safe, Changes: "has systemd read its units " +
+				"again, and starts the socket again",
+			Undo: "not possible, and not needed: a socket has no content",
 		},
 		{
-			Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
-			Undo:    "cannot be taken back, and need not: a socket has no content",
+			Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon " +
+				"again; running builds survive with most daemons, but not with all",
+			Undo: "not possible, and not needed: a socket has no content",
 		},
 	}
 )
@@ -538,14 +542,15 @@ var (
 // renewing is what several kinds have in common as well.
 var renewing = []fix.Remedial{
 	{
-		Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe,
-		Changes: "has systemd read its units again, and starts the daemon again unless somebody is at work with it by then",
-		Undo:    "cannot be taken back, and need not",
+		Case: "idle", When: "nobody is using the daemon", Class: fix.Safe,
+		Changes: "has systemd read its units again, and starts the daemon again unless somebody is using it by then",
+		Undo:    "not possible, and not needed",
 	},
 	{
-		Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-		Changes: "has systemd read its units again, and starts the daemon again; builds that run go on with most daemons, and end with some",
-		Undo:    "cannot be taken back, and need not",
+		Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+		Changes: "has systemd read its units again, and starts the daemon again; running builds survive with most " +
+			"daemons, but not with all",
+		Undo: "not possible, and not needed",
 	},
 	{
 		Case: "advice", When: "systemd does not start the daemon, or its units lack one", Class: fix.Advice,

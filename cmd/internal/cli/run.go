@@ -34,7 +34,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [FLAGS] [--] COMMAND [ARGUMENT...]",
 		Short: "Run a command, and say what its errors point to",
-		Long: paragraph("Run a command as if lixfix was not there: with the same terminal, input, output, signals and exit code. If it "+
+		Long: paragraph("Run a command as if lixfix were not there: with the same terminal, input, output, signals and exit code. If it "+
 			"fails with a message that lixfix knows, at most six lines on standard error say which finding that points to, whether "+
 			"this host has it, and what to type next. While it stays silent, a line at the bottom of the terminal says what it "+
 			"waits for. Nothing is added to standard output.") +

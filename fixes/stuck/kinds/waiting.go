@@ -52,7 +52,7 @@ var (
 		},
 		Remedies: append(continued("continue the writer: sudo kill -CONT {pid}"),
 			fix.Remedial{
-				Case: Named, When: "one process is in the way that lixfix may end",
+				Case: Named, When: "lixfix may end the process that is in the way",
 				Class: fix.Advice, Command: EndCommand,
 				Changes: "if it lasts for more than a minute, look at the writer: a backup, or a command that " +
 					"hangs; or end {culprit}; lost: {loss}",
