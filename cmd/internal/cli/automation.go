@@ -18,7 +18,7 @@ there is no terminal it changes nothing and exits with 6; it never hangs. --yes
 agrees to safe remedies only, --accept ID to a risky one.
 
 Root. Without root a repair prints the sudo line and exits with 6. lixfix never
-starts itself again.
+runs sudo itself.
 
 Streams. Results go to standard output, all else to standard error. Both may be
 closed, at any time: a repair goes on to its end. TERM, HOME, LANG and the

@@ -24,7 +24,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [FIX...]",
 		Short: "Look for known issues; change nothing",
 		Long: paragraph("Look for known issues: all of them, or those of the fixes that you name. Nothing is changed. Root "+
-			"is needed only for what others cannot read; the last line says so.") + exitHelp(checkCodes...) + "\nIf several apply: 4, then 1, then 3.",
+			"is needed only for what other users cannot read; the last line tells you if that matters here.") +
+			exitHelp(checkCodes...) + "\nIf several apply: 4, then 1, then 3.",
 		Example: "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
 	}
 	a.looking(cmd)

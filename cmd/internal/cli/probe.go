@@ -19,8 +19,8 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe",
 		Short: "Look at the network of the build sandbox from inside",
-		Long: "Build a small derivation with lixfix itself as the builder, which tells what it\n" +
-			"sees in the build sandbox of Linux: resolv.conf, interfaces, routes, and what\n" +
+		Long: "Build a small derivation with lixfix itself as the builder, which reports what\n" +
+			"it sees in the Linux build sandbox: resolv.conf, interfaces, routes, and what\n" +
 			"each name server answers. It needs no network to build, and no root where a\n" +
 			"daemon builds. Its output and derivation are removed again; a copy of lixfix\n" +
 			"stays in the store until the next garbage collection, and a log of some\n" +

@@ -32,7 +32,7 @@ func (a *app) recordCommand() *cobra.Command {
 	var how recording
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
-		Short: "Write down what the fixes see, for somebody else to look at",
+		Short: "Write down what the fixes see, for others to examine",
 		Long: paragraph("Check this host as \"lixfix check\" does, and save everything that it reads in a file: an archive that tar "+
 			"unpacks. On any other machine, \"lixfix check --host FILE\" then prints what it prints here, and \"lixfix repair FIX "+
 			"--dry-run --host FILE\" shows the same plan.") +
