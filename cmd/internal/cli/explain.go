@@ -23,7 +23,8 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Explain a known issue, a finding, or an error",
 		Long: paragraph("Explain a known issue: its symptoms, its cause, what the repair changes, and how that is undone. Or explain "+
 			"one finding, by the ID that a check prints. Or find what an error text points to: given as arguments or, with \"-\", on "+
-			"standard input, as a line or as a whole log of up to 16 MiB. It shows five lines at most, the most telling one first.") +
+			"standard input, as a line or as a whole log of up to 16 MiB. It shows five lines at most, the most telling one "+
+			"first.") +
 			paragraph("--here also checks whether this host has the issue.") + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 means that no known issue matches.",
 		Example: "  lixfix list\n" + a.exampleKind() +

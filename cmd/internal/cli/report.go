@@ -24,8 +24,8 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FIX]",
 		Short: "Describe what was found, to be pasted into an issue",
-		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of every fix "+
-			"whose status is not ok."+named) + exitHelp(reportCodes...),
+		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of "+
+			"every fix whose status is not ok."+named) + exitHelp(reportCodes...),
 		Example: "  lixfix report\n" + a.example("  lixfix report %s"),
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
