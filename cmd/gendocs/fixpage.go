@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -125,8 +126,13 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
+// named are programs that write their names with a small letter, also where a sentence begins.
+var named = []string{"launchd", "lixfix", "macOS", "pasta", "sudo", "systemctl", "systemd", "useradd"}
+
+// upper begins a sentence with a capital, but leaves names of programs, files and settings as they are.
 func upper(s string) string {
-	if s == "" {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || strings.ContainsAny(first, ".-/") || slices.Contains(named, first) {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

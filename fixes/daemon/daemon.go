@@ -25,7 +25,8 @@ func (daemon) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
 const optNoVerify = "no-verify"
 
 func (daemon) Options() []fix.Option {
-	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough"}}
+	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "skip the test build after the repair; a greeting is " +
+		"enough"}}
 }
 
 func (daemon) Doc() fix.Doc {
@@ -36,31 +37,34 @@ func (daemon) Doc() fix.Doc {
 			"getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
 			"cannot connect to socket at '…'", "cannot open connection to remote store '…'", "could not set permissions on '…'",
 		},
-		Cause: "What a client prints is nearly the same whatever the cause is, and the daemon's log, which would tell, is root's to read. " +
-			"\"lixfix check daemon\" climbs from the store to a greeting: the store, the configuration, the daemon's program, its units, " +
-			"its socket, a connection, a greeting, its release, and what it allows you. The first rung that is broken is what to mend; those " +
-			"above it are not looked at.",
+		Cause: "Clients print nearly the same error whatever the cause, and only root can read the daemon's log, " +
+			"which would say. \"lixfix check daemon\" climbs from the store to a greeting: the store, the " +
+			"configuration, the daemon's program, its units, its socket, a connection, a greeting, its release, and " +
+			"what it allows you. Fix the first rung that is broken; lixfix does not look at those above it.",
 		Changes: "What the rung needs: the modes of the socket and its directory, links of units in /etc/systemd/system, and what systemd " +
-			"has started. A daemon that somebody is at work with is started again only with --accept, or after a person has said so.",
-		Undo: "\"lixfix undo\" brings files, links and modes back and stops what was started. That systemd has read its units again, or has " +
-			"started a daemon anew, cannot be taken back, and need not.",
+			"has started. A daemon that somebody is using is restarted only with --accept, or after you agree.",
+		Undo: "\"lixfix undo\" restores files, links and modes and stops what was started. That systemd has read " +
+			"its units again or restarted a daemon cannot be undone, and need not be.",
 		More: []fix.Section{
 			{
-				Heading: "What a look does",
-				Text: "It reads files, and connects to the socket as every client does, for a greeting of a few dozen bytes. Where systemd " +
-					"listens, that starts the daemon. It waits twice for two seconds at most, and reads at most 1 MiB. Root connects only to a socket " +
-					"that nobody else can have put there. systemctl and journalctl are run only where no daemon answers.",
+				Heading: "What a check does",
+				Text: "It reads files and connects to the socket as any client does, for a greeting of a few dozen " +
+					"bytes. If systemd listens there, that starts the daemon. It waits at most two seconds, twice, " +
+					"and reads at most 1 MiB. As root it connects only to a socket that nobody else can have put " +
+					"there. It runs systemctl and journalctl only if no daemon answers.",
 			},
 			{
 				Heading: "When it is repaired",
-				Text: "A repair is a success when the daemon answers and has built something: the last steps of its plan are a greeting, and a " +
-					"derivation of a few bytes that needs neither network nor shell. Whoever called lixfix with sudo asks for that build, else nobody, and " +
-					"it is removed again. --no-verify leaves it out. Where that fails, what was done stays, and the command says what is in the way now.",
+				Text: "A repair succeeds when the daemon answers and has built something: the plan ends with a " +
+					"greeting and the build of a derivation of a few bytes, which needs neither network nor shell. " +
+					"The build is requested as the user who called sudo, or else as nobody, and is removed again. " +
+					"--no-verify skips it. If it fails, the changes stay, and lixfix says what is wrong now.",
 			},
 			{
 				Heading: "What it cannot tell",
-				Text: "Which Nix a daemon is: all of them say a version only. Why a daemon closes connections of others than root, where " +
-					"allowed-users does not say: the reason is in its log. Who is connected from another network namespace than lixfix's is told by the daemon's processes alone.",
+				Text: "Which Nix a daemon is: it only gives a version. Why a daemon turns away users other than " +
+					"root when allowed-users does not explain it: see its log. Clients in other network namespaces " +
+					"show only as processes of the daemon.",
 			},
 		},
 		Sources: []string{

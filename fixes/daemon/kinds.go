@@ -18,8 +18,9 @@ const (
 var (
 	answers = &fix.Kind{
 		ID: "daemon/answers", Status: fix.OK, Title: "the daemon answers",
-		Means: "It has exchanged greetings with lixfix in Nix's own protocol. No unit that is active and no exit status proves as much.",
-		Says:  "the daemon answers{version}",
+		Means: "It has exchanged greetings with lixfix in Nix's own protocol. That proves more than an active unit " +
+			"or an exit status.",
+		Says: "the daemon answers{version}",
 	}
 	notNeeded = &fix.Kind{
 		ID: "daemon/not-needed", Status: fix.OK, Title: "no daemon is needed here",
@@ -32,22 +33,23 @@ var (
 	}
 	notMounted = &fix.Kind{
 		ID: "daemon/not-mounted", Status: fix.Broken, Title: "/nix is not mounted",
-		Means: "The store is on a file system of its own, which is not there now. Run no Nix command as root before it is: it " +
-			"would make a new store in the empty directory.",
+		Means: "The store is on its own file system, which is not mounted. Until it is, run no Nix command as root: " +
+			"that would make a new store in the empty directory.",
 		Says: "/nix is not mounted, and {file} says that it should be",
 		Messages: []string{
 			"'/nix/…' does not exist, so … will use '…' as a chroot store", bigLock,
 			"creating directory '/nix/store': Permission denied",
 		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "mount it; where that fails, it says why, and \"journalctl -b -u nix.mount\" may say more",
+			Class: fix.Advice, Changes: "mount it; if that fails, the error says why, and \"journalctl -b -u " +
+				"nix.mount\" may say more",
 			Command: "sudo mount /nix",
 		}},
 	}
 	configError = &fix.Kind{
 		ID: "daemon/config-error", Status: fix.Broken, Title: "Nix cannot read its configuration",
-		Means: "Neither the daemon nor any client starts with it. Lix since 2.94 reads it for each connection, so that a typo stops " +
-			"everything at once; other daemons go on until they are started again.",
+		Means: "Neither the daemon nor any client can start until it is corrected. Lix 2.94 and later reads it for " +
+			"each connection, so a typo stops everything at once; other daemons keep running until they are restarted.",
 		Says:     "Nix cannot read its configuration: {error}",
 		Messages: []string{"illegal configuration line '…' in '…'", reset, eof},
 		Remedies: []fix.Remedial{{
@@ -58,20 +60,21 @@ var (
 	}
 	programMissing = &fix.Kind{
 		ID: "daemon/program-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the daemon's program is absent, or cannot be run",
-		Means: "systemd starts the program that the unit names, which is a file of one release. It goes with a garbage collection once " +
-			"no profile holds that release. A daemon that still runs is the last one.",
+		Means: "systemd starts the program that the unit names, a file of one release. A garbage collection deletes " +
+			"it once no profile holds that release. A daemon that is still running cannot be started again.",
 		Says: "the program of the daemon, {program}, {why}", Messages: []string{refused, reset, lixSocket, "Failed at step EXEC spawning …: No such file or directory"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "see which releases are left: each default-N-link below leads to one. Where one of them has bin/nix-daemon, go back to it " +
-				"with \"sudo /nix/var/nix/profiles/default-N-link/bin/nix-env -p /nix/var/nix/profiles/default --switch-generation N\"; where none has, run " +
-				"the installer again, which keeps the store",
+			Class: fix.Advice, Changes: "see which releases are left: each default-N-link below leads to one. If " +
+				"one of them has bin/nix-daemon, go back to it with \"sudo " +
+				"/nix/var/nix/profiles/default-N-link/bin/nix-env -p /nix/var/nix/profiles/default " +
+				"--switch-generation N\"; if none has, run the installer again, which keeps the store",
 			Command: "ls -l /nix/var/nix/profiles/ /nix/var/nix/profiles/default-*-link/bin/nix-daemon",
 		}},
 	}
 	unitMissing = &fix.Kind{
 		ID: "daemon/unit-missing", Status: fix.Broken, Title: "systemd has no unit of the daemon",
-		Means: "Nothing starts the daemon. The store and everything in it are as they were. An update of an image-based system removes the unit, " +
-			"and so does \"systemctl disable\", where an installer has linked it.",
+		Means: "Nothing starts the daemon. The store and its contents are untouched. Updating an image-based system " +
+			"removes the unit, and so does \"systemctl disable\" if an installer linked it.",
 		Says: "systemd has no {unit}", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{
 			{
@@ -86,8 +89,9 @@ var (
 	}
 	unitDangling = &fix.Kind{
 		ID: "daemon/unit-dangling", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is a link to nothing",
-		Means: "Installers link the units out of the default profile. Where the profile leads nowhere, so do they, and systemd has no unit.",
-		Says:  "{file} is a link to {target}, which is not there",
+		Means: "Installers link the units to the default profile. If the profile leads nowhere, the links are " +
+			"broken as well, and systemd has no unit.",
+		Says: "{file} is a link to {target}, which is not there",
 		Messages: []string{
 			refused, absent, lixSocket,
 			"Failed to get unit file state for nix-daemon.socket: No such file or directory",
@@ -100,20 +104,21 @@ var (
 	}
 	selinux = &fix.Kind{
 		ID: "daemon/selinux", Status: fix.Broken, Title: "SELinux keeps systemd from the units in /nix",
-		Means: "With SELinux enforcing, systemd may not read the files of the store, which have no label of units. At boot it then finds none, " +
-			"though the files are there.",
+		Means: "With SELinux enforcing, systemd may not read units in the store, because they lack the label that " +
+			"units need. At boot it finds none, although the files are there.",
 		Says:     "systemd does not see {file}, a link into /nix, and SELinux is enforcing",
 		Messages: []string{refused, absent, notFound},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "put copies in the place of the links, with the label that systemd may read. They have to be made anew after each upgrade",
+			Class: fix.Advice, Changes: "replace the links with copies that have the label systemd may read. Make " +
+				"new copies after each upgrade",
 			Command: "sudo cp --remove-destination " + profileUnits + "/nix-daemon* /etc/systemd/system/; sudo restorecon -Fv /etc/systemd/system/nix-daemon*; " +
 				"sudo systemctl daemon-reload; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	unitBad = &fix.Kind{
 		ID: "daemon/unit-bad", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "systemd refuses a unit of the daemon",
-		Means: "A unit that was edited, or a piece of one, says something that systemd does not take, such as a second ExecStart= " +
-			"without an empty one before it. The unit that is running goes on until it is started again.",
+		Means: "An edited unit, or a drop-in, has a line that systemd rejects, such as a second ExecStart= without " +
+			"an empty one before it. A running daemon keeps running until it is restarted.",
 		Says: "systemd refuses {unit}: {why}", Messages: []string{refused, reset, "Unit nix-daemon.service has a bad unit file setting."},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "correct {file}, and have systemd read it again", Command: "sudo systemctl daemon-reload; systemctl status {unit}",
@@ -121,8 +126,8 @@ var (
 	}
 	masked = &fix.Kind{
 		ID: "daemon/masked", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "a unit of the daemon is masked",
-		Means: "Somebody has told systemd never to start it: \"systemctl mask\" puts a link to /dev/null in the place of the unit. Ask who, and " +
-			"why, where others look after this host as well.",
+		Means: "Somebody told systemd never to start it: \"systemctl mask\" replaces the unit with a link to " +
+			"/dev/null. If others administer this host too, ask who did that and why.",
 		Says: "{unit} is masked",
 		Messages: []string{
 			refused, absent, lixSocket, "Failed to start nix-daemon.socket: Unit nix-daemon.socket is masked.",
@@ -143,7 +148,7 @@ var (
 	}
 	disabled = &fix.Kind{
 		ID: "daemon/disabled", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "nothing starts the daemon at boot",
-		Means: "No target wants the daemon's units, so that after the next start of the machine nobody listens.",
+		Means: "No systemd target wants the daemon's units, so nothing listens after the next boot.",
 		Says:  "no target of systemd starts {unit}", Messages: []string{refused, absent, lixSocket},
 		Remedies: []fix.Remedial{{
 			Class: fix.Risky, Changes: "makes the link that has sockets.target start {unit}, and starts it",
@@ -152,8 +157,8 @@ var (
 	}
 	templateMissing = &fix.Kind{
 		ID: "daemon/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
-		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template: the " +
-			"first connection after the units were read again is reset, and all others are refused.",
+		Means: "Since 2.95, Lix has systemd start a service for each connection. Upgraded hosts lack its template: " +
+			"once systemd has read its units again, the first connection is reset and all others are refused.",
 		Says:     "{file} has Accept=yes, and systemd has no nix-daemon@.service",
 		Messages: []string{reset, refused, lixSocket, "nix-daemon.socket: Failed with result 'resources'."},
 		Remedies: []fix.Remedial{{
@@ -162,8 +167,8 @@ var (
 	}
 	dirMissing = &fix.Kind{
 		ID: "daemon/socket-dir-missing", Status: fix.Broken, Title: "the directory of the socket is missing",
-		Means: "Clients look for the socket in it. The units start only where the directory is there and can be written to, and systemd " +
-			"calls it a success to skip them: \"systemctl start\" says nothing.",
+		Means: "Clients look for the socket in it. If it is missing or read-only, systemd skips the units and calls " +
+			"that a success: \"systemctl start\" prints nothing.",
 		Says: "{dir} is missing",
 		Messages: []string{
 			absent, lixSocket, bigLock,
@@ -175,21 +180,23 @@ var (
 				Undo: "stops the socket and removes the directory",
 			},
 			{
-				Case: "idle", When: "somebody listens, whom no client can find, and nobody is at work with the daemon", Class: fix.Safe,
+				Case: "idle", When: "a daemon listens where no client can find it, and nobody is using it",
+				Class:   fix.Safe,
 				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again", Undo: "removes the directory with its socket",
 			},
 			{
-				Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
-				Undo:    "removes the directory with its socket",
+				Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+				Changes: "makes {dir} with the mode {mode}, and starts the socket and the daemon again; running " +
+					"builds survive with most daemons, but not with all",
+				Undo: "removes the directory with its socket",
 			},
 			{Case: "advice", When: "systemd does not start the daemon", Class: fix.Advice, Changes: "start the daemon, which makes it", Command: "sudo nix-daemon --daemon"},
 		},
 	}
 	dirOwner = &fix.Kind{
-		ID: "daemon/socket-dir-owner", Status: fix.Broken, Title: "the directory of the socket belongs to somebody else than root",
-		Means: "Whoever owns the directory can put a socket of their own there, and be the daemon for everybody: they see what is built and " +
-			"decide what comes out of it. Root does not connect through it.",
+		ID: "daemon/socket-dir-owner", Status: fix.Broken, Title: "the directory of the socket does not belong to root",
+		Means: "Its owner can put a socket of their own there and pose as the daemon: they would see what is built, " +
+			"and decide what comes out of it. As root, lixfix does not connect to it.",
 		Says: "{dir} belongs to user {uid}, who can put a socket of their own there",
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "give the directory back to root, and start the socket again",
@@ -198,24 +205,26 @@ var (
 	}
 	dirMode = &fix.Kind{
 		ID: "daemon/socket-dir-mode", Status: fix.Broken, Title: "users cannot enter the directory of the socket",
-		Means: "Nobody who cannot enter the directory can connect, whatever the mode of the socket in it. Root can, so that all seems well as root.",
-		Says:  "{dir} has mode {mode}, so that {who} cannot reach the socket",
+		Means: "Users who cannot enter the directory cannot connect, whatever the mode of the socket in it. Root " +
+			"can, so everything looks fine as root.",
+		Says: "{dir} has mode {mode}, so that {who} cannot reach the socket",
 		Messages: []string{
 			denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
 		},
 		Remedies: []fix.Remedial{
 			{Case: "mode", When: "its mode is all that is wrong", Class: fix.Risky, Changes: "gives {dir} the mode {to}", Undo: "sets the old mode again"},
 			{
-				Case: "advice", When: "it is to be open to a group that it does not have", Class: fix.Advice,
-				Changes: "make it as {file} has it", Command: "sudo systemd-tmpfiles --create {file}",
+				Case: "advice", When: "it should be open to a group, and belongs to another one", Class: fix.Advice,
+				Changes: "set it up as {file} says", Command: "sudo systemd-tmpfiles --create {file}",
 			},
 		},
 	}
 	notInGroup = &fix.Kind{
 		ID: "daemon/not-in-group", Status: fix.Broken, Title: "you are not in the group that may use the daemon",
-		Means: "The directory of the socket is open to one group only, as Debian's package has it. That is somebody's decision, and the " +
-			"daemon works for its members.",
-		Says: "only members of {group} can reach the socket, and you are none", Messages: []string{denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied"},
+		Means: "The directory of the socket is open to one group only, as Debian's package has it. Somebody decided " +
+			"that, and the daemon works for members of the group.",
+		Says:     "only members of {group} can reach the socket, and you are not one",
+		Messages: []string{denied, "getting status of /nix/var/nix/daemon-socket/socket: Permission denied"},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "ask an administrator to add you to the group, and log in again",
 			Command: "sudo gpasswd -a \"$USER\" {group}",
@@ -248,12 +257,13 @@ var (
 	}
 	socketMode = &fix.Kind{
 		ID: "daemon/socket-mode", Status: fix.Broken, Title: "users may not connect to the socket",
-		Means: "Whoever may not write to the socket's file may not connect. Root may, so that all seems well as root.",
-		Says:  "{socket} has mode {mode}, so that only root can connect", Messages: []string{denied},
+		Means: "To connect, a user needs write permission on the socket's file. Root always has it, so everything " +
+			"looks fine as root.",
+		Says: "{socket} has mode {mode}, so that only root can connect", Messages: []string{denied},
 		Remedies: []fix.Remedial{
 			{Case: "mode", When: "only root can change its directory", Class: fix.Safe, Changes: "gives {socket} the mode 0666", Undo: "sets the old mode again"},
 			{
-				Case: "advice", When: "others than root can make names in its directory", Class: fix.Advice,
+				Case: "advice", When: "users other than root can create files in its directory", Class: fix.Advice,
 				Changes: "when no build is running, start the socket again, which gives it the right mode",
 				Command: "sudo systemctl stop nix-daemon.service; sudo systemctl restart nix-daemon.socket",
 			},
@@ -261,16 +271,16 @@ var (
 	}
 	stopped = &fix.Kind{
 		ID: "daemon/stopped", Status: fix.Broken, Title: "the daemon was stopped",
-		Means: "systemd would start it at boot, and somebody has stopped it since. That may have been for a reason, such as work on the store. The " +
-			"file of the socket stays behind, so that \"Connection refused\" is what clients say.",
+		Means: "systemd starts it at boot, but somebody has stopped it since, perhaps for a reason, such as work on " +
+			"the store. The socket's file stays behind, so clients print \"Connection refused\".",
 		Says: "{unit} is stopped", Messages: []string{refused, absent, lixSocket},
 		Remedies: started,
 	}
 	startLimit = &fix.Kind{
 		ID: "daemon/start-limit", Status: fix.Broken, Title: "systemd has given up on the daemon",
-		Means: "The daemon ended at each of its starts, five times within ten seconds, and systemd has closed the socket for good. What " +
-			"ended it may be gone by now. If it is not, the daemon fails again, the repair says so, and nothing is lost: the last lines of its log, " +
-			"in the evidence above, say why it ends.",
+		Means: "The daemon exited right after each start, five times within ten seconds, and systemd has closed the " +
+			"socket for good. The cause may be gone by now. If not, the daemon fails again, the repair says so, and " +
+			"nothing is lost: the last lines of its log, in the evidence above, say why it exits.",
 		Says: "systemd has given up on the daemon, which ended {how}",
 		Messages: []string{
 			refused, lixSocket, "nix-daemon.service: Start request repeated too quickly.",
@@ -280,27 +290,31 @@ var (
 	}
 	socketFailed = &fix.Kind{
 		ID: "daemon/socket-failed", Status: fix.Broken, Title: "the socket's unit has failed",
-		Means:    "systemd could not open the socket, or could not start what is behind it, and does not try again by itself. The cause may be gone by now.",
+		Means: "systemd could not open the socket, or could not start the daemon behind it, and does not try " +
+			"again by itself. The cause may be gone by now.",
 		Says:     "{unit} has failed: {result}",
 		Messages: []string{refused, absent, lixSocket, "Failed to listen on nix-daemon.socket"},
 		Remedies: started,
 	}
 	serviceFails = &fix.Kind{
 		ID: "daemon/service-fails", Status: fix.Broken, Title: "systemd cannot start the daemon as its unit says",
-		Means: "It failed before the program ran: a user, a directory or a limit that the unit asks for cannot be had.",
-		Says:  "systemd cannot start the daemon: {why}",
+		Means: "It failed before the program ran: systemd cannot provide a user, a directory or a limit that the " +
+			"unit asks for.",
+		Says: "systemd cannot start the daemon: {why}",
 		Messages: []string{
 			refused, reset, lixSocket, "stream ended unexpectedly", "unexpected systemd environment variables",
 		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "find the line in the unit, or in a piece that was added to it, correct it, and start the socket",
+			Class: fix.Advice, Changes: "find the line in the unit or in one of its drop-ins, correct it, and start " +
+				"the socket",
 			Command: "systemctl cat nix-daemon.service; sudo systemctl daemon-reload; sudo systemctl reset-failed nix-daemon.socket nix-daemon.service; sudo systemctl start nix-daemon.socket",
 		}},
 	}
 	oomKilled = &fix.Kind{
 		ID: "daemon/oom-killed", Status: fix.Broken, Title: "the daemon was killed for lack of memory",
-		Means: "The kernel, or systemd-oomd, has ended it or one of its builds, and systemd then ended the rest of the unit. It will happen again " +
-			"with the same build, unless fewer run at a time (max-jobs and cores in /etc/nix/nix.conf) or the machine gets more swap.",
+		Means: "The kernel or systemd-oomd killed it or one of its builds, and systemd then stopped the rest of the " +
+			"unit. The same build will cause it again unless fewer builds run at a time (max-jobs and cores in " +
+			"/etc/nix/nix.conf) or the machine gets more swap.",
 		Says: "the daemon was killed for lack of memory", Messages: []string{refused, eof, "nix-daemon.service: A process of this unit has been killed by the OOM killer."},
 		Remedies: started,
 	}
@@ -309,7 +323,8 @@ var (
 		Means: "The daemon cannot open its database without a little room, and \"nix-collect-garbage\" needs the database.",
 		Says:  "{dir} has {free} left, and the daemon does not answer", Messages: []string{eof, "No space left on device", "database or disk is full"},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "delete some MiB on that file system which are not the store's, such as logs below /nix/var/log/nix; then start the daemon, and collect garbage",
+			Class: fix.Advice, Changes: "delete some MiB on that file system outside the store, such as logs below " +
+				"/nix/var/log/nix; then start the daemon, and collect garbage",
 			Command: "df -h {dir}; sudo du -sh /nix/var/log/nix",
 		}},
 	}
@@ -322,28 +337,32 @@ var (
 			refused, "Read-only file system", "could not set permissions on '…': Read-only file system",
 		},
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "see whether the kernel found an error, or whether it is mounted so on purpose", Command: "findmnt -T {dir}; sudo dmesg | tail -n 50",
+			Class: fix.Advice, Changes: "check whether the kernel found an error, or whether it is mounted " +
+				"read-only on purpose",
+			Command: "findmnt -T {dir}; sudo dmesg | tail -n 50",
 		}},
 	}
 	needsReload = &fix.Kind{
-		ID: "daemon/needs-reload", Status: fix.Broken, Title: "systemd read its units when the daemon's were not there",
-		Means: "Installers link units into /nix. systemd knows what was there when it last read its units, at the start of the machine or at a " +
-			"\"systemctl daemon-reload\", and not what is there now.",
+		ID: "daemon/needs-reload", Status: fix.Broken, Title: "systemd read its units before the daemon's were there",
+		Means: "Installers link units into /nix. systemd only knows what was there when it last read its units, at " +
+			"boot or at the last \"systemctl daemon-reload\".",
 		Says: "systemd does not know {unit}, whose file is there now", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{{
-			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket", Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket", Undo: "stops the " +
+				"socket; reading units cannot be undone, and need not be",
 		}},
 	}
 	bootRace = &fix.Kind{
 		ID: "daemon/boot-race", Status: fix.Broken, Title: "systemd reads its units before /nix is mounted",
-		Means: "/nix is a file system of its own, and the daemon's units are links into it. At the start of the machine they lead nowhere, and " +
-			"systemd knows none of them. The repair lasts until the next start. For good, put copies in the place of the links: for each unit in " +
-			"/etc/systemd/system that leads into /nix, \"sudo cp --remove-destination $(readlink -f UNIT) UNIT\". Copies have to be made anew after " +
-			"each upgrade.",
+		Means: "/nix is a file system of its own, and the daemon's units are links into it. At boot they lead " +
+			"nowhere, and systemd knows none of them. The repair lasts until the next boot. To make it last, " +
+			"replace the links with copies: for each unit in /etc/systemd/system that leads into /nix, \"sudo cp " +
+			"--remove-destination $(readlink -f UNIT) UNIT\". Make new copies after each upgrade.",
 		Says: "systemd does not know {unit}: it read its units before /nix was mounted", Messages: []string{refused, absent, lixSocket, notFound},
 		Remedies: []fix.Remedial{{
-			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket; at the next start of the machine it is as before",
-			Undo: "stops the socket; that the units were read cannot be taken back, and need not",
+			Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket; lasts until the " +
+				"next boot",
+			Undo: "stops the socket; reading units cannot be undone, and need not be",
 		}},
 	}
 	conditionFailed = &fix.Kind{
@@ -357,47 +376,57 @@ var (
 	}
 	socketLost = &fix.Kind{
 		ID: "daemon/socket-lost", Status: fix.Broken, Title: "systemd calls the socket active, and has lost it",
-		Means: "It read its units again while the file was away. \"active (listening)\" is then not true until the socket is started again.",
-		Says:  "systemd calls {unit} active, and nobody listens", Messages: []string{refused, lixSocket, "The socket unit is not functional until restarted."},
+		Means: "It read its units again while the socket's unit file was missing. Until you restart the socket, its " +
+			"\"active (listening)\" is not true.",
+		Says:     "systemd calls {unit} active, and nobody listens",
+		Messages: []string{refused, lixSocket, "The socket unit is not functional until restarted."},
 		Remedies: remadeSocket,
 	}
 	staleSocket = &fix.Kind{
 		ID: "daemon/stale-socket", Status: fix.Broken, Title: "a daemon that is gone has left its socket",
-		Means: "The file is there, and nobody listens. Lix since 2.94 tries the socket first, also for root; other Nixes go on without it where they " +
-			"may write to the store. Where no daemon is wanted, removing the file is enough for root.",
+		Means: "The file is there, but nothing listens. Lix 2.94 and later tries the socket first, even as root; " +
+			"other Nixes do without it if they may write to the store. If you want no daemon, removing the file is " +
+			"enough for root.",
 		Says: "nobody listens at {socket}, and systemd does not run here", Messages: []string{refused, lixSocket},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "start a daemon; {init}", Command: "{command}",
 		}},
 	}
 	noInit = &fix.Kind{
-		ID: "daemon/no-init", Status: fix.Broken, Also: []fix.Status{fix.OK}, Title: "nothing starts a daemon here, where systemd does not run",
-		Means: "As in WSL without systemd, in containers, and with OpenRC or runit. Root can do without: it writes to the store itself. " +
-			"Other users cannot build.",
-		Says: "no daemon runs, and users other than root need one: {where}", Or: map[string]fix.Words{"root": "no daemon runs, and root needs none: {where}"},
+		ID: "daemon/no-init", Status: fix.Broken, Also: []fix.Status{fix.OK},
+		Title: "systemd does not run here, and nothing else starts a daemon",
+		Means: "WSL without systemd, containers, OpenRC and runit are like this. Root needs no daemon: it writes to " +
+			"the store itself. Other users cannot build.",
+		Says:     "no daemon runs, and users other than root need one: {where}",
+		Or:       map[string]fix.Words{"root": "no daemon runs, and root needs none: {where}"},
 		Messages: []string{absent, bigLock},
-		Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "start a daemon where users are to build; {init}", Command: "{command}"}},
+		Remedies: []fix.Remedial{{
+			Class: fix.Advice, Changes: "start a daemon if users other than root should build; {init}",
+			Command: "{command}",
+		}},
 	}
 	suspended = &fix.Kind{
 		ID: "daemon/suspended", Status: fix.Broken, Title: "the daemon is stopped by a signal",
-		Means: "Its process is there and does nothing, so that clients wait for ever. Somebody has sent it SIGSTOP, or a debugger has left it so.",
-		Says:  "the daemon, {process}, is stopped by a signal",
+		Means: "Its process exists but does nothing, so clients wait forever. Somebody sent it SIGSTOP, or a " +
+			"debugger left it stopped.",
+		Says: "the daemon, {process}, is stopped by a signal",
 		Remedies: []fix.Remedial{{
-			Class: fix.Risky, Changes: "has {process} go on (SIGCONT), if it is still the same process",
-			Undo: "cannot be taken back, and need not",
+			Class: fix.Risky, Changes: "continues {process} (SIGCONT), if it is still the same process",
+			Undo: "not possible, and not needed",
 		}},
 	}
 	silent = &fix.Kind{
 		ID: "daemon/silent", Status: fix.Broken, Title: "the daemon accepts connections and says nothing",
-		Means: "Clients hang without a word, as no Nix has a limit for the greeting. Somebody holds what the daemon waits for, such as " +
-			"the lock of a store that is being upgraded, or the machine is very busy.",
+		Means: "Clients hang silently, because Nix has no timeout for the greeting. The daemon is waiting for " +
+			"something, such as the lock of a store that is being upgraded, or the machine is very busy.",
 		Says: "{socket} accepts connections, and nothing is said within {seconds} s", Messages: []string{"waiting for exclusive access to the Nix store..."},
 		Remedies: []fix.Remedial{{Class: fix.Advice, Changes: "see what it waits for", Command: "sudo lixfix check stuck"}},
 	}
 	closes = &fix.Kind{
 		ID: "daemon/closes", Status: fix.Broken, Title: "the daemon accepts connections and closes them",
-		Means: "The daemon does not tell clients why. It is mostly one of these: the store's database does not open; you are a member of the group of " +
-			"the build users (\"id\" shows it), which it does not talk to; your Nix is too old for it; or it ends at each start. Its log says which.",
+		Means: "The daemon does not tell clients why. The usual causes: the store's database does not open; you are " +
+			"in the build users' group (check with \"id\"), which it turns away; your Nix is too old for it; or it " +
+			"exits at each start. Its log says which.",
 		Says: "the daemon closes the connection without a word",
 		Messages: []string{
 			reset, eof, "writing to file: Broken pipe", "reading from file: Connection reset by peer",
@@ -411,8 +440,9 @@ var (
 	}
 	notAllowed = &fix.Kind{
 		ID: "daemon/not-allowed", Status: fix.Broken, Title: "the daemon does not talk to you",
-		Means: "It turns away whoever is not named by allowed-users, and members of the group of the build users, without a word. As root, all seems well.",
-		Says:  "the daemon does not talk to {user}: {why}",
+		Means: "It silently turns away users that allowed-users does not name, and members of the build users' " +
+			"group. As root, everything looks fine.",
+		Says: "the daemon does not talk to {user}: {why}",
 		Messages: []string{
 			reset, eof, "user '…' is not allowed to connect to the Nix daemon",
 			"which is the group of users running the sandboxed builds",
@@ -422,16 +452,20 @@ var (
 		}},
 	}
 	notNix = &fix.Kind{
-		ID: "daemon/not-nix", Status: fix.Broken, Title: "what answers at the socket is no Nix daemon",
-		Means: "Another program listens there, or another protocol is spoken.",
-		Says:  "what answers at {socket} is no Nix daemon: {why}", Messages: []string{"protocol mismatch", "nix-daemon protocol mismatch from …", "Nix daemon protocol version not supported"},
+		ID: "daemon/not-nix", Status: fix.Broken, Title: "something other than a Nix daemon answers at the socket",
+		Means: "Another program listens there, or it speaks another protocol.",
+		Says:  "something other than a Nix daemon answers at {socket}: {why}",
+		Messages: []string{
+			"protocol mismatch", "nix-daemon protocol mismatch from …", "Nix daemon protocol version not supported",
+		},
 		Remedies: []fix.Remedial{{
 			Class: fix.Advice, Changes: "find out which program listens, and end it; then start the socket", Command: "sudo ss -xlp src {socket}",
 		}},
 	}
 	tooOld = &fix.Kind{
 		ID: "daemon/too-old", Status: fix.Broken, Title: "the daemon is too old for the Lix of this host",
-		Means:    "Lix since 2.94 talks to no daemon whose protocol is older than 1.35, that of Nix 2.15 and Lix 2.90.",
+		Means: "Lix 2.94 and later needs a daemon with protocol 1.35 or newer, which Nix 2.15 and Lix 2.90 " +
+			"introduced.",
 		Says:     "the daemon speaks protocol {protocol}, and {client} needs 1.35",
 		Messages: []string{"The remote Nix daemon version is too old", "the Nix daemon version is too old"},
 		Remedies: []fix.Remedial{{
@@ -441,29 +475,33 @@ var (
 	}
 	refuses = &fix.Kind{
 		ID: "daemon/refuses", Status: fix.Broken, Title: "the daemon answers with an error",
-		Means: "It runs, greets, and then cannot open its store. What it says is the cause.",
+		Means: "It runs and greets, but cannot open its store. Its error names the cause.",
 		Says:  "the daemon answers: {error}",
 		Remedies: []fix.Remedial{{
-			Class: fix.Advice, Changes: "mend what the error names; the log has more of it", Command: "sudo journalctl -b -n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
+			Class: fix.Advice, Changes: "fix what the error names; the log says more", Command: "sudo journalctl -b " +
+				"-n 30 -u nix-daemon.service -u \"nix-daemon@*\"",
 		}},
 	}
 	older = &fix.Kind{
 		ID: "daemon/older", Status: fix.AtRisk, Title: "the running daemon is older than the one that is installed",
-		Means: "An upgrade does not start the daemon again, and \"systemctl restart\" alone starts the old one again: systemd goes by the units that it " +
-			"has read before. It works until a garbage collection removes the old release.",
+		Means: "An upgrade does not restart the daemon, and \"systemctl restart\" alone starts the old one again, " +
+			"because systemd still uses the units it has read before. The old daemon works until a garbage " +
+			"collection removes its release.",
 		Says:     "the daemon that answers is {running}, and {unit} starts {installed}",
 		Remedies: renewing,
 	}
 	deleted = &fix.Kind{
 		ID: "daemon/deleted", Status: fix.AtRisk, Title: "the program of the running daemon was removed",
-		Means: "It goes on with what it has in memory. That of Lix since 2.94 ends at the next connection, because it starts itself anew for each.",
-		Says:  "the program of the running daemon, {process}, was removed: {program}", Messages: []string{"Lix crashed. This is a bug. …"},
+		Means: "It keeps running from memory. The daemon of Lix 2.94 and later fails at the next connection, " +
+			"because it starts its program anew for each one.",
+		Says:     "the program of the running daemon, {process}, was removed: {program}",
+		Messages: []string{"Lix crashed. This is a bug. …"},
 		Remedies: renewing,
 	}
 	serviceAlone = &fix.Kind{
-		ID: "daemon/service-alone", Status: fix.AtRisk, Title: "a daemon listens by itself, in the place of systemd",
-		Means: "Somebody has started it by hand, or has started nix-daemon.service while the socket was stopped. It works, and when it ends, " +
-			"nobody starts another one before the next start of the machine.",
+		ID: "daemon/service-alone", Status: fix.AtRisk, Title: "a daemon listens by itself, instead of systemd",
+		Means: "Somebody has started it by hand, or has started nix-daemon.service while the socket was stopped. It " +
+			"works, but when it ends, nothing starts another one until the next boot.",
 		Says:     "process {pid} listens at the socket, and nix-daemon.socket does not",
 		Messages: []string{"nix-daemon.socket: Socket service nix-daemon.service already active, refusing."},
 		Remedies: []fix.Remedial{{
@@ -472,28 +510,31 @@ var (
 		}},
 	}
 	unknown = &fix.Kind{
-		ID: "daemon/unknown", Status: fix.Unknown, Title: "it could not be told whether the daemon works",
-		Means: "Something that decides could not be looked at, and lixfix does not take that for good. The reason is beside the finding; as root, " +
-			"lixfix can look at more.",
-		Says: "whether the daemon works could not be told: {what}",
+		ID: "daemon/unknown", Status: fix.Unknown, Title: "lixfix cannot tell whether the daemon works",
+		Means: "lixfix could not read something that it needs, and does not take that for good news. The finding " +
+			"says what; as root, lixfix can read more.",
+		Says: "lixfix cannot tell whether the daemon works: {what}",
 	}
 )
 
 // started and remadeSocket are what several kinds have in common.
 var (
 	started = []fix.Remedial{{
-		Class: fix.Safe, Changes: "has systemd forget the failures, and starts the socket and the daemon",
+		Class: fix.Safe, Changes: "resets the failed units (systemctl reset-failed), and starts the socket and the " +
+			"daemon",
 		Undo: "stops them again",
 	}}
 	remadeSocket = []fix.Remedial{
 		{
-			Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe, Changes: "has systemd read its units again, and starts the socket again",
-			Undo: "cannot be taken back, and need not: a socket has no content",
+			Case: "idle", When: "nobody is using the daemon", Class: fix.Safe, Changes: "has systemd read its units " +
+				"again, and starts the socket again",
+			Undo: "not possible, and not needed: a socket has no content",
 		},
 		{
-			Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon again; builds that run go on with most daemons, and end with some",
-			Undo:    "cannot be taken back, and need not: a socket has no content",
+			Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+			Changes: "stops the daemon, has systemd read its units again, and starts the socket and the daemon " +
+				"again; running builds survive with most daemons, but not with all",
+			Undo: "not possible, and not needed: a socket has no content",
 		},
 	}
 )
@@ -501,14 +542,15 @@ var (
 // renewing is what several kinds have in common as well.
 var renewing = []fix.Remedial{
 	{
-		Case: "idle", When: "nobody is at work with the daemon", Class: fix.Safe,
-		Changes: "has systemd read its units again, and starts the daemon again unless somebody is at work with it by then",
-		Undo:    "cannot be taken back, and need not",
+		Case: "idle", When: "nobody is using the daemon", Class: fix.Safe,
+		Changes: "has systemd read its units again, and starts the daemon again unless somebody is using it by then",
+		Undo:    "not possible, and not needed",
 	},
 	{
-		Case: "busy", When: "somebody is at work with the daemon", Class: fix.Risky,
-		Changes: "has systemd read its units again, and starts the daemon again; builds that run go on with most daemons, and end with some",
-		Undo:    "cannot be taken back, and need not",
+		Case: "busy", When: "somebody is using the daemon", Class: fix.Risky,
+		Changes: "has systemd read its units again, and starts the daemon again; running builds survive with most " +
+			"daemons, but not with all",
+		Undo: "not possible, and not needed",
 	},
 	{
 		Case: "advice", When: "systemd does not start the daemon, or its units lack one", Class: fix.Advice,

@@ -29,37 +29,42 @@ func accounts() []*fix.Kind {
 			Remedies: do("create the user again, or take the name out of the list: gpasswd -d NAME nixbld", "getent group nixbld"),
 		},
 		{
-			ID: "build-users/human-in-group", Status: fix.Broken, Title: "whoever runs Nix is in the group of build users",
-			Means: "Members of that group are for builds alone: a build could otherwise act as the user. Nix refuses to build as a user " +
-				"it runs as, and Lix since 2.95 turns members away.",
+			ID: "build-users/human-in-group", Status: fix.Broken,
+			Title: "the user who runs Nix is in the group of build users",
+			Means: "That group is for builds alone: otherwise a build could act as the user. Nix refuses to build " +
+				"as a user it runs as, and Lix since 2.95 turns members away.",
 			Messages: []string{"the Nix user should not be a member of '…'", "should not be a member of '…'"},
 			Remedies: do("leave the group, and log in again", "sudo gpasswd -d \"$USER\" nixbld"),
 		},
 		{
-			ID: "build-users/other-gid", Status: fix.AtRisk, Title: "an installer expects another number of the build group",
-			Means: "The group is there from an earlier installation or a package, with a number that the installer did not plan. Nix " +
-				"itself does not mind.",
+			ID: "build-users/other-gid", Status: fix.AtRisk,
+			Title: "an installer expects another ID for the build group",
+			Means: "The group is left from an earlier installation or a package, with an ID that the installer did " +
+				"not plan. Nix itself does not mind.",
 			Messages: []string{"existed but had a different gid (…) than planned (…)", "error: Build user group has mismatching GID, aborting activation"},
-			Remedies: do("tell the installer the number that the group has, with --nix-build-group-id, or nix-darwin with "+
-				"ids.gids.nixbld; do not change the number of a group that the store belongs to", "getent group nixbld"),
+			Remedies: do("tell the installer the ID of the group with --nix-build-group-id, or nix-darwin with "+
+				"ids.gids.nixbld; do not change the ID of a group that the store belongs to", "getent group nixbld"),
 			Sources: []string{installer + "745", installer + "1867"},
 		},
 		{
-			ID: "build-users/other-uid", Status: fix.AtRisk, Title: "an installer expects other numbers of the build users",
-			Means:    "The users are there from an earlier installation, with numbers that the installer did not plan. On a Mac, the fix sequoia looks at them.",
+			ID: "build-users/other-uid", Status: fix.AtRisk,
+			Title: "an installer expects other IDs for the build users",
+			Means: "The users are left from an earlier installation, with IDs that the installer did not plan. " +
+				"On a Mac, the fix sequoia looks at them.",
 			Messages: []string{"existed but had a different uid (…) than planned (…)"},
 			Remedies: do("tell the installer the number of the first user with --nix-build-user-id-base", "getent passwd | grep nixbld"),
 		},
 		{
-			ID: "build-users/accounts-not-written", Status: fix.Broken, Title: "a tool for accounts cannot do its work",
-			Means: "Something else holds the lock of /etc/group, was ended while it held it, or the file cannot be replaced, as where it is " +
-				"mounted into a container.",
+			ID: "build-users/accounts-not-written", Status: fix.Broken, Title: "a tool cannot change users or groups",
+			Means: "Another tool holds the lock of /etc/group, or was killed while it held it. Or the file cannot " +
+				"be replaced, for example because it is mounted into a container.",
 			Messages: []string{
 				"gpasswd: cannot lock /etc/group; try again later.", "gpasswd: existing lock file /etc/group.lock without a PID",
 				"gpasswd: failure while writing changes to /etc/group", "gpasswd: user '…' does not exist",
 				"groupadd: GID '…' already exists", "useradd: UID … is not unique",
 			},
-			Remedies: do("see whether another tool is still at work; if none is, what it left is a lock file", "ls -l /etc/*.lock"),
+			Remedies: do("check whether another tool is still running; if none is, a lock file below is left "+
+				"over", "ls -l /etc/*.lock"),
 		},
 		{
 			ID: "build-users/sys-uid", Status: fix.OK, Title: "useradd warns that build users have high numbers",

@@ -9,9 +9,10 @@ func certificates() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "tls-certs/bundle-missing", Status: fix.Broken, Title: "the file of trusted certificates is absent or cannot be read",
-			Means: "Nix takes the first of these that is set or there: ssl-cert-file in nix.conf, NIX_SSL_CERT_FILE, SSL_CERT_FILE, " +
-				"/etc/ssl/certs/ca-certificates.crt, and the bundle of the default profile. The daemon has an environment of its own. " +
-				"On a Mac the link is often left from nix-darwin.",
+			Means: "Nix uses the first of these that is set or exists: ssl-cert-file in nix.conf, " +
+				"NIX_SSL_CERT_FILE, SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt, and the bundle of the " +
+				"default profile. The daemon has an environment of its own. On a Mac the link is often left from " +
+				"nix-darwin.",
 			Messages: []string{
 				"Problem with the SSL CA cert (path? access rights?) (77)", "ca file does not exist at specified location '…'",
 				"exists but is inaccessible, it …", "error adding trust anchors from file: … (curl error code=77)",
@@ -20,9 +21,9 @@ func certificates() []*fix.Kind {
 			Sources:  []string{nix + "7808", nix + "7914"},
 		},
 		{
-			ID: "tls-certs/not-trusted", Status: fix.Broken, Title: "no trusted certificate has signed the server's",
-			Means: "Most often a proxy of a company opens the connections, and its certificate is known to the system and not to Nix. An " +
-				"empty bundle and a wrong clock look the same.",
+			ID: "tls-certs/not-trusted", Status: fix.Broken, Title: "the server's certificate is not trusted",
+			Means: "Most often a company proxy intercepts the connections, and the system knows its certificate but " +
+				"Nix does not. An empty bundle and a wrong clock look the same.",
 			Messages: []string{
 				"SSL peer certificate or SSH remote key was not OK (60)", "certificate signer not trusted. (CAfile: …",
 				"certificate has expired. (CAfile: …", "does not match target hostname '…'", "MissingOrMalformedExtensions",
@@ -33,10 +34,11 @@ func certificates() []*fix.Kind {
 			Sources: []string{nix + "8081", installer + "878"},
 		},
 		{
-			ID: "tls-certs/not-tls", Status: fix.Broken, Title: "what answers does not speak TLS",
-			Means:    "A proxy, a login page of a network, or a firewall answers or cuts the connection.",
+			ID: "tls-certs/not-tls", Status: fix.Broken, Title: "the other end does not speak TLS",
+			Means: "A proxy, a network's login page or a firewall answers instead of the server, or cuts the " +
+				"connection.",
 			Messages: []string{"SSL connect error (35)", "unable to download '…': … (curl error code=35)", "GnuTLS, handshake failed: An unexpected TLS packet was received."},
-			Remedies: do("ask the server by other means", "curl -v https://cache.nixos.org/nix-cache-info"),
+			Remedies: do("try the server with curl", "curl -v https://cache.nixos.org/nix-cache-info"),
 		},
 		{
 			ID: "tls-certs/download-failed", Status: fix.Broken, Title: "a download has failed",
@@ -58,7 +60,8 @@ func certificates() []*fix.Kind {
 		},
 		{
 			ID: "tls-certs/impure-variable", Status: fix.AtRisk, Title: "a derivation takes NIX_SSL_CERT_FILE from its surroundings",
-			Means:    "Lix since 2.95 says so where the file that the variable names cannot be had in the sandbox.",
+			Means: "Lix 2.95 and later says this if the file that the variable names is not available in the " +
+				"sandbox.",
 			Messages: []string{"is an impure environment variable (set to '…') of this …"},
 			Remedies: do("let it name a file that the build users can read", "ls -lL \"$NIX_SSL_CERT_FILE\""),
 		},

@@ -6,7 +6,7 @@ import "github.com/lixfix/lixfix/fixes/fix"
 func configuration() []*fix.Kind {
 	return []*fix.Kind{
 		{
-			ID: "nix-conf/syntax", Status: fix.Broken, Title: "a line of nix.conf is no setting",
+			ID: "nix-conf/syntax", Status: fix.Broken, Title: "a line of nix.conf is not a setting",
 			Means: "Every line is \"name = value\" or \"include file\", with blanks around the equals sign. One line that is neither stops " +
 				"every command, and the daemon at its next start; Lix since 2.94 reads the file again for each connection.",
 			Messages: []string{
@@ -16,9 +16,10 @@ func configuration() []*fix.Kind {
 			Remedies: do("correct the line that the message quotes, or put # before it", "sudoedit /etc/nix/nix.conf"),
 		},
 		{
-			ID: "nix-conf/value", Status: fix.Broken, Title: "a setting has a value that Nix does not take",
-			Means: "Quotation marks are part of a value, and so is all behind it on its line. Booleans are true or false; sandbox is true, " +
-				"false or relaxed; cores is a number. Nix since 2.34 wants absolute paths, and substituters with https://.",
+			ID: "nix-conf/value", Status: fix.Broken, Title: "a setting has a value that Nix does not accept",
+			Means: "Quotation marks count as part of the value, and so does everything after it on the line. " +
+				"Booleans are true or false; sandbox is true, false or relaxed; cores is a number. Nix since 2.34 " +
+				"wants absolute paths, and substituters with https://.",
 			Messages: []string{
 				"Boolean setting '…' has invalid value '…'", "setting '…' has invalid value '…'", "option '…' has invalid value '…'",
 				"configuration setting '…' should be 'auto' or an integer", "not an absolute path: …", "Cannot parse Nix store '…'",
@@ -33,27 +34,30 @@ func configuration() []*fix.Kind {
 			Remedies: do("put the file back, or write !include", "grep -rn include /etc/nix/nix.conf"),
 		},
 		{
-			ID: "nix-conf/store-daemon", Status: fix.Broken, Title: "the daemon's own configuration sends it to a daemon",
+			ID: "nix-conf/store-daemon", Status: fix.Broken,
+			Title:    "the daemon's own configuration says \"store = daemon\"",
 			Means:    "\"store = daemon\" is for clients. In the file that the daemon reads, the daemon would have to ask itself.",
 			Messages: []string{"tried to open a daemon store in a context that doesn't support this"},
 			Remedies: do("take the line out of /etc/nix/nix.conf; users can have it in ~/.config/nix/nix.conf", "grep -n store /etc/nix/nix.conf"),
 		},
 		{
 			ID: "nix-conf/unknown-setting", Status: fix.AtRisk, Title: "nix.conf has a setting that this Nix does not know",
-			Means: "It goes on without it. Most such settings are of another implementation, as lazy-trees of Determinate Nix or " +
-				"pasta-path of Lix, or of another release.",
+			Means: "Nix ignores it. Most such settings belong to another implementation, such as lazy-trees " +
+				"(Determinate Nix) and pasta-path (Lix), or to another release.",
 			Messages: []string{"unknown setting '…'", "unknown setting 'lazy-trees'"},
 			Remedies: do("take the setting out, or look for its name in the manual of this release", "grep -rn NAME /etc/nix"),
 		},
 		{
 			ID: "nix-conf/unknown-feature", Status: fix.AtRisk, Title: "nix.conf names a feature that this Nix does not know",
-			Means:    "Lix calls the pipe operator pipe-operator, Nix calls it pipe-operators; other features have become ordinary, or are gone.",
+			Means: "Lix calls the pipe operator pipe-operator, Nix calls it pipe-operators; other features are " +
+				"no longer experimental, or were removed.",
 			Messages: []string{"unknown experimental feature '…'", "unknown deprecated feature '…'", "deprecated setting '…' found (set to '…')"},
 			Remedies: do("take the name out of experimental-features", "grep -rn features /etc/nix ~/.config/nix"),
 		},
 		{
 			ID: "nix-conf/feature-off", Status: fix.Broken, Title: "an experimental feature is off",
-			Means:    "Commands such as \"nix build\" and \"lix fix\", and some settings, belong to features that have to be named.",
+			Means: "Commands such as \"nix build\" and \"lix fix\", and some settings, need experimental " +
+				"features that you have to switch on.",
 			Messages: []string{"experimental Lix feature '…' is disabled", "experimental Nix feature '…' is disabled", "Ignoring setting '…' because experimental feature '…' is not enabled"},
 			Remedies: do("name the feature in nix.conf: experimental-features = nix-command flakes", "nix --extra-experimental-features 'nix-command flakes' build"),
 		},
@@ -61,19 +65,19 @@ func configuration() []*fix.Kind {
 			ID: "nix-conf/key-twice", Status: fix.AtRisk, Title: "nix.conf sets the same thing twice",
 			Means:    "The last line counts. Tools that append a line are a common cause.",
 			Messages: []string{"Found key '…' twice while reading config from"},
-			Remedies: do("make one line of both", "grep -n NAME /etc/nix/nix.conf"),
+			Remedies: do("merge the two lines into one", "grep -n NAME /etc/nix/nix.conf"),
 		},
 		{
-			ID: "nix-conf/not-trusted", Status: fix.AtRisk, Title: "the daemon does not take a setting from this user",
-			Means: "Only root and trusted-users may choose caches, the sandbox and most other settings for the daemon. From everybody else " +
-				"it ignores them.",
+			ID: "nix-conf/not-trusted", Status: fix.AtRisk, Title: "the daemon ignores a setting from this user",
+			Means: "Only root and trusted-users may choose caches, the sandbox and most other settings for the " +
+				"daemon. The daemon ignores them from everybody else.",
 			Messages: []string{
 				"Ignoring the client-specified setting '…', because it is a restricted", "Ignoring the client-specified plugin-files.",
 				"ignoring the client-specified setting '…', because it is a restricted setting and you are not a trusted user",
 				"ignoring untrusted substituter '…', you are not a trusted user.", "ignoring untrusted flake configuration setting '…'",
 			},
-			Remedies: do("set it in /etc/nix/nix.conf, and restart the daemon; a cache belongs into trusted-substituters. Whoever is in "+
-				"trusted-users can become root", "sudoedit /etc/nix/nix.conf"),
+			Remedies: do("set it in /etc/nix/nix.conf, and restart the daemon; a cache goes into "+
+				"trusted-substituters. Users in trusted-users can become root", "sudoedit /etc/nix/nix.conf"),
 		},
 		{
 			ID: "nix-conf/alias", Status: fix.OK, Title: "an old name of a setting or a command was used",

@@ -19,14 +19,16 @@ func daemon() []*fix.Kind {
 		},
 		{
 			ID: "daemon/own-program", Status: fix.Broken, Title: "the daemon cannot find its own program",
-			Means:    "Lix since 2.94 starts a program for each connection, and reads its name from /proc/self/exe. It cannot where /proc is not mounted or hidden.",
+			Means: "Lix since 2.94 starts a program for each connection, and reads its name from /proc/self/exe. " +
+				"It cannot if /proc is hidden or not mounted.",
 			Messages: []string{"can't locate the daemon binary!"},
 			Remedies: do("mount /proc for the daemon; in a unit, ProtectProc= and ProcSubset= hide it", "ls -l /proc/self/exe"),
 		},
 		{
 			ID: "daemon/reload-needed", Status: fix.AtRisk, Title: "a unit has changed on the disk since systemd read it",
-			Means: "systemd goes on with what it has read. Before a Lix of 2.95 or later takes over, ask \"lixfix check lix-units\" whether all its " +
-				"units are there: reading them again ends an old daemon's socket.",
+			Means: "systemd still uses what it has read before. Before Lix 2.95 or later takes over, run \"lixfix " +
+				"check lix-units\" to see whether all its units are there: reading them again ends an old daemon's " +
+				"socket.",
 			Messages: []string{"Warning: The unit file, source configuration file or drop-ins of … changed on disk. Run 'systemctl daemon-reload' to reload units."},
 			Remedies: do("check, then have systemd read them", "lixfix check lix-units daemon && sudo systemctl daemon-reload"),
 		},

@@ -7,14 +7,15 @@ func home() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "user-cache/owner", Status: fix.Broken, Title: "files of root are in a user's cache",
-			Means:    "\"sudo nix\" with the user's home has written to ~/.cache/nix, and the user cannot open what it left.",
+			Means: "\"sudo nix\" ran with the user's HOME and wrote to ~/.cache/nix, and the user cannot open " +
+				"those files.",
 			Messages: []string{"cannot open SQLite database '…/.cache/nix/fetcher-cache-v1.sqlite'"},
 			Remedies: do("move the cache away; Nix makes it again", "sudo mv ~/.cache/nix ~/.cache/nix.old"),
 		},
 		{
-			ID: "user-cache/home-of-another", Status: fix.AtRisk, Title: "HOME is another user's",
-			Means: "sudo has kept HOME, or has set it to /root for another user. Nix then takes the home of /etc/passwd, or ends where it cannot look " +
-				"into the other one.",
+			ID: "user-cache/home-of-another", Status: fix.AtRisk, Title: "HOME belongs to another user",
+			Means: "sudo kept HOME, or set it to /root for another user. Nix then uses the home in /etc/passwd, or " +
+				"fails if it cannot read the other one.",
 			Messages: []string{
 				"is not owned by you, falling back to the one defined in the 'passwd' file", "getting status of /root/.nix-defexpr/channels: Permission denied",
 				"terminate called after throwing an instance of 'nix::SysError'",
@@ -35,7 +36,8 @@ func home() []*fix.Kind {
 		},
 		{
 			ID: "profile-links/other-tool", Status: fix.NotApplicable, Title: "the profile belongs to another command",
-			Means:    "Once \"nix profile\" has changed a profile, nix-env refuses it, as their lists have different forms.",
+			Means: "Once \"nix profile\" has changed a profile, nix-env refuses it, because the two keep their " +
+				"lists in different formats.",
 			Messages: []string{"profile '…' is incompatible with 'nix-env'; please use 'nix profile' instead"},
 			Remedies: do("use nix profile; \"nix profile list\" shows what is in it", "nix profile list"),
 		},

@@ -37,8 +37,8 @@ func launchd() []*fix.Kind {
 		},
 		{
 			ID: "daemon/launchd-boot-out", Status: fix.AtRisk, Title: "launchd does not unload a job",
-			Means: "3 says that it was not loaded, 36 that it is still ending, 37 that it is still starting, 2 and 5 that it is to be named by its label " +
-				"and not by its file.",
+			Means: "Error 3: it was not loaded. 36: it is still ending. 37: it is still starting. 2 and 5: name it " +
+				"by its label, not by its file.",
 			Messages: []string{
 				"Boot-out failed: 5: Input/output error", "Boot-out failed: 3: No such process", "Boot-out failed: 36: Operation now in progress",
 				"Boot-out failed: 2: No such file or directory", "Bootstrap failed: 37: Operation already in progress",
@@ -54,10 +54,12 @@ func launchd() []*fix.Kind {
 			Sources:  []string{installer + "1344", nix + "12721"},
 		},
 		{
-			ID: "daemon/plist-mode", Status: fix.Broken, Title: "launchd does not take the file of a job because others could change it",
+			ID: "daemon/plist-mode", Status: fix.Broken,
+			Title:    "launchd rejects the file of a job because others could change it",
 			Means:    "It has to belong to root, and only root may write to it.",
 			Messages: []string{"Path had bad ownership/permissions"},
-			Remedies: do("set both", "sudo chown root:wheel /Library/LaunchDaemons/org.nixos.*; sudo chmod 644 /Library/LaunchDaemons/org.nixos.*"),
+			Remedies: do("set its owner and its mode", "sudo chown root:wheel /Library/LaunchDaemons/org.nixos.*; "+
+				"sudo chmod 644 /Library/LaunchDaemons/org.nixos.*"),
 		},
 		{
 			ID: "daemon/starting", Status: fix.OK, Title: "launchd has put a job off until the Mac has started",
@@ -75,18 +77,19 @@ func launchd() []*fix.Kind {
 			ID: "daemon/two-daemons", Status: fix.Broken, Title: "Determinate Nix and another Nix are both installed",
 			Means:    "Each has a daemon and a configuration of its own. nix-darwin stops where it finds Determinate's.",
 			Messages: []string{"error: Determinate detected, aborting activation", "Nix binary did not exist at …"},
-			Remedies: do("decide for one: nix.enable = false in nix-darwin leaves Nix to Determinate", "cat /nix/receipt.json | head -c 300; ls /Library/LaunchDaemons"),
-			Sources:  []string{installer + "1662"},
+			Remedies: do("keep one of them: nix.enable = false in nix-darwin leaves Nix to Determinate", "cat "+
+				"/nix/receipt.json | head -c 300; ls /Library/LaunchDaemons"),
+			Sources: []string{installer + "1662"},
 		},
 		{
 			ID: "daemon/nix-hook-idle", Status: fix.AtRisk, Title: "the job that repairs shell files is not the one that the installer expects",
-			Means:    "It is of another installer, or of an earlier release.",
+			Means:    "It comes from another installer or an earlier release.",
 			Messages: []string{"exists and contains content different than expected. Consider removing the file."},
 			Remedies: do("compare the file that the message names with what the installer would write; it only keeps shell files up to date", ""),
 		},
 		{
 			ID: "tls-certs/proxy-not-seen-by-daemon", Status: fix.Broken, Title: "the daemon does not know the proxy",
-			Means:    "On a Mac it has only the variables of its job, and knows nothing of System Settings.",
+			Means:    "On a Mac it sees only the variables set in its job, not the proxy in System Settings.",
 			Messages: []string{"unable to download '…': Couldn't resolve host name (6)", "Couldn't resolve host name (6)"},
 			Remedies: do("where there is a proxy, add https_proxy to EnvironmentVariables of the job", "scutil --proxy"),
 			Sources:  []string{nix + "1472"},

@@ -16,19 +16,22 @@ func shell() []*fix.Kind {
 		},
 		{
 			ID: "shell-hook/sudo", Status: fix.NotApplicable, Title: "sudo does not find nix",
-			Means:    "sudo replaces PATH by the secure_path of its configuration, in which /nix does not occur.",
+			Means:    "sudo replaces PATH with secure_path from its configuration, which has nothing below /nix.",
 			Messages: []string{"sudo: nix: command not found"},
 			Remedies: do("start a login shell of root, or name the program in full", "sudo -i nix --version"),
 		},
 		{
 			ID: "shell-hook/ssh", Status: fix.Broken, Title: "a command over ssh does not find nix",
-			Means:    "\"ssh host command\" starts a shell that is neither a login shell nor interactive: it reads /etc/zshenv at most. Remote builders fail so.",
+			Means: "\"ssh host command\" starts a shell that is neither a login shell nor interactive: it reads " +
+				"/etc/zshenv at most. Remote builders fail for the same reason.",
 			Messages: []string{"zsh:1: command not found: nix-store", "bash: line 1: nix-store: command not found", "bash: line 1: nix-daemon: command not found"},
 			Remedies: do("have /etc/zshenv load nix-daemon.sh, or link nix-store and nix-daemon into /usr/local/bin", ""),
 		},
 		{
-			ID: "shell-hook/two-profiles", Status: fix.AtRisk, Title: "there is a profile at the old and at the new place",
-			Means:    "~/.nix-profile and ~/.local/state/nix/profile both exist. The newer place wins, so what the other one has seems to be gone.",
+			ID: "shell-hook/two-profiles", Status: fix.AtRisk,
+			Title: "there are two profiles, one in the old place and one in the new",
+			Means: "~/.nix-profile and ~/.local/state/nix/profile both exist. The newer place wins, so the " +
+				"packages in the other one seem to be gone.",
 			Messages: []string{"Both … and legacy … exist; using the former."},
 			Remedies: do("see which has your packages, and remove the other link", "ls -l ~/.nix-profile ~/.local/state/nix/profile"),
 		},
@@ -51,7 +54,8 @@ func shell() []*fix.Kind {
 		},
 		{
 			ID: "nix-darwin/installed", Status: fix.NotApplicable, Title: "nix-darwin is still installed",
-			Means:    "The installer does not uninstall Nix below nix-darwin, whose links would lead nowhere.",
+			Means: "The installer does not uninstall Nix while nix-darwin is there, because nix-darwin's links " +
+				"would lead nowhere.",
 			Messages: []string{"installation detected, it must be removed before uninstalling Nix"},
 			Remedies: do("uninstall nix-darwin first", "sudo nix --extra-experimental-features 'nix-command flakes' run nix-darwin#darwin-uninstaller"),
 		},
@@ -63,7 +67,7 @@ func shell() []*fix.Kind {
 		},
 		{
 			ID: "installer/rosetta", Status: fix.NotApplicable, Title: "the installer runs under Rosetta",
-			Means:    "A shell for Intel Macs started it, and it would install Nix for that.",
+			Means:    "A shell for Intel Macs started it, so it would install Nix for Intel.",
 			Messages: []string{"Detected that this process is running under Rosetta, using Nix in Rosetta is not supported"},
 			Remedies: do("start it from a native shell", "arch -arm64 /bin/zsh -l"),
 		},

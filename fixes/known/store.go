@@ -2,7 +2,7 @@ package known
 
 import "github.com/lixfix/lixfix/fixes/fix"
 
-const keepFirst = "Do not run a garbage collection, and no \"nix-store --verify\", before a copy of /nix/var/nix/db is kept: both can " +
+const keepFirst = "Copy /nix/var/nix/db before you run a garbage collection or \"nix-store --verify\": both can " +
 	"delete what could still be saved."
 
 // store is the store and its database. Messages: libstore/local-store.cc, libstore/sqlite.cc.
@@ -10,22 +10,25 @@ func store() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "store-db/schema", Status: fix.Broken, Title: "the file with the version of the database is damaged, or newer than this Nix",
-			Means: "/nix/var/nix/db/schema holds a number, 10 for years now, and no end of line behind it: \"echo 10\" makes it corrupt. A " +
-				"full disk leaves it empty.",
+			Means: "/nix/var/nix/db/schema holds a number, 10 for years now, without a newline at the end: \"echo " +
+				"10\" makes it corrupt. A full disk leaves it empty.",
 			Messages: []string{
 				"'…' is corrupt", "'/nix/var/nix/db/schema' is corrupt", "current Nix store schema is version …, but I only support …",
 				"current Nix store schema is version", "current Nix store ca-schema is version", "which is no longer supported. To convert to the new format",
 			},
-			Remedies: do("look at the file; where it is empty or ends in a new line, and the database has tables, it has to be 10 and nothing else", "od -c /nix/var/nix/db/schema"),
+			Remedies: do("look at the file; if it is empty or ends in a newline, and the database has tables, its "+
+				"whole content has to be 10", "od -c /nix/var/nix/db/schema"),
 		},
 		{
 			ID: "store-db/damaged", Status: fix.Broken, Title: "the database of the store is damaged",
-			Means: "SQLite cannot read what it finds, as after a crash, on a full disk, or on a disk that fails. " + keepFirst,
+			Means: "SQLite cannot read it, for example after a crash, or because the disk is full or failing. " +
+				keepFirst,
 			Messages: []string{
 				"database disk image is malformed", "file is not a database", "executing SQLite query '…'", "executing SQLite statement '…'",
 				"creating statement '…'",
 			},
-			Remedies: do("stop the daemon, keep a copy, and look at that", "sudo systemctl stop nix-daemon.socket nix-daemon.service; sudo cp -a /nix/var/nix/db /nix/var/nix/db.copy"),
+			Remedies: do("stop the daemon, make a copy, and examine the copy", "sudo systemctl stop "+
+				"nix-daemon.socket nix-daemon.service; sudo cp -a /nix/var/nix/db /nix/var/nix/db.copy"),
 		},
 		{
 			ID: "store-db/lost", Status: fix.Broken, Title: "the database of the store is gone, or empty",
@@ -35,8 +38,8 @@ func store() []*fix.Kind {
 		},
 		{
 			ID: "store-db/path-not-valid", Status: fix.Broken, Title: "the store does not know a path",
-			Means: "One path can be gone after a garbage collection, or was never there on this host. Where it is so with every path, the " +
-				"database is lost. " + keepFirst,
+			Means: "A single path may have been garbage-collected, or was never on this host. If the store knows no " +
+				"path at all, the database is lost. " + keepFirst,
 			Messages: []string{"path '…' is not valid", "path '…' does not exist in the store", "path '/nix/store/…' is not valid"},
 			Remedies: do("see whether other paths are known", "nix-store --query --hash $(readlink -f /nix/var/nix/profiles/default)"),
 		},
@@ -48,24 +51,25 @@ func store() []*fix.Kind {
 		},
 		{
 			ID: "store-db/still-alive", Status: fix.OK, Title: "a path is still in use, so it is not deleted",
-			Means:    "Something that is to be kept refers to it, or a process uses it. Nothing is wrong.",
+			Means:    "Something that must be kept refers to it, or a process uses it. Nothing is wrong.",
 			Messages: []string{"Cannot delete path '…' since it is still alive."},
 			Remedies: do("ask what keeps it", "nix-store --query --roots PATH"),
 		},
 		{
 			ID: "damaged-paths/empty", Status: fix.Broken, Title: "files in the store are empty or altered",
-			Means: "After a loss of power, what was written last is often there with a length of zero. Fixed-output hashes of an empty file are " +
-				"0ip26j2h11n1… and 47DEQpj8HBSa….",
+			Means: "After a power cut, the files written last are often empty. Fixed-output hashes of an empty file " +
+				"are 0ip26j2h11n1… and 47DEQpj8HBSa….",
 			Messages: []string{
 				"error parsing derivation '…'", "expected string 'Derive(['", "file is empty (possible filesystem corruption)",
 				"sha256:0ip26j2h11n1kgkz36rl4akv694yz65hr72q4kv4b3lxcbi65b3p", "path '…' was modified! expected hash '…', got '…'", "hash mismatch importing path '…'", "'…' is corrupted or missing!",
 				"not all store errors were fixed",
 			},
-			Remedies: do("compare all files with their hashes, and download what differs again; this takes long", "sudo nix-store --verify --check-contents --repair"),
+			Remedies: do("check all files against their hashes and download the bad ones again; this takes "+
+				"long", "sudo nix-store --verify --check-contents --repair"),
 		},
 		{
 			ID: "store-perms/owner", Status: fix.Broken, Title: "a build left files with a wrong owner or mode",
-			Means:    "Nix does not take what others could have changed.",
+			Means:    "Nix rejects files that others could have changed.",
 			Messages: []string{"suspicious ownership or permission on '…'"},
 			Remedies: do("build it again; if it stays so, look at what the builder does", ""),
 		},

@@ -47,7 +47,8 @@ func volume() []*fix.Kind {
 			Sources:  []string{installer + "1105", installer + "936"},
 		},
 		{
-			ID: "store-volume/keychain-wrong", Status: fix.Broken, Title: "the password in the keychain is not that of the volume",
+			ID: "store-volume/keychain-wrong", Status: fix.Broken,
+			Title:    "the password in the keychain does not unlock the volume",
 			Means:    "There are several entries, from several installations, or the volume was encrypted anew.",
 			Messages: []string{"The given passphrase is incorrect (-69557)", "The crypto user was not found on the APFS Volume"},
 			Remedies: do("list the entries with Keychain Access, and the users of the volume", "diskutil apfs listCryptoUsers 'Nix Store'"),
@@ -110,14 +111,17 @@ func volume() []*fix.Kind {
 			Sources:  []string{nix + "6122", nix + "6012"},
 		},
 		{
-			ID: "store-volume/mdm", Status: fix.Broken, Title: "the management of this Mac forbids mounting the volume",
-			Means:    "A profile of the organisation denies internal disks. Nothing on this Mac can change that.",
+			ID: "store-volume/mdm", Status: fix.Broken,
+			Title: "the device management (MDM) of this Mac forbids mounting the volume",
+			Means: "A configuration profile of your organisation denies access to internal disks. Nothing on " +
+				"this Mac can change that.",
 			Messages: []string{"failed to mount: \"SUIS premount dissented\""},
 			Remedies: do("ask the administrator who manages this Mac", "sudo profiles -P"),
 			Sources:  []string{nix + "6669", nix + "11906"},
 		},
 		{
-			ID: "store-volume/wrong-disk", Status: fix.Broken, Title: "a disk that was named is no APFS container",
+			ID: "store-volume/wrong-disk", Status: fix.Broken,
+			Title:    "the disk that was named is not an APFS container",
 			Means:    "The installer asked for a volume on a disk of another kind.",
 			Messages: []string{"The given disk is not an APFS Container Reference (-69630)"},
 			Remedies: do("name the container of the system with the installer's option for the root disk", "diskutil apfs list"),
@@ -150,8 +154,10 @@ func volume() []*fix.Kind {
 			Sources:  []string{nix + "9978"},
 		},
 		{
-			ID: "store-volume/ownership-off", Status: fix.Broken, Title: "macOS ignores who owns what on the volume of the store",
-			Means:    "Everything then belongs to whoever looks. On Linux the same message says that the daemon is not there.",
+			ID: "store-volume/ownership-off", Status: fix.Broken,
+			Title: "macOS ignores file ownership on the volume of the store",
+			Means: "Every file then seems to belong to the user who looks at it. On Linux, the same message " +
+				"means that no daemon is running.",
 			Messages: []string{"could not set permissions on '…' to 755: Operation not permitted"},
 			Remedies: do("on a Mac, switch ownership on; elsewhere, check the daemon", "sudo diskutil enableOwnership /nix"),
 			Sources:  []string{nix + "10421"},

@@ -16,7 +16,7 @@ var (
 	}
 	ready = &fix.Kind{
 		ID: "lix-units/ready", Status: fix.OK, Title: "an upgrade to that release finds the units that it needs",
-		Means: "Asked with --to. The template is there, or whoever upgrades brings it.",
+		Means: "You asked with --to. The template is there, or the upgrade will bring it.",
 		Says:  "an upgrade to {to} finds the units that it needs: {why}",
 	}
 	notHere = &fix.Kind{
@@ -26,8 +26,9 @@ var (
 	}
 	upgradeBreaks = &fix.Kind{
 		ID: "lix-units/upgrade-breaks", Status: fix.Broken, Title: "after an upgrade to that release, the daemon stops at the next boot",
-		Means: "Asked with --to. Since 2.95, the socket of Lix wants nix-daemon@.service beside it. Upgrading replaces the files behind the " +
-			"links of the socket and the service, and nobody links the third. All goes on until systemd reads its units again.",
+		Means: "You asked with --to. Since 2.95, the socket of Lix needs nix-daemon@.service beside it. Upgrading " +
+			"replaces the files behind the links of the socket and the service, but nothing links the template. " +
+			"Everything works until systemd reads its units again.",
 		Says: "after an upgrade to {to}, nix-daemon.socket wants nix-daemon@.service, which nobody has put into {dir}",
 		Messages: []string{
 			"manual intervention will be required to complete this Lix install!", "all nix commands will require root and '--store local'",
@@ -40,8 +41,9 @@ var (
 	}
 	templateMissing = &fix.Kind{
 		ID: "lix-units/template-missing", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "the socket wants nix-daemon@.service, which is not there",
-		Means: "Since 2.95, Lix has systemd start a service for each connection. Hosts that were upgraded do not have its template. What " +
-			"systemd has read before goes on working; after the next boot, the first connection is reset and all others are refused.",
+		Means: "Since 2.95, Lix has systemd start a service for each connection. Upgraded hosts lack its template. " +
+			"Everything works with the units that systemd has read before; after the next boot, the first " +
+			"connection is reset and all others are refused.",
 		Says: "{file} has Accept=yes, and systemd has no nix-daemon@.service",
 		Messages: []string{
 			reset, refused, queue, "service nix-daemon@internal.service not loaded, socket cannot be started.",
@@ -66,9 +68,10 @@ var (
 		Sources: sources,
 	}
 	bothEnabled = &fix.Kind{
-		ID: "lix-units/both-enabled", Status: fix.AtRisk, Title: "the service of old is still started at boot, and shuts the socket out",
-		Means: "Since 2.95, the socket and nix-daemon.service exclude each other. A link that an older release has left starts the " +
-			"service at boot. It works, in the old way, and the socket never listens.",
+		ID: "lix-units/both-enabled", Status: fix.AtRisk,
+		Title: "the old service is still started at boot, and shuts the socket out",
+		Means: "Since 2.95, the socket and nix-daemon.service exclude each other. A link from an older release " +
+			"starts the service at boot. It works the old way, and the socket never listens.",
 		Says: "{link} starts nix-daemon.service at boot, which shuts nix-daemon.socket out",
 		Remedies: []fix.Remedial{{
 			Class: fix.Risky, Changes: "removes {link}, and has systemd read its units again; what runs goes on until the next boot",
@@ -86,15 +89,16 @@ var (
 	mixed = &fix.Kind{
 		ID: "lix-units/mixed", Status: fix.AtRisk, Title: "the socket and the service belong to different releases",
 		Means: "One is a copy and the other a link that has moved on with an upgrade. The socket of 2.95 and the service of an older Lix, or the other " +
-			"way round, shut each other out: the one that starts first at the next boot has the say.",
+			"way round, shut each other out: at the next boot, the one that starts first wins.",
 		Says:     "{socket} {says}: {service} is of another release",
 		Remedies: copied,
 		Sources:  sources,
 	}
 	unknown = &fix.Kind{
 		ID: "lix-units/unknown", Status: fix.Unknown, Title: "the units could not be read",
-		Means: "Something that decides could not be looked at. That is never taken for good.",
-		Says:  "whether the units belong together could not be told",
+		Means: "lixfix could not read something that it needs, and does not take that for good news. The finding " +
+			"says what.",
+		Says: "whether the units belong together could not be told",
 	}
 )
 
@@ -102,12 +106,14 @@ var (
 var copied = []fix.Remedial{
 	{
 		Case: "copy", When: "the default profile has the units", Class: fix.Risky,
-		Changes: "makes the copies those of the default profile, and has systemd read its units again; what runs goes on until the next boot. What " +
-			"somebody has changed in a copy is gone until the undo; pieces in a directory of the unit's name with .d stay",
+		Changes: "replaces the copies with those of the default profile, and has systemd read its units again; a " +
+			"running daemon keeps running until the next boot. Edits to a copy are gone until you undo the repair; " +
+			"drop-ins stay",
 		Undo: "brings the old copies back",
 	},
 	{
-		Case: "advice", When: "it has none", Class: fix.Advice, Changes: "have the installer that made the units write all of them anew",
+		Case: "advice", When: "it has none", Class: fix.Advice, Changes: "install all the units again with the " +
+			"installer that made them",
 		Command: "ls -l /etc/systemd/system/nix-daemon* " + profileUnits + "/",
 	},
 }

@@ -46,7 +46,7 @@ func (lixUnits) Options() []fix.Option {
 	return []fix.Option{{
 		Name: optTo, Usage: "say what an upgrade to this `release` of Lix would do, such as 2.95", Look: true, Check: release,
 	}, {
-		Name: optNoVerify, Bool: true, Usage: "build nothing to see whether the repair has helped; a greeting is enough",
+		Name: optNoVerify, Bool: true, Usage: "skip the test build after the repair; a greeting is enough",
 	}}
 }
 
@@ -64,11 +64,12 @@ func (lixUnits) Doc() fix.Doc {
 		Title:    "the daemon's units do not fit the release of Lix",
 		Symptoms: []string{reset, refused, queue},
 		Cause: "Up to 2.94, one nix-daemon.service serves all. Since 2.95, nix-daemon.socket has Accept=yes, and systemd starts " +
-			"nix-daemon@.service for each connection. Installers have linked the first two units into the default profile, and upgrading the " +
-			"profile replaces what the links lead to. Nobody links the third. Everything works until systemd reads its units again, at the latest " +
-			"at the next boot; \"systemctl status\" calls the socket healthy even then.",
-		Changes: "It adds the template in the form that the host's other units have, a link or a copy, and has systemd read its units again. " +
-			"Only a socket that has failed is started; what runs is left to run.",
+			"nix-daemon@.service for each connection. Installers linked the first two units to the default profile, " +
+			"and upgrading the profile replaces what the links lead to. Nothing links the third. Everything works " +
+			"until systemd reads its units again, at the latest at the next boot; \"systemctl status\" calls the " +
+			"socket healthy even then.",
+		Changes: "It adds the template as a link or a copy, whichever the host's other units are, and has systemd " +
+			"read its units again. It starts the socket only if that has failed, and leaves running daemons alone.",
 		Undo: "\"lixfix undo\" removes the template and stops the socket if the repair has started it.",
 		More: []fix.Section{{
 			Heading: "Before an upgrade",

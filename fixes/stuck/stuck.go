@@ -60,12 +60,12 @@ func (stuck) Doc() fix.Doc {
 			"waiting for a machine to build '…'",
 			"SQLite database '…' is busy",
 		},
-		Cause: "Commands of Nix wait for each other: for a build of the same output, a garbage collection, a build " +
-			"user, the database, a profile, a download, another machine. Mostly that ends by itself. It does not where " +
-			"a process is stopped or orphaned, where a program that is no part of Nix holds a lock, or where builds wait for " +
-			"each other in a ring. Often nothing is printed.",
-		Changes: "Workers and builders that work for nobody are ended, and processes that are stopped are continued, in " +
-			"the sandbox of a build as well. A command that others wait for is ended only when you name it with --end.",
+		Cause: "Nix commands wait for each other: for a build of the same output, a garbage collection, a build " +
+			"user, the database, a profile, a download, another machine. Mostly that ends by itself, but not if a " +
+			"process is stopped or orphaned, a program outside Nix holds a lock, or builds wait for each other in a " +
+			"ring. Often nothing is printed.",
+		Changes: "It ends workers and builders that work for nobody, and continues stopped processes, also in the " +
+			"sandbox of a build. It ends a command that others wait for only when you name it with --end.",
 		Undo: "Ending a process cannot be taken back. A build that was ended starts from zero; the store is not harmed.",
 		More: []fix.Section{
 			{
@@ -73,34 +73,37 @@ func (stuck) Doc() fix.Doc {
 				Text: "\"lixfix check stuck\" finds every command, daemon, worker and builder of Nix on the host, looks at " +
 					"them twice within half a second, and draws what each command waits for, down to what everything waits " +
 					"for (►). It reads what the kernel tells and attaches to nothing: it needs no strace, no debugger, and no " +
-					"Nix that answers. What nothing explains it looks at for six seconds more, because a command can be between " +
-					"two tries.\n\n" +
-					"A chain goes on to who reads what a command prints (a pager, tee, a terminal after Ctrl-S), to locks that " +
-					"builds take for themselves, and to the programs in nix.conf: hooks, and what is configured as pasta.\n\n" +
-					"Without root it shows what can be seen, and infers whose worker is whose where the daemon does not say " +
-					"(\"probably\"). What it could not see it says, with the command that would.\n\n" +
-					"--pid N explains the one command that this process is part of, or what it has started: sudo, a script. " +
-					"--watch draws again and again until something moves, with --format jsonl as a line of JSON for each " +
-					"change. --format json and --format dot give the whole graph, for programs and for Graphviz.",
+					"Nix that answers. If nothing explains a wait, it looks for six seconds more, because a command " +
+					"can be between two tries.\n\nA chain continues to whatever reads a command's output (a pager, " +
+					"tee, a terminal after Ctrl-S), to locks that builds take for themselves, and to programs set " +
+					"in nix.conf: hooks and pasta.\n\nWithout root it shows what it can see, and infers which " +
+					"worker serves which command if the daemon does not say (\"probably\"). It says what it could " +
+					"not see, and which command " +
+					"would show it.\n\n--pid N explains the command that process N is part of, or the one that it " +
+					"started, as sudo or a script does. --watch draws again and again until something moves, with " +
+					"--format jsonl as a line of JSON for each change. --format json and --format dot give the " +
+					"whole graph, for programs and for Graphviz.",
 			},
 			{
 				Heading: "What counts as stuck",
-				Text: "What ends by itself is ok: a build, a garbage collection, an evaluation, and waiting for one of these. A " +
-					"build whose processes all sleep is at risk after a minute without a word. Whatever a lock is for, a holder " +
-					"that is no part of Nix is a problem, and one that works for another command is not.",
+				Text: "Anything that ends by itself is ok: a build, a garbage collection, an evaluation, and " +
+					"waiting for one of these. A build whose processes all sleep is at risk after a minute without " +
+					"output. A lock held by a program outside Nix is a problem, whatever the lock is for; one held " +
+					"for another command is not.",
 			},
 			{
 				Heading: "Who is ended",
-				Text: "No process is ended or continued without a person who agrees, --accept ID or --end PID. Whoever looks, the " +
-					"same process is proposed: the root of the chain. The plan says what is lost, and when it takes SIGKILL; " +
-					"afterwards lixfix looks again and says whether the chain has moved.\n\n" +
-					"\"lixfix report stuck\" writes it all down for an issue, without names of people and machines.",
+				Text: "No process is ended or continued unless you agree, or pass --accept ID or --end PID. lixfix " +
+					"proposes the same process to every user: the root of the chain. The plan says what is lost, " +
+					"and whether it takes SIGKILL; afterwards lixfix looks again and says whether the chain has " +
+					"moved.\n\n\"lixfix report stuck\" writes it all down for an issue, without names of people and " +
+					"machines.",
 			},
 			{
 				Heading: "Limits",
-				Text: "On macOS lixfix has only ps and lsof. It cannot know who holds a lock there, and takes whoever has the " +
-					"lock file open for its holder. It was never run on a real Mac. Tests stage what stands below with Nix 2.8, " +
-					"and replay captures of Lix 2.93 and 2.95 and of Nix 2.34.",
+				Text: "On macOS lixfix has only ps and lsof. They do not say who holds a lock, so it assumes that " +
+					"the process with the lock file open does. It has never run on a real Mac. The tests stage the " +
+					"findings below with Nix 2.8, and replay captures of Lix 2.93 and 2.95 and of Nix 2.34.",
 			},
 		},
 		Sources: []string{

@@ -5,7 +5,7 @@ const automation = "automation"
 
 // Automation is what scripts and other installers can rely on, as "lixfix help automation" and the README show it.
 func Automation() string {
-	return `lixfix under somebody else's script
+	return `lixfix in other people's scripts
 
 Ask for exactly what you want, and go by the exit code:
 
@@ -15,10 +15,10 @@ Ask for exactly what you want, and go by the exit code:
 
 Consent. Without --yes a repair asks on /dev/tty, never on standard input. Where
 there is no terminal it changes nothing and exits with 6; it never hangs. --yes
-decides for safe remedies only, --accept ID for a risky one.
+agrees to safe remedies only, --accept ID to a risky one.
 
 Root. Without root a repair prints the sudo line and exits with 6. lixfix never
-starts itself again.
+runs sudo itself.
 
 Streams. Results go to standard output, all else to standard error. Both may be
 closed, at any time: a repair goes on to its end. TERM, HOME, LANG and the
@@ -28,19 +28,19 @@ Formats. --format json prints one document, with a schema number (lixfix
 schema). --format jsonl prints what happens, one object a line: found, planned,
 step-begin, step-done (or step-already, step-tolerated, step-refused,
 step-failed) and at last verdict, whose report is that document. Errors are
-JSON on standard error then. New fields and events can appear; pass over what
-you do not know. Text is for people and changes freely.
+JSON on standard error then. New fields and events can appear; ignore what
+you do not know. Text output is for people and may change.
 
 Two at once. The second one exits with 7, or waits as long as --wait says.
 
 Signals. SIGTERM, SIGHUP and SIGINT end a repair after the step in flight; a
-second one cuts that step short. --limit TIME does what SIGTERM does, when that
-time is over. The journal stays unfinished, every later
-repair refuses with 4, and "lixfix resume" or "lixfix undo" settles it. Send the
-signal once, to lixfix or to its process group, but not to both.
+second one cuts that step short. --limit TIME does after that time what SIGTERM
+does. The journal stays unfinished, and every later repair refuses with 4 until
+"lixfix resume" or "lixfix undo" settles it. Send the signal once, to lixfix or
+to its process group, but not to both.
 
 State. Journals are in /var/db/lixfix (macOS) or /var/lib/lixfix (Linux). Where
-they cannot be written, nothing on the host is.
+they cannot be written, lixfix changes nothing on the host.
 
-` + exitHelp() + "\nIf several hold: 4, then 1, then 3; 4 also comes before 6.\n"
+` + exitHelp() + "\nIf several apply: 4, then 1, then 3; 4 also comes before 6.\n"
 }

@@ -24,7 +24,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [FIX...]",
 		Short: "Look for known issues; change nothing",
 		Long: paragraph("Look for known issues: all of them, or those of the fixes that you name. Nothing is changed. Root "+
-			"is needed only for what others cannot read; the last line says so.") + exitHelp(checkCodes...) + "\nIf several hold: 4, then 1, then 3.",
+			"is needed only for what other users cannot read; the last line tells you if that matters here.") +
+			exitHelp(checkCodes...) + "\nIf several apply: 4, then 1, then 3.",
 		Example: "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
 	}
 	a.looking(cmd)
@@ -59,7 +60,7 @@ func (a *app) checkOne(f fix.Fix) *cobra.Command {
 // looking gives a command that checks its flags, those of a fix as well, and what it does.
 func (a *app) looking(cmd *cobra.Command, of ...fix.Fix) {
 	var how look
-	cmd.Flags().BoolVar(&how.strict, "strict", false, "exit with 1 also for what is only at risk")
+	cmd.Flags().BoolVar(&how.strict, "strict", false, "also exit with 1 if something is only at risk")
 	a.verbosely(cmd)
 	a.hostFlag(cmd)
 	for _, f := range of {

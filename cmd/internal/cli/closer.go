@@ -34,8 +34,9 @@ func (a *app) closerFlags(cmd *cobra.Command, how *closer, of ...fix.Fix) {
 	if names == "" {
 		return
 	}
-	cmd.Flags().BoolVar(&how.probe, "probe", false, "look with a build as well, also where no fix is named ("+names+")")
-	cmd.Flags().BoolVar(&how.passive, "passive", false, "only read; build nothing, also where a fix is named")
+	cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks from inside, even if you name no fix "+
+		"("+names+")")
+	cmd.Flags().BoolVar(&how.passive, "passive", false, "only read; run no build, even if you name a fix")
 	// Behind a fix that builds nothing, they are for those that are named beside it.
 	for _, f := range of {
 		if _, ok := f.(fix.Prober); !ok {

@@ -23,14 +23,15 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Explain a known issue, a finding, or an error",
 		Long: paragraph("Explain a known issue: its symptoms, its cause, what the repair changes, and how that is undone. Or explain "+
 			"one finding, by the ID that a check prints. Or find what an error text points to: given as arguments or, with \"-\", on "+
-			"standard input, as a line or as a whole log of up to 16 MiB. The most telling line comes first, and five at most.") +
-			paragraph("--here looks as well whether this host has what is explained; --host asks that of the host in a record.") + exitHelp(Healthy, Problems, Usage) + "\n" +
-			"1 says that no known issue matches.",
+			"standard input, as a line or as a whole log of up to 16 MiB. It shows five lines at most, the most telling one "+
+			"first.") +
+			paragraph("--here also checks whether this host has the issue; --host checks the host in a record.") + exitHelp(Healthy, Problems, Usage) + "\n" +
+			"1 means that no known issue matches.",
 		Example: "  lixfix list\n" + a.exampleKind() +
 			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  lixfix explain - <build.log",
 		ValidArgsFunction: a.completeKinds,
 	}
-	cmd.Flags().BoolVar(&here, "here", false, "look whether this host has it, and print the evidence")
+	cmd.Flags().BoolVar(&here, "here", false, "check whether this host has it, and print the evidence")
 	a.hostFlag(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("put the error text in quotes, behind --", "%w", err)
@@ -294,7 +295,7 @@ func explained(f fix.Fix) render.Explained {
 		if o.Name == noConfirm {
 			opt.Flag = "--yes"
 			if opt.Usage == "" {
-				opt.Usage = "do not ask; decides for safe remedies only"
+				opt.Usage = "do not ask; agrees to safe remedies only"
 			}
 		} else if !o.Bool {
 			opt.Flag += " VALUE"

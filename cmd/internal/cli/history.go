@@ -27,11 +27,11 @@ func (a *app) historyCommand() *cobra.Command {
 		Use:   "history",
 		Short: "List what was done on this host",
 		Long: "List the repairs that were made on this host: when, by which version, and how\n" +
-			"they ended. Their journals can hold configuration, so that only root reads them;\n" +
-			"what they hold is never printed. A repair whose journal was removed can no\n" +
+			"they ended. Their journals can hold configuration, so only root can read them,\n" +
+			"and their contents are never printed. A repair whose journal was removed can no\n" +
 			"longer be taken back.\n\n" +
-			"A journal that is damaged, that a newer lixfix made, or that others can have\n" +
-			"written, stops every repair. --set-aside moves it out of the way and keeps it.\n\n" +
+			"A journal stops every repair if it is damaged, if a newer lixfix made it, or if\n" +
+			"other users could have written it. --set-aside moves it out of the way and\nkeeps it.\n\n" +
 			exitHelp(Healthy, Usage, Failed, Waiting, Unsafe, NoConsent, Busy),
 		Example: "  sudo lixfix history\n  sudo lixfix history --prune --older-than 30d",
 	}

@@ -15,7 +15,8 @@ func (a *app) listCommand() *cobra.Command {
 		Use:   "list [FIX | known]",
 		Short: "List the known issues, or the findings of a fix",
 		Long: paragraph("List the issues that this version of lixfix knows, and whether they can occur on this host; or what the named "+
-			"fix can find. \"lixfix list known\" lists what lixfix recognises by its messages and has no fix for yet. JSON has all of it.") +
+			"fix can find. \"lixfix list known\" lists the problems that lixfix recognises by their messages but cannot fix "+
+			"yet. --format json prints everything.") +
 			exitHelp(Healthy, Usage),
 		Example:           "  lixfix list\n  lixfix list --format json\n" + a.example("  lixfix list %s"),
 		ValidArgsFunction: a.completeFixes,

@@ -19,8 +19,8 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe",
 		Short: "Look at the network of the build sandbox from inside",
-		Long: "Build a small derivation with lixfix itself as the builder, which tells what it\n" +
-			"sees in the build sandbox of Linux: resolv.conf, interfaces, routes, and what\n" +
+		Long: "Build a small derivation with lixfix itself as the builder, which reports what\n" +
+			"it sees in the Linux build sandbox: resolv.conf, interfaces, routes, and what\n" +
 			"each name server answers. It needs no network to build, and no root where a\n" +
 			"daemon builds. Its output and derivation are removed again; a copy of lixfix\n" +
 			"stays in the store until the next garbage collection, and a log of some\n" +
@@ -31,7 +31,7 @@ func (a *app) probeCommand() *cobra.Command {
 			"the same word, and tokens and passwords are taken out. Read it before you send\n" +
 			"it.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
-			"1 says that the name cannot be looked up in the sandbox, or that no build gets\n" +
+			"1 means that the name cannot be looked up in the sandbox, or that no build gets\n" +
 			"there; 3 that nothing could be built, for example because there is no Nix, or\n" +
 			"because the build had to wait for something else.",
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
@@ -40,7 +40,7 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Name, "name", sandbox.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "",
 		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
-	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, also for those that no program would have asked")
+	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, even those that no program would have asked")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
 	a.verbosely(cmd)
 	cmd.Args = a.noArgs

@@ -32,20 +32,23 @@ func (a *app) recordCommand() *cobra.Command {
 	var how recording
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
-		Short: "Write down what the fixes see, for somebody else to look at",
-		Long: paragraph("Look as \"lixfix check\" does, and write every question that was put to this host, and the answer, into a "+
-			"file: an archive that tar unpacks. On any other machine, \"lixfix check --host FILE\" then says what it says here, and "+
-			"\"lixfix repair FIX --dry-run --host FILE\" shows the same plan.") +
+		Short: "Write down what the fixes see, for others to examine",
+		Long: paragraph("Check this host as \"lixfix check\" does, and save everything that it reads in a file: an "+
+			"archive that tar unpacks. On any other machine, \"lixfix check --host FILE\" then prints what it prints here, "+
+			"and \"lixfix "+
+			"repair FIX --dry-run --host FILE\" shows the same plan.") +
 			paragraph("Before anything is written, tokens and passwords are taken out, and names of users, groups and machines, domains, "+
-				"public addresses and serial numbers are replaced, the same name by the same word. That the record still says the same is "+
-				"tried out before it is written. Look at it before you send it. Nothing is sent, and nothing is changed.") +
+				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks that the "+
+				"record still gives the same findings before it writes it. Look at it before you send it. Nothing is sent, and "+
+				"nothing is changed.") +
 			exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example:           "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
 		ValidArgsFunction: a.completeFixes,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&how.file, "output", "o", "", "write to `FILE`, which must not exist yet")
-	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "leave the names of people and machines in; secrets go all the same")
+	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
+		"removed")
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, names []string) (Code, error) {
 		wanted, err := a.wanted(names)
 		if err != nil {

@@ -22,7 +22,8 @@ const hostFlag = "host"
 
 // hostFlag gives a command that looks the flag to look at a record.
 func (a *app) hostFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.host, hostFlag, "", "look at the host in `FILE`, which \"lixfix record\" has made, and not at this one")
+	cmd.Flags().StringVar(&a.host, hostFlag, "", "look at the host in `FILE`, made by \"lixfix record\", instead of "+
+		"this one")
 }
 
 // fromRecord takes the host from the file that --host names.

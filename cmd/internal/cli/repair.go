@@ -82,9 +82,9 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 		}
 	}
 	a.askFlags(cmd, &how)
-	flags.StringArrayVar(&how.accept, "accept", nil, "decide for a risky remedy: the `ID` of its finding (can be repeated)")
+	flags.StringArrayVar(&how.accept, "accept", nil, "agree to a risky remedy: the `ID` of its finding (can be repeated)")
 	if _, ok := f.(fix.Prober); ok {
-		flags.BoolVar(&how.passive, "passive", false, "build nothing: neither look with a build, nor take a repair back that did not help")
+		flags.BoolVar(&how.passive, "passive", false, "run no build, so a repair that did not help is not taken back either")
 	}
 	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
 	a.hostFlag(cmd)
@@ -120,7 +120,7 @@ func (a *app) askFlags(cmd *cobra.Command, how *ask) {
 		}
 		return pflag.NormalizedName(name)
 	})
-	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); decides for safe remedies only")
+	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); agrees to safe remedies only")
 	flags.BoolVar(&how.dry, "dry-run", false, "stop after showing the plan")
 	flags.DurationVar(&a.wait, "wait", 0, "while another lixfix is at work, wait for it up to `TIME`, such as 90s or 5m")
 	flags.DurationVar(&a.limit, limitFlag, 0, "stop after `TIME`, such as 15m: the step in flight is finished, as with SIGTERM")

@@ -24,8 +24,8 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FIX]",
 		Short: "Describe what was found, to be pasted into an issue",
-		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of all that "+
-			"are not well."+named) + exitHelp(reportCodes...),
+		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of "+
+			"every fix whose status is not ok."+named) + exitHelp(reportCodes...),
 		Example: "  lixfix report\n" + a.example("  lixfix report %s"),
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -58,7 +58,7 @@ func (a *app) reportOne(f fix.Fix) *cobra.Command {
 	a.recordFlag(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usagef(a.Name+" report describes all that are not well", "report: one fix, or none for all")
+			return usagef(a.Name+" report describes every fix that is not ok", "report: one fix, or none for all")
 		}
 		return nil
 	}
@@ -84,7 +84,7 @@ func (a *app) describe(ctx context.Context, f fix.Fix, s fix.Settings) (Code, er
 	return a.pasteWith(ctx, "report "+f.Name(), lines, []fix.Fix{f}, []fix.Settings{s})
 }
 
-// describeAll prints what is to be pasted of all fixes that are not well.
+// describeAll prints what is to be pasted of all fixes that are not ok.
 func (a *app) describeAll(ctx context.Context) (Code, error) {
 	settings := make([]fix.Settings, len(a.Fixes))
 	for i, f := range a.Fixes {
@@ -109,7 +109,7 @@ func (a *app) describeAll(ctx context.Context) (Code, error) {
 		return Failed, context.Cause(ctx)
 	}
 	if len(lines) == 0 {
-		lines = []string{"All that lixfix knows is well on this host, as far as could be told."}
+		lines = []string{"lixfix found no known problem on this host, as far as it could tell."}
 	}
 	return a.pasteWith(ctx, "report", lines, a.Fixes, settings)
 }

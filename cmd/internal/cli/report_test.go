@@ -16,5 +16,5 @@ func TestReportOfFindings(t *testing.T) {
 	w.run("report").ends(Healthy).says("`lixfix report`", "paint/wall-1")
 	w.run("report", "--format", "json").ends(Healthy)
 	w.run("report", "piant").ends(Usage).says(`did you mean "paint"?`)
-	newWorld(t, "blue").run("report").ends(Healthy).says("is well on this host").not("wall")
+	newWorld(t, "blue").run("report").ends(Healthy).says("found no known problem on this host").not("wall")
 }

@@ -21,7 +21,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		Short: "Finish a repair that was cut short",
 		Long: "Finish a repair that was cut short, by a signal, a crash or a step that failed.\n" +
 			"Its journal tells which steps are done; the rest is shown, asked for once and\n" +
-			"done. Where the host has changed since, it refuses. An undo that was cut short\n" +
+			"done. If the host has changed since, it refuses. An undo that was cut short\n" +
 			"is finished as an undo.\n\n" + changing(),
 		Example: "  lixfix resume --dry-run\n  sudo lixfix resume",
 	}

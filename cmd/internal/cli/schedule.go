@@ -27,9 +27,9 @@ func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
 		Short: "Check this host after each start of the system",
-		Long: "Check this host after each start of the system, and so after each upgrade of it.\n" +
-			"The job only looks. On Linux it reports to the journal of systemd (journalctl -u\n" +
-			"lixfix-check.service), on macOS to /var/log/lixfix.log.\n\n" + exitHelp(Healthy, Usage),
+		Long: "Check this host after every boot, and so after every upgrade of the system.\n" +
+			"The job changes nothing. On Linux it reports to the journal of systemd\n" +
+			"(journalctl -u lixfix-check.service), on macOS to /var/log/lixfix.log.\n\n" + exitHelp(Healthy, Usage),
 		Example: "  lixfix schedule install --help",
 	}
 	cmd.Args = a.noArgs

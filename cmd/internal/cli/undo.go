@@ -20,10 +20,10 @@ func (a *app) undoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo [ID]",
 		Short: "Take a repair back",
-		Long: "Take a repair back: the unfinished one, else the last one, or the one of the ID\n" +
-			"that \"lixfix history\" shows. Steps whose values have changed since are left\n" +
-			"alone, one by one, with the reason; the rest is taken back. An undo that was cut\n" +
-			"short goes on; repair goes the other way.\n\n" + changing(),
+		Long: "Take a repair back: the unfinished one, else the last one, or the one whose ID\n" +
+			"you name (\"lixfix history\" lists them). A step whose value has changed since is\n" +
+			"left alone, with the reason; the rest is taken back. Run it again to finish an\n" +
+			"undo that was cut short.\n\n" + changing(),
 		Example: "  sudo lixfix undo --dry-run\n  sudo lixfix undo\n  sudo lixfix history",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			ids, _, _ := journal.IDs(a.Host.StateDir())

@@ -18,13 +18,13 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version, and with --host what Nix is here",
 		Long: "Print the version, and what lixfix was built with and for.\n\n" +
-			"With --host, also print what Nix is on this host: implementation and version,\n" +
+			"With --host, also describe the Nix on this host: implementation and version,\n" +
 			"who installed it, where it is, how its daemon is started, and the settings, each\n" +
 			"with where it was read or why it is not known. No tool is run for that.\n\n" +
 			exitHelp(Healthy, Usage, Failed),
 		Example: "  lixfix version\n  sudo lixfix version --host\n  lixfix version --host --format json",
 	}
-	cmd.Flags().BoolVar(&host, "host", false, "tell what Nix is on this host")
+	cmd.Flags().BoolVar(&host, "host", false, "describe the Nix on this host")
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		// Without --host the host is left out: on macOS its facts cost a tool call.

@@ -46,8 +46,10 @@ func named(do fix.Words) []fix.Remedial { return ending(do, do+"; or end {culpri
 // ending are those of a kind in which ending that process is what is to be done.
 func ending(do, end fix.Words) []fix.Remedial {
 	return []fix.Remedial{
-		{Case: Named, When: "one process is in the way that " +
-			"lixfix may end", Class: fix.Advice, Changes: end, Command: EndCommand},
+		{
+			Case: Named, When: "lixfix may end the process that is in the way", Class: fix.Advice,
+			Changes: end, Command: EndCommand,
+		},
 		{Case: Yourself, When: "there is none", Class: fix.Advice, Changes: do},
 	}
 }

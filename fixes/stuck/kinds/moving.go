@@ -6,8 +6,8 @@ import "github.com/lixfix/lixfix/fixes/fix"
 var (
 	NothingRunning = &fix.Kind{
 		ID: "stuck/nothing-running", Status: fix.Unknown, Also: []fix.Status{fix.OK}, Title: "no Nix is running",
-		Means: "There is no command and no build of Nix that could hang. Where the processes of other " +
-			"users are hidden, theirs may be running all the same.",
+		Means: "There is no command and no build of Nix that could hang. If the processes of other users are " +
+			"hidden, theirs may still be running.",
 		Says: "no Nix is running",
 		Or: map[string]fix.Words{
 			Ended:   "process {pid} has ended",
@@ -20,8 +20,8 @@ var (
 	}
 	Evaluating = &fix.Kind{
 		ID: "stuck/evaluating", Status: fix.OK, Title: "Nix code is being evaluated",
-		Means: "The command computes, before anything is built. Nobody can tell whether that ever ends. Memory " +
-			"that keeps growing does end it: the kernel kills the command.",
+		Means: "The command computes, before anything is built. Nobody can tell whether it will ever finish. If its " +
+			"memory keeps growing, the kernel ends up killing it.",
 		Messages: []string{"evaluating derivation '…'"},
 		Says:     "{process} is evaluating Nix code",
 		Remedies: advice("run it again with --show-trace or -vvv to see where it is. In the middle of an " +
@@ -114,9 +114,9 @@ var (
 		Remedies: advice("wait: the collection goes on when the check is done"),
 	}
 	StoreUpgrade = &fix.Kind{
-		ID: "stuck/store-upgrade", Status: fix.OK, Title: "the database of the store is to be upgraded",
-		Means: "A newer Nix upgrades the database when nobody else has the store open, and until then everybody " +
-			"who opens it queues behind that.",
+		ID: "stuck/store-upgrade", Status: fix.OK, Title: "the database of the store is waiting to be upgraded",
+		Means: "A newer Nix upgrades the database once nobody else has the store open. Until then, everybody who " +
+			"opens the store waits as well.",
 		Messages: []string{"waiting for exclusive access to the Nix store...", "waiting for the big Nix " +
 			"store lock..."},
 		Says:     "the store is open elsewhere, and its database is to be upgraded: {owner}",

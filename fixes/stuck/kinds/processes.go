@@ -6,8 +6,8 @@ import "github.com/lixfix/lixfix/fixes/fix"
 var (
 	BuilderSilent = &fix.Kind{
 		ID: "stuck/builder-silent", Status: fix.AtRisk, Also: []fix.Status{fix.OK}, Title: "a build does nothing",
-		Means: "All its processes sleep. They may wait for input, for the network or for a time. It is at risk " +
-			"when nothing was heard of it for a minute.",
+		Means: "All its processes sleep. They may be waiting for input, the network or a timer. After a minute " +
+			"without output, the build is at risk.",
 		Says: "the build runs, but every process of it is asleep: {process}, started {age} ago",
 		Or: map[string]fix.Words{
 			Quiet: "the build runs, and has been quiet for {idle}: {process}",
@@ -42,13 +42,13 @@ var (
 	}
 	SandboxNetwork = &fix.Kind{
 		ID: "stuck/sandbox-network", Status: fix.Broken, Title: "a build waits for a network that does not come",
-		Means: "Lix has pasta give the network to builds that fetch. It has died or does nothing, and Lix gives " +
-			"up after two to three minutes.",
+		Means: "Builds that fetch get their network from pasta, which Lix starts. pasta has died or does nothing, " +
+			"and Lix gives up after two to three minutes.",
 		Says: "the network of the build of {process} is dead",
 		Or: map[string]fix.Words{Pasta: "the build waits for its network, which {process} was started to set " +
 			"up {age} ago"},
-		Remedies: named("look at pasta-path in nix.conf, and in the daemon's log for the reason; lixfix check " +
-			"resolv-conf looks at it as well"),
+		Remedies: named("check pasta-path in nix.conf, and look for the reason in the daemon's log; lixfix check " +
+			"resolv-conf checks this as well"),
 	}
 )
 
@@ -57,24 +57,24 @@ var (
 	PreBuildHook = &fix.Kind{
 		ID: "stuck/pre-build-hook", Status: fix.AtRisk, Also: []fix.Status{fix.OK},
 		Title: "a build waits for the pre-build-hook",
-		Means: "The build starts when the program that nix.conf names has ended. It is at risk when that has " +
-			"done nothing for a minute.",
+		Means: "The build starts when this program from nix.conf has ended. It is at risk when the program has done " +
+			"nothing for a minute.",
 		Says:     "the build has not begun: its pre-build-hook runs, {process}",
 		Remedies: named("look at what the pre-build-hook of nix.conf does"),
 	}
 	PostBuildHook = &fix.Kind{
 		ID: "stuck/post-build-hook", Status: fix.AtRisk, Also: []fix.Status{fix.OK},
 		Title: "a finished build waits for the post-build-hook",
-		Means: "The program that nix.conf names holds up all that is built behind it, an upload for example. It " +
-			"is at risk when that has done nothing for a minute.",
+		Means: "Everything after this build waits until this program from nix.conf, such as an upload, has ended. The " +
+			"build is at risk when the program has done nothing for a minute.",
 		Says:     "the build is done, and its post-build-hook runs, {process}",
 		Remedies: named("look at what the post-build-hook of nix.conf does"),
 	}
 	DiffHook = &fix.Kind{
 		ID: "stuck/diff-hook", Status: fix.AtRisk, Also: []fix.Status{fix.OK},
 		Title: "a finished build waits for the diff-hook",
-		Means: "The program that nix.conf names compares the output with that of an earlier build. It is at " +
-			"risk when that has done nothing for a minute.",
+		Means: "This program from nix.conf compares the output with that of an earlier build. The build is at risk " +
+			"when the program has done nothing for a minute.",
 		Says:     "the build is done, and its diff-hook compares the outputs, {process}",
 		Remedies: named("look at what the diff-hook of nix.conf does"),
 	}
@@ -83,8 +83,8 @@ var (
 // Networks and other machines.
 var (
 	DownloadStalled = &fix.Kind{
-		ID: "stuck/download-stalled", Status: fix.AtRisk, Title: "a download has stopped coming in",
-		Means: "The server answers no more. Nix gives up 300 seconds after the last byte " +
+		ID: "stuck/download-stalled", Status: fix.AtRisk, Title: "a download has stalled",
+		Means: "The server has stopped sending. Nix gives up 300 seconds after the last byte " +
 			"(stalled-download-timeout), and tries again up to five times.",
 		Messages: []string{"Operation too slow. Less than 1 bytes/sec transferred the last 300 seconds"},
 		Says:     "{process} has had no answer from {peer} for {idle}",
@@ -93,8 +93,8 @@ var (
 	}
 	NetworkLost = &fix.Kind{
 		ID: "stuck/network-lost", Status: fix.AtRisk, Title: "another machine does not answer at all",
-		Means: "What is sent is not even received: the network is down, a VPN has changed, or the machine slept " +
-			"meanwhile.",
+		Means: "It does not even acknowledge what was sent: the network is down, a VPN has changed, or a machine " +
+			"was asleep.",
 		Says:     "{process} gets no answer from {peer}",
 		Remedies: named("look at the network and the VPN, and start the command again"),
 		Sources:  []string{"https://github.com/NixOS/nix/issues/8758"},
@@ -150,9 +150,9 @@ var (
 		Means: "A debugger or strace is attached and has stopped it. kill -CONT does not help.",
 		Says:  "{process} is held by a debugger, {debugger}",
 		Or:    map[string]fix.Words{Unseen: "{process} is held by a debugger that cannot be seen from here"},
-		Remedies: ending("continue, detach or quit in the debugger. Where nobody sits in front of it, end the "+
-			"debugger: what it was attached to goes on",
-			"continue, detach or quit in the debugger. Where nobody sits in front of it, end {culprit}: what it "+
-				"was attached to goes on"),
+		Remedies: ending("continue, detach or quit in the debugger. If nobody is using it, end the debugger: the "+
+			"process that it was attached to then continues",
+			"continue, detach or quit in the debugger. If nobody is using it, end {culprit}: the process that it "+
+				"was attached to then continues"),
 	}
 )

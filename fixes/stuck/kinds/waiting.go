@@ -32,8 +32,8 @@ var (
 	ForeignLockHolder = &fix.Kind{
 		ID: "stuck/foreign-lock-holder", Status: fix.Broken,
 		Title: "a program that is no part of Nix holds a lock of Nix",
-		Means: "A backup, a script with flock, or a process that has inherited an open file keeps it. Nix waits " +
-			"for as long as that runs.",
+		Means: "A backup, a script with flock, or a process that inherited an open file holds it. Nix waits until " +
+			"that process ends.",
 		Says: "a process that is no part of Nix, {holder}, holds {lock}",
 		Or:   map[string]fix.Words{Unseen: "somebody whom lixfix cannot see holds {lock}"},
 		Remedies: ending("find out what the program is for, and end it", "find out what {culprit} is for, and end "+
@@ -42,8 +42,8 @@ var (
 	SQLiteBusy = &fix.Kind{
 		ID: "stuck/sqlite-busy", Status: fix.Broken, Also: []fix.Status{fix.AtRisk},
 		Title: "the database of the store is locked",
-		Means: "One process writes to it and the others try again and again. A writer is done in a moment, " +
-			"unless it is stopped or hangs itself.",
+		Means: "One process writes to it and the others try again and again. A writer is done in a moment, unless " +
+			"it is stopped or stuck as well.",
 		Messages: []string{"SQLite database '…' is busy"},
 		Says:     "the database of the store is locked by {holder}",
 		Or: map[string]fix.Words{
@@ -52,8 +52,8 @@ var (
 		},
 		Remedies: append(continued("continue the writer: sudo kill -CONT {pid}"),
 			fix.Remedial{
-				Case: Named, When: "one process is in the way that " +
-					"lixfix may end", Class: fix.Advice, Command: EndCommand,
+				Case: Named, When: "lixfix may end the process that is in the way",
+				Class: fix.Advice, Command: EndCommand,
 				Changes: "if it lasts for more than a minute, look at the writer: a backup, or a command that " +
 					"hangs; or end {culprit}; lost: {loss}",
 			},
@@ -65,8 +65,8 @@ var (
 	SQLiteDotfile = &fix.Kind{
 		ID: "stuck/sqlite-dotfile", Status: fix.Broken,
 		Title: "the lock directory of the database is left from a crash",
-		Means: "With use-sqlite-wal off, a directory is the lock of the database. Who died while it was locked " +
-			"has left it, and nobody can open the store.",
+		Means: "With use-sqlite-wal off, the lock of the database is a directory. A process died and left it " +
+			"behind, so nobody can open the store.",
 		Messages: []string{"SQLite database '…' is busy"},
 		Says:     "the lock directory {dotfile} of the database is left over",
 		Remedies: advice("make sure that no Nix runs, then move it away: sudo mv {dotfile} {dotfile}.old"),
@@ -74,14 +74,14 @@ var (
 	}
 	DeadlockCycle = &fix.Kind{
 		ID: "stuck/deadlock-cycle", Status: fix.Broken, Title: "commands wait for each other in a ring",
-		Means: "A build that runs Nix can want what its own command keeps locked. That never ends by itself.",
+		Means: "A build that runs Nix can need what its own command has locked. That never ends by itself.",
 		Says:  "a ring of {ring} waits for itself",
 		Remedies: ending("end the outermost command of the ring", "end {culprit}, the outermost command of the "+
 			"ring; lost: {loss}"),
 	}
 	HoldAndWait = &fix.Kind{
 		ID: "stuck/hold-and-wait", Status: fix.Broken, Title: "two builds each hold a lock that the other waits for",
-		Means: "Both have waited for longer than a build takes to let go of a lock that it cannot use.",
+		Means: "A build normally releases a lock that it cannot use; both have waited longer than that takes.",
 		Says:  "two builds each hold a lock that the other waits for",
 		Remedies: ending("end the younger of the two commands: it has less to lose",
 			"end {culprit}, the younger of the two; lost: {loss}"),
@@ -103,17 +103,16 @@ var (
 	}
 	WaitsForInput = &fix.Kind{
 		ID: "stuck/waits-for-input", Status: fix.AtRisk, Title: "a command reads its input, and nothing comes",
-		Means: "It asks a question that may be out of sight, or stands in a pipe behind a program that writes " +
-			"nothing.",
-		Says: "{process} reads its standard input, which nobody writes to",
-		Or:   map[string]fix.Words{Terminal: "{process} waits for somebody to type in its terminal, {file}"},
+		Means: "It asks a question that may have scrolled out of sight, or reads a pipe that nothing writes to.",
+		Says:  "{process} reads its standard input, which nobody writes to",
+		Or:    map[string]fix.Words{Terminal: "{process} waits for somebody to type in its terminal, {file}"},
 		Remedies: named("answer where it was started, or end its input: Ctrl-D in a terminal; in a pipe, end the " +
 			"program in front of it"),
 	}
 	OutputNotRead = &fix.Kind{
 		ID: "stuck/output-not-read", Status: fix.AtRisk, Title: "nobody reads what a command prints",
 		Means: "A pager that waits for a key, a terminal after Ctrl-S, or a program in a pipe takes no more " +
-			"output. Everybody in front of it waits, however long that takes.",
+			"output. Every command that writes to it waits until it does.",
 		Says: "nobody reads what {process} writes",
 		Or: map[string]fix.Words{
 			Terminal: "nobody reads what {process} prints: its terminal, {file}, takes no more",
@@ -161,16 +160,16 @@ const Busy = "busy"
 // Unknown is what no other kind explains.
 var Unknown = &fix.Kind{
 	ID: "stuck/unknown", Status: fix.Unknown, Title: "a process is idle, and lixfix cannot tell why",
-	Means:    "Nothing that lixfix knows explains it, or the reason is hidden from the user who runs lixfix.",
+	Means:    "No cause that lixfix knows explains it, or the user who runs lixfix may not see the cause.",
 	Says:     "{process} is idle, and lixfix cannot tell why",
-	Remedies: named("write down the facts for those who develop Lix: lixfix report stuck"),
+	Remedies: named("send the facts to the developers of Lix: lixfix report stuck writes them down"),
 }
 
 // NotEnded is why a plan is refused.
 var NotEnded = &fix.Kind{
 	ID: "stuck/end", Status: fix.Unknown, Refusal: true,
 	Title: "the process that --end names is not one that lixfix ends",
-	Means: "lixfix ends commands that others wait for, what runs on behalf of nobody, and strangers that hold a " +
-		"lock of Nix. It ends no daemon and no worker whose command is there.",
+	Means: "lixfix ends commands that others wait for, processes that work for nobody, and programs outside Nix " +
+		"that hold one of its locks. It never ends a daemon, or a worker whose command is still there.",
 	Says: "process {pid} is not one that lixfix ends",
 }

@@ -25,7 +25,8 @@ const (
 	WhyGreeting = "a Lix that waits for the greeting of its daemon takes no signal"
 	WhyEvaluate = "Nix and Lix take no signal in the middle of an evaluation"
 
-	LixBug = "Lix calls that \"a bug in Lix\" in the daemon's log, and to the client where there is one; it is none"
+	LixBug = "Lix will call this \"a bug in Lix\" in the daemon's log, and to the client if there is one; it is not " +
+		"a bug"
 )
 
 // Beside the summary of a finding.
