@@ -196,10 +196,13 @@ func TestReleaseTakesNoOtherFacts(t *testing.T) {
 			t.Errorf("lixfix %s: exit %d\n%s", args, code, out)
 		}
 	}
-	for _, flag := range []string{"--facts-from=sw_vers", "--facts=sw_vers", "--os=darwin", "--host=/", "--root=/"} {
+	for _, flag := range []string{"--facts-from=sw_vers", "--facts=sw_vers", "--os=darwin", "--root=/"} {
 		if code, out := chroot(t, m, env, "lixfix", "check", flag); code != 2 {
 			t.Errorf("lixfix check %s: exit %d\n%s", flag, code, out)
 		}
+	}
+	if code, out := chroot(t, m, env, "lixfix", "check", "--host=/"); code != 3 || !strings.Contains(out, "not a regular file") {
+		t.Errorf("a directory as a record: exit %d\n%s", code, out)
 	}
 	after, err := m.Tree()
 	if err != nil {
