@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,10 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	switch {
 	case err != nil:
 		return c.fail(a.unreadable(err))
+	case j == nil && undo:
+		// It was killed when all was done but for the end of its journal, which opening has written.
+		c.report.Unfinished = nil
+		return c.past(ctx, dir, strings.Join(args, ""), how)
 	case j == nil:
 		return c.nothing("no unfinished repair waits; nothing to do")
 	}

@@ -66,6 +66,12 @@ func (a *app) undo(ctx context.Context, cmd *cobra.Command, args []string, how a
 		return c.fail(err)
 	}
 	defer dir.Close()
+	return c.past(ctx, dir, id, how)
+}
+
+// past takes back a repair that has ended: that of the ID, or else the last one.
+func (c *change) past(ctx context.Context, dir *journal.Dir, id string, how ask) (Code, error) {
+	a := c.app
 	past, err := a.target(id)
 	if err != nil {
 		return c.fail(err)

@@ -98,9 +98,14 @@ func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
 	k.deaths++
 	switch {
 	case !k.waits():
-		// It died before there was anything to tell, or when all was done.
-		if now := state(k.t, k.h); now == k.after && k.after != k.before {
-			k.must("undo", "--yes")
+		// It died before there was anything to tell, or when all was done. Whether the service has come up by then is
+		// systemd's affair.
+		if state(k.t, k.h) != k.before {
+			o, err := k.lixfix("undo", "--yes")
+			if err != nil {
+				k.t.Fatalf("killed by %s when all was done, undo: %v\n%s\nthe repair:\n%s", what, err, o, out)
+			}
+			out = append(out, o...)
 		}
 	case then == "resume":
 		if out, err := k.lixfix("resume", "--yes"); err != nil {
@@ -109,11 +114,13 @@ func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
 		k.is(k.after, "killed by "+what+", after resume")
 		k.must("undo", "--yes")
 	default:
-		if o, err := k.lixfix("undo", "--yes"); err != nil {
+		o, err := k.lixfix("undo", "--yes")
+		if err != nil {
 			k.t.Fatalf("killed by %s, undo: %v\n%s\nthe repair:\n%s", what, err, o, out)
 		}
+		out = append(append(out, "\nundo:\n"...), o...)
 	}
-	k.is(k.before, "killed by "+what+", then "+then+"; in the end")
+	k.is(k.before, "killed by "+what+", then "+then+"; in the end, after\n"+string(out))
 	return true
 }
 
