@@ -133,7 +133,7 @@ func TestRecordFile(t *testing.T) {
 	if err := os.WriteFile(bad, before[:len(before)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.run("check", "--host", bad).ends(Failed).says("not a record that lixfix reads", "Ask for the file")
+	w.run("check", "--host", bad).ends(Failed).says("not a record that lixfix reads", "ask for the file")
 	w.run("check", "--host", filepath.Join(t.TempDir(), "none")).ends(Failed).says("no such file")
 	w.run("check", "--host", t.TempDir()).ends(Failed).says("not a regular file")
 	w.run("record", "nothing").ends(Usage).says("is not a fix")

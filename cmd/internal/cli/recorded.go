@@ -33,14 +33,17 @@ func (a *app) fromRecord(cmd *cobra.Command) error {
 	}
 	file, err := platform.OpenRegular(a.host)
 	if err != nil {
-		return fmt.Errorf("read the record: %w", err)
+		return &failure{
+			code: Failed, err: fmt.Errorf("read the record: %w", err),
+			next: "name a file that \"lixfix record\" has written; \"lixfix record -o FILE\" writes one",
+		}
 	}
 	defer file.Close()
 	r, err := record.Read(file)
 	if err != nil {
 		next := ""
 		if errors.Is(err, record.ErrBad) {
-			next = "Ask for the file as \"lixfix record\" has written it."
+			next = "ask for the file as \"lixfix record\" has written it"
 		}
 		return &failure{code: Failed, err: fmt.Errorf("read the record %s: %w", a.host, err), next: next}
 	}
