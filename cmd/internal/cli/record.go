@@ -38,8 +38,8 @@ func (a *app) recordCommand() *cobra.Command {
 			"and \"lixfix "+
 			"repair FIX --dry-run --host FILE\" shows the same plan.") +
 			paragraph("Before anything is written, tokens and passwords are taken out, and names of users, groups and machines, domains, "+
-				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks that the "+
-				"record still gives the same findings before it writes it. Look at it before you send it. Nothing is sent, and "+
+				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks "+
+				"whether the record still gives the same findings, and names any difference. Look at it before you send it. Nothing is sent, and "+
 				"nothing is changed.") +
 			exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example:           "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
