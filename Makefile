@@ -51,7 +51,7 @@ test-long: ## kill a repair at each of its writes, run races a thousand times, f
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=4h -run='^Test(Swap|Turned)$$' ./cmd/lixfix/attacks/staged
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
-		grep -v "^ *=== \|^ *--- PASS"'
+		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 deps: ## install the Debian packages that the tests need, where missing
 	@scripts/deps.sh
@@ -92,16 +92,16 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
 	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute. Without the race
 	@# detector: what they stage are programs, which it does not see.
-	@bash -o pipefail -c 'scripts/gotest.sh -p 3 -v -count=1 -timeout=40m $$(go list ./... | grep /staged$$) | \
-		grep -v "^ *=== \|^ *--- PASS"'
+	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list ./... | grep /staged$$))" -p 3 -v -count=1 -timeout=40m | \
+		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print what came of it
-	@bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=40m -run="$(TABLES)" ./cmd/lixfix ./platform/redact ./platform/record | \
-		grep -v "^ *=== \|^ *--- PASS"'
+	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record" -v -count=1 -timeout=40m -run="$(TABLES)" | \
+		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 unit: ## go test, with the race detector where it can find something
-	scripts/gotest.sh -shuffle=on -timeout=40m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
-	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)' $$(go list ./... | grep -v /staged$$)
+	scripts/gotest.sh --again "./cmd/lixfix ./platform/redact" -shuffle=on -timeout=40m -run='$(RACELESS)'
+	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -v /staged$$))" -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)'
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes
@@ -110,7 +110,7 @@ site: ## write the knowledge base as pages to bin/site
 	go run ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"
 
 machines: ## print every known state of a Mac, with what check, repair, check and undo end with
-	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== \|^ *--- PASS"'
+	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 bench: ## benchmarks, with the tools spawned by each
 	go test -run='^$$' -bench=. -benchmem $$(scripts/having.sh Benchmark)

@@ -1,7 +1,20 @@
 #!/bin/sh
 # Runs go test with a temporary directory of its own, which is removed afterwards with all that a killed test left in
 # it. It lies in memory where there is plenty and programs may run from there: the tests sync many small files.
+#
+#   gotest.sh [FLAG...] PACKAGE...           go test
+#   gotest.sh --again PACKAGES [FLAG...]     the same, but what fails runs once more, after the others have ended
+#
+# A real daemon, name server or systemd that competes for two cores with three other packages can be too late once. What
+# fails by itself as well has failed; a data race, a panic and more than ten failures are never tried again; and the first
+# failure stays in the output, its name in the last lines.
 set -eu
+
+packages=
+if [ "${1-}" = --again ]; then
+	packages=${2:?usage: gotest.sh --again PACKAGES [FLAG...]}
+	shift 2
+fi
 
 disk=${TMPDIR:-/tmp}
 memory=/dev/shm
@@ -33,4 +46,12 @@ fi
 # Programs that tests run are built once for all packages.
 export LIXFIX_TEST_PROGRAMS="$tmp/programs"
 # The compiler's own files are large, written once and never synced: they stay on the disk.
-TMPDIR=$tmp GOTMPDIR=${GOTMPDIR:-$disk} go test "$@"
+export GOTMPDIR="${GOTMPDIR:-$disk}"
+if [ -z "$packages" ]; then
+	TMPDIR=$tmp go test "$@"
+	exit
+fi
+format=standard-quiet
+case " $* " in *" -v "*) format=standard-verbose ;; esac
+TMPDIR=$tmp go tool -modfile=scripts/tools.mod gotestsum --format "$format" --rerun-fails=1 --rerun-fails-max-failures=10 \
+	--rerun-fails-abort-on-data-race --rerun-fails-run-root-test --packages="$packages" -- "$@"
