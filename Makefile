@@ -10,14 +10,16 @@ SCRIPTS := .ci/run $(wildcard scripts/*.sh)
 BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
-# The first four run lixfix as processes of its own, which the race detector does not see; the other two are one loop over
-# long texts, which takes ten times as long with it.
-RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
+# What takes five to ten times as long with the race detector, and shows it little: lixfix as processes of its own, one
+# known Mac after the other, and loops over long texts. "make test-long" has it look at the first two as well.
+RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact
+ALONE    := KnownMacs|Many|Linear
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives.
-TABLES   := ^Test(Records|Canaries|Hostile)$$
+TABLES   := Records|Canaries|Hostile
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
+LONGEST  := ./fixes/resolvconf/staged ./cmd/lixfix/attacks/staged ./fixes/daemon/staged
 # In this order: what fails fastest comes first, and go test has the last word.
 STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
@@ -49,6 +51,7 @@ test-long: ## kill a repair at each of its writes, run races a thousand times, f
 	scripts/fuzz.sh 60s
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^Test(Reproducible|Races)$$' ./scripts/release
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=4h -run='^Test(Swap|Turned)$$' ./cmd/lixfix/attacks/staged
+	scripts/gotest.sh -race -count=1 -timeout=4h ./cmd/lixfix ./fixes/sequoia
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
@@ -68,8 +71,12 @@ vet: ## go vet for Linux and macOS
 	GOOS=linux go vet ./...
 	GOOS=darwin CGO_ENABLED=0 go vet ./...
 
-scripts: ## shellcheck
+scripts: ## shellcheck, and that no other test is left out by its name
 	shellcheck $(SCRIPTS)
+	@for name in $(subst |, ,$(ALONE)|$(TABLES)); do \
+		have=$$(git grep -lE "^func Test$$name\(" -- '*_test.go' | grep -v /staged/); \
+		[ "$$(echo "$$have" | wc -w)" = 1 ] || { echo "make unit leaves Test$$name out by name, so give it to one package:" $$have; exit 1; }; \
+	done
 
 cross: ## link for every system; limit the size and the contents of the binary
 	@for system in $(SYSTEMS); do \
@@ -90,18 +97,18 @@ fuzz: ## each fuzz target for FUZZTIME
 
 staged: ## hang the real Nix, break its sandbox, and print what was recognised, mended and taken back
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
-	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute. Without the race
-	@# detector: what they stage are programs, which it does not see.
-	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list ./... | grep /staged$$))" -p 3 -v -count=1 -timeout=40m | \
+	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute. The longest ones
+	@# come first. Without the race detector: what they stage are programs, which it does not see.
+	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list $(LONGEST)) $$(go list ./... | grep /staged$$ | grep -Fvx "$$(go list $(LONGEST))"))" -p 3 -v -count=1 -timeout=40m | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print what came of it
-	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record" -v -count=1 -timeout=40m -run="$(TABLES)" | \
+	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record" -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 unit: ## go test, with the race detector where it can find something
-	scripts/gotest.sh --again "./cmd/lixfix ./platform/redact" -shuffle=on -timeout=40m -run='$(RACELESS)'
-	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -v /staged$$))" -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)'
+	scripts/gotest.sh --again "$(RACELESS)" -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$'
+	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$'))" -race -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes

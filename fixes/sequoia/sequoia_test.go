@@ -126,8 +126,8 @@ func hosts() map[string]mac.Variant {
 	}
 }
 
-// TestVariants detects and repairs every state of a host that is known.
-func TestVariants(t *testing.T) {
+// TestKnownMacs detects and repairs every state of a host that is known.
+func TestKnownMacs(t *testing.T) {
 	witness := fixtest.NewWitness(sequoia.New())
 	t.Run("states", func(t *testing.T) {
 		for _, v := range mac.Variants(8) {

@@ -163,7 +163,7 @@ func listen(t *testing.T, f func(net.Conn)) string {
 }
 
 // TestHostile: whatever listens, there is an answer in time.
-func TestHostile(t *testing.T) {
+func TestHostileDaemons(t *testing.T) {
 	endless := make([]byte, 1<<20)
 	for i := 0; i < len(endless); i += 24 {
 		copy(endless[i:], say(next, 8))
