@@ -122,8 +122,9 @@ func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
 	}
 	for source, name := range map[string]string{
 		"CHANGELOG.md": "CHANGELOG.md", "LICENSE": "LICENSE", "README.md": "README.md",
-		"scripts/installer-hook.sh":    "integration/installer-hook.sh",
-		"scripts/macos-postinstall.sh": "integration/macos-postinstall.sh",
+		"scripts/installer-hook.sh":           "integration/installer-hook.sh",
+		"scripts/macos-postinstall.sh":        "integration/macos-postinstall.sh",
+		"scripts/prometheus/lixfix.rules.yml": "integration/lixfix.rules.yml",
 	} {
 		data, err := os.ReadFile(source)
 		if err != nil {

@@ -126,6 +126,7 @@ func TestArchives(t *testing.T) {
 				"LICENSE", "README.md", "CHANGELOG.md", "sbom.cdx.json", "lixfix", "man/lixfix.1", "man/lixfix-check.1",
 				"man/lixfix-repair-sequoia.1", "man/lixfix-sequoia.7", "completions/_lixfix", "completions/lixfix.bash", "completions/lixfix.fish",
 				"integration/installer-hook.sh", "integration/macos-postinstall.sh",
+				"integration/lixfix.rules.yml",
 			} {
 				if len(files[name].data) == 0 {
 					t.Errorf("%s is missing", name)
