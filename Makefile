@@ -13,6 +13,8 @@ SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # The first four run lixfix as processes of its own, which the race detector does not see; the other two are one loop over
 # long texts, which takes ten times as long with it.
 RACELESS := ^Test(Crash|States|Switches|BlackBox|Many|Linear)$$
+# It runs shells, compilers and package managers, which the race detector does not see either.
+SHELLS := ./scripts/release
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives.
 TABLES   := ^Test(Records|Canaries|Hostile)$$
 # What starts other programs, or waits for the clock, is not for a quick look.
@@ -101,7 +103,8 @@ records: ## record every known state of a Mac, look for planted secrets, read ho
 
 unit: ## go test, with the race detector where it can find something
 	scripts/gotest.sh -shuffle=on -timeout=40m -run='$(RACELESS)' ./cmd/lixfix ./platform/redact
-	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)' $$(go list ./... | grep -v /staged$$)
+	scripts/gotest.sh -shuffle=on -timeout=40m $(SHELLS)
+	scripts/gotest.sh -race -shuffle=on -timeout=40m -skip='$(RACELESS)|$(TABLES)' $$(go list ./... | grep -v -e /staged$$ -e /scripts/release$$)
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes
