@@ -10,9 +10,10 @@ SCRIPTS := .ci/run $(wildcard scripts/*.sh)
 BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
-# What takes five to ten times as long with the race detector, and shows it little: lixfix as processes of its own, one
-# known Mac after the other, and loops over long texts. "make test-long" has it look at the first two as well.
-RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact
+# What takes five to ten times as long with the race detector, and shows it little: lixfix, shells and compilers as
+# processes of their own, one known Mac after the other, and loops over long texts. "make test-long" has it look at the
+# first two as well.
+RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact ./scripts/release
 ALONE    := KnownMacs|Many|Linear
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives.
 TABLES   := Records|Canaries|Hostile
@@ -108,7 +109,7 @@ records: ## record every known state of a Mac, look for planted secrets, read ho
 
 unit: ## go test, with the race detector where it can find something
 	scripts/gotest.sh --again "$(RACELESS)" -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$'
-	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$'))" -race -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
+	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$'))" -race -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes

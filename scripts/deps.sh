@@ -48,6 +48,13 @@ need strace strace
 need chromium chromium
 need chromedriver chromium-driver
 need npm npm
+# What check writes for Prometheus is scraped by the real ones.
+need promtool prometheus
+need prometheus-node-exporter prometheus-node-exporter
+# Packages are looked through and installed, and the formula for Homebrew is run.
+need lintian lintian
+need rpm rpm
+need ruby ruby
 if [ "${1-}" = long ]; then
 	# It makes the root directory of a newer Debian, for its Nix.
 	need mmdebstrap mmdebstrap
@@ -92,7 +99,7 @@ fi
 
 install() {
 	# shellcheck disable=SC2086 # a list of packages
-	$as env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $want </dev/null
+	$as env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 install --no-install-recommends $want </dev/null
 }
 if ! install; then
 	echo "deps.sh: that failed; once more with new package lists"

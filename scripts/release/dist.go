@@ -33,6 +33,18 @@ type Dist struct {
 	Packages   bool
 	Targets    []Target
 	Log        io.Writer
+
+	nfpm string // the program that makes packages
+}
+
+// helper builds a Go program that runs here. It is the same whatever the environment says, and shares what is compiled
+// with the program of this system.
+func helper(ctx context.Context, program string, args ...string) error {
+	env := []string{
+		"CGO_ENABLED=0", "GOOS=", "GOARCH=", "GOAMD64=", "GOARM64=", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GOFIPS140=off", "GODEBUG=",
+	}
+	_, err := tool(ctx, env, "go", append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, args...)...)
+	return err
 }
 
 // versionForm keeps a version usable in file names, in packages and in the list that install.sh reads.
@@ -51,12 +63,22 @@ func (d *Dist) Make(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	shared, err := d.documents(ctx, filepath.Join(work, "docs"))
+	writer := filepath.Join(work, "gendocs")
+	if err := helper(ctx, writer, "./cmd/gendocs"); err != nil {
+		return err
+	}
+	shared, err := d.documents(ctx, writer, filepath.Join(work, "docs"))
 	if err != nil {
 		return err
 	}
-	if err := d.site(ctx, filepath.Join(work, "site")); err != nil {
+	if err := d.site(ctx, writer, filepath.Join(work, "site")); err != nil {
 		return err
+	}
+	if d.Packages {
+		d.nfpm = filepath.Join(work, "nfpm")
+		if err := helper(ctx, d.nfpm, "-modfile=scripts/release.mod", "github.com/goreleaser/nfpm/v2/cmd/nfpm"); err != nil {
+			return err
+		}
 	}
 	for _, t := range d.Targets {
 		program := filepath.Join(work, t.String())
@@ -66,6 +88,9 @@ func (d *Dist) Make(ctx context.Context) error {
 		if err := d.pack(ctx, t, program, shared); err != nil {
 			return err
 		}
+	}
+	if err := d.formula(); err != nil {
+		return err
 	}
 	return writeSums(d.Out)
 }
@@ -80,7 +105,7 @@ func emptied(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !regexp.MustCompile(`^(lixfix[-_].*\.(tar\.gz|deb|rpm)|SHA256SUMS(\.sig)?|install\.sh)$`).MatchString(e.Name()) {
+		if !regexp.MustCompile(`^(lixfix[-_].*\.(tar\.gz|deb|rpm)|lixfix\.rb|SHA256SUMS(\.sig)?|install\.sh)$`).MatchString(e.Name()) {
 			return fmt.Errorf("%s holds %s, which is not part of a release; name another directory", dir, e.Name())
 		}
 	}
@@ -111,8 +136,8 @@ func (d *Dist) build(ctx context.Context, t Target, program string) error {
 }
 
 // documents returns what is the same for all systems.
-func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
-	if _, err := tool(ctx, nil, "go", "run", "./cmd/gendocs", "-out", work, "-version", d.Version,
+func (d *Dist) documents(ctx context.Context, writer, work string) ([]File, error) {
+	if _, err := tool(ctx, nil, writer, "-out", work, "-version", d.Version,
 		"-date", d.Time.Format(time.DateOnly)); err != nil {
 		return nil, err
 	}
@@ -122,8 +147,9 @@ func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
 	}
 	for source, name := range map[string]string{
 		"CHANGELOG.md": "CHANGELOG.md", "LICENSE": "LICENSE", "README.md": "README.md",
-		"scripts/installer-hook.sh":    "integration/installer-hook.sh",
-		"scripts/macos-postinstall.sh": "integration/macos-postinstall.sh",
+		"scripts/installer-hook.sh":           "integration/installer-hook.sh",
+		"scripts/macos-postinstall.sh":        "integration/macos-postinstall.sh",
+		"scripts/prometheus/lixfix.rules.yml": "integration/lixfix.rules.yml",
 	} {
 		data, err := os.ReadFile(source)
 		if err != nil {
@@ -135,8 +161,8 @@ func (d *Dist) documents(ctx context.Context, work string) ([]File, error) {
 }
 
 // site packs the knowledge base, to be read offline or put on a server.
-func (d *Dist) site(ctx context.Context, work string) error {
-	if _, err := tool(ctx, nil, "go", "run", "./cmd/gendocs", "-site", work, "-version", d.Version); err != nil {
+func (d *Dist) site(ctx context.Context, writer, work string) error {
+	if _, err := tool(ctx, nil, writer, "-site", work, "-version", d.Version); err != nil {
 		return err
 	}
 	files, err := tree(work)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,10 @@ type nfpmConfig struct {
 	License       string        `json:"license"`
 	MTime         string        `json:"mtime"`
 	Contents      []nfpmContent `json:"contents"`
-	RPM           struct {
+	Scripts       struct {
+		PreRemove string `json:"preremove"`
+	} `json:"scripts"`
+	RPM struct {
 		BuildHost string `json:"buildhost"`
 		Summary   string `json:"summary"`
 	} `json:"rpm"`
@@ -48,7 +52,50 @@ type nfpmFile struct {
 	MTime string `json:"mtime"`
 }
 
-const summary = "Find and repair known issues of Lix and Nix installations"
+const (
+	summary    = "Find and repair known issues of Lix and Nix installations"
+	maintainer = "The lixfix authors <lixfix@users.noreply.github.com>"
+)
+
+// leave takes the scheduled check away before the program that it runs. Debian calls it with "remove", and RPM with the
+// number of versions that stay.
+const leave = `#!/bin/sh
+set -e
+unit=/etc/systemd/system/lixfix-check.service
+case ${1-} in
+remove | 0)
+	if grep -q '^ExecStart=/usr/bin/lixfix ' "$unit" 2>/dev/null && ! /usr/bin/lixfix schedule remove --yes --limit 1m; then
+		echo "lixfix: the scheduled check is still there; remove $unit by hand" >&2
+	fi
+	;;
+esac
+`
+
+// overrides tell lintian(1) what is meant to be so.
+const overrides = `# It has to run where no other file can be trusted, and is its own builder in the sandbox of Nix.
+lixfix: statically-linked-binary [usr/bin/lixfix]
+# It reads which package Nix came with, and runs nothing for that.
+lixfix: uses-dpkg-database-directly [usr/bin/lixfix]
+# Another lixfix can come first in the path of root.
+lixfix: command-with-path-in-maintainer-script /usr/bin/lixfix *
+`
+
+// onlyDebian are the files that Debian's policy asks for beside those of the archive.
+func (d *Dist) onlyDebian() []File {
+	// As nfpm spells a version of semver.
+	version, build, _ := strings.Cut(d.Version, "+")
+	version = strings.Replace(version, "-", "~", 1)
+	if build != "" {
+		version += "+" + build
+	}
+	version += "-1"
+	entry := "lixfix (" + version + ") unstable; urgency=medium\n\n  * Release. changelog.gz lists what has changed.\n\n -- " +
+		maintainer + "  " + d.Time.Format(time.RFC1123Z) + "\n"
+	return []File{
+		{Name: "changelog.Debian", Mode: 0o644, Data: []byte(entry)},
+		{Name: "overrides", Mode: 0o644, Data: []byte(overrides)},
+	}
+}
 
 // packages makes the Debian and the RPM package.
 func (d *Dist) packages(ctx context.Context, t Target, files []File) error {
@@ -70,12 +117,21 @@ func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, w
 	stamp := d.Time.Format(time.RFC3339)
 	c := nfpmConfig{
 		Name: "lixfix", Arch: t.Arch, Platform: "linux", Version: d.Version, VersionSchema: "semver", Release: "1",
-		Section: "admin", Priority: "optional", Maintainer: "The lixfix authors <release@lixfix>",
+		Section: "admin", Priority: "optional", Maintainer: maintainer,
 		Description: summary + "\n\"lixfix check\" only looks. \"lixfix repair\" shows every step before it asks,\n" +
 			"writes it down before it does it, and can take it back.",
 		Homepage: "https://github.com/lixfix/lixfix", License: "MIT", MTime: stamp,
 	}
 	c.RPM.BuildHost, c.RPM.Summary = "lixfix", summary
+	c.Scripts.PreRemove = filepath.Join(work, "leave")
+	if err := os.WriteFile(c.Scripts.PreRemove, []byte(leave), 0o600); err != nil {
+		return err
+	}
+	if format == "deb" {
+		files = slices.Concat(files, d.onlyDebian())
+	}
+	// The other name of the program has the same page.
+	files = append(slices.Clone(files), File{Name: "man/lix-fix.1", Target: "lixfix.1.gz"})
 	for i, f := range files {
 		dest := placeOf(f.Name, format)
 		if dest == "" {
@@ -106,9 +162,9 @@ func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, w
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		return err
 	}
-	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(d.Time.Unix(), 10), "GOOS=", "GOARCH="}
+	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(d.Time.Unix(), 10)}
 	name := fmt.Sprintf("lixfix_%s_%s.%s", d.Version, t.Arch, format)
-	if _, err := tool(ctx, env, "go", "tool", "-modfile=scripts/release.mod", "nfpm", "package", "--config", file,
+	if _, err := tool(ctx, env, d.nfpm, "package", "--config", file,
 		"--packager", format, "--target", filepath.Join(d.Out, name)); err != nil {
 		return err
 	}
@@ -137,6 +193,14 @@ func placeOf(name, format string) string {
 		return "/usr/share/doc/lixfix/copyright"
 	case name == "LICENSE":
 		return "/usr/share/licenses/lixfix/LICENSE"
+	case name == "CHANGELOG.md" && format == "deb":
+		return "/usr/share/doc/lixfix/changelog.gz"
+	case name == "changelog.Debian":
+		return "/usr/share/doc/lixfix/changelog.Debian.gz"
+	case name == "overrides":
+		return "/usr/share/lintian/overrides/lixfix"
+	case name == "integration/macos-postinstall.sh":
+		return "/usr/share/doc/lixfix/examples/" + base
 	case strings.HasPrefix(name, "integration/"):
 		return "/usr/share/lixfix/" + base
 	}

@@ -31,6 +31,15 @@ step-failed) and at last verdict, whose report is that document. Errors are
 JSON on standard error then. New fields and events can appear; ignore what
 you do not know. Text output is for people and may change.
 
+Prometheus. "lixfix check --format prometheus" prints gauges: lixfix_fix_status,
+1 for the one status that a fix has, of ok, at-risk, broken, unknown and
+not-applicable; lixfix_findings, how often something was found;
+lixfix_journal_status; lixfix_check_timestamp_seconds, _duration_seconds and
+_exit_code; lixfix_build_info. No label names a person. --output FILE replaces
+a file at once that lixfix wrote before, and as root only in a directory that
+nobody else can change; if that fails, the old file stays. "lixfix schedule
+install --prometheus FILE" has the scheduled check do so.
+
 Two at once. The second one exits with 7, or waits as long as --wait says.
 
 Signals. SIGTERM, SIGHUP and SIGINT end a repair after the step in flight; a

@@ -17,6 +17,7 @@ import (
 type look struct {
 	strict, again bool
 	closer        closer
+	output        string // file for the metrics, "" for standard output
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -26,7 +27,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: paragraph("Look for known issues: all of them, or those of the fixes that you name. Nothing is changed. Root "+
 			"is needed only for what other users cannot read; the last line tells you if that matters here.") +
 			exitHelp(checkCodes...) + "\nIf several apply: 4, then 1, then 3.",
-		Example: "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples(),
+		Example: "  lixfix check\n  lixfix check --strict --format json\n  lixfix check -v\n" + a.drawExamples() +
+			"\n  lixfix check --format prometheus\n  sudo lixfix check --format prometheus --output /srv/metrics/lixfix.prom",
 	}
 	a.looking(cmd)
 	for _, f := range a.Fixes {
@@ -63,6 +65,7 @@ func (a *app) looking(cmd *cobra.Command, of ...fix.Fix) {
 	cmd.Flags().BoolVar(&how.strict, "strict", false, "also exit with 1 if something is only at risk")
 	a.verbosely(cmd)
 	a.hostFlag(cmd)
+	measured(cmd, &how.output)
 	for _, f := range of {
 		if _, ok := f.(fix.Drawer); ok {
 			cmd.Flags().BoolVar(&how.again, "watch", false,
@@ -114,13 +117,24 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 	if a.replay != nil && (how.again || how.closer.probe) {
 		return Usage, a.unrecorded("--watch and --probe")
 	}
+	if err := a.measurable(how); err != nil {
+		return Usage, err
+	}
 	if how.again {
 		return a.watch(ctx, wanted[0].(fix.Drawer), settings[0], how.strict) // lookable has seen to that
 	}
 	r := a.hosted("check")
+	began := a.Now()
 	code, err := a.checkOnce(ctx, r, wanted, settings, how.strict, how.closer.wanted(len(names) > 0))
 	if err != nil {
 		return code, err
+	}
+	show := func(t *render.Text) {
+		t.Named = len(names) > 0
+		t.Check(*r)
+	}
+	if a.format == prometheusFormat {
+		return a.measure(ctx, r, code, began, how.output, show)
 	}
 	if p := drawn(*r); p != nil && len(names) > 0 {
 		r.Graph = p.Graph
@@ -132,10 +146,7 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 	} else if a.format == dotFormat {
 		return Failed, a.undrawn(*r)
 	}
-	return a.emit(r, code, func(t *render.Text) {
-		t.Named = len(names) > 0
-		t.Check(*r)
-	})
+	return a.emit(r, code, show)
 }
 
 // survey reads what Nix is here, for the report and for all that look with the context that it returns.

@@ -216,10 +216,14 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 // settle checks the global flags and sets up what they ask for.
 func (a *app) settle(cmd *cobra.Command) error {
 	_, draw := cmd.Annotations[draws]
+	_, measure := cmd.Annotations[measures]
 	switch {
 	case a.format == text, a.format == jsonFormat:
 	case a.format == jsonLines:
 		a.format, a.events = jsonFormat, true
+	case a.format == prometheusFormat && measure:
+	case a.format == prometheusFormat:
+		return usagef("use it with: "+a.Name+" check", "--format prometheus: %s measures nothing", cmd.Name())
 	case a.format == dotFormat && draw && len(a.drawers()) > 0:
 	case a.format == dotFormat && len(a.drawers()) > 0:
 		return usagef("use it with: "+a.Name+" check "+a.drawers()[0], "--format dot: %s draws nothing", cmd.Name())

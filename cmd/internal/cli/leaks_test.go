@@ -120,6 +120,7 @@ func TestStuckLeaksNothing(t *testing.T) {
 	for _, format := range []string{"text", "json", "jsonl", "dot"} {
 		s.run("check", "stuck", "--format", format).secretless().says("9840")
 	}
+	s.run("check", "stuck", "--format", "prometheus").secretless().nameless().says("stuck/gc-stopped")
 	s.run("check", "stuck", "--format", "json").says("--argstr", "[redacted]", "access-tokens", "https://cache.nixos.org")
 	s.run("repair", "stuck", "--dry-run", "--format", "json").secretless()
 	s.run("check", "--debug").secretless()

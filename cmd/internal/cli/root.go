@@ -40,7 +40,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; for some commands dot")
+	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; for some commands dot, for check prometheus")
 	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
 	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")
@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 		}
 		return usagef(a.called(cmd)+" --help lists its flags", "%w", err)
 	})
-	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat, jsonLines}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("format", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
 	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),

@@ -29,34 +29,42 @@ func (a *app) scheduleCommand() *cobra.Command {
 		Short: "Check this host after each start of the system",
 		Long: "Check this host after every boot, and so after every upgrade of the system.\n" +
 			"The job changes nothing. On Linux it reports to the journal of systemd\n" +
-			"(journalctl -u lixfix-check.service), on macOS to /var/log/lixfix.log.\n\n" + exitHelp(Healthy, Usage),
+			"(journalctl -u lixfix-check.service), on macOS to /var/log/lixfix.log, and\n" +
+			"with \"install --prometheus FILE\" to Prometheus as well.\n\n" + exitHelp(Healthy, Usage),
 		Example: "  lixfix schedule install --help",
 	}
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
 		return Usage, usagef("use "+a.Name+" schedule install or "+a.Name+" schedule remove", "schedule: install or remove?")
 	})
+	metrics := ""
+	install := a.scheduleOne("install", "Install the job", func(ctx context.Context, c *change) (plan.Plan, error) {
+		name, err := a.Program()
+		if err != nil {
+			return plan.Plan{}, fmt.Errorf("find the program that the job is to run: %w", err)
+		}
+		return schedule.Install(ctx, c.memo, name, metrics)
+	}, "With --prometheus, the job also writes what it finds to a file for the textfile collector of node_exporter, and "+
+		"runs every hour as well. On Linux, \"systemctl start lixfix-check.timer\" starts that before the next boot. To change the "+
+		"job, install it again.")
+	install.Example += "\n  sudo lixfix schedule install --prometheus /var/lib/node_exporter/lixfix.prom"
+	install.Flags().StringVar(&metrics, "prometheus", "", "have the job write metrics to `FILE`, whose name ends in .prom, and run every hour")
+	_ = install.MarkFlagFilename("prometheus", "prom")
 	cmd.AddCommand(
-		a.scheduleOne("install", "Install the job", func(ctx context.Context, c *change) (plan.Plan, error) {
-			name, err := a.Program()
-			if err != nil {
-				return plan.Plan{}, fmt.Errorf("find the program that the job is to run: %w", err)
-			}
-			return schedule.Install(ctx, c.memo, name)
-		}),
+		install,
 		a.scheduleOne("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
 			return schedule.Remove(ctx, c.memo)
-		}))
+		}, "The file that it has written for Prometheus is removed as well."))
 	return cmd
 }
 
-func (a *app) scheduleOne(name, short string, draw func(context.Context, *change) (plan.Plan, error)) *cobra.Command {
+func (a *app) scheduleOne(name, short string, draw func(context.Context, *change) (plan.Plan, error), more string) *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
 		Use:   name,
 		Short: short,
 		Long: short + ". As with a repair, the plan is shown before anything is\n" +
-			"asked, and \"lixfix undo\" takes it back.\n\n" + changing(),
+			"asked, and \"lixfix undo\" takes it back.\n\n" + paragraph(more) + changing(),
 		Example: fmt.Sprintf("  lixfix schedule %[1]s --dry-run\n  sudo lixfix schedule %[1]s", name),
 	}
 	cmd.Args = a.noArgs

@@ -20,7 +20,8 @@ func scheduled(t *testing.T) *world {
 	}
 	w.write("opt/lixfix/bin/lixfix", "")
 	w.write("usr/bin/systemctl", `#!/bin/sh
-link='`+w.root+`/etc/systemd/system/multi-user.target.wants/'$2
+units='`+w.root+`/etc/systemd/system'
+link=$units/$(sed -n 's/^WantedBy=//p' "$units/$2").wants/$2
 case $1 in
 enable) mkdir -p "${link%/*}" && ln -s "/etc/systemd/system/$2" "$link" ;;
 disable) rm "$link" ;;
@@ -65,9 +66,21 @@ func TestSchedule(t *testing.T) {
 	}
 	w.run("history").ends(Healthy).says("schedule")
 
+	w.mkdir("opt/metrics")
+	const file = "/opt/metrics/lixfix.prom"
+	w.run("schedule", "install", "--yes", "--prometheus", "/opt/none/x.prom").ends(Unsafe)
+	w.run("schedule", "install", "--prometheus", file, "--dry-run").ends(Problems).says("lixfix-check.timer")
+	w.run("schedule", "install", "--prometheus", file, "--yes").ends(Healthy)
+	w.run("schedule", "install", "--prometheus", file, "--yes").ends(Healthy).says("installed already")
+	w.run("check", "--format", "prometheus", "--output", file)
+	w.run("schedule", "remove", "--yes").ends(Healthy).says(file)
+	if _, err := os.Stat(filepath.Join(w.root, file)); w.installed() || err == nil {
+		t.Fatalf("it was not removed: %v", err)
+	}
+
 	w.program = "/opt/gone"
 	w.run("schedule", "install", "--yes").ends(Unsafe)
-	if out := scheduled(t).user().run("schedule", "install").ends(NoConsent); !strings.Contains(out.err, "sudo lixfix schedule install") {
+	if out := scheduled(t).user().run("schedule", "install", "--prometheus", file).ends(NoConsent); !strings.Contains(out.err, "sudo lixfix schedule install --prometheus="+file) {
 		t.Errorf("the sudo line is missing: %s", out.err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"howett.net/plist"
 
+	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/cmd/internal/schedule"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
@@ -29,7 +30,8 @@ const program = "/opt/lixfix/bin/lixfix"
 // systemctl makes and removes links as systemctl(1) does. It is called with the directory of the host in place.
 const systemctl = `#!/bin/sh
 root='%s'
-link="$root/etc/systemd/system/multi-user.target.wants/$2"
+target=$(sed -n 's/^WantedBy=//p' "$root/etc/systemd/system/$2")
+link="$root/etc/systemd/system/$target.wants/$2"
 case $1 in
 enable) mkdir -p "${link%%/*}" && ln -s "/etc/systemd/system/$2" "$link" ;;
 disable) rm "$link" && rmdir "${link%%/*}" ;;
@@ -127,32 +129,95 @@ func apply(t *testing.T, m *platform.Machine, p plan.Plan) (undo func()) {
 }
 
 func TestInstallAndUndo(t *testing.T) {
+	for _, system := range []string{platform.Darwin, platform.Linux} {
+		for _, metrics := range []string{"", prom} {
+			t.Run(system+metrics, func(t *testing.T) { installAndUndo(t, system, metrics) })
+		}
+	}
+}
+
+const prom = "/opt/metrics/lixfix.prom"
+
+func installAndUndo(t *testing.T, system, metrics string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("this test writes files of root's; run it as root")
+	}
+	m, root := host(t, system)
+	if err := os.Mkdir(filepath.Join(root, "opt/metrics"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, root)
+	p, err := schedule.Install(t.Context(), m, program, metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo := apply(t, m, p)
+	installed := files(t, root)
+	file, _ := schedule.File(m.Facts())
+	if !strings.Contains(installed[file], program) {
+		t.Errorf("%s: %q", file, installed[file])
+	}
+	if !strings.Contains(installed[file], metrics) {
+		t.Errorf("it writes no %s: %q", metrics, installed[file])
+	}
+	if again, err := schedule.Install(t.Context(), m, program, metrics); err != nil || !again.Empty() {
+		t.Errorf("a second installation plans %v (%v)", again.Entries, err)
+	}
+	undo()
+	if d := cmp.Diff(before, files(t, root)); d != "" {
+		t.Errorf("undo leaves:\n%s", d)
+	}
+
+	p, err = schedule.Install(t.Context(), m, program, metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, m, p)
+	if metrics != "" {
+		put(t, root, metrics, render.MetricsBegin+"of a check\n", 0o644)
+		installed = files(t, root)
+	}
+	if err := os.RemoveAll(m.StateDir()); err != nil {
+		t.Fatal(err)
+	}
+	p, err = schedule.Remove(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo = apply(t, m, p)
+	if d := cmp.Diff(before, files(t, root)); d != "" {
+		t.Errorf("removal leaves:\n%s", d)
+	}
+	undo()
+	if d := cmp.Diff(installed, files(t, root)); d != "" {
+		t.Errorf("undo of the removal gives:\n%s", d)
+	}
+}
+
+// TestReinstall changes the job: with metrics and without, and to another file. What the job before has written goes.
+func TestReinstall(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test writes files of root's; run it as root")
 	}
 	for _, system := range []string{platform.Darwin, platform.Linux} {
-		t.Run(system, func(t *testing.T) {
-			m, root := host(t, system)
-			before := files(t, root)
-			p, err := schedule.Install(t.Context(), m, program)
-			if err != nil {
-				t.Fatal(err)
-			}
-			undo := apply(t, m, p)
-			installed := files(t, root)
-			file, _ := schedule.File(m.Facts())
-			if !strings.Contains(installed[file], program) {
-				t.Errorf("%s: %q", file, installed[file])
-			}
-			if again, err := schedule.Install(t.Context(), m, program); err != nil || !again.Empty() {
-				t.Errorf("a second installation plans %v (%v)", again.Entries, err)
-			}
-			undo()
-			if d := cmp.Diff(before, files(t, root)); d != "" {
-				t.Errorf("undo leaves:\n%s", d)
-			}
-
-			p, err = schedule.Install(t.Context(), m, program)
+		m, root := host(t, system)
+		if err := os.Mkdir(filepath.Join(root, "opt/metrics"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		job, _ := schedule.File(m.Facts())
+		const other, theirs = "/opt/metrics/other.prom", "/opt/metrics/theirs.prom"
+		for _, turn := range []struct {
+			metrics, there, left string
+			clock                bool
+		}{
+			{"", "", "", false},
+			{prom, prom, "", true},
+			{other, other, prom, true},
+			{"", "", other, false},
+			{theirs, "", "", true},
+		} {
+			p, err := schedule.Install(t.Context(), m, program, turn.metrics)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,19 +225,30 @@ func TestInstallAndUndo(t *testing.T) {
 			if err := os.RemoveAll(m.StateDir()); err != nil {
 				t.Fatal(err)
 			}
-			p, err = schedule.Remove(t.Context(), m)
-			if err != nil {
-				t.Fatal(err)
+			if turn.there != "" {
+				put(t, root, turn.there, render.MetricsBegin+"of a check\n", 0o644)
 			}
-			undo = apply(t, m, p)
-			if d := cmp.Diff(before, files(t, root)); d != "" {
-				t.Errorf("removal leaves:\n%s", d)
+			now := files(t, root)
+			if strings.Contains(now[job], "--output") != (turn.metrics != "") || !strings.Contains(now[job], turn.metrics) {
+				t.Errorf("%s with %q: %s", system, turn.metrics, now[job])
 			}
-			undo()
-			if d := cmp.Diff(installed, files(t, root)); d != "" {
-				t.Errorf("undo of the removal gives:\n%s", d)
+			if _, ok := now["/etc/systemd/system/timers.target.wants/lixfix-check.timer"]; ok != (turn.clock && system == platform.Linux) {
+				t.Errorf("%s with %q: a timer: %v", system, turn.metrics, ok)
 			}
-		})
+			if _, ok := now[turn.left]; ok && turn.left != "" {
+				t.Errorf("%s with %q: %s is left", system, turn.metrics, turn.left)
+			}
+		}
+		// Somebody else has taken the name since.
+		put(t, root, theirs, "their_metric 1\n", 0o644)
+		p, err := schedule.Remove(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(t, m, p)
+		if _, ok := files(t, root)[theirs]; !ok {
+			t.Errorf("%s: %s was removed", system, theirs)
+		}
 	}
 }
 
@@ -187,7 +263,7 @@ func TestNothingToRemove(t *testing.T) {
 
 func TestLaunchdJobIsAPropertyList(t *testing.T) {
 	m, _ := host(t, platform.Darwin)
-	p, err := schedule.Install(t.Context(), m, program)
+	p, err := schedule.Install(t.Context(), m, program, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,30 +282,68 @@ func TestLaunchdJobIsAPropertyList(t *testing.T) {
 	}
 }
 
-// TestUnitIsConfined has systemd read the unit and say what is left open to it, from 0 for nothing to 10.
-func TestUnitIsConfined(t *testing.T) {
-	m, _ := host(t, platform.Linux)
-	p, err := schedule.Install(t.Context(), m, program)
+func TestLaunchdJobWritesMetrics(t *testing.T) {
+	m, root := host(t, platform.Darwin)
+	if err := os.Mkdir(filepath.Join(root, "opt/metrics"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p, err := schedule.Install(t.Context(), m, program, prom)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "lixfix-check.service")
+	var job struct {
+		ProgramArguments []string
+		StartInterval    int
+	}
 	for _, data := range p.Blobs() {
-		// systemd wants to find the program.
-		if err := os.WriteFile(file, bytes.ReplaceAll(data, []byte(program), []byte("/usr/bin/env")), 0o644); err != nil {
-			t.Fatal(err)
+		if _, err := plist.Unmarshal(data, &job); err != nil {
+			t.Fatalf("%v\n%s", err, data)
 		}
 	}
-	out, err := exec.Command("systemd-analyze", "verify", "--man=no", file).CombinedOutput()
-	if err != nil || len(out) > 0 {
-		t.Errorf("systemd does not understand it all: %v\n%s", err, out)
+	want := []string{program, "check", "--quiet", "--format", "prometheus", "--output", prom}
+	if d := cmp.Diff(want, job.ProgramArguments); d != "" || job.StartInterval != 3600 {
+		t.Errorf("%s every %d seconds", d, job.StartInterval)
 	}
-	out, err = exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=30", file).CombinedOutput()
-	if err != nil {
-		t.Errorf("more than 3.0: %v\n%s", err, out)
+}
+
+// TestUnitIsConfined has systemd read the unit and say what is left open to it, from 0 for nothing to 10.
+func TestUnitIsConfined(t *testing.T) {
+	m, root := host(t, platform.Linux)
+	if err := os.Mkdir(filepath.Join(root, "opt/metrics"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	t.Log(lines[len(lines)-1])
+	for _, metrics := range []string{"", prom} {
+		p, err := schedule.Install(t.Context(), m, program, metrics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		file := filepath.Join(dir, "lixfix-check.service")
+		for _, data := range p.Blobs() {
+			name := file
+			if bytes.Contains(data, []byte("[Timer]")) {
+				name = filepath.Join(dir, "lixfix-check.timer")
+			}
+			// systemd wants to find the program.
+			if err := os.WriteFile(name, bytes.ReplaceAll(data, []byte(program), []byte("/usr/bin/env")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		units, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || len(units) != map[bool]int{false: 1, true: 2}[metrics != ""] {
+			t.Fatalf("units: %v %v", units, err)
+		}
+		out, err := exec.Command("systemd-analyze", append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("systemd does not understand it all: %v\n%s", err, out)
+		}
+		out, err = exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=30", file).CombinedOutput()
+		if err != nil {
+			t.Errorf("more than 3.0: %v\n%s", err, out)
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		t.Log(lines[len(lines)-1])
+	}
 }
 
 func TestRefuses(t *testing.T) {
@@ -285,7 +399,41 @@ func TestRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m, root := host(t, c.system)
 			c.spoil(t, root)
-			_, err := schedule.Install(t.Context(), m, c.program)
+			_, err := schedule.Install(t.Context(), m, c.program, "")
+			var refusal *fix.Refusal
+			if !errors.As(err, &refusal) || !strings.Contains(err.Error(), c.reason) || refusal.Next == "" {
+				t.Errorf("got %v, want a refusal with %q", err, c.reason)
+			}
+		})
+	}
+}
+
+func TestRefusesMetrics(t *testing.T) {
+	for _, c := range []struct {
+		file, reason string
+		make         string // a shell command
+	}{
+		{"metrics.prom", "not an absolute name", ":"},
+		{"/opt/metrics/lixfix.txt", "ends in .prom", ":"},
+		{"/opt/me trics/x.prom", "not an absolute name", ":"},
+		{"/opt/%h/x.prom", "not an absolute name", ":"},
+		{"/opt/../opt/x.prom", "not an absolute name", ":"},
+		{"/tmp/metrics/x.prom", "of its own", ":"},
+		{"/opt/none/x.prom", "there is no directory /opt/none", ":"},
+		{"/opt/closed/x.prom", "node_exporter cannot read", "mkdir -m 0700 opt/closed"},
+		{"/opt/hers/x.prom", "which can be changed by", "mkdir -m 0755 opt/hers && chown 4201 opt/hers"},
+		{"/opt/open/x.prom", "which can be changed by", "mkdir -m 0777 opt/open"},
+		{"/opt/lixfix/x.prom", "lixfix has not written it", "echo their_metric 1 >opt/lixfix/x.prom"},
+		{"/opt/lixfix/y.prom", "read /opt/lixfix/y.prom", "mkfifo opt/lixfix/y.prom"},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			m, root := host(t, platform.Linux)
+			cmd := exec.Command("sh", "-c", c.make)
+			cmd.Dir = root
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			_, err := schedule.Install(t.Context(), m, program, c.file)
 			var refusal *fix.Refusal
 			if !errors.As(err, &refusal) || !strings.Contains(err.Error(), c.reason) || refusal.Next == "" {
 				t.Errorf("got %v, want a refusal with %q", err, c.reason)

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/platform"
+)
+
+// prometheusFormat is only for commands with the annotation measures.
+const (
+	prometheusFormat = "prometheus"
+	measures         = "measures"
+)
+
+// measured gives a command that checks the flag that says where the metrics go.
+func measured(cmd *cobra.Command, output *string) {
+	if cmd.Annotations == nil {
+		cmd.Annotations = map[string]string{}
+	}
+	cmd.Annotations[measures] = ""
+	cmd.Flags().StringVar(output, "output", "", "with --format prometheus: write the metrics to `FILE`, at once, and print for people")
+	_ = cmd.MarkFlagFilename("output", "prom")
+}
+
+// completeFormats completes --format of a command.
+func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	formats := []string{text, jsonFormat, jsonLines}
+	if _, ok := cmd.Annotations[draws]; ok {
+		formats = append(formats, dotFormat)
+	}
+	if _, ok := cmd.Annotations[measures]; ok {
+		formats = append(formats, prometheusFormat)
+	}
+	return formats, cobra.ShellCompDirectiveNoFileComp
+}
+
+// measurable refuses what makes no metrics.
+func (a *app) measurable(how look) error {
+	switch {
+	case how.output != "" && a.format != prometheusFormat:
+		return usagef("add --format prometheus, or redirect standard output", "--output %s: only metrics are written to a file", how.output)
+	case a.format != prometheusFormat:
+		return nil
+	case how.again:
+		return usagef("leave one of them out", "--watch and --format prometheus do not go together")
+	case a.replay != nil:
+		return a.unrecorded("--format prometheus")
+	}
+	return nil
+}
+
+// publisher can write a file for everybody.
+type publisher interface {
+	Publish(ctx context.Context, name, begins string, data []byte) error
+}
+
+// measure prints the metrics of a check, or writes them to a file and prints the page.
+func (a *app) measure(ctx context.Context, r *render.Report, code Code, began time.Time, file string, show func(*render.Text)) (Code, error) {
+	r.Exit = int(code)
+	now := a.Now()
+	data := render.Prometheus(*r, now, now.Sub(began))
+	if file == "" {
+		a.progress.Close()
+		_, _ = a.out.Write(data)
+		return code, nil
+	}
+	a.page(show)
+	err := a.publish(ctx, file, data)
+	if err == nil {
+		return code, nil
+	}
+	if code == Healthy {
+		code = Failed
+	}
+	next := "The file there is the one of the last check that could write it. Name another one with --output."
+	switch {
+	case errors.Is(err, platform.ErrUntrusted):
+		next = "Root writes only where nobody else can exchange what it writes. Make a directory for it, such as with " +
+			"\"sudo mkdir -m 0755 /var/lib/node_exporter\", and name a file in it with --output. Where node_exporter reads another one, link to the file from there."
+	case errors.Is(err, platform.ErrOccupied):
+		next = "Nothing was written. Name another file with --output, or move this one away."
+	}
+	return code, &failure{code: code, err: fmt.Errorf("write the metrics: %w", err), next: next}
+}
+
+// publish writes the metrics.
+func (a *app) publish(ctx context.Context, file string, data []byte) error {
+	host, ok := a.Host.(publisher)
+	if !ok {
+		return errors.New("this host cannot be written to")
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	return host.Publish(ctx, file, render.MetricsBegin, data)
+}
