@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 const (
 	controller = "198.51.100.1"
-	admin      = "admin" // who comes by ssh
+	admin      = "fleet" // who comes by ssh
 	size       = 20
 	installed  = "/usr/local/bin/lixfix"
 	store      = "/nix/store/11111111111111111111111111111111-lix-2.95.3"
@@ -90,9 +90,18 @@ func (f *fleet) of(t testing.TB, name string) *member {
 // stage makes the fleet and its controller.
 func stage(t testing.TB, is map[string]trouble) *fleet {
 	t.Helper()
-	f := &fleet{dir: t.TempDir(), ctl: linuxnet.New(t, linuxnet.Options{Mode: linuxnet.None})}
+	began := time.Now()
+	defer func() { t.Logf("staged in %.1f s", time.Since(began).Seconds()) }()
+	// Of all directories, hosts share with this side only that for temporary files.
+	dir, err := os.MkdirTemp("", "fleet-") //nolint:usetesting // which may be in another one
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	f := &fleet{dir: dir, ctl: linuxnet.New(t, linuxnet.Options{Mode: linuxnet.None})}
 	keys(t, f.dir)
 	f.programs(t)
+	t.Logf("programs after %.1f s", time.Since(began).Seconds())
 	for i := range size {
 		m := &member{name: fmt.Sprintf("linux-%02d", i-size/2+1), addr: fmt.Sprintf("198.51.100.%d", 10+i)}
 		if i < size/2 {
@@ -118,7 +127,7 @@ func stage(t testing.TB, is map[string]trouble) *fleet {
 			if m.mac != nil {
 				state = "/var/db/lixfix"
 			}
-			m.host.Run(t, "sh", "-ec", `mkdir -p "$1"; mount -t tmpfs -o size=8k,mode=0755 none "$1"`, "sh", state)
+			m.host.Run(t, "sh", "-ec", `mkdir -p "$1"; mount -t tmpfs -o size=8k,mode=0755 none "$1"; ! cat /dev/zero >"$1/full" 2>/dev/null`, "sh", state)
 		}
 	}
 	f.control(t, is)
@@ -221,7 +230,7 @@ func (m *member) beLinux(t testing.TB, is trouble) {
 		units + "nix-daemon@.service": "[Service]\nExecStart=@" + store + "/bin/nix-daemon nix-daemon --for-socket-activation\n",
 		store + "/bin/nix-daemon":     "x\n",
 	} {
-		h.WriteFile(t, name, text, 0o644)
+		h.WriteFile(t, name, text, 0o755)
 	}
 	h.Run(t, "sh", "-ec", `
 		rm -rf /etc/systemd/system; mkdir -p /nix/var/nix/profiles /etc/systemd/system
@@ -261,6 +270,7 @@ func (m *member) serve(t testing.TB, keys string, sudo bool) {
 		echo '`+admin+`:*:19000:0:99999:7:::' >>/etc/shadow
 		echo '`+admin+`:x:1000:' >>/etc/group
 		grep -q '^sshd:' /etc/passwd || echo 'sshd:x:107:65534::/run/sshd:/usr/sbin/nologin' >>/etc/passwd
+		rm -rf /root/.ansible
 		mkdir -p /run/sshd /home/`+admin+`; chmod 755 /run/sshd; chown 1000:1000 /home/`+admin+`
 		hostname `+m.name)
 	// A Python that runs anywhere would show here: Macs have none.
@@ -364,6 +374,7 @@ type play struct {
 func (f *fleet) play(t testing.TB, args ...string) play {
 	t.Helper()
 	f.runs++
+	defer func(began time.Time) { t.Logf("%s: %.1f s", strings.Join(args, " "), time.Since(began).Seconds()) }(time.Now())
 	file := filepath.Join(f.dir, fmt.Sprintf("results-%d.jsonl", f.runs))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -395,9 +406,12 @@ func (f *fleet) play(t testing.TB, args ...string) play {
 	return p
 }
 
+// is reports whether a result is of a task, of a playbook or of the role.
+func is(r result, task string) bool { return r.Task == task || strings.HasSuffix(r.Task, " : "+task) }
+
 // of returns what a task came to on a host; nil where it was not run there.
 func (p play) of(host, task string) *result {
-	i := slices.IndexFunc(p.results, func(r result) bool { return r.Host == host && strings.HasSuffix(r.Task, task) })
+	i := slices.IndexFunc(p.results, func(r result) bool { return r.Host == host && is(r, task) })
 	if i < 0 {
 		return nil
 	}

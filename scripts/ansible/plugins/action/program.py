@@ -28,7 +28,7 @@ LARGEST = 256 << 20  # bytes of a program or an archive; a real one has a tenth 
 class ActionModule(ActionBase):
     """Brings the program to one host."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
