@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func (f *fleet) holds(t *testing.T, p play, task string, want func(*member) expe
 // TestFleet checks twenty hosts, repairs the Macs until too many fail, repairs the rest, and does so again: per host, what
 // was changed, what failed, and what the host is like in the end.
 func TestFleet(t *testing.T) {
-	f := stage(t, troubles)
+	f := stage(t, 20, troubles)
 	first := func(m *member) string {
 		if troubles[m.name] == fine {
 			return "repaired"
@@ -209,7 +210,76 @@ func TestFleet(t *testing.T) {
 			t.Errorf("the record of %s does not say %s:\n%s", name, says, out)
 		}
 	}
+	f.hangUp(t)
 	f.alone(t)
+}
+
+// TestChoices tries what a task can ask for beside that: what becomes of a repair that was cut short, options, and where
+// the program may be.
+func TestChoices(t *testing.T) {
+	f := stage(t, 4, map[string]trouble{"mac-01": killed})
+	site := filepath.Join(f.dir, "testdata/choices.yml")
+	one := f.of(t, "mac-01")
+	run := func(name string, args ...string) *result {
+		t.Helper()
+		p := f.play(t, append([]string{site, "--limit", name}, args...)...)
+		r := p.of(name, "Repair")
+		if r == nil {
+			r = p.of(name, "Bring the program")
+		}
+		if r == nil {
+			t.Fatalf("%s: nothing was tried\n%s", name, p.out)
+		}
+		return r
+	}
+	is := func(what string, r *result, failed, changed bool, says string) {
+		t.Helper()
+		if r.Failed != failed || r.Result.Changed != changed || !strings.Contains(string(r.Result.Msg), says) {
+			t.Errorf("%s: failed: %v, changed: %v, %s", what, r.Failed, r.Result.Changed, r.Result.Msg)
+		}
+	}
+	is("killed", run("mac-01"), true, true, "ended by signal 9")
+	one.host.Run(t, "pkill", "-KILL", "-x", "dscl")
+	if err := one.mac.Config(func(c *mac.Config) { c.Faults = nil }); err != nil {
+		t.Fatal(err)
+	}
+	half := one.state(t)
+	is("fail", run("mac-01"), true, false, "resume")
+	r := run("mac-01", "-e", "lixfix_on_unfinished=undo", "--check", "--diff")
+	is("what undo would do", r, false, true, "")
+	if !strings.Contains(string(r.Result.Diff), "/Users/_nixbld1") {
+		t.Errorf("what undo would do: %s", r.Result.Diff)
+	}
+	if now := one.state(t); now != half {
+		t.Errorf("looking has made %s of %s", now, half)
+	}
+	r = run("mac-01", "-e", "lixfix_on_unfinished=undo")
+	is("undo", r, false, true, "")
+	if len(r.Result.Settled) != 1 || one.state(t) != "repaired" {
+		t.Errorf("undo: settled %v, and it is %s", r.Result.Settled, one.state(t))
+	}
+	if out := one.host.Run(t, "sh", "-c", installed+" history --format json"); !strings.Contains(out, `"outcome":"undone"`) || !strings.Contains(out, `"outcome":"finished"`) {
+		t.Errorf("undo: the history is %s", out)
+	}
+
+	is("no option", run("mac-02", "-e", `{"lixfix_options": {"dry-run": true}}`), true, false, "no option of a fix")
+	is("no such option", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-counts": 4}}`), true, false, "unknown flag")
+	is("root runs nobody's program", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/lixfix"), true, false, "others than root can change /home/"+admin)
+	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 8, "move_existing_users": true}}`), false, true, "")
+	if now := f.of(t, "mac-02").state(t); now != "repaired" {
+		t.Errorf("options: it is %s", now)
+	}
+	is("another archive", run("linux-01", "-e", `{"lixfix_checksums": {"linux-`+runtime.GOARCH+`": "`+strings.Repeat("0", 64)+`"}}`), true, false, "nothing of it is used")
+	if now := f.of(t, "linux-01").state(t); now != "broken" {
+		t.Errorf("another archive: it is %s", now)
+	}
+	// Somebody has put another program in the place of the right one: it is brought again.
+	two := f.of(t, "linux-02")
+	two.host.WriteFile(t, installed, "#!/bin/sh\n", 0o755)
+	is("another program", run("linux-02"), false, true, "")
+	// Where root may be had and others may change the directory, nothing is run.
+	two.host.Run(t, "chmod", "o+w", "/usr/local/bin")
+	is("a directory of everybody's", run("linux-02"), true, false, "others than root can change /usr/local/bin")
 }
 
 // alone checks that nothing of Ansible's or lixfix's is left on the hosts: no process, and no file but the program and the
@@ -230,14 +300,17 @@ func (f *fleet) alone(t testing.TB) {
 // left are the processes of a host that the test did not start, and that are not a connection of sshd's.
 func (m *member) left(t testing.TB) (names []string) {
 	t.Helper()
-	out := m.host.Run(t, "sh", "-c", `for d in /proc/[0-9]*; do [ "$d" = /proc/$$ ] || cat "$d/stat" || :; done 2>/dev/null`)
+	out := m.host.Run(t, "sh", "-c", `for d in /proc/[0-9]*; do case $d in
+		/proc/1|/proc/$$) ;;
+		*) ! read -r line <"$d/stat" || printf '%s\n' "$line" ;;
+	esac; done 2>/dev/null`)
 	for line := range strings.Lines(out) {
 		_, rest, _ := strings.Cut(line, "(")
 		name, rest, _ := strings.Cut(rest, ") ")
 		if strings.HasPrefix(rest, "Z") {
 			continue // the first process of these hosts takes no notice of orphans that have ended
 		}
-		if !slices.Contains([]string{"cat", "sshd"}, name) {
+		if name != "sshd" {
 			names = append(names, name)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,6 @@ func TestMain(m *testing.M) {
 const (
 	controller = "198.51.100.1"
 	admin      = "fleet" // who comes by ssh
-	size       = 20
 	installed  = "/usr/local/bin/lixfix"
 	store      = "/nix/store/11111111111111111111111111111111-lix-2.95.3"
 	units      = store + "/lib/systemd/system/"
@@ -87,8 +87,8 @@ func (f *fleet) of(t testing.TB, name string) *member {
 	return f.members[i]
 }
 
-// stage makes the fleet and its controller.
-func stage(t testing.TB, is map[string]trouble) *fleet {
+// stage makes a fleet, half of it Macs, and its controller.
+func stage(t testing.TB, size int, is map[string]trouble) *fleet {
 	t.Helper()
 	began := time.Now()
 	defer func() { t.Logf("staged in %.1f s", time.Since(began).Seconds()) }()
@@ -101,7 +101,6 @@ func stage(t testing.TB, is map[string]trouble) *fleet {
 	f := &fleet{dir: dir, ctl: linuxnet.New(t, linuxnet.Options{Mode: linuxnet.None})}
 	keys(t, f.dir)
 	f.programs(t)
-	t.Logf("programs after %.1f s", time.Since(began).Seconds())
 	for i := range size {
 		m := &member{name: fmt.Sprintf("linux-%02d", i-size/2+1), addr: fmt.Sprintf("198.51.100.%d", 10+i)}
 		if i < size/2 {
@@ -378,7 +377,7 @@ func (f *fleet) play(t testing.TB, args ...string) play {
 	file := filepath.Join(f.dir, fmt.Sprintf("results-%d.jsonl", f.runs))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	cmd := f.ctl.CommandContext(ctx, "ansible-playbook", append([]string{"-i", filepath.Join(f.dir, "hosts.yml"), "--forks", "20"}, args...)...)
+	cmd := f.ctl.CommandContext(ctx, "ansible-playbook", append([]string{"-i", filepath.Join(f.dir, "hosts.yml"), "--forks", strconv.Itoa(len(f.members))}, args...)...)
 	cmd.Env = []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "ANSIBLE_NOCOLOR=1", "ANSIBLE_TIMEOUT=60",
 		"ANSIBLE_COLLECTIONS_PATH=" + filepath.Join(f.dir, "collections"), "ANSIBLE_PRIVATE_KEY_FILE=" + filepath.Join(f.dir, "id"),
@@ -404,6 +403,12 @@ func (f *fleet) play(t testing.TB, args ...string) play {
 		p.results = append(p.results, r)
 	}
 	return p
+}
+
+// hangUp ends the connections that ssh keeps for a while.
+func (f *fleet) hangUp(t testing.TB) {
+	t.Helper()
+	f.ctl.Run(t, "sh", "-c", `for socket in /root/.ansible/cp/*; do [ ! -S "$socket" ] || ssh -q -O exit -o ControlPath="$socket" any; done`)
 }
 
 // is reports whether a result is of a task, of a playbook or of the role.
