@@ -67,6 +67,22 @@ func minor(t *testing.T, run func(string, ...string) string) string {
 	return strings.TrimSpace(run("/usr/bin/python3", "-c", "import sys; print(sys.version_info.minor)"))
 }
 
+// documented fails where the documentation of an action has other options than the action takes.
+const documented = `
+import ast, yaml
+def value(kind, name, variable):
+    for node in ast.parse(open('plugins/%s/%s.py' % (kind, name)).read()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == variable:
+            return ast.literal_eval(node.value)
+wrong = []
+for name in ('repair', 'record', 'program'):
+    options = yaml.safe_load(value('modules', name, 'DOCUMENTATION'))['options']
+    says = {o: {k: v for k, v in d.items() if k != 'description'} for o, d in options.items()}
+    if says != value('action', name, 'SPEC'):
+        wrong.append(name)
+assert not wrong, 'options and documentation differ: ' + ', '.join(wrong)
+`
+
 // TestDocs reads the documentation as users do.
 func TestDocs(t *testing.T) {
 	t.Parallel()
@@ -79,6 +95,7 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
+	run("/usr/bin/python3", "-c", documented)
 	if out := run("ansible-doc", "-t", "role", "lixfix.lixfix.lixfix"); !strings.Contains(out, "lixfix_src") {
 		t.Errorf("ansible-doc of the role:\n%s", out)
 	}

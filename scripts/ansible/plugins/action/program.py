@@ -24,6 +24,15 @@ MACHINES = {'x86_64': 'amd64', 'amd64': 'amd64', 'arm64': 'arm64', 'aarch64': 'a
 
 LARGEST = 256 << 20  # bytes of a program or an archive; a real one has a tenth of that
 
+# As the documentation in plugins/modules has it.
+SPEC = {
+    'src': {'type': 'path'},
+    'url': {'type': 'str'},
+    'checksums': {'type': 'dict', 'default': {}},
+    'cache': {'type': 'path', 'default': '~/.cache/lixfix'},
+    'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
+}
+
 
 class ActionModule(ActionBase):
     """Brings the program to one host."""
@@ -33,13 +42,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super(ActionModule, self).run(tmp, task_vars)
-        given = self.validate_argument_spec({
-            'src': {'type': 'path'},
-            'url': {'type': 'str'},
-            'checksums': {'type': 'dict', 'default': {}},
-            'cache': {'type': 'path', 'default': '~/.cache/lixfix'},
-            'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
-        }, mutually_exclusive=[('src', 'url')], required_one_of=[('src', 'url')])[1]
+        given = self.validate_argument_spec(SPEC, mutually_exclusive=[('src', 'url')], required_one_of=[('src', 'url')])[1]
         host = lixfix.Host(self)
         program = given['program']
         # Who is to be root is not asked for to look.

@@ -14,6 +14,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.lixfix.lixfix.plugins.plugin_utils import host as lixfix
 
+# As the documentation in plugins/modules has it.
+SPEC = {
+    'dest': {'type': 'path', 'required': True},
+    'fixes': {'type': 'list', 'elements': 'str', 'default': []},
+    'keep_names': {'type': 'bool', 'default': False},
+    'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
+}
+
 
 class ActionModule(ActionBase):
     """Fetches a record of one host."""
@@ -23,12 +31,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super(ActionModule, self).run(tmp, task_vars)
-        given = self.validate_argument_spec({
-            'dest': {'type': 'path', 'required': True},
-            'fixes': {'type': 'list', 'elements': 'str', 'default': []},
-            'keep_names': {'type': 'bool', 'default': False},
-            'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
-        })[1]
+        given = self.validate_argument_spec(SPEC)[1]
         result['changed'] = False
         if self._task.check_mode:
             result['skipped'] = True

@@ -18,6 +18,18 @@ RESERVED = {
     'strict', 'verbose', 'wait', 'watch', 'yes',
 }
 
+# As the documentation in plugins/modules has it.
+SPEC = {
+    'fix': {'type': 'str'},
+    'state': {'type': 'str', 'choices': ['checked', 'repaired'], 'default': 'checked'},
+    'options': {'type': 'dict', 'default': {}},
+    'accept': {'type': 'list', 'elements': 'str', 'default': []},
+    'wait': {'type': 'str'},
+    'limit': {'type': 'str'},
+    'on_unfinished': {'type': 'str', 'choices': ['resume', 'undo', 'fail'], 'default': 'fail'},
+    'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
+}
+
 
 class ActionModule(ActionBase):
     """Checks or repairs one host."""
@@ -27,16 +39,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super(ActionModule, self).run(tmp, task_vars)
-        given = self.validate_argument_spec({
-            'fix': {'type': 'str'},
-            'state': {'type': 'str', 'choices': ['checked', 'repaired'], 'default': 'checked'},
-            'options': {'type': 'dict', 'default': {}},
-            'accept': {'type': 'list', 'elements': 'str', 'default': []},
-            'wait': {'type': 'str'},
-            'limit': {'type': 'str'},
-            'on_unfinished': {'type': 'str', 'choices': ['resume', 'undo', 'fail'], 'default': 'fail'},
-            'program': {'type': 'path', 'default': '/usr/local/bin/lixfix'},
-        }, required_if=[('state', 'repaired', ['fix'])])[1]
+        given = self.validate_argument_spec(SPEC, required_if=[('state', 'repaired', ['fix'])])[1]
         self.given = given
         self.host = lixfix.Host(self, given['program'])
         self.dry = self._task.check_mode
