@@ -44,6 +44,10 @@ need bindfs bindfs
 # The first process of some of them, and what lixfix opens beside hostile ones.
 need systemd-analyze systemd
 need strace strace
+# A controller with the real Ansible looks after hosts with a real sshd each.
+need ansible-playbook ansible-core
+need ansible-lint ansible-lint
+[ -x /usr/sbin/sshd ] || want="$want openssh-server"
 # The site is looked at with a real browser.
 need chromium chromium
 need chromedriver chromium-driver

@@ -148,6 +148,15 @@ type Unproven struct {
 func (u *Unproven) Error() string { return u.Err.Error() }
 func (u *Unproven) Unwrap() error { return u.Err }
 
+// Acts reports whether a step does something to the host, such as a write or the restart of a service. The others look.
+func Acts(s Step) bool {
+	switch s.(type) {
+	case Check, Guard, Proof:
+		return false
+	}
+	return true
+}
+
 func isProof(s Step) bool {
 	_, ok := s.(Proof)
 	return ok
@@ -212,8 +221,8 @@ type unwritten struct{ error }
 
 func (u *unwritten) Unwrap() error { return u.error }
 
-// isUnwritten reports whether err says that nothing was written.
-func isUnwritten(err error) bool {
+// IsUnwritten reports whether err says that nothing was written.
+func IsUnwritten(err error) bool {
 	_, ok := errors.AsType[*unwritten](err)
 	return ok
 }

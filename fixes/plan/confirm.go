@@ -48,10 +48,13 @@ func (r *runner) again(ctx context.Context, it item, wrong Untaken) error {
 	if mend == nil {
 		return r.write(ctx, it, w)
 	}
-	r.event(item{index: it.index, step: mend}, Starting, nil)
+	mended := item{index: it.index, step: mend}
+	r.event(mended, Starting, nil)
 	if err := mend.Apply(ctx, r.Host, r.pass); err != nil {
+		r.event(mended, Failed, err)
 		return err
 	}
+	r.event(mended, Finished, nil)
 	settle(r.pass, mend)
 	return nil
 }

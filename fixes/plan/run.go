@@ -479,7 +479,7 @@ func (r *runner) write(ctx context.Context, it item, w Write) error {
 	r.pass.torn = begun == Begun && it.torn()
 	if err := w.Apply(ctx, r.Host, r.pass); err != nil {
 		expect(r.pass, w, false)
-		if isUnwritten(err) && !it.back {
+		if IsUnwritten(err) && !it.back {
 			if logErr := r.Log.Set(it.index, Untouched, ""); logErr != nil {
 				return errors.Join(err, logErr)
 			}

@@ -104,6 +104,8 @@ type tracker struct {
 	groups  []render.Group
 	of      []int // entry → group
 	current int
+	flying  bool // a step that acts has begun, and not ended
+	changed bool // one has done something to the host, or may have
 	holds   []plan.Hold
 	service map[string]int // hold → index in services
 	stopped []render.Service
@@ -174,8 +176,16 @@ func (t *tracker) announce(e plan.Event, at, text string) {
 	}
 }
 
-// follow keeps track of what is held, such as a stopped service.
+// follow keeps track of whether the host was changed, and of what is held, such as a stopped service.
 func (t *tracker) follow(e plan.Event) {
+	switch e.Phase {
+	case plan.Starting:
+		t.flying = plan.Acts(e.Step)
+	case plan.Finished, plan.Failed, plan.Tolerated:
+		// A step that is not begun has failed on what it found.
+		t.changed = t.changed || t.flying && !plan.IsUnwritten(e.Err)
+		t.flying = false
+	}
 	if h, ok := e.Step.(plan.Hold); ok && e.Phase == plan.Starting {
 		if _, known := t.service[h.String()]; !known {
 			t.service[h.String()] = len(t.stopped)
@@ -213,6 +223,7 @@ func (c *change) drive(ctx context.Context, j *journal.Journal, back bool, stop 
 
 	o := c.report.Outcome
 	o.ID, o.Total, o.Done, o.Back = j.Plan.ID, len(j.Plan.Entries), held(j), back
+	o.Changed = o.Changed || t.changed
 	for _, s := range t.stopped {
 		o.Services = slices.DeleteFunc(o.Services, func(old render.Service) bool { return old.Stop == s.Stop })
 		o.Services = append(o.Services, s)

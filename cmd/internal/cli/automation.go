@@ -28,8 +28,9 @@ Formats. --format json prints one document, with a schema number (lixfix
 schema). --format jsonl prints what happens, one object a line: found, planned,
 step-begin, step-done (or step-already, step-tolerated, step-refused,
 step-failed) and at last verdict, whose report is that document. Errors are
-JSON on standard error then. New fields and events can appear; ignore what
-you do not know. Text output is for people and may change.
+JSON on standard error then. outcome.changed says whether the command has
+changed the host. New fields and events can appear; ignore what you do not
+know. Text output is for people and may change.
 
 Prometheus. "lixfix check --format prometheus" prints gauges: lixfix_fix_status,
 1 for the one status that a fix has, of ok, at-risk, broken, unknown and

@@ -29,6 +29,7 @@ type At struct {
 	Count  int    `json:"count"`
 	Kind   string `json:"kind"`
 	Text   string `json:"text"`
+	Acts   bool   `json:"acts,omitempty"` // it does something to the host; the others look
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -36,7 +37,7 @@ type At struct {
 func StepEvent(e plan.Event, reason string) Event {
 	return Event{
 		Event: "step-" + string(e.Phase),
-		Step:  &At{Index: e.Index, Count: e.Count, Kind: e.Step.Kind(), Text: e.Step.String(), Reason: reason},
+		Step:  &At{Index: e.Index, Count: e.Count, Kind: e.Step.Kind(), Text: e.Step.String(), Acts: plan.Acts(e.Step), Reason: reason},
 	}
 }
 

@@ -143,6 +143,7 @@ type Outcome struct {
 	ID       string    `json:"id,omitempty"` // of the journal
 	Done     int       `json:"done"`         // steps that hold now
 	Total    int       `json:"total"`
+	Changed  bool      `json:"changed"`            // this command has done something to the host, or may have; one that was taken back counts
 	Back     bool      `json:"back,omitempty"`     // the steps were taken back
 	Ended    bool      `json:"ended,omitempty"`    // by a signal
 	Skipped  []Refused `json:"skipped,omitempty"`  // optional steps that failed
