@@ -57,13 +57,13 @@ func (a *app) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{text, jsonFormat, jsonLines}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
+	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.verifyCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
 		a.listCommand(), a.explainCommand(), a.runCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
 	return root
 }
 
 // commands are listed in the order in which a user meets them.
-var commands = []string{"check", "report", "record", "probe", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
+var commands = []string{"check", "report", "record", "probe", "verify", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
 func (a *app) rank(cmd *cobra.Command) int {
