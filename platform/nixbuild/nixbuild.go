@@ -29,9 +29,10 @@ const (
 	// hangs is nothing to wait a minute for.
 	askLimit = 30 * time.Second
 	// tidyLimit is for the removal of what was built.
-	tidyLimit = 20 * time.Second
-	tidyTries = 3
-	tidyPause = 500 * time.Millisecond
+	tidyLimit  = 20 * time.Second
+	againLimit = 5 * time.Second // for one that answers
+	tidyTries  = 3
+	tidyPause  = 500 * time.Millisecond
 )
 
 // expression is a profile of nothing. "builtin:buildenv" is a part of every Nix since 1.12 and of every Lix, because
@@ -257,8 +258,10 @@ func (o *build) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyLimit)
 	defer cancel()
 	if o.drv == "" && over && o.asked && o.r.Stage == Connection {
+		soon, cancel := context.WithTimeout(ctx, againLimit) // somebody waits for the end
+		defer cancel()
 		again := *o
-		if drv, ok := again.ask(ctx); ok && drvForm.MatchString(drv) {
+		if drv, ok := again.ask(soon); ok && drvForm.MatchString(drv) {
 			o.drv = drv
 		}
 	}

@@ -79,17 +79,27 @@ func (a *app) point(l *verify.Ladder) {
 	for i := range l.Rungs {
 		r := &l.Rungs[i]
 		if r.Error != "" {
-			for _, m := range a.index().Find("error: " + r.Error) {
-				if m.Sure && len(m.Kinds) > 0 {
-					r.Next = slices.Insert(r.Next, 0, "lixfix explain "+m.Kinds[0].ID)
-					break
-				}
+			if id := a.pointsTo("error: " + r.Error); id != "" {
+				r.Next = slices.Insert(slices.Clone(r.Next), 0, "lixfix explain "+id)
 			}
 		}
+		r.Next = slices.Clone(r.Next)
 		for n := range r.Next {
 			r.Next[n] = a.as(r.Next[n])
 		}
 	}
+}
+
+// pointsTo is the first finding that an error surely points to and that this host can have; "" for none.
+func (a *app) pointsTo(text string) string {
+	for _, m := range a.index().Find(text) {
+		for _, k := range m.Kinds {
+			if f := a.fixOf(k); m.Sure && (f == nil || f.AppliesTo(a.Host.Facts())) {
+				return k.ID
+			}
+		}
+	}
+	return ""
 }
 
 // lookUp has a build look a name up.

@@ -127,6 +127,7 @@ func clean(t *testing.T, h *linuxnet.Host) {
 // TestRungs breaks one host at each rung, from the first one up: lixfix names the rung, for the user and for root, the
 // commands that it names work, and with what is broken mended, by the fix where there is one, all is well.
 func TestRungs(t *testing.T) {
+	t.Parallel()
 	h := stage(t)
 	for _, who := range []struct {
 		as  string
@@ -213,6 +214,7 @@ func TestRungs(t *testing.T) {
 // TestShells: a shell that root starts for a user is that user's through and through, and its files see nothing of root's.
 // Without sudo, root starts none that reads files of root's.
 func TestShells(t *testing.T) {
+	t.Parallel()
 	h := stage(t)
 	const spy = "id -u >%[1]s.id; grep -E '^(NoNewPrivs|CapEff|CapBnd|Groups):' /proc/self/status >%[1]s.status; ls -l /proc/self/fd >%[1]s.fds; env >%[1]s.env; tty >%[1]s.tty 2>&1"
 	h.WriteFile(t, home+"/.bash_profile", fmt.Sprintf(spy, home+"/spy")+"\n", 0o644)
@@ -273,8 +275,11 @@ func TestShells(t *testing.T) {
 // TestEnded has lixfix end in the middle: by a signal while clients wait for a daemon that hangs and a shell for its own
 // files, by one while the builds wait for a build user, and by a kill that nobody can handle.
 func TestEnded(t *testing.T) {
+	t.Parallel()
 	h := stage(t)
-	pid := func() string { return strings.TrimSpace(h.Run(t, "systemctl", "show", "-P", "MainPID", "nix-daemon.service")) }
+	pid := func() string {
+		return strings.TrimSpace(h.Run(t, "systemctl", "show", "-P", "MainPID", "nix-daemon.service"))
+	}
 	await := func(what, script string) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); h.Command("sh", "-c", script).Run() != nil; time.Sleep(20 * time.Millisecond) {
@@ -285,10 +290,10 @@ func TestEnded(t *testing.T) {
 	}
 	const clients = `test "$(pgrep -c -f 'nix-instantiate --expr')" -ge `
 	// A login shell becomes sh, and that the client.
-	waiting := clients + `2 && pgrep -f '^sleep 4711'`
-	building := `test "$(ls -d /nix/store/*-lixfix-build-*.drv | wc -l)" -ge 3 && test "$(pgrep -c -f 'nix-store --realise')" -ge 3`
+	const waiting = clients + `2 && pgrep -f '^sleep 4711'`
+	const building = `test "$(ls -d /nix/store/*-lixfix-build-*.drv | wc -l)" -ge 3 && test "$(pgrep -c -f 'nix-store --realise')" -ge 3`
 	hang := func() { h.Run(t, "sh", "-c", "systemctl start nix-daemon.service; kill -STOP "+pid()) }
-	hold := `mkdir -p /nix/var/nix/userpool; for n in 30001 30002 30003 30004; do flock -x /nix/var/nix/userpool/$n sleep 815 & done; wait`
+	const hold = `mkdir -p /nix/var/nix/userpool; for n in 30001 30002 30003 30004; do flock -x /nix/var/nix/userpool/$n sleep 815 & done; wait`
 	for _, tt := range []struct {
 		name, signal string
 		spoil        func()
