@@ -125,7 +125,7 @@ type Request struct {
 
 // Doc is what "lixfix explain" says of a fix.
 type Doc struct {
-	Title    string   // one line, without a full stop
+	Title string // one line, without a full stop
 	// Builds says that repairs are for builds, and end with one that shows whether they have helped. It is not for a fix
 	// that a build tells nothing of, such as one that others hold up, nor for a Prober, which makes its own.
 	Builds   bool

@@ -130,7 +130,9 @@ func TestRun(t *testing.T) {
 		},
 		{
 			name: "a shell that root does not run", shells: []string{"/bin/bash"}, status: fix.Unknown, next: "lixfix explain shell-hook/not-found",
-			says: func(string, string, bool) (platform.Built, error) { return platform.Built{Exit: -1}, platform.ErrUntrusted },
+			says: func(string, string, bool) (platform.Built, error) {
+				return platform.Built{Exit: -1}, platform.ErrUntrusted
+			},
 			want: "bash " + platform.ErrUntrusted.Error() + "|||",
 		},
 		{

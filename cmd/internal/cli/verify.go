@@ -94,7 +94,7 @@ func (a *app) point(l *verify.Ladder) {
 func (a *app) pointsTo(text string) string {
 	for _, m := range a.index().Find(text) {
 		for _, k := range m.Kinds {
-			if f := a.fixOf(k); m.Sure && (f == nil || f.AppliesTo(a.Host.Facts())) {
+			if m.Sure && a.possible(k) {
 				return k.ID
 			}
 		}
