@@ -184,6 +184,14 @@ type Drawer interface {
 	Moved(before, after Picture) string
 }
 
+// Sketcher is a Fix that can draw a finding without a host, for pages about it.
+type Sketcher interface {
+	Fix
+	// Sketch is the figure that hosts with such a finding have, as Draw would have it, and a sentence about it, without a
+	// full stop; the zero value for none.
+	Sketch(*Kind) (f figure.Figure, says string)
+}
+
 // Reporter is a Fix that can describe the host for those who develop Lix.
 type Reporter interface {
 	Fix
