@@ -44,7 +44,7 @@ func AsBuilder(h Host) (b Builder, ok bool) {
 
 // Build is one call of a tool of Nix.
 type Build struct {
-	Tool   string
+	Tool   string // by its absolute name; with a Login the name alone
 	Args   []string
 	As     Account       // whom it runs as: of root, no more than lixfix itself is
 	Remote string        // the value of NIX_REMOTE; not set where it is empty
@@ -54,6 +54,9 @@ type Build struct {
 	// Enough is called with all of standard error whenever there is more of it; where it returns true, the tool is ended
 	// as by Ctrl-C. nil lets it end by itself.
 	Enough func(stderr []byte) bool
+	// Login is the login shell that looks for the tool and becomes it, as whoever As is and with nothing in its
+	// environment; nil for the tool itself. Remote is not used then.
+	Login *Login
 }
 
 // Built is how a tool of Nix ended.
@@ -63,6 +66,8 @@ type Built struct {
 	// Stderr is what came first, up to 16 MiB: builders may write any amount.
 	Stderr []byte
 	Cut    bool // there was more of one of them
+	// Found is where a login shell has found the tool; "" where it did not, and the exit status is 127.
+	Found string
 }
 
 const (
@@ -93,32 +98,20 @@ var buildTools = []string{"nix", "nix-build", "nix-instantiate", "nix-store"}
 
 // Build implements Builder.
 func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
-	if !path.IsAbs(b.Tool) || !slices.Contains(buildTools, path.Base(b.Tool)) {
-		return Built{}, fmt.Errorf("run %s: %w", b.Tool, ErrNotBuilder)
-	}
 	as, err := m.become(b.As)
 	if err != nil {
 		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
 	}
-	if err := m.trusted(b.Tool); err != nil {
-		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
-	}
-	p, err := m.program(b.Tool, b.As.UID)
-	if err != nil {
-		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
-	}
-	defer p.close()
 	ctx, cancel := context.WithTimeout(ctx, b.Limit)
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-
-	stdout, stderr := &bounded{limit: buildOutput}, &bounded{limit: buildOutput}
-	// Of its own group, so that a Ctrl-C reaches it once, and from here.
-	cmd := p.command(ctx, b.Args)
-	if b.Remote != "" {
-		cmd.Env = append(cmd.Env, "NIX_REMOTE="+b.Remote)
+	cmd, mark, done, err := m.prepare(ctx, b)
+	if err != nil {
+		return Built{}, fmt.Errorf("run %s: %w", b.what(), err)
 	}
+	defer done()
+	stdout, stderr := &bounded{limit: buildOutput}, &bounded{limit: buildOutput}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if b.Enough != nil {
 		cmd.Stderr = &heard{stderr, func() {
@@ -127,17 +120,21 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 			}
 		}}
 	}
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = interruptWait
 
 	began := time.Now()
-	if err = start(cmd, as); err == nil {
+	begin, release := start, func() {}
+	if b.Login != nil {
+		begin, release = tethered()
+	}
+	defer release()
+	if err = begin(cmd, as); err == nil {
 		if b.Started != nil {
 			b.Started(cmd.Process.Pid)
 		}
 		// Before it is reaped, because until then nobody else can be given the number of its group.
-		if ended(cmd.Process.Pid) && ctx.Err() != nil {
-			// What it has left behind, after SIGKILL, holds nothing that is needed.
+		if ended(cmd.Process.Pid) && (ctx.Err() != nil || b.Login != nil) {
+			// What it has left behind, after SIGKILL, or what a shell's files have started, holds nothing that is needed.
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 		err = cmd.Wait()
@@ -146,18 +143,58 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	if cmd.ProcessState != nil {
 		out.Exit = cmd.ProcessState.ExitCode()
 	}
-	m.log.Debug("build", "tool", b.Tool, "args", b.Args, "remote", b.Remote, "as", b.As.UID, "exit", out.Exit, "error", err,
+	var lost error
+	if b.Login != nil {
+		lost = marked(&out, mark)
+	}
+	m.log.Debug("build", "tool", b.what(), "args", b.Args, "remote", b.Remote, "as", b.As.UID, "exit", out.Exit, "error", err,
 		"ms", time.Since(began).Milliseconds(), "stdout", excerpt(out.Stdout), "stderr", excerpt(out.Stderr))
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(context.Cause(ctx), errEnough):
 		return out, nil
 	case ctx.Err() != nil:
-		return out, fmt.Errorf("run %s: %w", b.Tool, context.Cause(ctx))
+		return out, fmt.Errorf("run %s: %w", b.what(), context.Cause(ctx))
 	case err == nil, errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay):
+		if lost != nil {
+			return out, fmt.Errorf("run %s: %w", b.what(), lost)
+		}
 		return out, nil
 	}
-	return out, fmt.Errorf("run %s: %w", b.Tool, err)
+	return out, fmt.Errorf("run %s: %w", b.what(), err)
+}
+
+// what names what is run.
+func (b Build) what() string {
+	if b.Login != nil {
+		return b.Login.Shell
+	}
+	return b.Tool
+}
+
+// prepare opens what is to be run, and makes a command of it; done closes it. Of a login shell, mark is what comes before
+// the output of the tool.
+func (m *Machine) prepare(ctx context.Context, b Build) (cmd *exec.Cmd, mark string, done func(), err error) {
+	if b.Login != nil {
+		return m.login(ctx, b)
+	}
+	if !path.IsAbs(b.Tool) || !slices.Contains(buildTools, path.Base(b.Tool)) {
+		return nil, "", nil, ErrNotBuilder
+	}
+	if err := m.trusted(b.Tool); err != nil {
+		return nil, "", nil, err
+	}
+	p, err := m.program(b.Tool, b.As.UID)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	// Of its own group, so that a Ctrl-C reaches it once, and from here.
+	cmd = p.command(ctx, b.Args)
+	if b.Remote != "" {
+		cmd.Env = append(cmd.Env, "NIX_REMOTE="+b.Remote)
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	return cmd, "", p.close, nil
 }
 
 // become is whom a tool is started as: nil where that is who lixfix is already.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,31 @@ func start(cmd *exec.Cmd, as *Account) error {
 		done <- err
 	}()
 	return <-done
+}
+
+// tethered is start for a process that does not outlive lixfix, whatever ends that. The kernel goes by the thread that has
+// started it (PR_SET_PDEATHSIG in prctl(2)), which is kept until release.
+func tethered() (begin func(*exec.Cmd, *Account) error, release func()) {
+	over := make(chan struct{})
+	begin = func(cmd *exec.Cmd, as *Account) error {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			var err error
+			if as != nil && as.UID != 0 {
+				cmd.SysProcAttr.Credential = credential(as)
+				err = forgo()
+			}
+			cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+			if err == nil {
+				err = cmd.Start()
+			}
+			done <- err
+			<-over
+		}()
+		return <-done
+	}
+	return begin, sync.OnceFunc(func() { close(over) })
 }
 
 func credential(as *Account) *syscall.Credential {

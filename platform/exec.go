@@ -62,8 +62,11 @@ func (e *ToolError) Unwrap() error { return e.Err }
 // environment is all that a tool gets to see of ours. It keeps the language of messages fixed and lets nobody smuggle
 // a library (DYLD_*, LD_*) or a search path into a process that runs as root.
 func environment() []string {
-	return []string{"LANG=C", "LC_ALL=C", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/var/empty"}
+	return []string{"LANG=C", "LC_ALL=C", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + environmentHome}
 }
+
+// environmentHome is a home in which there is nothing.
+const environmentHome = "/var/empty"
 
 // command prepares a tool to be run in a process group of its own, with nothing of lixfix's surroundings.
 func (p *program) command(ctx context.Context, args []string) *exec.Cmd {

@@ -13,6 +13,7 @@ need shellcheck shellcheck
 # install.sh is tested in these shells, with these tools.
 need dash dash
 need zsh zsh
+need fish fish # a login shell in which a repair is verified
 need busybox busybox
 need curl curl
 need wget wget

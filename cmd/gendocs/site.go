@@ -14,7 +14,6 @@ import (
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
 
-	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/messages"
 )
@@ -46,7 +45,7 @@ type source struct{ Text, Href string }
 
 type finding struct {
 	ID, Headline, Status, Word, Fix, Root string
-	Means                                 template.HTML
+	Means, Picture                        template.HTML
 	Messages                              []string
 	Remedies                              []remedyOnPage
 	Sources                               []source
@@ -64,10 +63,10 @@ func site(all []fix.Fix, pages []*fix.Kind, out, version string) error {
 		Known []entry
 	}{}
 	known := map[string]entry{}
-	add := func(k *fix.Kind, name string) entry {
+	add := func(k *fix.Kind, name string, picture template.HTML) entry {
 		e := entry{ID: k.ID, Title: k.Title, Href: "findings/" + pageOf(k) + ".html", Status: string(k.Status), Word: statuses(k)}
 		known[k.ID] = e
-		s.finding(k, name)
+		s.finding(k, name, picture)
 		return e
 	}
 	for _, f := range all {
@@ -76,13 +75,13 @@ func site(all []fix.Fix, pages []*fix.Kind, out, version string) error {
 			Pages       []entry
 		}{Name: f.Name(), Title: upper(f.Doc().Title)}
 		for _, k := range f.Kinds() {
-			one.Pages = append(one.Pages, add(k, f.Name()))
+			one.Pages = append(one.Pages, add(k, f.Name(), sketch(f, k)))
 		}
 		index.Fixes = append(index.Fixes, one)
 		s.fix(f)
 	}
 	for _, k := range pages {
-		index.Known = append(index.Known, add(k, ""))
+		index.Known = append(index.Known, add(k, "", ""))
 	}
 	s.page("index.html", sheet{
 		Title: "Known troubles of Lix and Nix installations", About: "Paste an error of Lix or Nix, and see what it means and what to do about it.",
@@ -145,10 +144,20 @@ var classesOnPage = map[fix.Class]string{
 	fix.Safe: "lixfix does, after one question", fix.Risky: "lixfix does, if you decide on it", fix.Advice: "You do",
 }
 
-func (s *siteWriter) finding(k *fix.Kind, name string) {
+// sketch draws what hosts with a finding look like; "" where nothing is drawn.
+func sketch(f fix.Fix, k *fix.Kind) template.HTML {
+	artist, ok := f.(fix.Sketcher)
+	if !ok {
+		return ""
+	}
+	picture, says := artist.Sketch(k)
+	return drawing(picture, upper(k.Title), says)
+}
+
+func (s *siteWriter) finding(k *fix.Kind, name string, picture template.HTML) {
 	f := finding{
 		ID: k.ID, Headline: upper(k.Title), Status: string(k.Status), Word: statuses(k), Fix: name, Root: "../", Means: s.markdown(escaped(k.Means)),
-		Messages: k.Messages,
+		Messages: k.Messages, Picture: picture,
 	}
 	for _, r := range k.Remedies {
 		one := remedyOnPage{When: r.When, Does: classesOnPage[r.Class], Changes: r.Changes.General(), Command: r.Command.General(), Undo: r.Undo.General()}
@@ -181,8 +190,9 @@ func (s *siteWriter) fix(f fix.Fix) {
 		text = strings.ReplaceAll(text, "(#"+anchor(k)+")", "(../findings/"+pageOf(k)+".html)")
 	}
 	body := s.markdown(text)
-	if f.Name() == "daemon" {
-		body = template.HTML(strings.Replace(string(body), "<h2 id=\"findings\">", string(ladderSVG(daemon.Names()))+"<h2 id=\"findings\">", 1)) //nolint:gosec // both are made here
+	// That of its first finding is the one where nothing is wrong, if there is any.
+	if picture := sketch(f, f.Kinds()[0]); picture != "" {
+		body = template.HTML(strings.Replace(string(body), "<h2 id=\"findings\">", string(picture)+"<h2 id=\"findings\">", 1)) //nolint:gosec // both are made here
 	}
 	s.page("fixes/"+f.Name()+".html", sheet{Title: f.Name() + ": " + f.Doc().Title, About: upper(f.Doc().Title), Root: "../", Body: body})
 }
@@ -208,26 +218,4 @@ func escaped(text string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// ladderSVG draws the rungs of the daemon's ladder, the first at the bottom, as it is climbed.
-func ladderSVG(names []string) template.HTML {
-	const (
-		wide, high, gap = 220, 34, 14
-		edge            = 4
-	)
-	var b strings.Builder
-	tall := len(names)*(high+gap) - gap + 2*edge
-	fmt.Fprintf(&b, `<figure><svg viewBox="0 0 %d %d" width="%d" role="img" aria-labelledby="ladder-title"><title id="ladder-title">The ladder, from the bottom: %s</title>`,
-		wide+2*edge, tall, wide+2*edge, template.HTMLEscapeString(strings.Join(names, ", ")))
-	for i, name := range names {
-		y := tall - edge - high - i*(high+gap)
-		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" rx="5"/><text x="%d" y="%d" text-anchor="middle">%s</text>`,
-			edge, y, wide, high, edge+wide/2, y+high/2+5, template.HTMLEscapeString(name))
-		if i > 0 {
-			fmt.Fprintf(&b, `<path d="M%d %dv%d"/>`, edge+wide/2, y+high, gap)
-		}
-	}
-	b.WriteString("</svg><figcaption>Each rung stands on the one below it.</figcaption></figure>\n")
-	return template.HTML(b.String()) //nolint:gosec // names are escaped
 }

@@ -3,9 +3,15 @@ package main_test
 import (
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/creack/pty"
 
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
@@ -180,6 +186,49 @@ func BenchmarkRecord(b *testing.B) {
 					b.Fatalf("exit %d: %s", code, out)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkRun starts a command that does nothing, bare and below the released lixfix in turn, so that both meet the same
+// machine: through pipes, and on a terminal.
+func BenchmarkRun(b *testing.B) {
+	lixfix := filepath.Join(b.TempDir(), "lixfix")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", lixfix, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	pipe := func(line ...string) error { return exec.CommandContext(b.Context(), line[0], line[1:]...).Run() }
+	terminal := func(line ...string) error {
+		cmd := exec.CommandContext(b.Context(), line[0], line[1:]...)
+		master, err := pty.Start(cmd)
+		if err != nil {
+			return err
+		}
+		defer master.Close()
+		return cmd.Wait()
+	}
+	for name, start := range map[string]func(...string) error{"pipe": pipe, "terminal": terminal} {
+		b.Run(name, func(b *testing.B) {
+			var bare, along []time.Duration
+			for b.Loop() {
+				for _, one := range []struct {
+					took *[]time.Duration
+					line []string
+				}{{&bare, []string{"/bin/true"}}, {&along, []string{lixfix, "run", "/bin/true"}}} {
+					began := time.Now()
+					if err := start(one.line...); err != nil {
+						b.Fatal(err)
+					}
+					*one.took = append(*one.took, time.Since(began))
+				}
+			}
+			slices.Sort(bare)
+			slices.Sort(along)
+			ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+			b.ReportMetric(ms(along[0]-bare[0]), "more-at-best-ms")
+			b.ReportMetric(ms(along[len(along)/2]-bare[len(bare)/2]), "more-at-median-ms")
 		})
 	}
 }

@@ -21,17 +21,11 @@ func New() fix.Fix { return daemon{} }
 func (daemon) Name() string                    { return "daemon" }
 func (daemon) Kinds() []*fix.Kind              { return table }
 func (daemon) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux }
-
-const optNoVerify = "no-verify"
-
-func (daemon) Options() []fix.Option {
-	return []fix.Option{{Name: optNoVerify, Bool: true, Usage: "skip the test build after the repair; a greeting is " +
-		"enough"}}
-}
+func (daemon) Options() []fix.Option           { return nil }
 
 func (daemon) Doc() fix.Doc {
 	return fix.Doc{
-		Title: "the Nix daemon does not answer",
+		Title: "the Nix daemon does not answer", Builds: true,
 		Symptoms: []string{
 			refused, absent, denied, lixSocket, reset, eof, bigLock,
 			"getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
@@ -56,9 +50,8 @@ func (daemon) Doc() fix.Doc {
 			{
 				Heading: "When it is repaired",
 				Text: "A repair succeeds when the daemon answers and has built something: the plan ends with a " +
-					"greeting and the build of a derivation of a few bytes, which needs neither network nor shell. " +
-					"The build is requested as the user who called sudo, or else as nobody, and is removed again. " +
-					"--no-verify skips it. If it fails, the changes stay, and lixfix says what is wrong now.",
+					"greeting, and with what \"lixfix verify\" does, as the user who called sudo, or else as nobody. " +
+					"--no-verify leaves the build out. If it fails, the changes stay, and lixfix says what is wrong now.",
 			},
 			{
 				Heading: "What it cannot tell",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/daemon"
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/platform"
@@ -197,6 +198,15 @@ func TestHosts(t *testing.T) {
 					t.Errorf("%s was looked at, above what is broken", r.Name)
 				}
 				below = below && r.Mark != daemon.Broken
+				if r.Finding == "" {
+					continue
+				}
+				// What the states of units tell is found wherever they are needed first.
+				needed := []string{"socket", "connection", "greeting"}
+				drawn, _ := f.(fix.Sketcher).Sketch(fix.KindOf(f, r.Finding))
+				if at := sketched(drawn); at != "" && at != r.Name && (!slices.Contains(needed, at) || !slices.Contains(needed, r.Name)) {
+					t.Errorf("%s is drawn at the rung %s, and found at %s", r.Finding, at, r.Name)
+				}
 			}
 			for _, f := range p.Figures {
 				for _, line := range f.Lines() {
@@ -320,5 +330,47 @@ func BenchmarkHealthy(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// sketched is the rung that a picture of a finding is about.
+func sketched(f figure.Figure) string {
+	for _, r := range f.Rows {
+		if r.Cells[1] != "" && r.Mark != figure.Skipped {
+			return r.Cells[0]
+		}
+	}
+	return ""
+}
+
+// TestSketch: every finding but the one that lixfix cannot tell has its place on the ladder, with the rungs as they are
+// climbed, and nothing above what is broken is looked at.
+func TestSketch(t *testing.T) {
+	f := daemon.New()
+	var all []string
+	well, _ := f.(fix.Sketcher).Sketch(fix.KindOf(f, "daemon/answers"))
+	for _, r := range well.Rows {
+		all = append(all, r.Cells[0])
+	}
+	for _, k := range f.Kinds() {
+		drawn, says := f.(fix.Sketcher).Sketch(k)
+		if k.ID == "daemon/unknown" {
+			if len(drawn.Rows) > 0 {
+				t.Errorf("%s: nobody knows where it is", k.ID)
+			}
+			continue
+		}
+		var names []string
+		over := false
+		for _, r := range drawn.Rows {
+			names = append(names, r.Cells[0])
+			if (r.Mark == figure.Skipped) != over {
+				t.Errorf("%s: %v", k.ID, r)
+			}
+			over = over || r.Mark == figure.Bad || r.Cells[1] != "" && r.Mark == figure.Good
+		}
+		if len(all) != 9 || !slices.Equal(names, all) || says == "" || (sketched(drawn) == "") != (k.ID == "daemon/answers") {
+			t.Errorf("%s: %v %q", k.ID, drawn.Rows, says)
+		}
 	}
 }

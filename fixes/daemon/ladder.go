@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 )
 
@@ -53,33 +55,29 @@ func finds(f fix.Finding) sight {
 
 func wants(n ...need) sight { return sight{wants: n} }
 
-// rung is one look: pure, at what the survey has.
+// rung is one look: pure, at what the survey has. Of what it finds, kinds are those that pages show there; what the states
+// of units tell is found at any of the rungs that need them.
 type rung struct {
-	name string
-	look func(*survey) sight
+	name  string
+	look  func(*survey) sight
+	kinds []*fix.Kind
 }
 
 // ladder is climbed from the first one up. The first that is broken is the finding; what stands above it stands on it,
 // and is not looked at.
 var ladder = []rung{
-	{"store", (*survey).store},
-	{"configuration", (*survey).configuration},
-	{"program", (*survey).daemon},
-	{"units", (*survey).unitRung},
-	{"socket", (*survey).socketRung},
-	{"connection", (*survey).connection},
-	{"greeting", (*survey).greeting},
-	{"release", (*survey).release},
-	{"access", (*survey).access},
-}
-
-// Names are the names of the rungs, in the order in which they are climbed.
-func Names() []string {
-	var all []string
-	for _, r := range ladder {
-		all = append(all, r.name)
-	}
-	return all
+	{"store", (*survey).store, []*fix.Kind{notHere, notNeeded, notMounted}},
+	{"configuration", (*survey).configuration, []*fix.Kind{configError}},
+	{"program", (*survey).daemon, []*fix.Kind{programMissing}},
+	{"units", (*survey).unitRung, []*fix.Kind{unitMissing, unitDangling, unitBad, masked, templateMissing}},
+	{"socket", (*survey).socketRung, []*fix.Kind{dirMissing, dirOwner, dirMode, notInGroup, socketMissing, notASocket, socketMode}},
+	{"connection", (*survey).connection, []*fix.Kind{
+		selinux, disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, conditionFailed, needsReload, bootRace,
+		socketLost, staleSocket, noInit,
+	}},
+	{"greeting", (*survey).greeting, []*fix.Kind{suspended, silent, closes, notAllowed, notNix, tooOld, refuses}},
+	{"release", (*survey).release, []*fix.Kind{older, deleted}},
+	{"access", (*survey).access, []*fix.Kind{serviceAlone}},
 }
 
 // Rung is a look at one rung, for people and programs.
@@ -139,4 +137,31 @@ func climb(ctx context.Context, s *survey) (Ladder, []fix.Finding) {
 		}))
 	}
 	return l, found
+}
+
+var _ fix.Sketcher = daemon{}
+
+// Sketch implements fix.Sketcher: the ladder, and where on it a finding is.
+func (daemon) Sketch(k *fix.Kind) (figure.Figure, string) {
+	at := slices.IndexFunc(ladder, func(r rung) bool { return slices.Contains(r.kinds, k) })
+	if at < 0 && k != answers {
+		return figure.Figure{}, ""
+	}
+	var l Ladder
+	for i, r := range ladder {
+		one := Rung{Name: r.name, Mark: Holds}
+		saw := finds(fix.Finding{Status: k.Status})
+		switch {
+		case i == at:
+			one.Mark, one.Says = saw.mark, k.Title
+		case at >= 0 && i > at && (saw.end || saw.mark == Broken):
+			one.Mark = NotLooked
+		}
+		l.Rungs = append(l.Rungs, one)
+	}
+	says := "Each rung stands on those above it"
+	if k != answers {
+		says += "; this one is found at the rung \"" + ladder[at].name + "\""
+	}
+	return l.figure(), says
 }

@@ -51,13 +51,6 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 		p.Entries = append(p.Entries, entries(first, m.start(s))...)
 	}
 	p.Entries = append(p.Entries, entries(first, []plan.Step{step.AwaitDaemon{Socket: s.path}})...)
-	switch {
-	case r.Settings.On(optNoVerify):
-	case s.tools == "":
-		p.Notes = append(p.Notes, "no build is tried: there are no tools of Nix for users")
-	default:
-		p.Entries = append(p.Entries, entries(first, []plan.Step{step.TryBuild{Tools: s.tools, Socket: s.path}})...)
-	}
 	return p
 }
 

@@ -125,7 +125,10 @@ type Request struct {
 
 // Doc is what "lixfix explain" says of a fix.
 type Doc struct {
-	Title    string   // one line, without a full stop
+	Title string // one line, without a full stop
+	// Builds says that repairs are for builds, and end with one that shows whether they have helped. It is not for a fix
+	// that a build tells nothing of, such as one that others hold up, nor for a Prober, which makes its own.
+	Builds   bool
 	Symptoms []string // error texts, as users meet them; "…" stands for any text
 	Cause    string
 	Changes  string
@@ -179,6 +182,14 @@ type Drawer interface {
 	Draw(context.Context, platform.View, Settings) (Picture, error)
 	// Moved compares two pictures, before and after a repair, in one sentence without a full stop.
 	Moved(before, after Picture) string
+}
+
+// Sketcher is a Fix that can draw a finding without a host, for pages about it.
+type Sketcher interface {
+	Fix
+	// Sketch is the figure that hosts with such a finding have, as Draw would have it, and a sentence about it, without a
+	// full stop; the zero value for none.
+	Sketch(*Kind) (f figure.Figure, says string)
 }
 
 // Reporter is a Fix that can describe the host for those who develop Lix.

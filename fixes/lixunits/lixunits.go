@@ -15,7 +15,6 @@ import (
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
-	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/systemd"
@@ -27,8 +26,7 @@ const (
 	templateUnit = "nix-daemon@.service"
 	profileUnits = installation.StateDir + "/profiles/default/lib/systemd/system"
 
-	optTo       = "to"
-	optNoVerify = "no-verify"
+	optTo = "to"
 	// since is the first release of Lix whose socket wants the template.
 	since = "2.95"
 )
@@ -45,8 +43,6 @@ func (lixUnits) AppliesTo(f platform.Facts) bool { return f.OS == platform.Linux
 func (lixUnits) Options() []fix.Option {
 	return []fix.Option{{
 		Name: optTo, Usage: "say what an upgrade to this `release` of Lix would do, such as 2.95", Look: true, Check: release,
-	}, {
-		Name: optNoVerify, Bool: true, Usage: "skip the test build after the repair; a greeting is enough",
 	}}
 }
 
@@ -61,7 +57,7 @@ func release(v string) error {
 
 func (lixUnits) Doc() fix.Doc {
 	return fix.Doc{
-		Title:    "the daemon's units do not fit the release of Lix",
+		Title: "the daemon's units do not fit the release of Lix", Builds: true,
 		Symptoms: []string{reset, refused, queue},
 		Cause: "Up to 2.94, one nix-daemon.service serves all. Since 2.95, nix-daemon.socket has Accept=yes, and systemd starts " +
 			"nix-daemon@.service for each connection. Installers linked the first two units to the default profile, " +
@@ -89,17 +85,15 @@ type survey struct {
 	offered map[string]*step.FileState   // the same as files, for copies
 	copies  map[string]*step.FileState   // units in /etc/systemd/system that are no links
 	booted  bool
-	running bool   // a socket that listens, or a service: what systemd has read before works
-	failed  bool   // the socket
-	asked   bool   // whether systemd was asked
-	tools   string // the directory of the tools of Nix; "" for none
+	running bool // a socket that listens, or a service: what systemd has read before works
+	failed  bool // the socket
+	asked   bool // whether systemd was asked
 }
 
 func look(ctx context.Context, v platform.View) *survey {
 	s := &survey{found: installation.Of(ctx, v).Found(ctx), units: map[string]systemd.Unit{}, profile: map[string][]systemd.Setting{}}
 	s.offered, s.copies = map[string]*step.FileState{}, map[string]*step.FileState{}
 	s.booted, _ = systemd.Booted(ctx, v)
-	s.tools, _ = nixbuild.Tools(ctx, v)
 	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
 		u, err := systemd.Find(ctx, v, name)
 		if err != nil {
@@ -319,9 +313,6 @@ func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 	}
 	id := entries[0].For
 	entries = append(entries, plan.Entry{Step: step.AwaitDaemon{Socket: installation.Socket}, For: id})
-	if s.tools != "" && !r.Settings.On(optNoVerify) {
-		entries = append(entries, plan.Entry{Step: step.TryBuild{Tools: s.tools, Socket: installation.Socket}, For: id})
-	}
 	return entries
 }
 

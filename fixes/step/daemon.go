@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/nixbuild"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
 )
 
@@ -58,27 +62,41 @@ func (s AwaitDaemon) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 	}
 }
 
-// TryBuild has the daemon build a derivation of a few bytes, and removes it again. The one who asks is who called lixfix,
-// and not root where somebody else has: what root may do proves nothing.
+// TryBuild has each login shell of the host build a derivation of a few bytes, as "lixfix verify" does, and removes it
+// again. The one who asks is who called lixfix, and not root where somebody else has: what root may do proves nothing.
 type TryBuild struct {
-	Tools  string `json:"tools"` // the directory of the tools of Nix that users have
-	Socket string `json:"socket"`
+	Tools  string   `json:"tools"` // the directory of the tools of Nix, where there is no shell
+	Socket string   `json:"socket"`
+	Shells []string `json:"shells,omitempty"` // programs; plans of before there were any have none
 }
 
 var _ plan.Proof = TryBuild{}
+
+// NewTryBuild is the proof that a plan ends with which is for builds; false where this host has nothing to build with.
+func NewTryBuild(m verify.Means) (TryBuild, bool) {
+	return TryBuild{Tools: m.Tools, Socket: installation.Socket, Shells: m.Shells}, m.Tools != "" || len(m.Shells) > 0
+}
 
 // Kind implements Step.
 func (TryBuild) Kind() string { return "try-build" }
 
 func (s TryBuild) String() string {
-	return fmt.Sprintf("have the daemon build a derivation of a few bytes, as an ordinary user with the tools in %s, and remove it again", s.Tools)
+	with := "with the tools in " + s.Tools
+	if len(s.Shells) > 0 {
+		var names []string
+		for _, shell := range s.Shells {
+			names = append(names, path.Base(shell))
+		}
+		with = "in login shells (" + strings.Join(names, ", ") + ")"
+	}
+	return fmt.Sprintf("have the daemon build a derivation of a few bytes, as an ordinary user %s, and remove it again", with)
 }
 
 // Proves implements Proof.
 func (TryBuild) Proves() string { return "the daemon can build" }
 
 // ErrNotBuilt is the error of a TryBuild where the daemon could be asked, and did not build.
-var ErrNotBuilt = errors.New("the daemon answers, and a build fails")
+var ErrNotBuilt = errors.New("a build fails")
 
 // Apply implements Step.
 func (s TryBuild) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
@@ -86,13 +104,17 @@ func (s TryBuild) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) erro
 	if !ok {
 		return &plan.Unproven{Err: errors.New("this host cannot be asked for a build"), Untried: true}
 	}
-	switch r := nixbuild.Run(platform.Fresh(ctx), b, nixbuild.Through{Tools: s.Tools, Socket: s.Socket}); {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case r.Outcome == nixbuild.Untried:
-		return &plan.Unproven{Err: fmt.Errorf("not tried: %s", r.Why), Untried: true}
-	case r.Outcome != nixbuild.Built:
-		return &plan.Unproven{Err: fmt.Errorf("%w: %s", ErrNotBuilt, r.Why)}
+	l := verify.Run(platform.Fresh(ctx), b, verify.Means{Tools: s.Tools, Shells: s.Shells}, nil)
+	switch l.Status() {
+	case fix.OK:
+		return nil
+	case fix.Broken:
+		if ctx.Err() == nil {
+			return &plan.Unproven{Err: fmt.Errorf("%w: %s", ErrNotBuilt, l.Verdict())}
+		}
 	}
-	return nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &plan.Unproven{Err: fmt.Errorf("not tried: %s", l.Verdict()), Untried: true}
 }

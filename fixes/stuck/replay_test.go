@@ -2,14 +2,19 @@ package stuck_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/draw"
@@ -150,8 +155,11 @@ func TestReplay(t *testing.T) {
 	}
 	witness := fixtest.NewWitness(stuck.New())
 	defer witness.Testify(t, "replay")
+	var mu sync.Mutex
+	drawn := map[string]sketch{}
+	defer func() { compareSketches(t, drawn) }()
 	t.Run("captures", func(t *testing.T) {
-		for _, tt := range tests {
+		for at, tt := range tests {
 			t.Run(tt.scene, func(t *testing.T) {
 				t.Parallel()
 				v := stucktest.Load(t, "testdata/captures/"+tt.scene, tt.wakes, tt.states)
@@ -166,6 +174,11 @@ func TestReplay(t *testing.T) {
 					for _, d := range report.Diagnoses {
 						if d.Subject == fmt.Sprintf("process:%d", want.subject) && d.ID == "stuck/"+want.id && d.Status == want.status {
 							found = true
+							mu.Lock()
+							if was, ok := drawn[d.ID]; !ok || at < was.at {
+								drawn[d.ID] = sketch{at, draw.Figure(report, d)}
+							}
+							mu.Unlock()
 							t.Logf("%s: %s (%s)\n%s", d.ID, d.Sentence, d.Certainty, strings.Join(draw.Tree(report, d), "\n"))
 						}
 					}
@@ -211,4 +224,48 @@ func TestRefused(t *testing.T) {
 		witness.Refused(scene, r.ID)
 	}
 	witness.Testify(t, "refused")
+}
+
+// sketch is the tree of a finding, and the number of the host that it is of: the first counts.
+type sketch struct {
+	at int
+	f  figure.Figure
+}
+
+// compareSketches holds the trees that pages show against those of the hosts, apart from what a clock has a say in. With
+// -update it writes them.
+func compareSketches(t *testing.T, drawn map[string]sketch) {
+	t.Helper()
+	const file = "sketches.json"
+	if flag.Lookup("update").Value.String() == "true" {
+		all := map[string]figure.Figure{}
+		for id, s := range drawn {
+			all[id] = s.f
+		}
+		data, err := json.MarshalIndent(all, "", "\t")
+		if err == nil {
+			err = os.WriteFile(file, append(data, '\n'), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	shown := 0
+	for _, k := range stuck.New().Kinds() {
+		f, _ := stuck.New().(fix.Sketcher).Sketch(k)
+		if len(f.Rows) > 0 {
+			shown++
+		}
+		want := drawn[k.ID].f
+		same := slices.EqualFunc(f.Rows, want.Rows, func(x, y figure.Row) bool {
+			return x.Depth == y.Depth && x.Mark == y.Mark && x.Unsure == y.Unsure && len(x.Cells) == len(y.Cells)
+		})
+		if !same {
+			t.Errorf("%s: %s shows\n%s\nthe host\n%s", k.ID, file, strings.Join(f.Lines(), "\n"), strings.Join(want.Lines(), "\n"))
+		}
+	}
+	if shown != len(drawn) || shown == 0 {
+		t.Errorf("%s has %d figures, the hosts have %d; -update writes it", file, shown, len(drawn))
+	}
 }

@@ -25,10 +25,14 @@ import (
 const (
 	// Limit is how long a build may take, all in all. On a busy machine it takes two seconds.
 	Limit = time.Minute
+	// askLimit is how long a login shell and its client may take to ask for one: a daemon that takes connections and
+	// hangs is nothing to wait a minute for.
+	askLimit = 30 * time.Second
 	// tidyLimit is for the removal of what was built.
-	tidyLimit = 20 * time.Second
-	tidyTries = 3
-	tidyPause = 500 * time.Millisecond
+	tidyLimit  = 20 * time.Second
+	againLimit = 5 * time.Second // for one that answers
+	tidyTries  = 3
+	tidyPause  = 500 * time.Millisecond
 )
 
 // expression is a profile of nothing. "builtin:buildenv" is a part of every Nix since 1.12 and of every Lix, because
@@ -61,19 +65,36 @@ const (
 	Late    Outcome = "late" // it took longer than it may
 )
 
+// Stage is how far a build has come: each stands on the one before it.
+type Stage string
+
+// Stages of a build.
+const (
+	Shell      Stage = "shell"      // a login shell finds the client
+	Connection Stage = "connection" // the client reaches the daemon, which adds a derivation to its store
+	Building   Stage = "build"      // the daemon builds it
+)
+
 // Result is what came of a build.
 type Result struct {
 	Outcome Outcome
-	As      platform.Account // who asked for it
-	Why     string           // it was not built, in the words of Nix as far as there are any; one line
-	Took    time.Duration
-	Left    []string // store paths that could not be removed again; a garbage collection removes them
+	// Stage is the one that it has ended at.
+	Stage Stage
+	Found string // the client that a login shell has found; "" where none was asked, or it found none
+	// Terminal says that only an interactive shell finds the client.
+	Terminal bool
+	As       platform.Account // who asked for it
+	Why      string           // it was not built, in the words of Nix as far as there are any; one line
+	Took     time.Duration
+	Left     []string // store paths that could not be removed again; a garbage collection removes them
 }
 
 // Through are the ways to ask for a build.
 type Through struct {
 	Tools  string // the directory of nix-instantiate and nix-store
 	Socket string // of the daemon
+	// Shell is a login shell that looks for the tools, and with which settings they run; "" for those in Tools.
+	Shell string
 }
 
 // Tools returns the directory of the tools of Nix with which users build; "" where there are none, with the reason.
@@ -107,6 +128,8 @@ type build struct {
 	b        platform.Builder
 	t        Through
 	r        Result
+	nonce    string
+	asked    bool // for a derivation
 	drv, out string
 }
 
@@ -117,14 +140,11 @@ func (o *build) run(ctx context.Context) {
 		o.end(Untried, why)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, Limit)
+	inner, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
-	defer o.tidy(context.WithoutCancel(ctx))
-	// What would give the expression another meaning, or have somebody else build it. A hook would be handed the output,
-	// and could upload it.
-	settings := []string{"--option", "substitute", "false", "--option", "builders", "", "--option", "post-build-hook", ""}
-	args := append([]string{"--expr", expression, "--argstr", "nonce", strings.ToLower(rand.Text()), "--option", "restrict-eval", "false"}, settings...)
-	drv, ok := o.call(ctx, "nix-instantiate", args...)
+	defer o.tidy(ctx)
+	o.nonce = strings.ToLower(rand.Text())
+	drv, ok := o.ask(inner)
 	if !ok {
 		return
 	}
@@ -132,8 +152,8 @@ func (o *build) run(ctx context.Context) {
 		o.end(Failed, "nix-instantiate printed no name of a derivation")
 		return
 	}
-	o.drv = drv
-	out, ok := o.call(ctx, "nix-store", append([]string{"--realise", drv, "-j1"}, settings...)...)
+	o.drv, o.r.Stage = drv, Building
+	out, ok := o.call(inner, Limit, "nix-store", append([]string{"--realise", drv, "-j1"}, settings()...)...)
 	if !ok {
 		return
 	}
@@ -143,6 +163,28 @@ func (o *build) run(ctx context.Context) {
 	}
 	o.out = out
 	o.end(Built, "")
+}
+
+// settings are what keeps others from giving the expression another meaning, or having somebody else build it. A hook
+// would be handed the output, and could upload it.
+func settings() []string {
+	return []string{"--option", "substitute", "false", "--option", "builders", "", "--option", "post-build-hook", ""}
+}
+
+// ask has the client add the derivation to the daemon's store. A login shell that does not find the client is asked as
+// terminals have it as well: some installers write only into files that such shells read.
+func (o *build) ask(ctx context.Context) (string, bool) {
+	args := append([]string{"--expr", expression, "--argstr", "nonce", o.nonce, "--option", "restrict-eval", "false"}, settings()...)
+	o.r.Stage = Connection
+	if o.t.Shell == "" {
+		return o.call(ctx, Limit, "nix-instantiate", args...)
+	}
+	drv, ok := o.call(ctx, askLimit, "nix-instantiate", args...)
+	if !ok && o.r.Stage == Shell && o.r.Outcome == Failed {
+		o.r.Stage, o.r.Terminal = Connection, true
+		drv, ok = o.call(ctx, askLimit, "nix-instantiate", args...)
+	}
+	return drv, ok
 }
 
 // barred says why who is to build cannot reach the daemon, as far as the modes tell; "" where they can, or where that is
@@ -170,17 +212,37 @@ func (o *build) who() string {
 	return fmt.Sprintf("user %d", o.r.As.UID)
 }
 
+// build is a call of a tool of Nix, by its name.
+func (o *build) build(limit time.Duration, tool string, args ...string) platform.Build {
+	if o.t.Shell == "" {
+		return platform.Build{Tool: path.Join(o.t.Tools, tool), Args: args, As: o.r.As, Remote: "daemon", Limit: limit}
+	}
+	return platform.Build{Tool: tool, Args: args, As: o.r.As, Limit: limit, Login: &platform.Login{Shell: o.t.Shell, Interactive: o.r.Terminal}}
+}
+
 // call runs a tool of Nix and returns what it printed. With false, the result says why not.
-func (o *build) call(ctx context.Context, tool string, args ...string) (string, bool) {
-	built, err := o.b.Build(ctx, platform.Build{
-		Tool: path.Join(o.t.Tools, tool), Args: args, As: o.r.As, Remote: "daemon", Limit: Limit,
-	})
+func (o *build) call(ctx context.Context, limit time.Duration, tool string, args ...string) (string, bool) {
+	o.asked = true
+	built, err := o.b.Build(ctx, o.build(limit, tool, args...))
+	if o.t.Shell != "" {
+		if built.Found == "" {
+			o.r.Stage = Shell
+		} else if o.r.Found == "" {
+			o.r.Found = built.Found
+		}
+	}
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && o.r.Stage == Shell:
+		o.end(Late, fmt.Sprintf("it ran no command within %s: its files wait for something", limit))
+		return "", false
 	case errors.Is(err, context.DeadlineExceeded):
-		o.end(Late, fmt.Sprintf("%s did not end within %s", tool, Limit))
+		o.end(Late, fmt.Sprintf("%s did not end within %s", tool, limit))
 		return "", false
 	case err != nil:
 		o.end(Untried, err.Error())
+		return "", false
+	case o.r.Stage == Shell:
+		o.end(Failed, "there is no "+tool+" on its PATH")
 		return "", false
 	case built.Exit != 0:
 		o.end(Failed, complaint(built.Stderr, built.Exit))
@@ -189,24 +251,39 @@ func (o *build) call(ctx context.Context, tool string, args ...string) (string, 
 	return strings.TrimSpace(string(built.Stdout)), true
 }
 
-// tidy removes the output and the derivation.
+// tidy removes the output and the derivation. It is for the end of lixfix as well: then, nobody has heard the name of
+// the derivation, but its nonce gives the same one again.
 func (o *build) tidy(ctx context.Context) {
+	over := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyLimit)
+	defer cancel()
+	if o.drv == "" && over && o.asked && o.r.Stage == Connection {
+		soon, cancel := context.WithTimeout(ctx, againLimit) // somebody waits for the end
+		defer cancel()
+		again := *o
+		if drv, ok := again.ask(soon); ok && drvForm.MatchString(drv) {
+			o.drv = drv
+		}
+	}
 	if o.drv == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, tidyLimit)
-	defer cancel()
 	paths := []string{o.drv}
 	if o.out != "" {
 		paths = []string{o.out, o.drv}
+	} else if over {
+		// It may have been built all the same.
+		if built, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", "--query", "--outputs", o.drv)); err == nil && built.Exit == 0 {
+			if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
+				paths = []string{out, o.drv}
+			}
+		}
 	}
 	for i := range tidyTries { // the daemon may not have noticed yet that its client is gone
 		if i > 0 {
 			time.Sleep(tidyPause)
 		}
-		gone, err := o.b.Build(ctx, platform.Build{
-			Tool: path.Join(o.t.Tools, "nix-store"), Args: append([]string{"--delete"}, paths...), As: o.r.As, Remote: "daemon", Limit: tidyLimit,
-		})
+		gone, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", append([]string{"--delete"}, paths...)...))
 		if err == nil && gone.Exit == 0 {
 			return
 		}

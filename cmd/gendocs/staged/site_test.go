@@ -286,7 +286,7 @@ func TestKeyboard(t *testing.T) {
 }
 
 // pages are the pages that are looked at closely.
-var pages = []string{"index.html", "fixes/daemon.html", "findings/daemon-masked.html", "findings/shell-hook-not-found.html"}
+var pages = []string{"index.html", "fixes/daemon.html", "findings/daemon-masked.html", "findings/stuck-deadlock-cycle.html", "findings/shell-hook-not-found.html"}
 
 // In both colour schemes and on a phone, nothing keeps anybody from reading, and no page has to be moved sideways.
 func TestReadable(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
+	"github.com/lixfix/lixfix/fixes/step"
+	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -24,6 +26,7 @@ type ask struct {
 	rollback bool
 	accept   []string
 	passive  bool
+	unproven bool // no build at the end shows whether it has helped
 }
 
 // changing are the exit codes of the commands that change the host.
@@ -85,6 +88,9 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 	flags.StringArrayVar(&how.accept, "accept", nil, "agree to a risky remedy: the `ID` of its finding (can be repeated)")
 	if _, ok := f.(fix.Prober); ok {
 		flags.BoolVar(&how.passive, "passive", false, "run no build, so a repair that did not help is not taken back either")
+	}
+	if f.Doc().Builds {
+		flags.BoolVar(&how.unproven, "no-verify", false, "leave out the build at the end, which shows whether the repair has helped")
 	}
 	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
 	a.hostFlag(cmd)
@@ -240,6 +246,9 @@ func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, 
 		return c.failed(fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
 	}
 	p.Fix = c.fix.Name()
+	if !how.unproven {
+		c.prove(ctx, &p)
+	}
 	if v, missing = a.through(c.fix.Name(), a.Host); true {
 		err = guardedPlan(ctx, v, p)
 	}
@@ -261,6 +270,23 @@ func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, 
 	return c.propose(ctx, dir, how, proposal{
 		show: show, question: "Apply this plan", steps: len(p.Entries), dry: Problems, rollback: how.rollback,
 	})
+}
+
+// prove ends a plan that is for builds with one, so that whoever finishes it later does that as well.
+func (c *change) prove(ctx context.Context, p *plan.Plan) {
+	if p.Empty() || !c.fix.Doc().Builds {
+		return
+	}
+	m, err := verify.Find(ctx, c.memo)
+	proof, ok := step.NewTryBuild(m)
+	switch {
+	case err != nil:
+		p.Notes = append(p.Notes, "no build is tried: "+message(err))
+	case !ok:
+		p.Notes = append(p.Notes, "no build is tried: there are no tools of Nix for users")
+	default:
+		p.Entries = append(p.Entries, plan.Entry{Step: proof, For: p.Entries[0].For})
+	}
 }
 
 // guardedPlan refuses a plan that would write where somebody else than root can turn the names, or that would take

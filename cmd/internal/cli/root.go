@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
@@ -57,13 +57,13 @@ func (a *app) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("format", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
+	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.verifyCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
 		a.listCommand(), a.explainCommand(), a.runCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
 	return root
 }
 
 // commands are listed in the order in which a user meets them.
-var commands = []string{"check", "report", "record", "probe", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
+var commands = []string{"check", "report", "record", "probe", "verify", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
 func (a *app) rank(cmd *cobra.Command) int {
@@ -121,7 +121,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 }
 
 // typed finds the name of the program in a text where it is what the user types.
-var typed = regexp.MustCompile(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
+var typed = pattern.New(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
 
 // named puts the name that the program was called by into a text: Lix runs it as lix-fix.
 func (a *app) named(text string) string {

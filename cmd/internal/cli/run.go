@@ -18,6 +18,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/runner"
 	"github.com/lixfix/lixfix/cmd/internal/ui"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/known"
 	"github.com/lixfix/lixfix/fixes/messages"
 )
 
@@ -107,6 +108,9 @@ func (a *app) failedCommand(ctx context.Context, args []string, out runner.Outco
 	if len(found) == 0 {
 		return
 	}
+	for i := range found {
+		a.narrow(&found[i])
+	}
 	r := a.report("run")
 	r.Exit = out.Code
 	r.Matches = a.matched(found)
@@ -123,6 +127,34 @@ func (a *app) failedCommand(ctx context.Context, args []string, out runner.Outco
 	t := render.NewText(a.style(a.stderr))
 	t.After(r.Matches)
 	_, _ = t.WriteTo(a.err)
+}
+
+// possible reports whether a host of this system can have a finding.
+func (a *app) possible(k *fix.Kind) bool {
+	system := a.Host.Facts()
+	if f := a.fixOf(k); f != nil {
+		return f.AppliesTo(system)
+	}
+	os := known.System(k.ID)
+	return os == "" || os == system.OS
+}
+
+// narrow leaves out of a match what only hosts of another system can have, where anything else is left.
+func (a *app) narrow(m *messages.Match) {
+	var kinds []*fix.Kind
+	var fixes []string
+	for _, k := range m.Kinds {
+		if !a.possible(k) {
+			continue
+		}
+		kinds = append(kinds, k)
+		if f := a.fixOf(k); f != nil && !slices.Contains(fixes, f.Name()) {
+			fixes = append(fixes, f.Name())
+		}
+	}
+	if len(kinds) > 0 {
+		m.Kinds, m.Fixes = kinds, fixes
+	}
 }
 
 // recordFailure writes down what the host looks like now. That it cannot is said, and changes nothing else.

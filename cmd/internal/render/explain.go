@@ -264,6 +264,9 @@ func (t *Text) After(all []Match) {
 			if k.Here != nil && k.Here.Is == Confirmed && k.Here.Finding.Remedy != nil && k.Here.Finding.Remedy.Command != "" {
 				next = k.Here.Finding.Remedy.Command
 			}
+		case len(m.Fixes) == 0: // lixfix has no fix for any of them, and so nothing to check
+			cut(mark, bold, "one of "+words.Count(len(m.Kinds), "finding")+", such as "+m.Kinds[0].ID+": "+m.Kinds[0].Title)
+			next = "lixfix explain " + m.Kinds[0].ID
 		default:
 			cut(mark, bold, "one of "+words.Count(len(m.Kinds), "finding")+" of "+strings.Join(m.Fixes, ", ")+first(m.Kinds[0].Here))
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
+	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/redact"
@@ -467,6 +468,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 		"process-id": platform.ProcessID{},
 		"ladder":     daemon.Ladder{}, "rung": daemon.Rung{},
 		"graph": diagnose.Report{}, "diagnosis": diagnose.Diagnosis{}, "action": diagnose.Action{}, "process": diagnose.Process{},
+		"verify": verify.Ladder{}, "verify-rung": verify.Rung{},
 		"probe": probe.Result{}, "nix-setting": sandbox.Setting{}, "inside": sandbox.Report{}, "inside-file": sandbox.File{}, "interface": sandbox.Interface{},
 		"route": sandbox.Route{}, "query": sandbox.Query{},
 		"thread": diagnose.Thread{}, "lock": diagnose.Lock{}, "edge": diagnose.Edge{}, "limit": observe.Limit{},

@@ -8,6 +8,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 )
@@ -21,37 +22,38 @@ type Report struct {
 	Lixfix  string `json:"lixfix"`  // the version
 	Command string `json:"command"` // "check"
 	// Summary is the verdict in one sentence.
-	Summary    string        `json:"summary"`
-	Exit       int           `json:"exit"`
-	Host       *Host         `json:"host,omitempty"`
-	Recorded   *Recorded     `json:"recorded,omitempty"`   // the host is one in a file
-	Record     *Record       `json:"record,omitempty"`     // that was made of this host
-	Unfinished []string      `json:"unfinished,omitempty"` // IDs of repairs that wait
-	Waiting    []Waiting     `json:"waiting,omitempty"`    // the same, with what can be told of them
-	Fixes      []Fix         `json:"fixes,omitempty"`      // what was found
-	Plan       *plan.Plan    `json:"plan,omitempty"`
-	Refused    []Refused     `json:"refused,omitempty"`
-	Outcome    *Outcome      `json:"outcome,omitempty"`
-	After      []Fix         `json:"after,omitempty"` // what is true after a repair
-	History    []Past        `json:"history,omitempty"`
-	Pruned     []string      `json:"pruned,omitempty"`
-	SetAside   *Aside        `json:"set_aside,omitempty"`
-	Notes      []string      `json:"notes,omitempty"` // what to know beside it
-	Listed     []Listed      `json:"listed,omitempty"`
-	Explained  []Explained   `json:"explained,omitempty"`
-	Kinds      []Kind        `json:"kinds,omitempty"`     // of findings, explained one by one
-	Known      []Kind        `json:"known,omitempty"`     // what lixfix knows by its messages and has no fix for
-	Matches    []Match       `json:"matches,omitempty"`   // what a text points to
-	Problems   []string      `json:"problems,omitempty"`  // what could not be read beside that
-	Left       *LeftToDo     `json:"left,omitempty"`      // of an unfinished repair
-	Accepted   []string      `json:"accepted,omitempty"`  // finding IDs of --accept
-	Made       *Description  `json:"made,omitempty"`      // of lixfix itself
-	Graph      any           `json:"graph,omitempty"`     // what the one named fix can draw
-	Lasting    []Refused     `json:"lasting,omitempty"`   // steps that nobody can take back
-	Moved      string        `json:"moved,omitempty"`     // what the repair did to the chain
-	Undecided  []Undecided   `json:"undecided,omitempty"` // remedies that nobody has decided on
-	Paste      []string      `json:"paste,omitempty"`     // lines of Markdown
-	Probe      *probe.Result `json:"probe,omitempty"`     // of the build sandbox
+	Summary    string         `json:"summary"`
+	Exit       int            `json:"exit"`
+	Host       *Host          `json:"host,omitempty"`
+	Recorded   *Recorded      `json:"recorded,omitempty"`   // the host is one in a file
+	Record     *Record        `json:"record,omitempty"`     // that was made of this host
+	Unfinished []string       `json:"unfinished,omitempty"` // IDs of repairs that wait
+	Waiting    []Waiting      `json:"waiting,omitempty"`    // the same, with what can be told of them
+	Fixes      []Fix          `json:"fixes,omitempty"`      // what was found
+	Plan       *plan.Plan     `json:"plan,omitempty"`
+	Refused    []Refused      `json:"refused,omitempty"`
+	Outcome    *Outcome       `json:"outcome,omitempty"`
+	After      []Fix          `json:"after,omitempty"` // what is true after a repair
+	History    []Past         `json:"history,omitempty"`
+	Pruned     []string       `json:"pruned,omitempty"`
+	SetAside   *Aside         `json:"set_aside,omitempty"`
+	Notes      []string       `json:"notes,omitempty"` // what to know beside it
+	Listed     []Listed       `json:"listed,omitempty"`
+	Explained  []Explained    `json:"explained,omitempty"`
+	Kinds      []Kind         `json:"kinds,omitempty"`     // of findings, explained one by one
+	Known      []Kind         `json:"known,omitempty"`     // what lixfix knows by its messages and has no fix for
+	Matches    []Match        `json:"matches,omitempty"`   // what a text points to
+	Problems   []string       `json:"problems,omitempty"`  // what could not be read beside that
+	Left       *LeftToDo      `json:"left,omitempty"`      // of an unfinished repair
+	Accepted   []string       `json:"accepted,omitempty"`  // finding IDs of --accept
+	Made       *Description   `json:"made,omitempty"`      // of lixfix itself
+	Graph      any            `json:"graph,omitempty"`     // what the one named fix can draw
+	Lasting    []Refused      `json:"lasting,omitempty"`   // steps that nobody can take back
+	Moved      string         `json:"moved,omitempty"`     // what the repair did to the chain
+	Undecided  []Undecided    `json:"undecided,omitempty"` // remedies that nobody has decided on
+	Paste      []string       `json:"paste,omitempty"`     // lines of Markdown
+	Probe      *probe.Result  `json:"probe,omitempty"`     // of the build sandbox
+	Verify     *verify.Ladder `json:"verify,omitempty"`    // how far a build came
 	// Installation is what Nix is on the host.
 	Installation *installation.Page `json:"installation,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +60,13 @@ type watcher struct {
 	screen  *os.File    // the caller's terminal
 	state   *term.State // as it was
 	group   int         // of the command
+	over    atomic.Bool // the command has ended
+}
+
+// last tells how the command has ended. lixfix waits for nothing after that.
+func (w *watcher) last(format string, args ...any) {
+	w.over.Store(true)
+	w.tell(format, args...)
 }
 
 func (w *watcher) tell(format string, args ...any) {
@@ -126,6 +134,9 @@ func (w *watcher) listen() {
 			}
 		}
 	}
+	if w.over.Load() {
+		return
+	}
 	if w.state != nil {
 		_ = term.Restore(int(w.screen.Fd()), w.state)
 	}
@@ -146,13 +157,13 @@ func (w *watcher) wait(pid int, owns bool) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			w.tell("exited 1")
+			w.last("exited 1")
 			return
 		case status.Exited():
-			w.tell("exited %d", status.ExitStatus())
+			w.last("exited %d", status.ExitStatus())
 			return
 		case status.Signaled():
-			w.tell("ended %d", status.Signal())
+			w.last("ended %d", status.Signal())
 			return
 		case status.Stopped():
 			sig := status.StopSignal()

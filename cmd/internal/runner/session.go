@@ -56,7 +56,9 @@ func (r *run) session() (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	_, _ = m.process.Wait()
+	// It has nothing more to say, and is not waited for: that the leader of a session ends takes the kernel up to 30 ms, in
+	// which nothing comes any more. Its end of the terminal is closed before.
+	_ = m.process.Release()
 	r.settle(done, []*os.File{master})
 	cancel()
 	r.hush(true)

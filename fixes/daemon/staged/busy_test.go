@@ -115,7 +115,7 @@ func TestNotEnough(t *testing.T) {
 			"it ends at once", stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload,
 			"daemon/stopped", "the daemon does not answer at " + socket,
 		},
-		{"it cannot build", stop + "sed -i 's/^build-users-group.*/build-users-group = nobodys/' /etc/nix/nix.conf", "daemon/stopped", "the daemon answers, and a build fails"},
+		{"it cannot build", stop + "sed -i 's/^build-users-group.*/build-users-group = nobodys/' /etc/nix/nix.conf", "daemon/stopped", "a build fails: the daemon cannot build: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

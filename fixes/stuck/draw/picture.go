@@ -18,7 +18,7 @@ func Picture(r *diagnose.Report, found []fix.Finding) fix.Picture {
 	p := fix.Picture{Findings: found, Graph: r, Dot: Dot(r), Moves: true}
 	asked := askedFor(r)
 	for _, d := range r.Diagnoses {
-		tree := figureOf(r, d)
+		tree := Figure(r, d)
 		if d.Certainty == diagnose.Likely && len(tree.Rows) > 0 {
 			tree.Rows = append(tree.Rows, figure.Row{Cells: []string{"(likely: inferred from what the processes do)"}})
 		}

@@ -13,9 +13,10 @@ import (
 
 // Tree draws a diagnosis: one line for each process and lock from the user's command down to what everything waits
 // for, which is marked.
-func Tree(r *diagnose.Report, d diagnose.Diagnosis) []string { return figureOf(r, d).Lines() }
+func Tree(r *diagnose.Report, d diagnose.Diagnosis) []string { return Figure(r, d).Lines() }
 
-func figureOf(r *diagnose.Report, d diagnose.Diagnosis) figure.Figure {
+// Figure is the tree as data.
+func Figure(r *diagnose.Report, d diagnose.Diagnosis) figure.Figure {
 	t := &tree{report: r, root: d.Root, shown: map[string]bool{}}
 	if d.Subject != "" {
 		t.draw(d.Subject, 0, false)

@@ -34,7 +34,7 @@ var ways = []string{environment, files, processes, sockets, network, terminal}
 
 // rows are the commands that root runs on a host, as the table names them.
 var rows = []string{
-	"check", "check FIX", "probe", "report", "repair --dry-run", "repair", "resume", "undo", "history", "list",
+	"check", "check FIX", "probe", "verify", "report", "repair --dry-run", "repair", "resume", "undo", "history", "list",
 	"explain",
 	"version", "schedule", "help", "completion", "schema",
 }

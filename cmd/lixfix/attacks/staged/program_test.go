@@ -21,6 +21,7 @@ var looks = []struct {
 }{
 	{"probe", []string{"probe", "--name", linuxnet.Name}},
 	{"probe", []string{"probe", "--text", "--name", linuxnet.Name}},
+	{"verify", []string{"verify", "--name", linuxnet.Name}},
 	{"check", []string{"check"}},
 	{"check FIX", []string{"check", "resolv-conf", "--name", linuxnet.Name}},
 	{"repair --dry-run", []string{"repair", "resolv-conf", "--dry-run", "--name", linuxnet.Name}},
@@ -130,6 +131,7 @@ func TestSwap(t *testing.T) {
 				{"check FIX", turns * 7 / 10, []string{"check", "resolv-conf", "--passive", "--name", linuxnet.Name}},
 				{"check FIX", turns / 10, []string{"check", "resolv-conf", "--name", linuxnet.Name}},
 				{"probe", turns / 10, []string{"probe", "--name", linuxnet.Name}},
+				{"verify", turns / 25, []string{"verify", "--name", linuxnet.Name}},
 			} {
 				s.race(race.row, files, race.n, race.args...)
 			}

@@ -286,9 +286,13 @@ type ended struct {
 	stderr []byte
 	late   bool
 	screen bool
+	hers   bool // alice has called it to see whether Nix works for her
 	took   time.Duration
 	cpu    time.Duration // of lixfix and all that it ran, however busy the machine is
 }
+
+// herOwn is what a shell of alice's opens of hers, and what her Nix loads because of that, with her rights.
+var herOwn = []string{"/home/alice/.config/nix/nix.conf", "evil.so, by user 1234"}
 
 // sudo is what sudo tells of bob.
 var sudo = []string{"SUDO_USER=bob", "SUDO_UID=1235", "SUDO_GID=1235", "SUDO_COMMAND=" + lixfix}
@@ -323,7 +327,8 @@ func (s *site) run(c call, args ...string) ended {
 	e := ended{
 		args: args, exit: cmd.ProcessState.ExitCode(), stdout: stdout.Bytes(), stderr: stderr.Bytes(),
 		late: ctx.Err() != nil, screen: c.screen, took: time.Since(began),
-		cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		hers: args[0] == "verify" && slices.Contains(c.env, "SUDO_UID=1234"),
+		cpu:  cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
 	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) && !errors.Is(err,
 		exec.ErrWaitDelay) && ctx.Err() == nil {
@@ -383,6 +388,7 @@ func (s *site) breaches(e ended) []string {
 	for _, r := range records {
 		switch {
 		case r.Kind != "run" && strings.TrimSpace(r.File) == bell:
+		case e.hers && r.Kind == "opened" && slices.Contains(herOwn, strings.TrimRight(strings.TrimSpace(r.File), ",")):
 		case r.Kind == "opened" || r.Kind == "changed":
 			breach("%s %s", r.File, r.Kind)
 		case r.Kind == "run" && r.unprivileged() != "":

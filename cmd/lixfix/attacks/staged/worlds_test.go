@@ -33,6 +33,7 @@ var commands = []command{
 	{row: "check FIX", args: []string{"check", "resolv-conf", "--name", linuxnet.Name}},
 	{row: "check FIX", args: []string{"check", "stuck"}},
 	{row: "probe", args: []string{"probe", "--text", "--name", linuxnet.Name}},
+	{row: "verify", args: []string{"verify", "--name", linuxnet.Name}},
 	{row: "report", args: []string{"report", "stuck"}},
 	{row: "repair --dry-run", args: []string{"repair", "resolv-conf", "--dry-run", "--name", linuxnet.Name}},
 	{row: "repair --dry-run", args: []string{"repair", "stuck", "--dry-run"}},

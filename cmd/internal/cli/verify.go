@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
+	"github.com/lixfix/lixfix/fixes/verify"
+	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/sandbox"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	name := ""
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Show by a real build whether Nix works, in each login shell",
+		Long: paragraph("Build something, and say which rung breaks if that fails: the shell does not find nix, the client cannot reach "+
+			"the daemon, the daemon cannot build, or, on Linux, builds cannot look names up. The derivation is a few bytes, and "+
+			"needs neither network nor any other store path; nothing is substituted, and nothing is left in the store but, on "+
+			"Linux, a copy of lixfix until the next garbage collection.") +
+			paragraph("It builds once in each of bash, zsh and fish that this host has, each started as a login shell that knows "+
+				"nothing but its user. Root starts no shell as root: with sudo, shells run as the user who called it; without, as "+
+				"nobody, who has none but the files of the system.") +
+			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated),
+		Example: "  lixfix verify\n  sudo lixfix verify\n  lixfix verify --format json",
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&name, "name", sandbox.DefaultName, "`NAME` to look up")
+	cmd.Args = a.noArgs
+	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+		if !sandbox.ValidName(name) {
+			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is no name that can be looked up", name)
+		}
+		return a.verify(ctx, name)
+	})
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, name string) (Code, error) {
+	b, ok := a.Host.(platform.Builder)
+	if !ok {
+		return Failed, fmt.Errorf("verify: %s cannot be asked for a build", render.System(a.Host.Facts().OS))
+	}
+	means, err := verify.Find(ctx, b)
+	if err != nil {
+		return Failed, err
+	}
+	a.progress.Now("building in each login shell")
+	var names verify.Look
+	if b.Facts().OS == platform.Linux {
+		names = func(ctx context.Context) verify.Rung { return a.lookUp(ctx, b, name) }
+	}
+	l := verify.Run(ctx, b, means, names)
+	a.progress.Close()
+	if ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		next := "Nothing was left behind."
+		if len(l.Left) > 0 {
+			next = "Left in the store until the next garbage collection: " + strings.Join(l.Left, " ")
+		}
+		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("verify: %w", cause), next: next}
+	}
+	a.point(&l)
+	r := a.hosted("verify")
+	r.Verify, r.Summary = &l, l.Verdict()
+	return a.emit(r, map[fix.Status]Code{fix.OK: Healthy, fix.Broken: Problems, fix.Unknown: Failed}[l.Status()],
+		func(t *render.Text) { t.Built(*r) })
+}
+
+// point adds to the rungs that are broken the page of what their errors point to, and names lixfix as it was called.
+func (a *app) point(l *verify.Ladder) {
+	for i := range l.Rungs {
+		r := &l.Rungs[i]
+		if r.Error != "" {
+			if id := a.pointsTo("error: " + r.Error); id != "" {
+				r.Next = slices.Insert(slices.Clone(r.Next), 0, "lixfix explain "+id)
+			}
+		}
+		r.Next = slices.Clone(r.Next)
+		for n := range r.Next {
+			r.Next[n] = a.as(r.Next[n])
+		}
+	}
+}
+
+// pointsTo is the first finding that an error surely points to and that this host can have; "" for none.
+func (a *app) pointsTo(text string) string {
+	for _, m := range a.index().Find(text) {
+		for _, k := range m.Kinds {
+			if m.Sure && a.possible(k) {
+				return k.ID
+			}
+		}
+	}
+	return ""
+}
+
+// lookUp has a build look a name up.
+func (a *app) lookUp(ctx context.Context, b platform.Builder, name string) verify.Rung {
+	program, err := a.Program()
+	if err != nil {
+		return verify.Rung{Mark: verify.Unknown, Says: "lixfix does not find itself, which is to be the builder: " + err.Error()}
+	}
+	res, err := probe.Run(ctx, b, sandbox.Options{Name: name, Builder: program, Waiting: func(what string) { a.progress.Line(what) }})
+	if err != nil {
+		return verify.Rung{Mark: verify.Unknown, Says: err.Error()}
+	}
+	rung := verify.Rung{Mark: verify.Holds, Says: res.Verdict()}
+	switch works, known := res.Resolves(); {
+	case !known:
+		rung.Mark = verify.Unknown
+	case !works:
+		rung.Mark = verify.Broken
+	}
+	return rung
+}
