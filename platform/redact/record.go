@@ -422,10 +422,6 @@ func (r *Recorder) Learn(texts ...string) {
 			continue
 		}
 		r.read[s] = true
-		for _, rule := range r.names.rules() {
-			if rule.learns {
-				rule.apply(r.names, s)
-			}
-		}
+		r.names.allOf(s, true)
 	}
 }
