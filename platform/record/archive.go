@@ -134,12 +134,12 @@ var ErrTooMuch = errors.New("more than a record can hold")
 // Write writes the record as an archive: tar, in gzip.
 func (r *Record) Write(w io.Writer) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	c, err := r.pack()
+	m := r.Manifest
+	r.mu.Unlock() // others may ask while it is compressed
 	if err != nil {
 		return err
 	}
-	m := r.Manifest
 	m.Sum = c.sum()
 	head, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *Record) Write(w io.Writer) error {
 	if total > mostUnpacked || len(c) > mostEntries || len(c[manifest]) > mostManifest || values(c[questions]) > mostValues {
 		return fmt.Errorf("%w: %d bytes in %d files", ErrTooMuch, total, len(c))
 	}
-	zip, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	zip, err := gzip.NewWriterLevel(w, gzip.DefaultCompression)
 	if err != nil {
 		return err
 	}

@@ -219,19 +219,47 @@ func (r *Recorder) named(data []byte) []byte {
 	return slices.Concat(data[:from+1], []byte(name), data[to:])
 }
 
-// status is the status file of a process: its name, and numbers.
+// status is the status file of a process: its name, and numbers. What the kernel tells of memory, processors and other
+// things is left out, which is most of it: no detector asks for it.
 func (r *Recorder) status(data []byte) []byte {
-	name, ok := bytes.CutPrefix(data, []byte("Name:\t"))
-	name, rest, ok2 := bytes.Cut(name, []byte("\n"))
-	if !ok || !ok2 || !numbers.Match(rest) {
-		return r.plain(string(data))
+	var b strings.Builder
+	b.Grow(len(data))
+	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
+		key, value, ok := strings.Cut(line, ":")
+		switch {
+		case !ok || !statusLines[key]:
+			if !ok || !plainValue(value) && !statusWords.MatchString(value) {
+				b.Write(r.plain(line))
+			}
+		case key == "Name":
+			value = strings.TrimRight(strings.TrimPrefix(value, "\t"), "\n")
+			b.WriteString("Name:\t" + r.Text(value) + "\n")
+		case plainValue(value) || statusWords.MatchString(value):
+			b.WriteString(line)
+		default:
+			b.Write(r.plain(line))
+		}
 	}
-	return slices.Concat([]byte("Name:\t"), []byte(r.Text(string(name))), []byte("\n"), rest)
+	return []byte(b.String())
 }
 
-// numbers is what a status file has below the name.
-var numbers = pattern.New(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
-	`unknown|vulnerable|[0-9]+/[0-9]+)[ \t]*\n)*$`)
+// statusLines are those that are kept.
+var statusLines = set("Name", "State", "Tgid", "Pid", "PPid", "TracerPid", "Uid", "Gid", "FDSize", "NSpid", "VmRSS", "Threads",
+	"SigBlk", "ShdPnd", "CapEff", "NoNewPrivs", "Seccomp", "voluntary_ctxt_switches")
+
+// plainValue reports whether what stands behind a name is made of numbers.
+func plainValue(s string) bool {
+	s = strings.TrimSuffix(strings.TrimRight(s, "\n"), " kB")
+	for i := range len(s) {
+		if c := s[i]; !isHex(c) && c != '\t' && c != ' ' && c != ',' && c != '-' && c != '/' && c != 'x' {
+			return false
+		}
+	}
+	return true
+}
+
+// statusWords are the values that are words.
+var statusWords = pattern.New(`^[ \t]*(?:[A-Z] \([a-z -]+\)|not vulnerable|thread [a-z -]+|conditional [a-z -]+|unknown|vulnerable)[ \t]*\n?$`)
 
 // packaged reports whether a file is a database of packages.
 func packaged(name string) bool {

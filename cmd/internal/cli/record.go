@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -115,18 +116,14 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 	if _, err := os.Lstat(how.file); err == nil { // to say so before the work is done; Keep makes sure
 		return exists(how.file)
 	}
-	done, err := a.observed(ctx, r, wanted, settings, how.keepNames)
+	done, packed, err := a.observed(ctx, r, wanted, settings, how.keepNames)
 	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	var packed bytes.Buffer
-	if err := done.Write(&packed); err != nil {
 		if errors.Is(err, record.ErrTooMuch) {
 			return &failure{code: Failed, err: fmt.Errorf("record: %w", err), next: "Name fewer fixes."}
 		}
 		return fmt.Errorf("record: %w", err)
 	}
-	switch err := host.Keep(ctx, how.file, packed.Bytes()); {
+	switch err := host.Keep(ctx, how.file, packed); {
 	case errors.Is(err, fs.ErrExist):
 		return exists(how.file)
 	case errors.Is(err, platform.ErrUntrusted):
@@ -139,10 +136,10 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 	}
 	m := done.Manifest
 	r.Record = &render.Record{
-		File: how.file, Bytes: packed.Len(), Questions: done.Asked(), Replaced: m.Replaced, Names: m.Names,
+		File: how.file, Bytes: len(packed), Questions: done.Asked(), Replaced: m.Replaced, Names: m.Names,
 		Unseen: m.Unseen, Differs: m.Differs,
 	}
-	r.Summary = fmt.Sprintf("%s has %d KiB. Nothing was sent.", how.file, (packed.Len()+1023)>>10)
+	r.Summary = fmt.Sprintf("%s has %d KiB. Nothing was sent.", how.file, (len(packed)+1023)>>10)
 	return nil
 }
 
@@ -152,20 +149,23 @@ func exists(file string) error {
 	}
 }
 
-// observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says.
-func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, keepNames bool) (*record.Record, error) {
+// observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says while
+// it is packed.
+func (a *app) observed(
+	ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, keepNames bool,
+) (*record.Record, []byte, error) {
 	a.progress.Now("looking")
 	defer a.progress.Close()
 	rec := record.New(a.Host)
 	on := a.quietly(nil)
 	on.scoped = rec.Watch
-	r.Fixes = on.detectAll(on.survey(ctx, r), wanted, settings, false)
+	surveyed := on.survey(ctx, r)
+	r.Fixes = on.detectAll(surveyed, wanted, settings, false)
 	// What comes now sees the same moment, and asks the host only for what is new.
 	on.scoped = rec.Again
-	verdict := on.verdict(ctx, r.Fixes, wanted, settings)
-	on.describeFor(ctx, wanted, settings)
+	verdict := on.verdict(surveyed, r.Fixes, wanted, settings, true)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	a.progress.Now("taking names and secrets out")
 	machine, _ := os.Hostname()
@@ -178,7 +178,7 @@ func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, 
 	}
 	clean, err := rec.Clean(red, machine)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	clean.Manifest.Settings = map[string]map[string]record.Setting{}
 	for i, f := range wanted {
@@ -191,8 +191,19 @@ func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, 
 		}
 	}
 	clean.Manifest.Verdict = said(verdict, red)
-	clean.Manifest.Differs = a.differs(ctx, clean, wanted, settings, red)
-	return clean, ctx.Err()
+	var packed bytes.Buffer
+	var failed error
+	var packing sync.WaitGroup
+	packing.Go(func() { failed = clean.Write(&packed) })
+	differs := a.differs(ctx, clean, wanted, settings, red)
+	packing.Wait()
+	// Nearly always there is nothing to tell.
+	if len(differs) > 0 && failed == nil {
+		clean.Manifest.Differs = differs
+		packed.Reset()
+		failed = clean.Write(&packed)
+	}
+	return clean, packed.Bytes(), errors.Join(failed, ctx.Err())
 }
 
 // said is a verdict without names. Numbers that a plan chooses are names as well, on both sides of a comparison.
@@ -233,41 +244,52 @@ func (a *app) quietly(r *record.Record) *app {
 	return &b
 }
 
-// verdict is what fixes found, and what they would do.
-func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings) []record.Verdict {
-	all := make([]record.Verdict, len(found))
+// verdict is what fixes found, and what they would do. With more, it also asks what only a report asks, and a repair that
+// nobody is asked about.
+func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings, more bool) []record.Verdict {
+	out := make([]record.Verdict, len(found))
+	var all sync.WaitGroup
 	for i, f := range found {
-		v := record.Verdict{Fix: f.Name, Status: string(f.Status)}
-		for _, one := range f.Findings {
-			class := ""
-			if one.Remedy != nil {
-				class = string(one.Remedy.Class)
-			}
-			v.Findings = append(v.Findings, record.Finding{ID: one.ID, Status: string(one.Status), Class: class})
-		}
-		if f.Status != fix.NotApplicable && ctx.Err() == nil {
-			p, err := a.planned(ctx, wanted[i], settings[i], ask{})
-			if err != nil {
-				v.Refused = message(err)
-			}
-			for _, e := range p.Entries {
-				v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
-			}
-		}
-		all[i] = v
+		all.Go(func() { out[i] = a.verdictOf(ctx, f, wanted[i], settings[i], more) })
 	}
-	return all
+	all.Wait()
+	return out
+}
+
+func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.Settings, more bool) record.Verdict {
+	v := record.Verdict{Fix: found.Name, Status: string(found.Status)}
+	risky := false
+	for _, one := range found.Findings {
+		class := ""
+		if one.Remedy != nil {
+			class = string(one.Remedy.Class)
+			risky = risky || one.Remedy.Class == fix.Risky
+		}
+		v.Findings = append(v.Findings, record.Finding{ID: one.ID, Status: string(one.Status), Class: class})
+	}
+	if found.Status == fix.NotApplicable || ctx.Err() != nil {
+		return v
+	}
+	p, err := a.planned(ctx, f, s, ask{})
+	if err != nil {
+		v.Refused = message(err)
+	}
+	for _, e := range p.Entries {
+		v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
+	}
+	if more {
+		_, _ = a.pasted(ctx, f, s)
+		if risky {
+			_, _ = a.planned(ctx, f, s, ask{yes: true})
+		}
+	}
+	return v
 }
 
 // planned is the plan that a dry run would show, with the same random numbers each time.
 func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (plan.Plan, error) {
-	memo := platform.NewMemo(a.Host)
-	// A dry run looks before it plans, and for itself.
-	v, _ := a.through(f.Name(), memo)
-	if _, err := a.picture(ctx, f, v, s); err != nil {
-		return plan.Plan{}, err
-	}
-	v, missing := a.through(f.Name(), memo)
+	// The look before it was the check's, and is not needed again.
+	v, missing := a.through(f.Name(), platform.NewMemo(a.Host))
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
 		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{})})
 	})
@@ -284,24 +306,14 @@ func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (
 	return p, nil
 }
 
-// describeFor asks what a report would, and a repair that nobody is asked about.
-func (a *app) describeFor(ctx context.Context, wanted []fix.Fix, settings []fix.Settings) {
-	for i, f := range wanted {
-		if !f.AppliesTo(a.Host.Facts()) || ctx.Err() != nil {
-			continue
-		}
-		_, _ = a.pasted(ctx, f, settings[i])
-		_, _ = a.planned(ctx, f, settings[i], ask{yes: true})
-	}
-}
-
 // differs looks at a record as others will, and tells what is not as it was on the host.
 func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
 	a.progress.Now("looking whether the record says the same")
 	b := a.quietly(r)
 	report := b.hosted("record")
-	found := b.detectAll(b.survey(ctx, report), wanted, settings, false)
-	now := said(b.verdict(ctx, found, wanted, settings), red)
+	ctx = b.survey(ctx, report)
+	found := b.detectAll(ctx, wanted, settings, false)
+	now := said(b.verdict(ctx, found, wanted, settings, false), red)
 	var all []string
 	for i, was := range r.Manifest.Verdict {
 		if why := unequal(was, now[i]); why != "" {
