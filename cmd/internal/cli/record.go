@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -27,10 +28,10 @@ import (
 type recording struct {
 	file      string // "" for a name of lixfix's own in the working directory
 	keepNames bool
+	probe     bool // fixes may look closer than by reading the host
 }
 
 func (a *app) recordCommand() *cobra.Command {
-	var how recording
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
 		Short: "Write down what the fixes see, for others to examine",
@@ -42,22 +43,57 @@ func (a *app) recordCommand() *cobra.Command {
 				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks "+
 				"whether the record still gives the same findings, and names any difference. Look at it before you send it. Nothing is sent, and "+
 				"nothing is changed.") +
-			exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
-		Example:           "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
-		ValidArgsFunction: a.completeFixes,
+			exitHelp(recordCodes...),
+		Example: "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
 	}
+	a.recording(cmd)
+	for _, f := range a.Fixes {
+		cmd.AddCommand(a.recordOne(f))
+	}
+	return cmd
+}
+
+var recordCodes = []Code{Healthy, Usage, Failed, Hangup, Interrupt, Terminated}
+
+// recordOne is the record of what one fix sees, which has that fix's flags. More fixes can be named behind it.
+func (a *app) recordOne(f fix.Fix) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   f.Name() + " [FIX...]",
+		Short: "Write down what " + f.Name() + " sees",
+		Long: paragraph("Write down what "+f.Name()+" sees on this host, without names and secrets. See \"lixfix record --help\".") +
+			exitHelp(recordCodes...),
+		Example: fmt.Sprintf("  lixfix record %[1]s\n  sudo lixfix record %[1]s -o host.tar.gz", f.Name()),
+	}
+	a.recording(cmd, f)
+	return cmd
+}
+
+// recording gives a command that records its flags, those of a fix as well, and what it does.
+func (a *app) recording(cmd *cobra.Command, of ...fix.Fix) {
+	var how recording
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&how.file, "output", "o", "", "write to `FILE`, which must not exist yet")
 	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
 		"removed")
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, names []string) (Code, error) {
-		wanted, err := a.wanted(names)
+	if names := strings.Join(a.probers(), ", "); names != "" {
+		cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks from inside, and keep what it says ("+names+")")
+	}
+	for _, f := range of {
+		lookFlags(cmd, f)
+	}
+	cmd.ValidArgsFunction = a.completeFixes
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		names := make([]string, 0, len(of)+len(args))
+		for _, f := range of {
+			names = append(names, f.Name())
+		}
+		wanted, err := a.wanted(append(names, args...))
 		if err != nil {
 			return Usage, err
 		}
 		settings := make([]fix.Settings, len(wanted))
 		for i, f := range wanted {
-			if settings[i], err = a.settingsOf(f, nil); err != nil {
+			if settings[i], err = a.settingsOf(f, cmd.Flags()); err != nil {
 				return Usage, err
 			}
 		}
@@ -67,7 +103,6 @@ func (a *app) recordCommand() *cobra.Command {
 		}
 		return a.emit(r, Healthy, func(t *render.Text) { t.Record(*r) })
 	})
-	return cmd
 }
 
 // wanted are the fixes of these names, all of them for none.
@@ -116,7 +151,7 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 	if _, err := os.Lstat(how.file); err == nil { // to say so before the work is done; Keep makes sure
 		return exists(how.file)
 	}
-	done, packed, err := a.observed(ctx, r, wanted, settings, how.keepNames)
+	done, packed, err := a.observed(ctx, r, wanted, settings, how)
 	if err != nil {
 		if errors.Is(err, record.ErrTooMuch) {
 			return &failure{code: Failed, err: fmt.Errorf("record: %w", err), next: "Name fewer fixes."}
@@ -152,7 +187,7 @@ func exists(file string) error {
 // observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says while
 // it is packed.
 func (a *app) observed(
-	ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, keepNames bool,
+	ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording,
 ) (*record.Record, []byte, error) {
 	a.progress.Now("looking")
 	defer a.progress.Close()
@@ -160,7 +195,7 @@ func (a *app) observed(
 	on := a.quietly(nil)
 	on.scoped = rec.Watch
 	surveyed := on.survey(ctx, r)
-	r.Fixes = on.detectAll(surveyed, wanted, settings, false)
+	r.Fixes = on.detectAll(surveyed, wanted, settings, how.probe)
 	// What comes now sees the same moment, and asks the host only for what is new.
 	on.scoped = rec.Again
 	verdict := on.verdict(surveyed, r.Fixes, wanted, settings, true)
@@ -169,9 +204,9 @@ func (a *app) observed(
 	}
 	a.progress.Now("taking names and secrets out")
 	machine, _ := os.Hostname()
-	red := redact.NewRecorder(keepNames)
+	red := redact.NewRecorder(how.keepNames)
 	m := &rec.Manifest
-	m.Lixfix, m.Names, m.Verdict = a.Version, keepNames, verdict
+	m.Lixfix, m.Names, m.Probed, m.Verdict = a.Version, how.keepNames, probed(r.Fixes), verdict
 	m.Unseen = unseen(r)
 	for _, f := range wanted {
 		m.Fixes = append(m.Fixes, f.Name())
@@ -204,6 +239,11 @@ func (a *app) observed(
 		failed = clean.Write(&packed)
 	}
 	return clean, packed.Bytes(), errors.Join(failed, ctx.Err())
+}
+
+// probed reports whether one of them has looked closer.
+func probed(found []render.Fix) bool {
+	return slices.ContainsFunc(found, func(f render.Fix) bool { return f.Probed != nil })
 }
 
 // said is a verdict without names. Numbers that a plan chooses are names as well, on both sides of a comparison.
@@ -270,7 +310,7 @@ func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.
 	if found.Status == fix.NotApplicable || ctx.Err() != nil {
 		return v
 	}
-	p, err := a.planned(ctx, f, s, ask{})
+	p, err := a.planned(ctx, f, s, ask{}, found.Probed)
 	if err != nil {
 		v.Refused = message(err)
 	}
@@ -280,18 +320,21 @@ func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.
 	if more {
 		_, _ = a.pasted(ctx, f, s)
 		if risky {
-			_, _ = a.planned(ctx, f, s, ask{yes: true})
+			_, _ = a.planned(ctx, f, s, ask{yes: true}, found.Probed)
+		}
+		if found.Probed != nil {
+			_, _ = a.planned(ctx, f, s, ask{}, nil) // with --passive
 		}
 	}
 	return v
 }
 
 // planned is the plan that a dry run would show, with the same random numbers each time.
-func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (plan.Plan, error) {
+func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask, probed *fix.Probed) (plan.Plan, error) {
 	// The look before it was the check's, and is not needed again.
 	v, missing := a.through(f.Name(), platform.NewMemo(a.Host))
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
-		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{})})
+		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{}), Probed: probed})
 	})
 	if err == nil {
 		p.Fix = f.Name()
@@ -312,7 +355,7 @@ func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, s
 	b := a.quietly(r)
 	report := b.hosted("record")
 	ctx = b.survey(ctx, report)
-	found := b.detectAll(ctx, wanted, settings, false)
+	found := b.detectAll(ctx, wanted, settings, r.Manifest.Probed)
 	now := said(b.verdict(ctx, found, wanted, settings, false), red)
 	var all []string
 	for i, was := range r.Manifest.Verdict {
