@@ -216,10 +216,13 @@ func (a *app) observed(
 		return nil, nil, err
 	}
 	clean.Manifest.Settings = map[string]map[string]record.Setting{}
+	given := make([]fix.Settings, len(wanted)) // as they are found in the record
 	for i, f := range wanted {
 		some := map[string]record.Setting{}
+		given[i] = fix.Settings{}
 		for name, s := range settings[i] {
-			some[name] = record.Setting{Value: red.Text(s.Value), Source: s.Source}
+			s.Value = red.Text(s.Value)
+			some[name], given[i][name] = record.Setting(s), s
 		}
 		if len(some) > 0 {
 			clean.Manifest.Settings[f.Name()] = some
@@ -230,7 +233,7 @@ func (a *app) observed(
 	var failed error
 	var packing sync.WaitGroup
 	packing.Go(func() { failed = clean.Write(&packed) })
-	differs := a.differs(ctx, clean, wanted, settings, red)
+	differs := a.differs(ctx, clean, wanted, given, red)
 	packing.Wait()
 	// Nearly always there is nothing to tell.
 	if len(differs) > 0 && failed == nil {
