@@ -148,6 +148,8 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 	switch {
 	case len(data) == 0, counters.MatchString(name):
 		return data
+	case isProgram(data):
+		return ofProgram(data)
 	case name == "/etc/passwd", name == "/etc/group":
 		return r.fields(data)
 	case strings.HasPrefix(name, "/proc/") && base == "stat":
@@ -289,6 +291,27 @@ func ofNix(data []byte) []byte {
 	return []byte(strings.Join(kept, "\n"))
 }
 
+// programStart begins the file of a program on Linux (elf(5)).
+const programStart = "\x7fELF"
+
+func isProgram(data []byte) bool { return bytes.HasPrefix(data, []byte(programStart)) }
+
+// ofProgram is what is asked of a program that is not run, such as pasta: its version, and whether it has an option. What
+// else is in a program looks like anything, and says nothing of the host.
+func ofProgram(data []byte) []byte {
+	out := []byte(programStart + "\n")
+	seen := map[string]bool{}
+	for _, m := range toldOfPrograms.FindAllSubmatch(data, -1) {
+		if w := string(m[0]); !seen[w] {
+			seen[w] = true
+			out = append(append(out, w...), '\n')
+		}
+	}
+	return out
+}
+
+var toldOfPrograms = pattern.New(`\b20[0-9]{2}_[0-9]{2}_[0-9]{2}\.[0-9a-f]{7}|dns-(?:host|forward)`)
+
 // service is a line of nsswitch.conf(5), whose databases are called like secrets.
 var service = pattern.New(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
 	`myhostname|mymachines|mdns[46]?(?:_minimal)?|wins|libvirt(?:_guest)?|altfiles|extrausers|cache|\[[!A-Za-z= ]+\]))*[ \t]*$`)
@@ -416,7 +439,7 @@ func (r *Recorder) Settled() bool {
 // LearnBody is Learn for the content of a file, or what a tool has printed.
 func (r *Recorder) LearnBody(name string, data []byte) {
 	switch {
-	case r.keepNames, counters.MatchString(name), packaged(name), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
+	case r.keepNames, counters.MatchString(name), packaged(name), isProgram(data), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
 		return
 	case strings.HasPrefix(name, "/proc/") && path.Base(name) == "stat":
 		if from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')'); from >= 0 && to > from {
