@@ -204,6 +204,18 @@ type Experiment struct {
 	Host    platform.Builder
 	Program string            // the absolute name of the running lixfix
 	Waiting func(what string) // told where it takes long, and when what it waits for changes
+	// Tried, unless nil, stands between a Prober and do: it keeps what do leaves in into, which JSON has to carry, or leaves
+	// there what was kept, and does nothing. what says what is tried, first in a word.
+	Tried func(what []string, into any, do func(platform.Builder) error) error
+}
+
+// Try has do try something out on the host, and leave in into what came of it. All that a Prober learns by other means
+// than reading the host goes through here, so that records have it.
+func (e Experiment) Try(what []string, into any, do func(platform.Builder) error) error {
+	if e.Tried == nil {
+		return do(e.Host)
+	}
+	return e.Tried(what, into, do)
 }
 
 // Probed is what an experiment came to.

@@ -24,6 +24,7 @@ type found struct {
 	again    bool            // result is that of a second build
 	fetched  sandbox.Fetched // by the daemon itself; the zero value where it was not asked
 	observed Truth           // whether lookups work inside, as the build saw it
+	now      time.Time       // when it did
 }
 
 // resolves is the judgement of the probe itself, so that check and probe never differ.
@@ -173,7 +174,7 @@ func (f *found) fetching() bool {
 	}) {
 		return false
 	}
-	return !r.DaemonSince.IsZero() && (r.DaemonSince.Before(f.changed) || time.Since(r.DaemonSince) < justStarted)
+	return !r.DaemonSince.IsZero() && (r.DaemonSince.Before(f.changed) || f.now.Sub(r.DaemonSince) < justStarted)
 }
 
 // fetcherFails reports whether only the daemon's own fetcher does not resolve names.

@@ -155,10 +155,20 @@ func (d *diagnosis) remedy(ctx context.Context, v platform.View, o settled) {
 func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Settings) (fix.Probed, error) {
 	o := settle(set)
 	ask := func(extra ...[2]string) (probe.Result, error) {
-		return r.run(ctx, e.Host, sandbox.Options{
-			Name: o.name, Store: o.store, Builder: e.Program, Extra: extra,
-			Waiting: e.Waiting,
+		what := []string{"probe", o.name, o.store}
+		for _, x := range extra {
+			what = append(what, x[0]+" = "+x[1])
+		}
+		var came built
+		err := e.Try(what, &came, func(b platform.Builder) error {
+			result, err := r.run(ctx, b, sandbox.Options{
+				Name: o.name, Store: o.store, Builder: e.Program, Extra: extra,
+				Waiting: e.Waiting,
+			})
+			came = builtOf(result)
+			return err
 		})
+		return came.result(), err
 	}
 	// Side by side, because a silent server costs both of them two seconds.
 	var result probe.Result
@@ -171,13 +181,13 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 	})
 	s := look(ctx, e.Host, o.name)
 	asking.Wait()
-	f := &found{diagnosis: diagnose(s), result: &result, observed: resolves(result)}
+	f := &found{diagnosis: diagnose(s), result: &result, observed: resolves(result), now: e.Host.Now()}
 	if !s.rules.asked && (f.observed != Yes || f.missesRules()) {
 		s.rules.read(ctx, e.Host)
 		f.diagnosis = diagnose(s)
 	}
 	f.isolate(ctx, e.Host, ask)
-	f.fetch(ctx, r.fetch, e.Host, sandbox.Options{Name: o.name, Store: o.store})
+	f.fetch(ctx, r.fetch, e, sandbox.Options{Name: o.name, Store: o.store})
 	if ctx.Err() != nil {
 		return fix.Probed{}, fmt.Errorf("probe the sandbox: %w", context.Cause(ctx))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
@@ -91,13 +92,56 @@ func (s *survey) override(ctx context.Context, v platform.View) string {
 	return ""
 }
 
+// built is what came of a build as JSON carries it whole: with the start of the daemon, and with files as text, which is
+// read for names before it is recorded.
+type built struct {
+	Result      probe.Result      `json:"result"`
+	Files       map[string]string `json:"files,omitempty"`
+	DaemonSince time.Time         `json:"daemon_since,omitzero"`
+}
+
+func builtOf(r probe.Result) built {
+	b := built{Result: r, DaemonSince: r.DaemonSince}
+	if r.Report == nil {
+		return b
+	}
+	report := *r.Report
+	report.Files, b.Files = map[string]sandbox.File{}, map[string]string{}
+	for name, f := range r.Report.Files {
+		if f.Data != nil {
+			b.Files[name], f.Data = string(f.Data), nil
+		}
+		report.Files[name] = f
+	}
+	b.Result.Report = &report
+	return b
+}
+
+func (b built) result() probe.Result {
+	r := b.Result
+	r.DaemonSince = b.DaemonSince
+	for name, text := range b.Files {
+		if r.Report != nil && r.Report.Files != nil {
+			f := r.Report.Files[name]
+			f.Data = []byte(text)
+			r.Report.Files[name] = f
+		}
+	}
+	return r
+}
+
 // fetch asks the daemon's own fetcher, where the builder has resolved names.
-func (f *found) fetch(ctx context.Context, fetch Fetcher, b platform.Builder, o sandbox.Options) {
+func (f *found) fetch(ctx context.Context, fetch Fetcher, e fix.Experiment, o sandbox.Options) {
 	if fetch == nil || !f.fetching() {
 		return
 	}
 	// What cannot be told is no news: names do resolve in the sandbox.
-	if got, err := fetch(ctx, b, o); err == nil {
+	var got sandbox.Fetched
+	err := e.Try([]string{"fetch", o.Name, o.Store}, &got, func(b platform.Builder) (err error) {
+		got, err = fetch(ctx, b, o)
+		return err
+	})
+	if err == nil {
 		f.fetched = got
 	}
 }

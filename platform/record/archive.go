@@ -22,15 +22,21 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// What a record may be. Whoever made one may have meant ill.
+// bounds are what a record may be. Whoever made one may have meant ill.
+type bounds struct {
+	packed   int // bytes of the archive
+	unpacked int // bytes of all that is in it
+	entries  int
+	manifest int // bytes
+	line     int // bytes
+	// values bounds what questions.jsonl is decoded into, which is larger than its text.
+	values int
+}
+
+// within are the bounds of every record. Tests also read with narrower ones.
+var within = bounds{packed: 16 << 20, unpacked: 16 << 20, entries: 40_000, manifest: 256 << 10, line: 4 << 20, values: 700_000}
+
 const (
-	mostPacked   = 16 << 20 // bytes of the archive
-	mostUnpacked = 16 << 20 // bytes of all that is in it
-	mostEntries  = 40_000
-	mostManifest = 256 << 10
-	mostLine     = 4 << 20
-	// mostValues bounds what questions.jsonl is decoded into, which is larger than its text.
-	mostValues  = 700_000
 	longestName = 256 // of an entry, in bytes
 	deepestName = 32
 	deepestJSON = 32
@@ -134,12 +140,12 @@ var ErrTooMuch = errors.New("more than a record can hold")
 // Write writes the record as an archive: tar, in gzip.
 func (r *Record) Write(w io.Writer) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	c, err := r.pack()
+	m := r.Manifest
+	r.mu.Unlock() // others may ask while it is compressed
 	if err != nil {
 		return err
 	}
-	m := r.Manifest
 	m.Sum = c.sum()
 	head, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -150,10 +156,10 @@ func (r *Record) Write(w io.Writer) error {
 	for _, data := range c {
 		total += len(data)
 	}
-	if total > mostUnpacked || len(c) > mostEntries || len(c[manifest]) > mostManifest || values(c[questions]) > mostValues {
+	if total > within.unpacked || len(c) > within.entries || len(c[manifest]) > within.manifest || values(c[questions]) > within.values {
 		return fmt.Errorf("%w: %d bytes in %d files", ErrTooMuch, total, len(c))
 	}
-	zip, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	zip, err := gzip.NewWriterLevel(w, gzip.DefaultCompression)
 	if err != nil {
 		return err
 	}
@@ -201,13 +207,13 @@ func values(text []byte) int {
 
 // counted fails when more is read than may be.
 type counted struct {
-	r    io.Reader
-	left int64
+	r          io.Reader
+	left, most int64
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, bad("it holds more than %d MiB", mostUnpacked>>20)
+		return 0, bad("it holds more than %d KiB", c.most>>10)
 	}
 	if int64(len(p)) > c.left {
 		p = p[:c.left]
@@ -219,8 +225,10 @@ func (c *counted) Read(p []byte) (int, error) {
 
 // Read reads a record, whoever made it: in memory and time that do not depend on what it claims. Every error that comes
 // from what is in it wraps ErrBad.
-func Read(from io.Reader) (*Record, error) {
-	packed := &io.LimitedReader{R: from, N: mostPacked + 1}
+func Read(from io.Reader) (*Record, error) { return within.read(from) }
+
+func (most bounds) read(from io.Reader) (*Record, error) {
+	packed := &io.LimitedReader{R: from, N: int64(most.packed) + 1}
 	zip, err := gzip.NewReader(bufio.NewReader(packed))
 	if err != nil {
 		return nil, bad("it is not in gzip (%v)", err)
@@ -228,15 +236,15 @@ func Read(from io.Reader) (*Record, error) {
 	defer func() { _ = zip.Close() }() // it has nothing to say that was not read
 	zip.Multistream(false)
 	// Headers and padding count as well: twice what may be in the files is far more than they have.
-	all := &counted{zip, 3 * mostUnpacked}
-	c, err := unpack(tar.NewReader(all))
+	all := &counted{zip, 3 * int64(most.unpacked), int64(most.unpacked)}
+	c, err := most.unpack(tar.NewReader(all))
 	if err == nil {
 		// To the end, where gzip has its checksum.
 		_, err = io.Copy(io.Discard, all)
 	}
 	switch {
 	case packed.N <= 0:
-		return nil, bad("it is larger than %d MiB", mostPacked>>20)
+		return nil, bad("it is larger than %d KiB", most.packed>>10)
 	case errors.Is(err, ErrBad):
 		return nil, err
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF):
@@ -244,13 +252,13 @@ func Read(from io.Reader) (*Record, error) {
 	case err != nil:
 		return nil, bad("%v", err)
 	}
-	return decode(c)
+	return most.decode(c)
 }
 
 // unpack reads the entries of an archive.
-func unpack(t *tar.Reader) (content, error) {
+func (most bounds) unpack(t *tar.Reader) (content, error) {
 	c := content{}
-	left := mostUnpacked
+	left := most.unpacked
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -266,12 +274,12 @@ func unpack(t *tar.Reader) (content, error) {
 		switch {
 		case double:
 			return nil, bad("%q is in it twice", h.Name)
-		case len(c) == mostEntries:
-			return nil, bad("it has more than %d files", mostEntries)
+		case len(c) == most.entries:
+			return nil, bad("it has more than %d files", most.entries)
 		case h.Size > int64(left):
-			return nil, bad("%q is said to have %d bytes, and all of it may have %d", h.Name, h.Size, mostUnpacked)
-		case h.Name == manifest && h.Size > mostManifest:
-			return nil, bad("its manifest is larger than %d KiB", mostManifest>>10)
+			return nil, bad("%q is said to have %d bytes, and all of it may have %d", h.Name, h.Size, most.unpacked)
+		case h.Name == manifest && h.Size > int64(most.manifest):
+			return nil, bad("its manifest is larger than %d KiB", most.manifest>>10)
 		}
 		left -= int(h.Size)
 		data := make([]byte, h.Size)
@@ -312,7 +320,7 @@ func clean(s string) bool {
 }
 
 // decode makes a record of its entries.
-func decode(c content) (*Record, error) {
+func (most bounds) decode(c content) (*Record, error) {
 	head, ok := c[manifest]
 	if !ok {
 		return nil, bad("it has no manifest")
@@ -341,13 +349,13 @@ func decode(c content) (*Record, error) {
 		return nil, bad("it has no questions")
 	}
 	delete(c, questions)
-	if values(text) > mostValues {
-		return nil, bad("it has more than %d values", mostValues)
+	if values(text) > most.values {
+		return nil, bad("it has more than %d values", most.values)
 	}
 	for n := 1; len(text) > 0; n++ {
 		one, rest, _ := bytes.Cut(text, []byte("\n"))
 		text = rest
-		if err := r.line(one, c); err != nil {
+		if err := r.line(one, c, most.line); err != nil {
 			return nil, bad("line %d of its questions: %v", n, err)
 		}
 	}
@@ -355,9 +363,9 @@ func decode(c content) (*Record, error) {
 }
 
 // line reads one line of questions.
-func (r *Record) line(text []byte, c content) error {
-	if len(text) > mostLine {
-		return fmt.Errorf("it is longer than %d MiB", mostLine>>20)
+func (r *Record) line(text []byte, c content, longest int) error {
+	if len(text) > longest {
+		return fmt.Errorf("it is longer than %d KiB", longest>>10)
 	}
 	var l line
 	if err := strictly(text, &l); err != nil {

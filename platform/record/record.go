@@ -37,6 +37,8 @@ type Manifest struct {
 	Fixes  []string  `json:"fixes"` // those that looked
 	// Settings are the options that they were given, by the names of fixes and options.
 	Settings map[string]map[string]Setting `json:"settings,omitempty"`
+	// Probed says that builds have looked at their sandbox.
+	Probed bool `json:"probed,omitempty"`
 	// Names says that names of people and machines were left in.
 	Names bool `json:"names_kept"`
 	// Replaced is how often something was replaced, by what it was: "user", "host", "secret".

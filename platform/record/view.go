@@ -2,7 +2,9 @@ package record
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -378,6 +380,66 @@ func (b *burst) Link(name string) (string, error) {
 func (b *burst) Stat(name string) (platform.FileInfo, error) {
 	a := b.put("small stat", []string{name}, func(a *answer) { a.info, a.err = b.Files.Stat(name) })
 	return a.info, a.err
+}
+
+// Tried keeps what was tried out, what as the question and the JSON of into as the answer. It is read back at once, so that
+// whoever asks sees the same as others will.
+func (v *View) Tried(what []string, into any, do func() error) error {
+	a := v.put("tried", what, func(a *answer) {
+		a.err = do()
+		data, err := json.Marshal(into)
+		if err != nil {
+			a.err = errors.Join(a.err, fmt.Errorf("keep what came of it: %w", err))
+			return
+		}
+		a.data = data
+	})
+	if a.data != nil {
+		if err := json.Unmarshal(a.data, into); err != nil {
+			return fmt.Errorf("read what came of it: %w", err)
+		}
+	}
+	return a.err
+}
+
+// Builder is a View that builds as another one does, or as a recorded host, which does not.
+type Builder struct {
+	*View
+	Live platform.Builder // nil for a recorded host
+}
+
+var _ platform.Builder = Builder{}
+
+// Invoker implements platform.Builder.
+func (b Builder) Invoker(ctx context.Context) platform.Account {
+	if b.Live == nil {
+		return platform.Account{}
+	}
+	return b.Live.Invoker(ctx)
+}
+
+// Owner implements platform.Builder.
+func (b Builder) Owner(ctx context.Context, root string) (platform.Account, error) {
+	if b.Live == nil {
+		return platform.Account{}, ErrRecorded
+	}
+	return b.Live.Owner(ctx, root)
+}
+
+// Lend implements platform.Builder.
+func (b Builder) Lend(ctx context.Context, name string, as platform.Account) (lent string, done func(), err error) {
+	if b.Live == nil {
+		return "", nil, ErrRecorded
+	}
+	return b.Live.Lend(ctx, name, as)
+}
+
+// Build implements platform.Builder.
+func (b Builder) Build(ctx context.Context, what platform.Build) (platform.Built, error) {
+	if b.Live == nil {
+		return platform.Built{}, ErrRecorded
+	}
+	return b.Live.Build(ctx, what)
 }
 
 // Host is a recorded host as a platform.Host: it answers, and refuses to change.

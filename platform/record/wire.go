@@ -202,6 +202,8 @@ func entryOf(q *asked, n int) string {
 			tool = "tool"
 		}
 		return fmt.Sprintf("tools/%04d-%s.txt", n, tool)
+	case "tried":
+		return fmt.Sprintf("tried/%04d.json", n)
 	default:
 		name := q.of[0]
 		if plain.MatchString(name) && path.Clean(name) == name && len(name) <= longestPath && strings.Count(name, "/") <= deepestPath {

@@ -350,3 +350,17 @@ func report(lines []canary, rule string) []string {
 	}
 	return page.Lines()
 }
+
+// TestPrograms: of a program, a record has what is asked of it, and nothing is learned from it.
+func TestPrograms(t *testing.T) {
+	const program = "\x7fELF\x02\x01\x00user d \x00https://d/\x00\x00dns-host\x00dns-forward\x002024_09_06.6b38f07\x00token=Canary0wl1\x00"
+	r := redact.NewRecorder(false)
+	r.LearnBody("/usr/bin/pasta", []byte(program))
+	const want = "\x7fELF\ndns-host\ndns-forward\n2024_09_06.6b38f07\n"
+	if got := string(r.Body("/usr/bin/pasta", []byte(program))); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := r.Text("/etc/profile.d/nix.sh of https"); got != "/etc/profile.d/nix.sh of https" {
+		t.Errorf("%q", got)
+	}
+}

@@ -114,6 +114,26 @@ var topLevel = set(
 	"software", "team", "zone", "company", "solutions", "work", "agency", "host", "server", "private", "onion", "ts",
 )
 
+// mayDotted reports whether dotted may replace something: whether a name ends as one of DNS does, or as one that is known.
+func (n *Names) mayDotted(s string) bool {
+	for {
+		i := strings.IndexByte(s, '.')
+		if i < 0 {
+			return false
+		}
+		s = s[i+1:]
+		end := strings.IndexFunc(s, func(r rune) bool { return !inWord(r) && r != '_' && r != '-' })
+		if end < 0 {
+			end = len(s)
+		}
+		last := strings.ToLower(strings.TrimRight(s[:end], "-"))
+		if topLevel[last] || n.ends[last] {
+			return true
+		}
+		s = s[end:]
+	}
+}
+
 // dotted replaces a name with dots where it is one of DNS.
 func (n *Names) dotted(m []string) string {
 	name := strings.ToLower(strings.TrimSuffix(m[0], "."))

@@ -31,6 +31,8 @@ type Names struct {
 	addrs    map[string]string
 	counts   map[string]int
 	homes    map[string]string // directories of people and their names
+	tops     []string          // the first directories of homes
+	ends     map[string]bool   // the last labels of names with dots, and of domains
 	skip     string            // a rule that is left out, for tests
 	ownShort string
 	// shaped pseudonyms can be read by what reads the names: an address stays one. Records have them.
@@ -46,7 +48,7 @@ type Names struct {
 func NewNames() *Names {
 	return &Names{
 		kinds: map[string]kind{}, words: map[string]int{}, pseudo: map[string]string{}, addrs: map[string]string{},
-		counts: map[string]int{}, homes: map[string]string{}, used: map[string]int{}, series: map[string]bool{},
+		counts: map[string]int{}, homes: map[string]string{}, ends: map[string]bool{}, used: map[string]int{}, series: map[string]bool{},
 		secrets: map[string]bool{},
 	}
 }
@@ -107,6 +109,7 @@ func (n *Names) add(name string, k kind) {
 		return
 	}
 	n.kinds[name] = k
+	n.ends[name[strings.LastIndexByte(name, '.')+1:]] = true
 	first, count := "", 0
 	eachWord(name, func(start, end int) {
 		if count++; count == 1 {
@@ -231,11 +234,7 @@ func (n *Names) host(name string) string {
 func (n *Names) Learn(texts ...string) {
 	for _, s := range texts {
 		s = n.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), false)
-		for _, r := range n.rules() {
-			if r.learns {
-				r.apply(n, s)
-			}
-		}
+		n.allOf(s, true)
 	}
 }
 
@@ -246,9 +245,29 @@ func (n *Names) Text(s string) string {
 }
 
 // all applies all rules for names.
-func (n *Names) all(s string) string {
-	for _, r := range n.rules() {
-		s = r.apply(n, s)
+func (n *Names) all(s string) string { return n.allOf(s, false) }
+
+// allOf applies all rules for names, or only those that learn some.
+func (n *Names) allOf(s string, learn bool) string {
+	if s == "" {
+		return s
+	}
+	m := hinted(s)
+	for i := range nameRules {
+		r := &nameRules[i]
+		if !m.has(nameBits+i) || learn && !r.learns || r.name == n.skip || r.may != nil && !r.may(s) || r.known != nil && !r.known(n, s) {
+			continue
+		}
+		t := ""
+		if r.apply != nil {
+			t = r.apply(n, s)
+		} else {
+			t = replace(r.find, s, func(m []string, _, _ string) string { return r.with(n, m) })
+		}
+		if !learn && t != s {
+			s = t
+			m = hinted(s)
+		}
 	}
 	return s
 }
@@ -256,21 +275,13 @@ func (n *Names) all(s string) string {
 // nameRule finds one sort of name.
 type nameRule struct {
 	name   string
-	learns bool // from where a name stands
-	apply  func(n *Names, s string) string
-}
-
-func (n *Names) rules() []nameRule {
-	if n.skip == "" {
-		return nameRules
-	}
-	var some []nameRule
-	for _, r := range nameRules {
-		if r.name != n.skip {
-			some = append(some, r)
-		}
-	}
-	return some
+	learns bool                          // from where a name stands
+	hints  []string                      // as those of rules
+	may    func(s string) bool           // as that of rules
+	known  func(n *Names, s string) bool // the same, where it depends on who is known
+	find   *pattern.Pattern
+	with   func(n *Names, m []string) string
+	apply  func(n *Names, s string) string // instead of with
 }
 
 // eachWord calls f with the start and the end of every word.

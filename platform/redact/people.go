@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform/pattern"
@@ -18,135 +19,174 @@ const (
 var nameRules = []nameRule{
 	{
 		// sshd, PAM, su, login, logind: "session opened for user alice", "Invalid user alice from", "of user alice."
-		name: "user in a log", learns: true,
-		apply: byGroup(pattern.New(
-			`(?i)(\b(?:(?:for|of|by|invalid|illegal|authenticating|unknown|target|remote|as) user |user`+
-				`(?:name)?[=:] ?|user ['"]))(`+userName+`)`),
-			func(n *Names, m []string) string {
-				if plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
-					return m[0]
-				}
-				return m[1] + n.user(m[2])
-			}),
+		name: "user in a log", hints: []string{"user ", "user=", "user:", "username=", "username:"}, learns: true,
+		find: pattern.New(
+			`(?i)(\b(?:(?:for|of|by|invalid|illegal|authenticating|unknown|target|remote|as) user |user` +
+				`(?:name)?[=:] ?|user ['"]))(` + userName + `)`),
+		with: func(n *Names, m []string) string {
+			if plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
+				return m[0]
+			}
+			return m[1] + n.user(m[2])
+		},
 	},
 	{
-		name: "user at the end", learns: true,
-		apply: byGroup(pattern.New(`(?i)(\buser )(`+userName+`)((?:[.)]?(?:\s|$)|[,(]))`),
-			func(n *Names, m []string) string {
-				end := strings.TrimSpace(m[3]) != "" || m[3] == ""
-				if !end || plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
-					return m[0]
-				}
-				name := strings.TrimRight(m[2], ".")
-				return m[1] + n.user(name) + m[2][len(name):] + m[3]
-			}),
+		name: "user at the end", hints: []string{"user "}, learns: true,
+		find: pattern.New(`(?i)(\buser )(` + userName + `)((?:[.)]?(?:\s|$)|[,(]))`),
+		with: func(n *Names, m []string) string {
+			end := strings.TrimSpace(m[3]) != "" || m[3] == ""
+			if !end || plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
+				return m[0]
+			}
+			name := strings.TrimRight(m[2], ".")
+			return m[1] + n.user(name) + m[2][len(name):] + m[3]
+		},
 	},
 	{
-		name: "user of a connection", learns: true,
-		apply: byGroup(pattern.New(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)`+
+		name: "user of a connection", hints: []string{"connection from pid "}, learns: true,
+		find: pattern.New(`(?i)(\bconnection from pid [0-9]+, user )([^\n]+?)` +
 			`((?: \((?:un)?trusted\))?(?:[\n'"]|$))`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] },
 	},
 	{
-		name: "user of sshd", learns: true,
-		apply: byGroup(pattern.New(
-			`(\b(?:Accepted|Failed|Postponed|Partial) [\w/-]+ for (?:invalid user )?)(`+userName+`)( from )`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
+		name: "user of sshd", hints: []string{" from "}, learns: true,
+		find: pattern.New(
+			`(\b(?:Accepted|Failed|Postponed|Partial) [\w/-]+ for (?:invalid user )?)(` + userName + `)( from )`),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] },
 	},
 	{
-		name: "user of sudo", learns: true,
-		apply: byGroup(pattern.New(`(\bsudo(?:\[[0-9]+\])?:\s+)(`+userName+`)( : )`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
+		name: "user of sudo", hints: []string{" : "}, learns: true,
+		find: pattern.New(`(\bsudo(?:\[[0-9]+\])?:\s+)(` + userName + `)( : )`),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] },
 	},
 	{
-		name: "user in a variable", learns: true,
-		apply: byGroup(pattern.New(
-			`(\b(?:LOGNAME|SUDO_USER|ruser|logname|acct)=["']?)(`+userName+`)`),
-			func(n *Names, m []string) string {
-				if isNumber(m[2]) {
-					return m[0]
-				}
-				return m[1] + n.user(m[2])
-			}),
+		name: "user in a variable", hints: []string{"logname", "sudo_user", "ruser", "acct"}, learns: true,
+		find: pattern.New(
+			`(\b(?:LOGNAME|SUDO_USER|ruser|logname|acct)=["']?)(` + userName + `)`),
+		with: func(n *Names, m []string) string {
+			if isNumber(m[2]) {
+				return m[0]
+			}
+			return m[1] + n.user(m[2])
+		},
 	},
 	{
-		name: "user of a session", learns: true,
-		apply: byGroup(pattern.New(`(\(uid=[0-9]+\) by )(`+userName+`)(\()`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
+		name: "user of a session", hints: []string{" by "}, learns: true,
+		find: pattern.New(`(\(uid=[0-9]+\) by )(` + userName + `)(\()`),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] },
 	},
 	{
-		name: "name and number", learns: true, // id(1): "uid=1000(alice)"
-		apply: byGroup(pattern.New(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(`+
-			userName+`)(\))`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] }),
+		name: "name and number", hints: []string{"("}, may: numberedName, learns: true, // id(1): "uid=1000(alice)"
+		find: pattern.New(`(\b(?:uid|euid|auid|gid|egid|suid|groups)=[0-9]+\(|,[0-9]+\()(` +
+			userName + `)(\))`),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) + m[3] },
 	},
 	{
-		name: "home", learns: true,
-		apply: byGroup(pattern.New(`((?:/home|/Users|/var/home|/export/home|/usr/home|`+
-			`\bC:\\Users\\?)[/\\])([^/\s'"\\`+"`"+`:;,()<>]+)`),
-			func(n *Names, m []string) string { return m[1] + n.user(m[2]) }),
+		name: "home", hints: []string{"/home", "/users", `c:\users`}, learns: true,
+		find: pattern.New(`((?:/home|/Users|/var/home|/export/home|/usr/home|` +
+			`\bC:\\Users\\?)[/\\])([^/\s'"\\` + "`" + `:;,()<>]+)`),
+		with: func(n *Names, m []string) string { return m[1] + n.user(m[2]) },
 	},
-	{name: "home elsewhere", apply: (*Names).elsewhere},
-	{name: "address of a service", learns: true, apply: byGroup(url, (*Names).url)},
-	{name: "e-mail", learns: true, apply: byGroup(login, (*Names).login)},
-	{name: "repository", apply: byGroup(flake, func(_ *Names, m []string) string {
-		if strings.EqualFold(m[2], "NixOS") || strings.EqualFold(m[2], "nix-community") || strings.EqualFold(m[2],
-			"lix-project") {
-			return m[0]
-		}
-		return m[1] + hiddenPath
-	})},
+	{name: "home elsewhere", hints: []string{"/"}, known: (*Names).atHome, find: absolute, apply: (*Names).elsewhere},
 	{
-		name: "host in a message", learns: true,
-		apply: byGroup(pattern.New(
-			`(?i)(\brhost=|\b(?:resolve|connect to|to|from|unknown|remote|lookup|on) host(?:name)?:? ['"]?|`+
-				`\bresolve ['"]|\bhost(?:name)? ['"])(`+
-				label+`(?:\.`+label+`)*)`),
-			func(n *Names, m []string) string {
-				if plainWord[strings.ToLower(m[2])] {
-					return m[0]
-				}
-				return m[1] + n.host(m[2])
-			}),
+		name: "address of a service", hints: []string{"://"}, learns: true, find: url,
+		with: (*Names).url,
 	},
 	{
-		name: "machine of netrc", learns: true,
-		apply: byGroup(pattern.New(`(?i)(\bmachine )(`+label+`(?:\.`+label+`)*)( (?:login|account|password) )`),
-			func(n *Names, m []string) string { return m[1] + n.host(m[2]) + m[3] }),
+		name: "e-mail", hints: []string{"@"}, learns: true, find: login,
+		with: (*Names).login,
 	},
-	{name: "name of DNS", apply: byGroup(dotted, (*Names).dotted)},
-	{name: "IPv6", apply: (*Names).ipv6},
-	{name: "IPv4", apply: byGroup(quad, (*Names).ipv4)},
-	{name: "MAC", apply: byGroup(hardware, func(n *Names, m []string) string {
-		return m[1] + n.numbered("mac",
-			strings.ToLower(m[2]))
-	})},
-	{name: "UUID", apply: byGroup(uuid, func(n *Names, m []string) string {
-		if strings.Trim(m[0], "0-") == "" {
-			return m[0]
-		}
-		return n.numbered("uuid", strings.ToLower(m[0]))
-	})},
-	{name: "32 digits", apply: machineID},
+	{
+		name: "repository", hints: []string{"github:", "gitlab:", "sourcehut:"}, find: flake,
+		with: func(_ *Names, m []string) string {
+			if strings.EqualFold(m[2], "NixOS") || strings.EqualFold(m[2], "nix-community") || strings.EqualFold(m[2],
+				"lix-project") {
+				return m[0]
+			}
+			return m[1] + hiddenPath
+		},
+	},
+	{
+		name: "host in a message", hints: []string{"rhost=", "host ", "host:", "hostname ", "hostname:", "resolve '", `resolve "`}, learns: true,
+		find: pattern.New(
+			`(?i)(\brhost=|\b(?:resolve|connect to|to|from|unknown|remote|lookup|on) host(?:name)?:? ['"]?|` +
+				`\bresolve ['"]|\bhost(?:name)? ['"])(` +
+				label + `(?:\.` + label + `)*)`),
+		with: func(n *Names, m []string) string {
+			if plainWord[strings.ToLower(m[2])] {
+				return m[0]
+			}
+			return m[1] + n.host(m[2])
+		},
+	},
+	{
+		name: "machine of netrc", hints: []string{"machine "}, learns: true,
+		find: pattern.New(`(?i)(\bmachine )(` + label + `(?:\.` + label + `)*)( (?:login|account|password) )`),
+		with: func(n *Names, m []string) string { return m[1] + n.host(m[2]) + m[3] },
+	},
+	{
+		name: "name of DNS", hints: []string{"."}, known: (*Names).mayDotted, find: dotted,
+		with: (*Names).dotted,
+	},
+	{name: "IPv6", hints: []string{":"}, may: least{':': 2}.in, find: sixes, apply: (*Names).ipv6},
+	{
+		name: "IPv4", hints: []string{"."}, may: least{'.': 3}.in, find: quad,
+		with: (*Names).ipv4,
+	},
+	{
+		name: "MAC", hints: []string{":", "-"}, may: least{':': 5, '-': 5}.in, find: hardware,
+		with: func(n *Names, m []string) string {
+			return m[1] + n.numbered("mac",
+				strings.ToLower(m[2]))
+		},
+	},
+	{
+		name: "UUID", hints: []string{"-"}, may: least{'-': 4}.in, find: uuid,
+		with: func(n *Names, m []string) string {
+			if strings.Trim(m[0], "0-") == "" {
+				return m[0]
+			}
+			return n.numbered("uuid", strings.ToLower(m[0]))
+		},
+	},
+	{name: "32 digits", may: func(s string) bool { return run(s, idDigits, isHex) }, find: id32, apply: machineID},
 	{
 		// ioreg(8), system_profiler(8), udevadm(8): "IOPlatformSerialNumber" = "C02ABC", "Serial Number (system): C02ABC"
-		name: "serial number",
-		apply: byGroup(pattern.New(`(?i)(serial[ _-]?(?:number|short|no)?(?: \([a-z ]+\))?["']?\s*[:=]\s*["']?)([A-Z0-9][A-Z0-9_-]{5,})`),
-			func(n *Names, m []string) string { return m[1] + n.numbered("serial", m[2]) }),
+		name: "serial number", hints: []string{"serial"},
+		find: pattern.New(`(?i)(serial[ _-]?(?:number|short|no)?(?: \([a-z ]+\))?["']?\s*[:=]\s*["']?)([A-Z0-9][A-Z0-9_-]{5,})`),
+		with: func(n *Names, m []string) string { return m[1] + n.numbered("serial", m[2]) },
 	},
-	{name: "public key", apply: byGroup(publicKey, func(_ *Names, m []string) string { return m[1] + "[key]" })},
-	{name: "MAC in a name", apply: byGroup(enx, func(n *Names, m []string) string {
-		return m[1] +
-			n.numbered("mac", strings.ToLower(m[2]))
-	})},
-	{name: "address in a name", learns: true, apply: byGroup(ipName, func(n *Names,
-		m []string,
-	) string {
-		return n.host(m[0])
-	})},
-	{name: "fingerprint", apply: byGroup(fingerprint, func(*Names, []string) string { return "[fingerprint]" })},
+	{
+		name: "public key", hints: []string{"aaaa"}, find: publicKey,
+		with: func(_ *Names, m []string) string { return m[1] + "[key]" },
+	},
+	{
+		name: "MAC in a name", hints: []string{"x"}, may: func(s string) bool { return run(s, macDigits, isHex) }, find: enx,
+		with: func(n *Names, m []string) string {
+			return m[1] +
+				n.numbered("mac", strings.ToLower(m[2]))
+		},
+	},
+	{
+		name: "address in a name", hints: []string{"ip-"}, learns: true, find: ipName,
+		with: func(n *Names,
+			m []string,
+		) string {
+			return n.host(m[0])
+		},
+	},
+	{
+		name: "fingerprint", hints: []string{"sha256:"}, find: fingerprint,
+		with: func(*Names, []string) string { return "[fingerprint]" },
+	},
 	{name: "known name", apply: (*Names).known},
 }
+
+// How many digits these have.
+const (
+	idDigits  = 32
+	macDigits = 12
+)
 
 // plainWord are words that follow "user" in sentences.
 var plainWord = set(
@@ -163,11 +203,14 @@ var plainWord = set(
 
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// byGroup makes a rule's function of an expression and what to do with its matches.
-func byGroup(find *pattern.Pattern, with func(n *Names, m []string) string) func(*Names, string) string {
-	return func(n *Names, s string) string {
-		return replace(find, s, func(m []string, _, _ string) string { return with(n, m) })
+// numberedName reports whether a bracket stands behind a digit.
+func numberedName(s string) bool {
+	for i := 1; i < len(s); i++ {
+		if s[i] == '(' && isDigit(s[i-1]) {
+			return true
+		}
 	}
+	return false
 }
 
 // Home makes the directory of a person known.
@@ -182,6 +225,15 @@ func (n *Names) Home(dir, name string) {
 		return
 	}
 	n.homes[dir] = name
+	top := dir[:1+strings.IndexByte(dir[1:]+"/", '/')]
+	if !slices.Contains(n.tops, top) {
+		n.tops = append(n.tops, top)
+	}
+}
+
+// atHome reports whether a text has a directory in it that a home is below.
+func (n *Names) atHome(s string) bool {
+	return slices.ContainsFunc(n.tops, func(top string) bool { return strings.Contains(s, top) })
 }
 
 // elsewhere replaces homes that are not where homes are.

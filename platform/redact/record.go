@@ -148,6 +148,8 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 	switch {
 	case len(data) == 0, counters.MatchString(name):
 		return data
+	case isProgram(data):
+		return ofProgram(data)
 	case name == "/etc/passwd", name == "/etc/group":
 		return r.fields(data)
 	case strings.HasPrefix(name, "/proc/") && base == "stat":
@@ -219,19 +221,47 @@ func (r *Recorder) named(data []byte) []byte {
 	return slices.Concat(data[:from+1], []byte(name), data[to:])
 }
 
-// status is the status file of a process: its name, and numbers.
+// status is the status file of a process: its name, and numbers. What the kernel tells of memory, processors and other
+// things is left out, which is most of it: no detector asks for it.
 func (r *Recorder) status(data []byte) []byte {
-	name, ok := bytes.CutPrefix(data, []byte("Name:\t"))
-	name, rest, ok2 := bytes.Cut(name, []byte("\n"))
-	if !ok || !ok2 || !numbers.Match(rest) {
-		return r.plain(string(data))
+	var b strings.Builder
+	b.Grow(len(data))
+	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
+		key, value, ok := strings.Cut(line, ":")
+		switch {
+		case !ok || !statusLines[key]:
+			if !ok || !plainValue(value) && !statusWords.MatchString(value) {
+				b.Write(r.plain(line))
+			}
+		case key == "Name":
+			value = strings.TrimRight(strings.TrimPrefix(value, "\t"), "\n")
+			b.WriteString("Name:\t" + r.Text(value) + "\n")
+		case plainValue(value) || statusWords.MatchString(value):
+			b.WriteString(line)
+		default:
+			b.Write(r.plain(line))
+		}
 	}
-	return slices.Concat([]byte("Name:\t"), []byte(r.Text(string(name))), []byte("\n"), rest)
+	return []byte(b.String())
 }
 
-// numbers is what a status file has below the name.
-var numbers = pattern.New(`^(?:[A-Za-z_]+:[ \t]*(?:[0-9a-fA-F,\t -]*|[A-Z] \([a-z ]+\)|[0-9 ]+kB|not vulnerable|thread [a-z ]+|conditional [a-z ]+|` +
-	`unknown|vulnerable|[0-9]+/[0-9]+)[ \t]*\n)*$`)
+// statusLines are those that are kept.
+var statusLines = set("Name", "State", "Tgid", "Pid", "PPid", "TracerPid", "Uid", "Gid", "FDSize", "NSpid", "VmRSS", "Threads",
+	"SigBlk", "ShdPnd", "CapEff", "NoNewPrivs", "Seccomp", "voluntary_ctxt_switches")
+
+// plainValue reports whether what stands behind a name is made of numbers.
+func plainValue(s string) bool {
+	s = strings.TrimSuffix(strings.TrimRight(s, "\n"), " kB")
+	for i := range len(s) {
+		if c := s[i]; !isHex(c) && c != '\t' && c != ' ' && c != ',' && c != '-' && c != '/' && c != 'x' {
+			return false
+		}
+	}
+	return true
+}
+
+// statusWords are the values that are words.
+var statusWords = pattern.New(`^[ \t]*(?:[A-Z] \([a-z -]+\)|not vulnerable|thread [a-z -]+|conditional [a-z -]+|unknown|vulnerable)[ \t]*\n?$`)
 
 // packaged reports whether a file is a database of packages.
 func packaged(name string) bool {
@@ -260,6 +290,27 @@ func ofNix(data []byte) []byte {
 	}
 	return []byte(strings.Join(kept, "\n"))
 }
+
+// programStart begins the file of a program on Linux (elf(5)).
+const programStart = "\x7fELF"
+
+func isProgram(data []byte) bool { return bytes.HasPrefix(data, []byte(programStart)) }
+
+// ofProgram is what is asked of a program that is not run, such as pasta: its version, and whether it has an option. What
+// else is in a program looks like anything, and says nothing of the host.
+func ofProgram(data []byte) []byte {
+	out := []byte(programStart + "\n")
+	seen := map[string]bool{}
+	for _, m := range toldOfPrograms.FindAllSubmatch(data, -1) {
+		if w := string(m[0]); !seen[w] {
+			seen[w] = true
+			out = append(append(out, w...), '\n')
+		}
+	}
+	return out
+}
+
+var toldOfPrograms = pattern.New(`\b20[0-9]{2}_[0-9]{2}_[0-9]{2}\.[0-9a-f]{7}|dns-(?:host|forward)`)
 
 // service is a line of nsswitch.conf(5), whose databases are called like secrets.
 var service = pattern.New(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +
@@ -388,7 +439,7 @@ func (r *Recorder) Settled() bool {
 // LearnBody is Learn for the content of a file, or what a tool has printed.
 func (r *Recorder) LearnBody(name string, data []byte) {
 	switch {
-	case r.keepNames, counters.MatchString(name), packaged(name), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
+	case r.keepNames, counters.MatchString(name), packaged(name), isProgram(data), strings.HasPrefix(name, "/proc/") && path.Base(name) == "status":
 		return
 	case strings.HasPrefix(name, "/proc/") && path.Base(name) == "stat":
 		if from, to := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')'); from >= 0 && to > from {
@@ -422,10 +473,6 @@ func (r *Recorder) Learn(texts ...string) {
 			continue
 		}
 		r.read[s] = true
-		for _, rule := range r.names.rules() {
-			if rule.learns {
-				rule.apply(r.names, s)
-			}
-		}
+		r.names.allOf(s, true)
 	}
 }

@@ -44,10 +44,13 @@ type rule struct {
 	// hints are lower-case texts of which at least one is in every text that the rule changes. They keep the rest of
 	// the text from the regular expression, which is slower.
 	hints []string
-	find  *pattern.Pattern
+	// may says more exactly than hints which texts the rule changes; nil for all.
+	may  func(s string) bool
+	find *pattern.Pattern
 	// with returns what is to stand in the place of a match. m holds the match and its groups; before is the text in
 	// front of it, and after what follows it.
 	with func(m []string, before, after string) string
+	bit  int // among marks
 }
 
 // ruleset is applied in its order.
@@ -68,29 +71,25 @@ func (r ruleset) apply(s string) string {
 	if s == "" {
 		return s
 	}
-	lower := asciiLower(s)
-	for _, one := range r {
-		if !one.hinted(lower) {
+	return r.marked(s, hinted(s))
+}
+
+// marked applies the rules that a text has the hints of.
+func (r ruleset) marked(s string, m marks) string {
+	for i := range r {
+		one := &r[i]
+		if !m.has(one.bit) || one.may != nil && !one.may(s) {
 			continue
 		}
 		if t := one.apply(s); t != s {
 			s = t
-			lower = asciiLower(s)
+			m = hinted(s)
 		}
 	}
 	return s
 }
 
-func (r rule) hinted(lower string) bool {
-	for _, h := range r.hints {
-		if strings.Contains(lower, h) {
-			return true
-		}
-	}
-	return len(r.hints) == 0
-}
-
-func (r rule) apply(s string) string { return replace(r.find, s, r.with) }
+func (r *rule) apply(s string) string { return replace(r.find, s, r.with) }
 
 // replace replaces every match by what with makes of it.
 func replace(find *pattern.Pattern, s string, with func(m []string, before, after string) string) string {
@@ -116,22 +115,6 @@ func replace(find *pattern.Pattern, s string, with func(m []string, before, afte
 	}
 	b.WriteString(s[last:])
 	return b.String()
-}
-
-// asciiLower keeps the length of a text, which strings.ToLower does not.
-func asciiLower(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
 }
 
 // Arguments that make a secret of the one after them, by their names; see also secretFlag.

@@ -19,6 +19,15 @@ var wordHints = []string{
 	"signature", "pwd",
 }
 
+// shortHints are the names of secrets that are too short to be looked for without what follows them.
+var shortHints = func() []string {
+	var all []string
+	for _, name := range []string{"auth", "sig", "signature", "otp", "pin", "psk", "sas", "jwt", "pat", "hmac", "key"} {
+		all = append(all, name+"=", name+`"`, name+`\"`)
+	}
+	return all
+}()
+
 // Spellings of a value.
 const (
 	// In quotation marks, which may be escaped, as in JSON within a text; up to the end where they are not closed.
@@ -104,8 +113,20 @@ func shape(name, token string, hints ...string) rule {
 	}
 }
 
+const (
+	digits         = 40 // of a token
+	telegramDigits = 8  // of the number of a bot
+	lineOfKey      = 60 // bytes
+)
+
+// may gives a rule its may.
+func may(may func(string) bool, r rule) rule {
+	r.may = may
+	return r
+}
+
 // everywhere are the rules for whatever lixfix prints.
-var everywhere = ruleset{
+var everywhere = numbered(0, ruleset{
 	{
 		name: "key block", hints: []string{"private key"},
 		find: pattern.New(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?` +
@@ -225,7 +246,7 @@ var everywhere = ruleset{
 		with: func(m []string, _, _ string) string { return m[1] + Mark + m[2] },
 	},
 	{
-		name: "parameter", hints: []string{"?", "&"},
+		name: "parameter", hints: []string{"?", "&", `\u0026`},
 		find: pattern.New(`((?:\?|&|&amp;|\\u0026)([A-Za-z0-9_.~%-]+)=)([^\s&]+)`),
 		with: func(m []string, _, _ string) string { return parameters(m[0]) },
 	},
@@ -245,7 +266,7 @@ var everywhere = ruleset{
 		with: func(m []string, _, _ string) string { return m[1] + urlPath(m[2]) },
 	},
 	{
-		name: "argument", hints: []string{"--"},
+		name: "argument", hints: []string{"arg", "option", "set", "define"},
 		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
 			words + `)[\w.-]*['"]?\s+)(` +
 			quotedValue + `|` + bareValue + `)`),
@@ -258,20 +279,20 @@ var everywhere = ruleset{
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
-		name: "user and password", hints: []string{"-u", "--user", "--proxy-user"},
+		name: "user and password", hints: []string{"-u", "--user", "--proxy-user"}, may: least{':': 1}.in,
 		find: pattern.New(`(?i)((?:^|\s)(?:-u|--user|--proxy-user)[ =]+['"]?[^\s:'"]+:)(` + quotedValue +
 			`|[^\s'"]+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
-		name: "flag of a program", hints: []string{" -p", " -a"},
+		name: "flag of a program", hints: []string{"sshpass", "docker", "podman", "skopeo", "mysql", "mariadb", "redis-cli"},
 		find: pattern.New(`(\b(?:sshpass|docker login|podman login|skopeo login|mysql\w*|mariadb\w*|` +
 			`redis-cli)\b(?:\s+[^-\s]\S*|\s+-[^pa\s]\S*)*\s+-[pa][= ]?)(\S+)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		// What has white space behind it can have more in the value.
-		name: "named, to the end of the line", hints: wordHints,
+		name: "named, to the end of the line", hints: wordHints, may: least{':': 1, '=': 1}.in,
 		find: pattern.New(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:[ \t]*(?:=>|:=|[:=])[ \t]+|` +
 			`[ \t]+(?:=>|:=|[:=])))([^\n]+)`),
 		with: func(m []string, before, _ string) string {
@@ -282,7 +303,7 @@ var everywhere = ruleset{
 		},
 	},
 	{
-		name: "named", hints: wordHints,
+		name: "named", hints: wordHints, may: least{':': 1, '=': 1, '%': 1}.in,
 		find: pattern.New(`(?i)((?:` + words + `)[\w.-]*["'\\\]]*(?:=>|:=|[:=]|%3[ad]))(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, before, _ string) string {
@@ -293,7 +314,7 @@ var everywhere = ruleset{
 		},
 	},
 	{
-		name: "short name", hints: []string{"=", ":"},
+		name: "short name", hints: shortHints,
 		find: pattern.New(`(?i)((?:^|[^\w])(?:_?auth|sig|[\w-]*signature|otp|pin|psk|sas|jwt|pat|` +
 			`hmac|key)(?:=|\\?"[ \t]*:[ \t]*))(` +
 			quotedValue + `|` + bareValue + `)`),
@@ -317,29 +338,29 @@ var everywhere = ruleset{
 	shape("Vault token", `hv[sbr]\.[\w-]{16,}`, "hvs.", "hvb.", "hvr."),
 	shape("Tailscale key", `tskey-[\w-]{6,}`, "tskey-"),
 	shape("age key", `AGE-SECRET-KEY-1[A-Z0-9]{8,}`, "age-secret-key-1"),
-	shape("Telegram token", `(?:bot)?[0-9]{8,10}:[\w-]{35}`, ":"),
+	may(func(s string) bool { return run(s, telegramDigits, isDigit) }, shape("Telegram token", `(?:bot)?[0-9]{8,10}:[\w-]{35}`, ":")),
 	// 64 bytes; a public key has 32.
 	shape("key of a cache", `[\w.-]+:[A-Za-z0-9+/]{86}==`, "=="),
 	{
 		// As GitHub's tokens were until 2021. It is also how a revision of Git looks.
-		name: "40 digits",
+		name: "40 digits", may: func(s string) bool { return run(s, digits, isHex) },
 		find: pattern.New(`[0-9a-fA-F]{40,}`),
 		with: func(m []string, before, after string) string {
 			outside := func(s string) bool { return s == "" || !isAlnum(s[0]) }
-			if len(m[0]) != 40 || before != "" && isAlnum(before[len(before)-1]) || !outside(after) ||
+			if len(m[0]) != digits || before != "" && isAlnum(before[len(before)-1]) || !outside(after) ||
 				isRevision(before) {
 				return m[0]
 			}
 			return Mark
 		},
 	},
-}
+})
 
 // within are the rules for what spans lines.
-var within = ruleset{
+var within = numbered(withinBits, ruleset{
 	{
 		// The middle of a key whose first line was not seen: PEM has 64 characters in a line, OpenSSH 70.
-		name: "lines of a key",
+		name: "lines of a key", may: func(s string) bool { return run(s, lineOfKey, isBase64) },
 		find: pattern.New(`(?m)^([ \t]*)([A-Za-z0-9+/]{60,76}={0,2})[ \t\r]*$`),
 		with: func(m []string, _, _ string) string {
 			if strings.Trim(m[2], "0123456789abcdef") == "" {
@@ -353,7 +374,7 @@ var within = ruleset{
 		find: pattern.New(`(?im)^([ \t]*(?:login|password|account)[ \t]+)(\S+)[ \t\r]*$`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
-}
+})
 
 // hiddenValue is what the rule for quoted values has left.
 var hiddenValue = pattern.New(`^has (?:an )?invalid value '\[redacted\]'?$`)

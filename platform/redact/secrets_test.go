@@ -193,17 +193,6 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-// TestHints looks whether a hint keeps a rule from a text that it would change.
-func TestHints(t *testing.T) {
-	for _, c := range secrets {
-		for _, r := range everywhere {
-			if r.name == c.rule && !r.hinted(asciiLower(filled(c.text))) {
-				t.Errorf("%s: no hint for %q", c.rule, c.text)
-			}
-		}
-	}
-}
-
 // TestKept lists what is no secret, and what people need to understand a message.
 func TestKept(t *testing.T) {
 	for _, s := range []string{

@@ -97,5 +97,5 @@ var asked = set(
 	"load", "gc", "big", "sqlite", "shm", "wal", "dscl", "ps", "lsof", "launchctl", "journalctl", "systemctl", "ip", "nft",
 	"rule", "show", "print", "list", "read", "readall", "name", "names", "path", "src", "info", "data", "main", "test", "apps",
 	"nixos", "darwin", "org", "com", "io", "github", "server", "client", "worker", "machines", "netrc", "registry", "true",
-	"false", "yes", "no", "x86_64", "aarch64", "amd64", "arm64", "linux", "macos", "file", "files", "the", "and", "for", "not",
+	"false", "yes", "no", "d", "x86_64", "aarch64", "amd64", "arm64", "linux", "macos", "file", "files", "the", "and", "for", "not",
 )

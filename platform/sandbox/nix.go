@@ -253,7 +253,7 @@ func listener(ctx context.Context, v platform.View) (pid int, exe string, since 
 			for _, fd := range fds {
 				if to, err := f.Link(dir + "/fd/" + fd); err == nil && inodes[to] {
 					if found.exe, err = f.Link(dir + "/exe"); err == nil {
-						found.pid, found.since = pid, started(f, pid)
+						found.pid, found.since = pid, started(v, f, pid)
 						return nil
 					}
 				}
@@ -282,12 +282,12 @@ func rootRuns(f platform.Files, dir string) bool {
 }
 
 // started is when a process was started, to some hundredths of a second; no time where that cannot be told.
-func started(f platform.Files, pid int) time.Time {
+func started(v platform.View, f platform.Files, pid int) time.Time {
 	data, err := f.Read("/proc/uptime")
 	if err != nil {
 		return time.Time{}
 	}
-	now := time.Now()
+	now := v.Now()
 	first, _, _ := strings.Cut(string(data), " ")
 	up, err := strconv.ParseFloat(first, 64)
 	if err != nil {

@@ -124,15 +124,13 @@ func rootsOwn(status string) bool {
 // The kernel lists the connections of lixfix's own network namespace alone; the worker of a client from another one is in
 // the unit all the same.
 func Clients(ctx context.Context, v platform.View, unit, socket string) (string, error) {
-	for deadline := time.Now().Add(settleTime); ; {
+	for deadline := v.Now().Add(settleTime); ; {
 		busy, err := clients(ctx, v, unit, socket)
-		if err != nil || busy == "" || time.Now().After(deadline) {
+		if err != nil || busy == "" || v.Now().After(deadline) {
 			return busy, err
 		}
-		select {
-		case <-time.After(settlePause):
-		case <-ctx.Done():
-			return busy, context.Cause(ctx)
+		if err := v.Pause(ctx, "for a client to be gone", settlePause); err != nil {
+			return busy, err
 		}
 	}
 }

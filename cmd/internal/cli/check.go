@@ -114,8 +114,15 @@ func (a *app) check(ctx context.Context, cmd *cobra.Command, names []string, how
 		}
 		settings[i] = s
 	}
-	if a.replay != nil && (how.again || how.closer.probe) {
-		return Usage, a.unrecorded("--watch and --probe")
+	if a.replay != nil {
+		probed := a.replay.Manifest.Probed
+		switch {
+		case how.again:
+			return Usage, a.unrecorded("--watch")
+		case how.closer.probe && !probed:
+			return Usage, a.unrecorded("--probe, which this record was made without,")
+		}
+		how.closer.probe = probed && !how.closer.passive // it looks as it was recorded
 	}
 	if err := a.measurable(how); err != nil {
 		return Usage, err

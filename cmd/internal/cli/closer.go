@@ -59,7 +59,7 @@ func (how closer) wanted(named bool) bool { return !how.passive && (how.probe ||
 // worthwhile looks closer once more, after a repair, and reports why it is not worth keeping.
 func (c *change) worthwhile(ctx context.Context) error {
 	p, ok := c.fix.(fix.Prober)
-	e := c.app.experiment()
+	e := c.app.experiment(nil)
 	if !ok || c.probed == nil || e == nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/record"
 )
 
 const (
@@ -58,8 +59,16 @@ func guarded[T any](ctx context.Context, limit time.Duration, f func(context.Con
 	}
 }
 
-// experiment is what a fix is given to look closer with, nil where this host or this program has no means.
-func (a *app) experiment() *fix.Experiment {
+// experiment is what a fix is given to look closer with, nil where this host or this program has no means. On a record, it
+// is the one that was made where it was recorded. v is what through has returned.
+func (a *app) experiment(v platform.View) *fix.Experiment {
+	seen, _ := v.(*record.View)
+	if a.replay != nil {
+		if seen == nil || !a.replay.Manifest.Probed {
+			return nil
+		}
+		return &fix.Experiment{Host: record.Builder{View: seen}, Tried: tried(seen, nil)}
+	}
 	b, ok := a.Host.(platform.Builder)
 	if !ok {
 		return nil
@@ -69,7 +78,18 @@ func (a *app) experiment() *fix.Experiment {
 		a.log.Debug("no experiments: the program does not find itself", "error", err)
 		return nil
 	}
-	return &fix.Experiment{Host: b, Program: program, Waiting: func(what string) { a.progress.Line(what) }}
+	e := &fix.Experiment{Host: b, Program: program, Waiting: func(what string) { a.progress.Line(what) }}
+	if seen != nil {
+		e.Host, e.Tried = record.Builder{View: seen, Live: b}, tried(seen, b)
+	}
+	return e
+}
+
+// tried keeps what is tried out on a host.
+func tried(v *record.View, on platform.Builder) func([]string, any, func(platform.Builder) error) error {
+	return func(what []string, into any, do func(platform.Builder) error) error {
+		return v.Tried(what, into, func() error { return do(on) })
+	}
 }
 
 // probed looks closer.
@@ -90,7 +110,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 	v, missing := a.through(f.Name(), v)
 	picture, err := fix.Picture{}, error(nil)
 	prober, can := f.(fix.Prober)
-	if e := a.experiment(); can && closer && e != nil {
+	if e := a.experiment(v); can && closer && e != nil {
 		var probed fix.Probed
 		if probed, err = a.probed(ctx, prober, *e, s); err == nil {
 			out.Probed = &probed

@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -26,10 +28,10 @@ import (
 type recording struct {
 	file      string // "" for a name of lixfix's own in the working directory
 	keepNames bool
+	probe     bool // fixes may look closer than by reading the host
 }
 
 func (a *app) recordCommand() *cobra.Command {
-	var how recording
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
 		Short: "Write down what the fixes see, for others to examine",
@@ -41,22 +43,57 @@ func (a *app) recordCommand() *cobra.Command {
 				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks "+
 				"whether the record still gives the same findings, and names any difference. Look at it before you send it. Nothing is sent, and "+
 				"nothing is changed.") +
-			exitHelp(Healthy, Usage, Failed, Hangup, Interrupt, Terminated),
-		Example:           "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
-		ValidArgsFunction: a.completeFixes,
+			exitHelp(recordCodes...),
+		Example: "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
 	}
+	a.recording(cmd)
+	for _, f := range a.Fixes {
+		cmd.AddCommand(a.recordOne(f))
+	}
+	return cmd
+}
+
+var recordCodes = []Code{Healthy, Usage, Failed, Hangup, Interrupt, Terminated}
+
+// recordOne is the record of what one fix sees, which has that fix's flags. More fixes can be named behind it.
+func (a *app) recordOne(f fix.Fix) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   f.Name() + " [FIX...]",
+		Short: "Write down what " + f.Name() + " sees",
+		Long: paragraph("Write down what "+f.Name()+" sees on this host, without names and secrets. See \"lixfix record --help\".") +
+			exitHelp(recordCodes...),
+		Example: fmt.Sprintf("  lixfix record %[1]s\n  sudo lixfix record %[1]s -o host.tar.gz", f.Name()),
+	}
+	a.recording(cmd, f)
+	return cmd
+}
+
+// recording gives a command that records its flags, those of a fix as well, and what it does.
+func (a *app) recording(cmd *cobra.Command, of ...fix.Fix) {
+	var how recording
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&how.file, "output", "o", "", "write to `FILE`, which must not exist yet")
 	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
 		"removed")
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, names []string) (Code, error) {
-		wanted, err := a.wanted(names)
+	if names := strings.Join(a.probers(), ", "); names != "" {
+		cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks from inside, and keep what it says ("+names+")")
+	}
+	for _, f := range of {
+		lookFlags(cmd, f)
+	}
+	cmd.ValidArgsFunction = a.completeFixes
+	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+		names := make([]string, 0, len(of)+len(args))
+		for _, f := range of {
+			names = append(names, f.Name())
+		}
+		wanted, err := a.wanted(append(names, args...))
 		if err != nil {
 			return Usage, err
 		}
 		settings := make([]fix.Settings, len(wanted))
 		for i, f := range wanted {
-			if settings[i], err = a.settingsOf(f, nil); err != nil {
+			if settings[i], err = a.settingsOf(f, cmd.Flags()); err != nil {
 				return Usage, err
 			}
 		}
@@ -66,7 +103,6 @@ func (a *app) recordCommand() *cobra.Command {
 		}
 		return a.emit(r, Healthy, func(t *render.Text) { t.Record(*r) })
 	})
-	return cmd
 }
 
 // wanted are the fixes of these names, all of them for none.
@@ -115,18 +151,14 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 	if _, err := os.Lstat(how.file); err == nil { // to say so before the work is done; Keep makes sure
 		return exists(how.file)
 	}
-	done, err := a.observed(ctx, r, wanted, settings, how.keepNames)
+	done, packed, err := a.observed(ctx, r, wanted, settings, how)
 	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	var packed bytes.Buffer
-	if err := done.Write(&packed); err != nil {
 		if errors.Is(err, record.ErrTooMuch) {
 			return &failure{code: Failed, err: fmt.Errorf("record: %w", err), next: "Name fewer fixes."}
 		}
 		return fmt.Errorf("record: %w", err)
 	}
-	switch err := host.Keep(ctx, how.file, packed.Bytes()); {
+	switch err := host.Keep(ctx, how.file, packed); {
 	case errors.Is(err, fs.ErrExist):
 		return exists(how.file)
 	case errors.Is(err, platform.ErrUntrusted):
@@ -139,10 +171,10 @@ func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, se
 	}
 	m := done.Manifest
 	r.Record = &render.Record{
-		File: how.file, Bytes: packed.Len(), Questions: done.Asked(), Replaced: m.Replaced, Names: m.Names,
+		File: how.file, Bytes: len(packed), Questions: done.Asked(), Replaced: m.Replaced, Names: m.Names,
 		Unseen: m.Unseen, Differs: m.Differs,
 	}
-	r.Summary = fmt.Sprintf("%s has %d KiB. Nothing was sent.", how.file, (packed.Len()+1023)>>10)
+	r.Summary = fmt.Sprintf("%s has %d KiB. Nothing was sent.", how.file, (len(packed)+1023)>>10)
 	return nil
 }
 
@@ -152,47 +184,69 @@ func exists(file string) error {
 	}
 }
 
-// observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says.
-func (a *app) observed(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, keepNames bool) (*record.Record, error) {
+// observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says while
+// it is packed.
+func (a *app) observed(
+	ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording,
+) (*record.Record, []byte, error) {
 	a.progress.Now("looking")
 	defer a.progress.Close()
 	rec := record.New(a.Host)
 	on := a.quietly(nil)
 	on.scoped = rec.Watch
-	r.Fixes = on.detectAll(on.survey(ctx, r), wanted, settings, false)
+	surveyed := on.survey(ctx, r)
+	r.Fixes = on.detectAll(surveyed, wanted, settings, how.probe)
 	// What comes now sees the same moment, and asks the host only for what is new.
 	on.scoped = rec.Again
-	verdict := on.verdict(ctx, r.Fixes, wanted, settings)
-	on.describeFor(ctx, wanted, settings)
+	verdict := on.verdict(surveyed, r.Fixes, wanted, settings, true)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	a.progress.Now("taking names and secrets out")
 	machine, _ := os.Hostname()
-	red := redact.NewRecorder(keepNames)
+	red := redact.NewRecorder(how.keepNames)
 	m := &rec.Manifest
-	m.Lixfix, m.Names, m.Verdict = a.Version, keepNames, verdict
+	m.Lixfix, m.Names, m.Probed, m.Verdict = a.Version, how.keepNames, probed(r.Fixes), verdict
 	m.Unseen = unseen(r)
 	for _, f := range wanted {
 		m.Fixes = append(m.Fixes, f.Name())
 	}
 	clean, err := rec.Clean(red, machine)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	clean.Manifest.Settings = map[string]map[string]record.Setting{}
+	given := make([]fix.Settings, len(wanted)) // as they are found in the record
 	for i, f := range wanted {
 		some := map[string]record.Setting{}
+		given[i] = fix.Settings{}
 		for name, s := range settings[i] {
-			some[name] = record.Setting{Value: red.Text(s.Value), Source: s.Source}
+			s.Value = red.Text(s.Value)
+			some[name], given[i][name] = record.Setting(s), s
 		}
 		if len(some) > 0 {
 			clean.Manifest.Settings[f.Name()] = some
 		}
 	}
 	clean.Manifest.Verdict = said(verdict, red)
-	clean.Manifest.Differs = a.differs(ctx, clean, wanted, settings, red)
-	return clean, ctx.Err()
+	var packed bytes.Buffer
+	var failed error
+	var packing sync.WaitGroup
+	packing.Go(func() { failed = clean.Write(&packed) })
+	differs := a.differs(ctx, clean, wanted, given, red)
+	packing.Wait()
+	// Nearly always there is nothing to tell.
+	if len(differs) > 0 && failed == nil {
+		clean.Manifest.Differs = differs
+		packed.Reset()
+		failed = clean.Write(&packed)
+	}
+	return clean, packed.Bytes(), errors.Join(failed, ctx.Err())
+}
+
+// probed reports whether one of them has looked closer.
+func probed(found []render.Fix) bool {
+	return slices.ContainsFunc(found, func(f render.Fix) bool { return f.Probed != nil })
 }
 
 // said is a verdict without names. Numbers that a plan chooses are names as well, on both sides of a comparison.
@@ -233,43 +287,57 @@ func (a *app) quietly(r *record.Record) *app {
 	return &b
 }
 
-// verdict is what fixes found, and what they would do.
-func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings) []record.Verdict {
-	all := make([]record.Verdict, len(found))
+// verdict is what fixes found, and what they would do. With more, it also asks what only a report asks, and a repair that
+// nobody is asked about.
+func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings, more bool) []record.Verdict {
+	out := make([]record.Verdict, len(found))
+	var all sync.WaitGroup
 	for i, f := range found {
-		v := record.Verdict{Fix: f.Name, Status: string(f.Status)}
-		for _, one := range f.Findings {
-			class := ""
-			if one.Remedy != nil {
-				class = string(one.Remedy.Class)
-			}
-			v.Findings = append(v.Findings, record.Finding{ID: one.ID, Status: string(one.Status), Class: class})
-		}
-		if f.Status != fix.NotApplicable && ctx.Err() == nil {
-			p, err := a.planned(ctx, wanted[i], settings[i], ask{})
-			if err != nil {
-				v.Refused = message(err)
-			}
-			for _, e := range p.Entries {
-				v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
-			}
-		}
-		all[i] = v
+		all.Go(func() { out[i] = a.verdictOf(ctx, f, wanted[i], settings[i], more) })
 	}
-	return all
+	all.Wait()
+	return out
+}
+
+func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.Settings, more bool) record.Verdict {
+	v := record.Verdict{Fix: found.Name, Status: string(found.Status)}
+	risky := false
+	for _, one := range found.Findings {
+		class := ""
+		if one.Remedy != nil {
+			class = string(one.Remedy.Class)
+			risky = risky || one.Remedy.Class == fix.Risky
+		}
+		v.Findings = append(v.Findings, record.Finding{ID: one.ID, Status: string(one.Status), Class: class})
+	}
+	if found.Status == fix.NotApplicable || ctx.Err() != nil {
+		return v
+	}
+	p, err := a.planned(ctx, f, s, ask{}, found.Probed)
+	if err != nil {
+		v.Refused = message(err)
+	}
+	for _, e := range p.Entries {
+		v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
+	}
+	if more {
+		_, _ = a.pasted(ctx, f, s)
+		if risky {
+			_, _ = a.planned(ctx, f, s, ask{yes: true}, found.Probed)
+		}
+		if found.Probed != nil {
+			_, _ = a.planned(ctx, f, s, ask{}, nil) // with --passive
+		}
+	}
+	return v
 }
 
 // planned is the plan that a dry run would show, with the same random numbers each time.
-func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (plan.Plan, error) {
-	memo := platform.NewMemo(a.Host)
-	// A dry run looks before it plans, and for itself.
-	v, _ := a.through(f.Name(), memo)
-	if _, err := a.picture(ctx, f, v, s); err != nil {
-		return plan.Plan{}, err
-	}
-	v, missing := a.through(f.Name(), memo)
+func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask, probed *fix.Probed) (plan.Plan, error) {
+	// The look before it was the check's, and is not needed again.
+	v, missing := a.through(f.Name(), platform.NewMemo(a.Host))
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
-		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{})})
+		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{}), Probed: probed})
 	})
 	if err == nil {
 		p.Fix = f.Name()
@@ -284,24 +352,14 @@ func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask) (
 	return p, nil
 }
 
-// describeFor asks what a report would, and a repair that nobody is asked about.
-func (a *app) describeFor(ctx context.Context, wanted []fix.Fix, settings []fix.Settings) {
-	for i, f := range wanted {
-		if !f.AppliesTo(a.Host.Facts()) || ctx.Err() != nil {
-			continue
-		}
-		_, _ = a.pasted(ctx, f, settings[i])
-		_, _ = a.planned(ctx, f, settings[i], ask{yes: true})
-	}
-}
-
 // differs looks at a record as others will, and tells what is not as it was on the host.
 func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
 	a.progress.Now("looking whether the record says the same")
 	b := a.quietly(r)
 	report := b.hosted("record")
-	found := b.detectAll(b.survey(ctx, report), wanted, settings, false)
-	now := said(b.verdict(ctx, found, wanted, settings), red)
+	ctx = b.survey(ctx, report)
+	found := b.detectAll(ctx, wanted, settings, r.Manifest.Probed)
+	now := said(b.verdict(ctx, found, wanted, settings, false), red)
 	var all []string
 	for i, was := range r.Manifest.Verdict {
 		if why := unequal(was, now[i]); why != "" {

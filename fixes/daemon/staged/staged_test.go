@@ -23,11 +23,16 @@ import (
 	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -145,6 +150,32 @@ func look(t *testing.T, cmd *exec.Cmd) (fix.Finding, string) {
 	return findings[0], rungs.String()
 }
 
+// recorded compares a record with what it was made of, outside of the host.
+func recorded(t *testing.T, h *linuxnet.Host, name, file string, want ...string) int {
+	t.Helper()
+	packed, err := os.ReadFile(h.Path(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replays.Check(t, name, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), packed, want...)
+	return len(packed)
+}
+
+// TestRecordOfAHealthyHost: all that lixfix sees of a host as most are fits into a message.
+func TestRecordOfAHealthyHost(t *testing.T) {
+	t.Parallel()
+	const most = 64 << 10
+	for _, on := range []shape{packaged, each} {
+		h := stage(t, on)
+		h.Run(t, program, "record", "-o", "/root/all.tar.gz")
+		if n := recorded(t, h, "healthy, all fixes", "/root/all.tar.gz", "daemon/answers"); n >= most {
+			t.Errorf("%s: %d bytes", on, n)
+		} else {
+			t.Logf("the record of a healthy host (%s) has %d KiB", on, (n+1023)>>10)
+		}
+	}
+}
+
 func severity(f fix.Finding) int {
 	return slices.Index([]fix.Status{fix.NotApplicable, fix.OK, fix.AtRisk, fix.Unknown, fix.Broken}, f.Status)
 }
@@ -232,13 +263,16 @@ func (s situation) run(t *testing.T, witness *fixtest.Witness) {
 	if hers.ID != want(s.user) {
 		t.Errorf("a user is told %s (%s %s), want %s\n%s%+v", hers.ID, hers.Summary, hers.Reason, want(s.user), rungs, hers.Evidence)
 	}
+	// What root is told is also recorded, in one look: each of them has systemd start a service that may be broken.
+	const file = "/root/record.tar.gz"
 	began := time.Now()
-	his, rungs := look(t, h.Command(program, "check", "daemon", "--format", "json"))
+	his, rungs := look(t, h.Command(program, "record", "daemon", "-o", file, "--format", "json"))
 	took := time.Since(began)
 	if his.ID != want(s.id) {
 		t.Fatalf("root is told %s (%s %s), want %s\n%s%+v", his.ID, his.Summary, his.Reason, want(s.id), rungs, his.Evidence)
 	}
 	witness.Saw(t, s.name, []fix.Finding{theirs, hers, his})
+	recorded(t, h, s.name, file, his.ID)
 	repaired, undone := "advice", "-"
 	switch {
 	case his.Status == fix.OK, his.Remedy == nil:

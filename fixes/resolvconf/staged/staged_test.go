@@ -20,9 +20,13 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/fixes/resolvconf"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
+
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
 
 func TestMain(m *testing.M) {
 	// Hosts mostly wait for silent servers.
@@ -31,6 +35,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -344,6 +349,24 @@ func shown(t *testing.T, witness *fixtest.Witness, host string, r report) {
 	}
 }
 
+// recorded has a host checked and recorded in one look, with the build, and compares with what is said of the record outside
+// of the host. The exit code is that of a check.
+func recorded(t *testing.T, h *linuxnet.Host, name string) report {
+	t.Helper()
+	const file = "/root/record.tar.gz"
+	r := run(t, h, "record", "resolv-conf", "--probe", "--name", linuxnet.Name, "-o", file)
+	packed, err := os.ReadFile(h.Path(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, exit := replays.Check(t, name, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), packed)
+	if m != nil && !m.Manifest.Probed {
+		t.Error("the record is without the build")
+	}
+	r.Exit = exit
+	return r
+}
+
 func having(r report, s fix.Status) string {
 	var ids []string
 	for _, f := range r.Fixes {
@@ -452,7 +475,7 @@ func (s situation) play(t *testing.T, witness *fixtest.Witness) line {
 	before := touched(t, h)
 
 	check := []string{"check", "resolv-conf", "--name", linuxnet.Name}
-	r := run(t, h, check...)
+	r := recorded(t, h, s.by+" "+s.name)
 	shown(t, witness, s.by+" "+s.name, r)
 	if l.found = having(r, fix.Broken); l.found != s.id {
 		t.Errorf("broken: %q, want %q", l.found, s.id)

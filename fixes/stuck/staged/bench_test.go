@@ -64,7 +64,7 @@ func measure(tb testing.TB, n int) measured {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", tb.TempDir(), self, fmt.Sprintf("bench %d", n))
+	cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", tb.TempDir(), self, fmt.Sprintf("bench %d", n), program(tb))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = 5 * time.Second

@@ -5,6 +5,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ import (
 )
 
 // enter makes a machine of its own out of namespaces: an empty /nix, its own users, and processes that all end with
-// the shell, which is process 1 there. $1 is an empty directory, $2 the test's program, $3 the scene.
+// the shell, which is process 1 there. $1 is an empty directory, $2 the test's program, $3 the scene, $4 lixfix.
 const enter = `set -e
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$1"
@@ -65,8 +66,9 @@ cat >etc/nix/nix.conf <<-'EOF'
 EOF
 chown 1000:1000 home/alice
 chown 1001:1001 home/bob
-touch test
+touch test lixfix
 mount --bind "$2" test
+mount --bind "$4" lixfix
 ip link set lo up 2>/dev/null || true
 mkdir old
 pivot_root . old
@@ -439,6 +441,9 @@ func play(name string) int {
 			s.fatal("there is no scene %s", name)
 		}
 		scenes[i].play(s)
+		if len(s.failures) == 0 {
+			s.record("stuck")
+		}
 	}()
 	for _, line := range s.seen {
 		fmt.Println(line)
@@ -451,6 +456,22 @@ func play(name string) int {
 		return 1
 	}
 	return 0
+}
+
+// recordedLine begins a line with a record in base64.
+const recordedLine = "record "
+
+// record records the machine as the scene has left it, for the test to look at outside.
+func (s *site) record(fixes ...string) {
+	const file = "/root/record.tar.gz"
+	if out, err := exec.Command("/lixfix", append([]string{"record", "-o", file}, fixes...)...).CombinedOutput(); err != nil {
+		s.fatal("record: %v\n%s", err, out)
+	}
+	packed, err := os.ReadFile(file)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	fmt.Println(recordedLine + base64.StdEncoding.EncodeToString(packed))
 }
 
 // lookOnly is what a child does that looks as another user.

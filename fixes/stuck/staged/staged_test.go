@@ -7,6 +7,7 @@ package staged_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -20,7 +21,9 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/fixtest"
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform/platformtest/programs"
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +48,23 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	fmt.Println(&replays)
+	programs.Clean()
+	os.Exit(code)
+}
+
+// replays compares what is said of machines with what is said of their records.
+var replays replay.Table
+
+// program is lixfix.
+func program(t testing.TB) string {
+	t.Helper()
+	file, err := programs.Build("github.com/lixfix/lixfix/cmd/lixfix", "-trimpath")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // TestStaged plays every scene, and prints the table of what was recognised.
@@ -62,6 +81,7 @@ func TestStaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lixfix := program(t)
 	var mu sync.Mutex
 	table := map[string]string{}
 	witness := fixtest.NewWitness(stuck.New())
@@ -72,19 +92,20 @@ func TestStaged(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 				defer cancel()
 				// With --kill-child, all processes of the scene end with unshare.
-				cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", t.TempDir(), self, sc.name)
+				cmd := exec.CommandContext(ctx, "unshare", "-mnpf", "--kill-child", "sh", "-c", enter, "sh", t.TempDir(), self, sc.name, lixfix)
 				var out bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &out, &out
 				cmd.WaitDelay = 5 * time.Second
 				err := cmd.Run()
-				said, found := split(t, out.String())
+				said, found, packed := split(t, out.String())
 				witness.Saw(t, sc.name, found)
 				mu.Lock()
 				table[sc.name] = said
 				mu.Unlock()
 				if err != nil {
-					t.Fatalf("%v\n%s", err, out.String())
+					t.Fatalf("%v\n%s", err, said)
 				}
+				replays.Check(t, sc.name, lixfix, packed)
 			})
 		}
 	})
@@ -112,10 +133,17 @@ func TestStaged(t *testing.T) {
 		n, extra, well, b.String())
 }
 
-// split takes the findings out of what a scene has printed.
-func split(t *testing.T, out string) (said string, found []fix.Finding) {
+// split takes the findings and the record out of what a scene has printed.
+func split(t *testing.T, out string) (said string, found []fix.Finding, packed []byte) {
 	t.Helper()
 	for line := range strings.Lines(out) {
+		if text, is := strings.CutPrefix(line, recordedLine); is {
+			var err error
+			if packed, err = base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
 		data, is := strings.CutPrefix(line, witnessed)
 		if !is {
 			said += line
@@ -127,5 +155,5 @@ func split(t *testing.T, out string) (said string, found []fix.Finding) {
 		}
 		found = append(found, f)
 	}
-	return said, found
+	return said, found, packed
 }
