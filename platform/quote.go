@@ -1,11 +1,12 @@
 package platform
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+var plainWord = pattern.New(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // Quote makes a word one word of a shell.
 func Quote(word string) string {

@@ -2,9 +2,10 @@ package fix
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Kind is what all findings with one ID have in common. A fix lists its kinds in kinds.go, as values; a detector says
@@ -50,7 +51,7 @@ type Words string
 // With are the parameters of words, by name. Values are formatted as by fmt.Sprint.
 type With map[string]any
 
-var parameter = regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`)
+var parameter = pattern.New(`\{([a-z][a-z0-9_]*)\}`)
 
 // Fill puts the parameters in. A parameter that has no value stays as it is written.
 func (w Words) Fill(p With) string {
@@ -154,7 +155,7 @@ func (k *Kind) Command(r Remedial) string {
 	return ""
 }
 
-var slugForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var slugForm = pattern.New(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // Validate returns what is wrong with the table of a fix, nil for nothing. It is a test's.
 func Validate(name string, kinds []*Kind) []error {

@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // runAgain is the variable in which install.sh says which line runs lixfix once more, where it installs nothing.
@@ -13,17 +13,17 @@ const runAgain = "LIXFIX_RUN_AGAIN"
 
 // againForm is what install.sh says (its function again), and nothing else: a line to type as root must not be one that
 // somebody has put into the environment.
-var againForm = func() *regexp.Regexp {
+var againForm = func() *pattern.Pattern {
 	const (
 		word    = `(?:[\w./+-]+|'(?:[^']|'\\'')*')`
 		version = `(?: --version [\w.+~-]+)?`
 	)
-	return regexp.MustCompile(`^(?:sh ` + word + `(?: --from ` + word + `)?` + version + ` --` +
+	return pattern.New(`^(?:sh ` + word + `(?: --from ` + word + `)?` + version + ` --` +
 		`|curl -sSfL https?://[\w.:/%~+\[\]-]+/install\.sh \| sh -s(?: --` + version + `)? --)$`)
 }()
 
 // command finds the lines to type in a text: the name of the program before one of its commands.
-var command = regexp.MustCompile(`(^|[^/\w-])(sudo )?lixfix (` + strings.Join(commands, "|") + `)\b`)
+var command = pattern.New(`(^|[^/\w-])(sudo )?lixfix (` + strings.Join(commands, "|") + `)\b`)
 
 // as puts into a text how the program was called: what a user is to type has to be there.
 func (a *app) as(text string) string {

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // message is the text of an error on one line.
@@ -37,7 +37,7 @@ func message(err error) string {
 	return out
 }
 
-var heading = regexp.MustCompile(`[0-9]+ errors? occurred:\s*$`)
+var heading = pattern.New(`[0-9]+ errors? occurred:\s*$`)
 
 // flat puts errors behind each other.
 func flat(errs []error) string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
@@ -121,7 +121,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 }
 
 // typed finds the name of the program in a text where it is what the user types.
-var typed = regexp.MustCompile(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
+var typed = pattern.New(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
 
 // named puts the name that the program was called by into a text: Lix runs it as lix-fix.
 func (a *app) named(text string) string {

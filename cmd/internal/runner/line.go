@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // line is a line below the cursor of a terminal, which is there as long as the command prints nothing.
@@ -44,8 +45,8 @@ const (
 
 // upward moves the cursor to where something may stand below it, or saves a place that it will go back to.
 var (
-	upward    = regexp.MustCompile(`\x1b\[[0-9;]*[AFHdfs]|\x1b[78M]`)
-	screenful = regexp.MustCompile(`\x1b\[\?(?:47|1047|1049)([hl])`)
+	upward    = pattern.New(`\x1b\[[0-9;]*[AFHdfs]|\x1b[78M]`)
+	screenful = pattern.New(`\x1b\[\?(?:47|1047|1049)([hl])`)
 )
 
 // follow takes note of what the command prints.
