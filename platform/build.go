@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
@@ -29,6 +30,9 @@ type Builder interface {
 	// Build runs a tool of Nix, named by its absolute path, to its end. The end of ctx sends it SIGINT, as Ctrl-C
 	// does, and later SIGKILL. A tool that fails is no error of Build: Built tells.
 	Build(ctx context.Context, b Build) (Built, error)
+	// Daemon greets a daemon as Greet does, and keeps the connection of one that is Up: it is nil for any other, and else to
+	// be closed. The daemon takes who is connected for who lixfix runs as.
+	Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error)
 }
 
 var _ Builder = (*Machine)(nil)

@@ -16,32 +16,53 @@ import (
 
 // Greet implements View.
 func (m *Machine) Greet(ctx context.Context, socket string) (nixdaemon.Answer, error) {
-	return bound(ctx, "greet", socket, func() (nixdaemon.Answer, error) {
-		file, err := m.find("greet", socket, trust.End)
-		if err != nil {
-			return nixdaemon.Answer{}, err
-		}
-		if believed() == nil {
-			return m.greet(ctx, socket, file, false), nil
-		}
-		f, err := trust.Walk(file, believed(), trust.End)
-		if err != nil {
-			return nixdaemon.Answer{}, renamed(err, socket)
-		}
-		defer f.Close()
-		if err := greetable(f); err != nil {
-			return nixdaemon.Answer{}, m.named(socket, err)
-		}
-		at := f.Path
-		if f.FD >= 0 && throughDescriptors() {
-			at = "/proc/self/fd/" + strconv.Itoa(f.FD)
-		}
-		return m.greet(ctx, socket, at, true), nil
+	return bound(ctx, "greet", socket, func() (a nixdaemon.Answer, err error) {
+		err = m.reach(socket, func(at string, root bool) { a = m.greeted(socket, nixdaemon.Dial(ctx, at, root)) })
+		return a, err
 	})
 }
 
-func (m *Machine) greet(ctx context.Context, socket, at string, root bool) nixdaemon.Answer {
-	a := nixdaemon.Dial(ctx, at, root)
+// Daemon implements Builder.
+func (m *Machine) Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+	type met struct {
+		conn   *nixdaemon.Conn
+		answer nixdaemon.Answer
+	}
+	got, err := bound(ctx, "greet", socket, func() (got met, err error) {
+		err = m.reach(socket, func(at string, root bool) { got.conn, got.answer = nixdaemon.Open(ctx, at, root) })
+		m.greeted(socket, got.answer)
+		return got, err
+	})
+	return got.conn, got.answer, err
+}
+
+// reach gives dial the name of a socket of a daemon that lixfix may connect to.
+func (m *Machine) reach(socket string, dial func(at string, root bool)) error {
+	file, err := m.find("greet", socket, trust.End)
+	if err != nil {
+		return err
+	}
+	if believed() == nil {
+		dial(file, false)
+		return nil
+	}
+	f, err := trust.Walk(file, believed(), trust.End)
+	if err != nil {
+		return renamed(err, socket)
+	}
+	defer f.Close()
+	if err := greetable(f); err != nil {
+		return m.named(socket, err)
+	}
+	at := f.Path
+	if f.FD >= 0 && throughDescriptors() {
+		at = "/proc/self/fd/" + strconv.Itoa(f.FD)
+	}
+	dial(at, true)
+	return nil
+}
+
+func (m *Machine) greeted(socket string, a nixdaemon.Answer) nixdaemon.Answer {
 	m.log.Debug("greet", "socket", socket, "outcome", a.Outcome, "version", a.Version, "peer", a.Peer.PID, "error", a.Err,
 		"ms", a.Took.Milliseconds())
 	return a

@@ -23,7 +23,7 @@ var (
 				Case: caseRelink, When: "another manager is there", Class: fix.Risky,
 				Changes: "points /etc/resolv.conf at {file}, which {writer} writes and whose server answers", Undo: undoLink,
 			},
-			managed("have the target made, or point the link at a file that is there"),
+			managed("have the target created, or point the link at a file that exists"),
 		},
 		Sources: []string{"https://github.com/NixOS/nix/issues/11004"},
 	}
@@ -42,13 +42,13 @@ var (
 				Case: caseWrite, When: "you name servers with --" + optServer, Class: fix.Risky,
 				Changes: "writes /etc/resolv.conf with the servers you named", Undo: "lixfix undo removes the file",
 			},
-			managed("have the file made"), nameOne,
+			managed("have the file created"), nameOne,
 		},
 		Sources: []string{manResolv},
 	}
 	notFile = &fix.Kind{
 		ID: Name + "/not-a-file", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "/etc/resolv.conf is not a file",
-		Means:    "Builds that download cannot start, or wait for what will never come out of it.",
+		Means:    "Builds that download cannot start, or wait forever for something to come out of it.",
 		Messages: []string{"reading file '/etc/resolv.conf': Is a directory"},
 		Says:     "/etc/resolv.conf is a directory",
 		Or: map[string]fix.Words{
@@ -138,7 +138,7 @@ var (
 	}
 	noServer = &fix.Kind{
 		ID: Name + "/no-nameserver", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "/etc/resolv.conf names no server",
-		Means: "Lookups then go to 127.0.0.1. The host may resolve names by other means of nsswitch.conf, which the sandbox " +
+		Means: "Lookups then go to 127.0.0.1. The host may resolve names through other sources in nsswitch.conf, which the sandbox " +
 			"does not have.",
 		Messages: []string{cantResolve, tempFailure, "Couldn't get any nameserver address"},
 		Remedies: []fix.Remedial{
@@ -157,7 +157,7 @@ var (
 	replaced = &fix.Kind{
 		ID: Name + "/sandbox-file-replaced", Status: fix.Broken, Also: []fix.Status{fix.AtRisk},
 		Title: "sandbox-paths replaces a file that lookups depend on",
-		Means: "Builds see another resolv.conf, nsswitch.conf or hosts than the host does, and that one leads nowhere.",
+		Means: "Builds see a resolv.conf, an nsswitch.conf or a hosts file that is not the host's, and it leads nowhere.",
 		Says:  "{source} stands for {target} in the sandbox, and no server in it is known to answer there",
 		Or: map[string]fix.Words{
 			"missing": "no build starts: {source}, which sandbox-paths puts at {target}, is not there",
@@ -180,7 +180,7 @@ var (
 	}
 	split = &fix.Kind{
 		ID: Name + "/split-dns", Status: fix.AtRisk, Title: "builds do not know the domains of a VPN",
-		Means: "systemd-resolved sends them to servers of their own, but only for who asks its stub. /etc/resolv.conf leads past " +
+		Means: "systemd-resolved sends them to servers of their own, but only for those who ask its stub. /etc/resolv.conf leads past " +
 			"it, so builds cannot fetch from there.",
 		Says: "a VPN has domains of its own, and /etc/resolv.conf points to the file of systemd-resolved that does not know them",
 		Remedies: []fix.Remedial{

@@ -66,7 +66,7 @@ var (
 		Messages: []string{setupTimeout, "Failed to set up tap device in namespace"},
 		Says:     "build users cannot open /dev/net/tun, so Lix waits two minutes for a network that never comes",
 		Or: map[string]fix.Words{
-			caseDir: "build users cannot enter {name}, and so not open /dev/net/tun: Lix waits two minutes for a network that " +
+			caseDir: "build users cannot enter {name} and so cannot open /dev/net/tun: Lix waits two minutes for a network that " +
 				"never comes",
 			caseOther: "/dev/net/tun is not the tun device, so Lix waits two minutes for a network that never comes",
 		},
@@ -134,7 +134,7 @@ var (
 	}
 	pastaEnds = &fix.Kind{
 		ID: Name + "/pasta-ends", Status: fix.Broken, Title: "pasta ends before there is a network",
-		Means:    "Lix waits for it for two minutes and then gives up; what pasta complains about stands in the daemon's log alone.",
+		Means:    "Lix waits for it for two minutes and then gives up; only the daemon's log says what pasta complains about.",
 		Messages: []string{setupTimeout},
 		Says:     "pasta ends before it has set up the network of the sandbox; it says: {words}",
 		Or: map[string]fix.Words{
@@ -157,17 +157,17 @@ var (
 			{Case: "tmp", When: "/tmp is closed", Class: fix.Advice, Changes: "let all users enter /tmp: \"chmod 1777 /tmp\""},
 			{
 				Case: caseOther, When: "it says something else", Class: fix.Advice,
-				Changes: "clear what it complains about, or name another passt in pasta-path and restart the daemon",
+				Changes: "remove what it complains about, or name another passt in pasta-path and restart the daemon",
 			},
 		},
 		Sources: []string{manPasta},
 	}
 	appArmor = &fix.Kind{
 		ID: Name + "/apparmor", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "AppArmor denied pasta something",
-		Means: "The distribution's profile for passt covers its own way of running it, not Lix's. What was denied may be what the " +
-			"sandbox's network needs.",
+		Means: "The distribution's profile for passt fits the way the distribution runs it, not the way Lix does. What it denies " +
+			"may be just what the network of the sandbox needs.",
 		Messages: []string{setupTimeout},
-		Says:     "AppArmor keeps pasta from something that it asked for",
+		Says:     "AppArmor denied pasta something that it asked for",
 		Remedies: []fix.Remedial{advise("let pasta-path name the passt of the Nix store, which the profile does not cover, or add " +
 			"to the profile of the distribution in /etc/apparmor.d/local")},
 	}
@@ -197,7 +197,7 @@ var (
 		Remedies: []fix.Remedial{
 			{
 				Case: "setting", When: "it is set so", Class: fix.Advice,
-				Changes: "DNS needs nothing done; \"sandbox = true\" in nix.conf switches it on",
+				Changes: "nothing has to be done for DNS; \"sandbox = true\" in nix.conf switches it on",
 			},
 			{
 				Case: "fallback", When: "a build ran without it", Class: fix.Advice,
@@ -210,9 +210,9 @@ var (
 	race = &fix.Kind{
 		ID: Name + "/start-race", Status: fix.Broken, Also: []fix.Status{fix.AtRisk},
 		Title:    "a build starts before pasta has set its route",
-		Means:    "What looks up a name in the first moment fails, now and then. Nothing is wrong with the configuration.",
+		Means:    "A lookup in the first moment of a build fails now and then. Nothing is wrong with the configuration.",
 		Messages: []string{"Network is unreachable", cantResolve},
-		Says:     "builds can start before pasta has given them a route: what looks up a name in the first moment fails, at times",
+		Says:     "builds can start before pasta has given them a route, so that a lookup in the first moment sometimes fails",
 		Remedies: []fix.Remedial{advise("build again; fewer builds at a time (max-jobs) make it rarer")},
 	}
 )
@@ -239,7 +239,7 @@ var (
 		ID: Name + "/daemon-configuration", Status: fix.Broken, Title: "the daemon goes by another configuration than nix.conf",
 		Means: "It was told to read another file, or has not read nix.conf since it was changed. So pasta-path, sandbox and " +
 			"sandbox-paths are not what they seem.",
-		Says: "nix.conf was changed after the daemon was started, which has not read it since",
+		Says: "nix.conf was changed after the daemon started, and the daemon has not read it since",
 		Or: map[string]fix.Words{
 			"own": "the daemon has a configuration of its own, which lixfix does not read: {variables}",
 		},
@@ -255,8 +255,8 @@ var (
 	}
 	fetcher = &fix.Kind{
 		ID: Name + "/daemon-fetcher", Status: fix.Broken, Title: "only the daemon's own fetcher cannot resolve names",
-		Means: "builtin:fetchurl runs in the daemon's process, with the resolver that it loaded at its start. What changed since " +
-			"then it does not know.",
+		Means: "builtin:fetchurl runs in the daemon's process, with the resolver that it loaded at its start. It knows nothing of " +
+			"what has changed since.",
 		Messages: []string{
 			"unable to download '…': Could not resolve hostname (6)",
 			"unable to download '…': Couldn't resolve host name (6)", "Could not resolve hostname (6)",

@@ -73,7 +73,7 @@ var (
 	firstRefuses = &fix.Kind{
 		ID: Name + "/first-server-refuses", Status: fix.Broken, Also: []fix.Status{fix.AtRisk},
 		Title: "nobody listens at the first server, or it answers with errors",
-		Means: "Often a local resolver that is stopped. pasta asks no other server, so every sandboxed build fails; without " +
+		Means: "It is often a local resolver that is stopped. pasta asks no other server, so every sandboxed build fails; without " +
 			"pasta, builds ask the next one.",
 		Messages: []string{cantResolve, tempFailure, "lookup … on [::1]:53: …"},
 		Says:     "the first server, {server}, {does}, and pasta never asks {live}, which answers",
@@ -105,7 +105,7 @@ var (
 	}
 	tailscale = &fix.Kind{
 		ID: Name + "/tailscale", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "Tailscale's server does not answer",
-		Means:    "100.100.100.100 is answered by tailscaled on the host itself. While that is stopped or logged out, nobody does.",
+		Means:    "tailscaled answers at 100.100.100.100, on the host itself. While it is stopped or logged out, nobody does.",
 		Messages: []string{cantResolve},
 		Says:     "the server of Tailscale, {server}, {does}", Remedies: anyway,
 		Sources: []string{"https://github.com/tailscale/tailscale/issues/4254"},

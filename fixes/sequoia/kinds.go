@@ -79,7 +79,7 @@ var (
 	leftOver = &fix.Kind{
 		ID: "sequoia/users-left-over", Status: fix.AtRisk, Also: []fix.Status{fix.OK},
 		Title: "Nix is gone, but its build users are still here",
-		Means: "An installer that finds build users with other IDs than it planned stops. Users at 351 to 499 are no problem.",
+		Means: "An installer stops if it finds build users whose IDs are not those it planned. Users at 351 to 499 are no problem.",
 		Messages: []string{
 			"User … existed but had a different uid (…) than planned (…)",
 			"<dscl_cmd> DS Error: -14135 (eDSRecordAlreadyExists)",
@@ -218,7 +218,7 @@ var (
 	groupNoID = &fix.Kind{
 		ID: "sequoia/group-without-gid", Status: fix.Broken, Title: "the build group has no ID, or more than one",
 		Means:    "The daemon cannot tell which group builds run as.",
-		Says:     "the group {group} does not have one ID",
+		Says:     "the group {group} does not have exactly one ID",
 		Remedies: safely("gives the group the ID that its users have as their primary group"),
 	}
 	groupEmpty = &fix.Kind{
@@ -312,7 +312,7 @@ var (
 	}
 	doubled = &fix.Kind{
 		ID: "sequoia/members-doubled", Status: fix.AtRisk, Title: "the build group lists members twice",
-		Means:    "Builds work. A tool added members without looking whether they were there.",
+		Means:    "Builds work. Some tool added members without checking whether they were already listed.",
 		Says:     "the group {group} lists {members} more than once",
 		Remedies: safely("lists each member once"),
 	}
@@ -365,7 +365,7 @@ var (
 	}
 	daemonUnknown = &fix.Kind{
 		ID: "sequoia/daemon-not-known", Status: fix.Unknown, Title: "lixfix cannot tell whether the Nix daemon is loaded",
-		Means: "launchctl gave no usable answer. A repair has to stop the daemon first, so there is none until it does.",
+		Means: "launchctl gave no usable answer. A repair has to stop the daemon first, so lixfix repairs nothing until it does.",
 		Says:  "cannot tell whether the Nix daemon is loaded",
 	}
 	confBroken = &fix.Kind{

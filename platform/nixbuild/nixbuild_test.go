@@ -3,6 +3,7 @@ package nixbuild_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixbuild"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/platformtest/memory"
 )
 
@@ -31,6 +33,10 @@ func (h *host) Invoker(context.Context) platform.Account { return h.as }
 
 func (h *host) Owner(context.Context, string) (platform.Account, error) {
 	return platform.Account{}, nil
+}
+
+func (*host) Daemon(context.Context, string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+	return nil, nixdaemon.Answer{}, fs.ErrNotExist
 }
 
 func (h *host) Lend(_ context.Context, name string, _ platform.Account) (string, func(), error) {

@@ -1,5 +1,5 @@
-// Package nixdaemon greets a Nix daemon: the first words of its protocol, as Lix, Nix and Determinate Nix speak it, and
-// nothing after them. It needs no Nix, starts no work in the daemon, and reads no more than a bound.
+// Package nixdaemon greets a Nix daemon: the first words of its protocol, as Lix, Nix and Determinate Nix speak it. After
+// them it can ask for one thing only, that store paths be deleted. It needs no Nix, and reads no more than a bound.
 package nixdaemon
 
 import (
@@ -97,6 +97,15 @@ func (a Answer) Up() bool { return a.Outcome == Greeted || a.Outcome == Old }
 // Dial connects to the Unix socket at path and greets who answers there. With root, nothing is sent to a listener that
 // is not root's. All of it ends within Time.
 func Dial(ctx context.Context, path string, root bool) Answer {
+	c, a := Open(ctx, path, root)
+	if c != nil {
+		_ = c.Close()
+	}
+	return a
+}
+
+// Open does what Dial does, and keeps the connection of a daemon that is Up; it is nil for any other.
+func Open(ctx context.Context, path string, root bool) (*Conn, Answer) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, Time)
 	defer cancel()
@@ -108,21 +117,24 @@ func Dial(ctx context.Context, path string, root bool) Answer {
 		if ctx.Err() != nil || errors.Is(err, syscall.EAGAIN) || errors.Is(err, os.ErrDeadlineExceeded) {
 			out = Silent
 		}
-		return Answer{Outcome: out, Peer: Peer{-1, -1}, Err: err, Took: time.Since(began)}
+		return nil, Answer{Outcome: out, Peer: Peer{-1, -1}, Err: err, Took: time.Since(began)}
 	}
-	defer conn.Close()
 	p := peer(conn)
 	if root && p.UID != 0 {
-		return Answer{
+		_ = conn.Close()
+		return nil, Answer{
 			Outcome: Stranger, Peer: p, Took: time.Since(began),
 			Err: fmt.Errorf("user %d listens there, and root talks to listeners of root's only", p.UID),
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
-	defer stop()
 	a := Greet(conn)
 	a.Peer, a.Took = p, time.Since(began)
-	return a
+	if !stop() || !a.Up() {
+		_ = conn.Close()
+		return nil, a
+	}
+	return &Conn{conn: conn, version: min(a.Protocol, offered)}, a
 }
 
 // Greet sends the greeting and reads the answer. It reads at most Limit bytes and does not close the stream; how long it
@@ -191,20 +203,36 @@ func (r *reader) answer(a *Answer) (Outcome, error) {
 			return Garbage, fmt.Errorf("%w: whom it trusts is %d", errOdd, trust)
 		}
 	}
+	text, err := r.messages(both)
+	switch {
+	case errors.Is(err, errFailed):
+		a.Text = text
+		return Refused, nil
+	case err != nil:
+		return "", err
+	case both < offered:
+		return Old, nil
+	}
+	return Greeted, nil
+}
+
+// errFailed is of a daemon that has sent an error, whose message is returned beside it.
+var errFailed = errors.New("the daemon has sent an error")
+
+// messages reads what a daemon says until it waits for work, or has sent an error.
+func (r *reader) messages(version uint64) (text string, err error) {
 	for range wordsAtMost {
 		switch word := r.word(); {
 		case r.err != nil:
 			return "", r.err
-		case word == wordLast && both < offered:
-			return Old, nil
 		case word == wordLast:
-			return Greeted, nil
+			return "", nil
 		case word == wordError:
-			a.Text = r.failure(both)
-			if r.err != nil && a.Text == "" {
+			text := r.failure(version)
+			if r.err != nil && text == "" {
 				return "", r.err
 			}
-			return Refused, nil
+			return text, errFailed
 		case word == wordNext:
 			r.text()
 		case word == wordStart:
@@ -221,10 +249,10 @@ func (r *reader) answer(a *Answer) (Outcome, error) {
 			r.word()
 			r.fields()
 		default:
-			return Garbage, fmt.Errorf("%w: %#x stands where the end of its greeting belongs", errOdd, word)
+			return "", fmt.Errorf("%w: %#x stands where the end of what it says belongs", errOdd, word)
 		}
 	}
-	return Garbage, fmt.Errorf("%w: its greeting does not end", errOdd)
+	return "", fmt.Errorf("%w: what it says does not end", errOdd)
 }
 
 // reader reads words until the first error, and zeroes from there on.

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -275,9 +277,9 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// TestRealDaemon greets the machine's own nix-daemon.
+// TestRealDaemon greets the machine's own nix-daemon, and has it delete what nobody needs.
 func TestRealDaemon(t *testing.T) {
-	const program = "/usr/bin/nix-daemon"
+	const program, tool = "/usr/bin/nix-daemon", "/usr/bin/nix-store"
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("this test needs Debian's nix-bin: %v", err)
 	}
@@ -287,8 +289,9 @@ func TestRealDaemon(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(t.Context())
+	environment := []string{"HOME=" + dir, "NIX_STATE_DIR=" + dir + "/v", "NIX_STORE_DIR=" + dir + "/s", "NIX_LOG_DIR=" + dir + "/l", "NIX_CONF_DIR=" + dir}
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = []string{"HOME=" + dir, "NIX_STATE_DIR=" + dir + "/v", "NIX_STORE_DIR=" + dir + "/s", "NIX_LOG_DIR=" + dir + "/l", "NIX_CONF_DIR=" + dir}
+	cmd.Env = environment
 	if err := os.WriteFile(filepath.Join(dir, "nix.conf"), []byte("build-users-group =\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -297,17 +300,103 @@ func TestRealDaemon(t *testing.T) {
 	}
 	defer func() { cancel(); _ = cmd.Wait() }()
 	name := filepath.Join(dir, "v/daemon-socket/socket")
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		a := nixdaemon.Dial(ctx, name, os.Getuid() == 0)
+	var conn *nixdaemon.Conn
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, a := nixdaemon.Open(ctx, name, os.Getuid() == 0)
 		if a.Up() {
 			major, minor := a.Minor()
 			if a.Version == "" || major != 1 || minor < 33 || a.Peer.PID != cmd.Process.Pid || a.Peer.UID != os.Getuid() {
 				t.Errorf("%+v", a)
 			}
-			return
+			conn = c
+			break
 		}
-		if a.Outcome != nixdaemon.NoConnection || time.Now().After(deadline) {
+		if c != nil || a.Outcome != nixdaemon.NoConnection || time.Now().After(deadline) {
 			t.Fatalf("%+v", a)
 		}
+	}
+	defer conn.Close()
+
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(ctx, tool, args...)
+		cmd.Env = append(slices.Clone(environment), "NIX_REMOTE=daemon")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("nix-store %v: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	var paths []string
+	for _, name := range []string{"one", "two", "needed"} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, run("--add", file))
+	}
+	needed := paths[2]
+	run("--realise", needed, "--add-root", filepath.Join(dir, "root"))
+	if err := conn.Delete(ctx, needed); !errors.Is(err, nixdaemon.ErrDeclined) || !strings.Contains(err.Error(), needed) {
+		t.Errorf("what is needed: %v", err)
+	}
+	if err := conn.Delete(ctx, paths[:2]...); err != nil {
+		t.Error(err)
+	}
+	for _, p := range paths {
+		if _, err := os.Stat(p); (err == nil) != (p == needed) {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	// Not in the database any more either.
+	if got := run("--query", "--requisites", needed); got != needed {
+		t.Errorf("%q", got)
+	}
+	if out, err := exec.CommandContext(ctx, "/usr/bin/env", append(environment, "NIX_REMOTE=daemon", tool, "--query", "--hash", paths[0])...).CombinedOutput(); err == nil {
+		t.Errorf("the store still knows %s: %s", paths[0], out)
+	}
+}
+
+// TestDeleteEnds: a daemon that never answers is waited for as long as the caller says.
+func TestDeleteEnds(t *testing.T) {
+	asked := make(chan struct{})
+	name := listen(t, func(c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 32))
+		_, _ = c.Write(say(magic, 0x123, "2.95.3", 1, done))
+		if _, err := c.Read(make([]byte, 8)); err == nil {
+			close(asked)
+		}
+		_, _ = io.Copy(io.Discard, c)
+	})
+	c, a := nixdaemon.Open(t.Context(), name, false)
+	if c == nil {
+		t.Fatalf("%+v", a)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	if err := c.Delete(ctx, "/nix/store/x"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// TestDeleteOfOld: a daemon whose errors have another form is asked for nothing.
+func TestDeleteOfOld(t *testing.T) {
+	name := listen(t, func(c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 32))
+		_, _ = c.Write(say(magic, 0x115, done))
+		if n, _ := c.Read(make([]byte, 8)); n > 0 {
+			t.Error("it was asked")
+		}
+	})
+	c, a := nixdaemon.Open(t.Context(), name, false)
+	if c == nil {
+		t.Fatalf("%+v", a)
+	}
+	if err := c.Delete(t.Context(), "/nix/store/x"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -102,7 +102,7 @@ func decided() func([]byte) bool {
 // unfinished notes what Nix leaves of a download that failed: an output that is in no database.
 func (p *prober) unfinished(ctx context.Context) {
 	built, err := p.nix.run(ctx, "nix-store", "--query", "--outputs", p.drv)
-	if out := strings.TrimSpace(string(built.Stdout)); err == nil && outForm.MatchString(out) {
+	if out := strings.TrimSpace(string(built.Stdout)); err == nil && p.made(out) {
 		if _, err := p.b.Stat(ctx, out); err == nil {
 			p.out = out
 		}

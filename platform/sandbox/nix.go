@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/nixconf"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/procfs"
 )
@@ -304,8 +305,38 @@ func started(v platform.View, f platform.Files, pid int) time.Time {
 	return now.Add(-time.Duration(age * float64(time.Second)))
 }
 
-// pingLimit is for the greeting of a daemon.
-const pingLimit = 12 * time.Second
+const (
+	// pingLimit is for the greeting of a daemon by a tool.
+	pingLimit = 12 * time.Second
+	// greetLimit is how long to wait for a greeting before a tool is asked, which is watched for what it waits for.
+	greetLimit = time.Second
+)
+
+// greet asks the daemon who it is. A tool is asked only what the greeting does not say: it says to who is connected whether
+// that user is trusted, and a daemon that says nothing may be waiting for something.
+func (p *prober) greet(ctx context.Context) greeting {
+	soon, cancel := context.WithTimeout(ctx, greetLimit)
+	defer cancel()
+	conn, a, err := p.b.Daemon(soon, Socket)
+	if err != nil || conn == nil {
+		return p.ping(ctx)
+	}
+	p.daemon = conn
+	told := greeting{version: Plain(a.Version)}
+	switch {
+	case a.Trust == "": // it tells nobody
+	case p.nix.as.UID == p.b.Facts().UID:
+		trusted := a.Trust == nixdaemon.Trusted
+		told.trusted = &trusted
+	default:
+		g := p.ping(ctx)
+		if g.version == "" {
+			g.version = told.version
+		}
+		return g
+	}
+	return told
+}
 
 // ping asks the store for its version and whether it trusts this user; Nix 2.8 cannot tell, but shows that it answers.
 // The error is that of a tool that did not end in time.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/pattern"
 )
 
@@ -90,6 +92,7 @@ func Run(ctx context.Context, b platform.Builder, o Options) (Result, error) {
 		}
 	}
 	began := time.Now()
+	ctx = installation.Share(ctx, installation.Of(ctx, b))
 	p := &prober{b: b, o: o, result: Result{Exit: -1}}
 	p.probe(ctx)
 	p.result.Millis = float64(time.Since(began).Microseconds()) / 1000
@@ -107,6 +110,10 @@ type prober struct {
 	result Result
 	// greeting is the version that the daemon has given.
 	greeting string
+	// daemon is a daemon that has answered and waits for work; nil for none.
+	daemon *nixdaemon.Conn
+	// gone gets what could not be removed; nil before removing has begun.
+	gone chan []string
 }
 
 func (p *prober) end(o Outcome, reason string) { p.result.Outcome, p.result.Reason = o, reason }
@@ -147,13 +154,26 @@ func (p *prober) probe(ctx context.Context) {
 	}
 	defer done()
 	p.o.Builder = lent
+	defer func() {
+		if p.daemon != nil {
+			_ = p.daemon.Close()
+		}
+	}()
 	judge := p.build(ctx)
-	left := make(chan []string, 1)
-	go func() { left <- p.tidy(context.WithoutCancel(ctx)) }()
+	p.clear(ctx)
 	if judge {
 		p.judge(context.WithoutCancel(ctx))
 	}
-	p.result.Left = <-left
+	p.result.Left = <-p.gone
+}
+
+// clear begins to remove what was built. Nothing that is still to be read may be among it.
+func (p *prober) clear(ctx context.Context) {
+	if p.gone != nil {
+		return
+	}
+	p.gone = make(chan []string, 1)
+	go func() { p.gone <- p.tidy(context.WithoutCancel(ctx)) }()
 }
 
 // who is what the tools and the daemon say of themselves, or why they cannot be used.
@@ -167,7 +187,7 @@ func (p *prober) ask(ctx context.Context) (w who) {
 	var both sync.WaitGroup
 	both.Go(func() { w.reason = p.nix.ask(ctx) })
 	if p.result.Daemon {
-		both.Go(func() { w.greeting = p.ping(ctx) })
+		both.Go(func() { w.greeting = p.greet(ctx) })
 	}
 	both.Wait()
 	return w
@@ -324,7 +344,7 @@ func (p *prober) build(ctx context.Context) bool {
 			p.drv = string(m[0])
 		}
 	}
-	if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
+	if out := strings.TrimSpace(string(built.Stdout)); p.made(out) {
 		p.out = out
 	}
 	switch {
@@ -333,6 +353,10 @@ func (p *prober) build(ctx context.Context) bool {
 		return false
 	case p.interrupted(ctx), !p.greeted(told.greeting):
 		return false
+	}
+	said := Extract(built.Stderr, p.nonce)
+	if said != nil { // else the log is to be read
+		p.clear(ctx)
 	}
 	if p.out != "" {
 		p.result.Hook = p.hook(ctx)
@@ -347,8 +371,17 @@ func (p *prober) build(ctx context.Context) bool {
 		p.unbuilt(built, err)
 		return false
 	}
-	p.built(ctx, built, err, errors.Is(cause, errDead))
+	if said == nil {
+		said = p.logged(context.WithoutCancel(ctx))
+	}
+	p.result.Report = said
+	p.built(built, err, errors.Is(cause, errDead))
 	return true
+}
+
+// made reports whether a store path is the output of this very build, so that it may be deleted.
+func (p *prober) made(out string) bool {
+	return outForm.MatchString(out) && strings.HasSuffix(out, "-lixfix-dns-probe-"+p.nonce)
 }
 
 // unbuilt says why there was nothing to build.
@@ -364,9 +397,8 @@ func (p *prober) unbuilt(built platform.Built, err error) {
 }
 
 // built says how the build ended.
-func (p *prober) built(ctx context.Context, built platform.Built, err error, dead bool) {
+func (p *prober) built(built platform.Built, err error, dead bool) {
 	p.result.PastaDead = dead
-	p.result.Report = p.report(context.WithoutCancel(ctx), built)
 	outcome, reason := classify(ended{
 		exit: built.Exit, stderr: built.Stderr, report: p.result.Report != nil, pastaDead: dead,
 	})
@@ -445,12 +477,8 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 	}
 }
 
-// report reads what the tool printed, which is nothing but the JSON of the builder, and where it printed none the stored
-// log.
-func (p *prober) report(ctx context.Context, built platform.Built) *Report {
-	if r := Extract(built.Stderr, p.nonce); r != nil {
-		return r
-	}
+// logged reads the stored log, for the report of a builder that the tool has not printed.
+func (p *prober) logged(ctx context.Context) *Report {
 	log, err := p.nix.run(ctx, "nix-store", "--read-log", p.drv)
 	if err != nil || log.Exit != 0 {
 		return nil
@@ -507,6 +535,9 @@ func (p *prober) tidy(ctx context.Context) (left []string) {
 	if p.out != "" {
 		paths = []string{p.out, p.drv}
 	}
+	if p.deleted(ctx, paths) {
+		return nil
+	}
 	const tries = 3 // the daemon may not have noticed yet that its client is gone
 	for i := range tries {
 		if i > 0 {
@@ -518,4 +549,21 @@ func (p *prober) tidy(ctx context.Context) (left []string) {
 		}
 	}
 	return paths
+}
+
+// deleted has the daemon that has answered delete store paths, which spares the start of a tool. It reports whether that
+// was done.
+func (p *prober) deleted(ctx context.Context, paths []string) bool {
+	const first, last = 2 * time.Millisecond, 256 * time.Millisecond
+	for pause := first; p.daemon != nil && pause <= last; pause *= 2 {
+		err := p.daemon.Delete(ctx, paths...)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, nixdaemon.ErrDeclined) {
+			return false
+		}
+		time.Sleep(pause) // it may not have noticed yet that the client that built is gone
+	}
+	return false
 }

@@ -1,16 +1,24 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/platformtest/memory"
 )
 
@@ -20,6 +28,8 @@ type fake struct {
 	platform.View
 	calls   []platform.Build
 	realise func(b platform.Build) (platform.Built, error)
+	socket  string           // of a daemon that is greeted; "" for none
+	as      platform.Account // who builds through the daemon
 }
 
 // there is a host with the tools and a store.
@@ -38,10 +48,18 @@ func (f *fake) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return header, nil
 }
 
-func (f *fake) Invoker(context.Context) platform.Account { return platform.Account{} }
+func (f *fake) Invoker(context.Context) platform.Account { return f.as }
 
 func (f *fake) Owner(context.Context, string) (platform.Account, error) {
 	return platform.Account{}, nil
+}
+
+func (f *fake) Daemon(ctx context.Context, _ string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+	if f.socket == "" {
+		return nil, nixdaemon.Answer{}, fs.ErrNotExist
+	}
+	conn, a := nixdaemon.Open(ctx, f.socket, false)
+	return conn, a, nil
 }
 
 func (f *fake) Lend(_ context.Context, name string, _ platform.Account) (string, func(), error) {
@@ -137,5 +155,119 @@ func TestRunRefuses(t *testing.T) {
 		if _, err := Run(t.Context(), f, o); err == nil || len(f.calls) > 0 {
 			t.Errorf("%+v: %v, %d calls", o, err, len(f.calls))
 		}
+	}
+}
+
+// serve is a daemon that greets and answers each request to delete paths with one of answers, the last for the rest.
+func serve(t *testing.T, greeting []byte, answers ...[]byte) (socket string, asked func() int) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // names of sockets are short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket = path.Join(dir, "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests atomic.Int32
+	var clients sync.WaitGroup
+	t.Cleanup(func() { l.Close(); clients.Wait() })
+	clients.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.ReadFull(c, make([]byte, 32))
+		_, _ = c.Write(greeting)
+		for b := make([]byte, 4096); ; {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			i := int(requests.Add(1)) - 1
+			if !bytes.Contains(b[:n], []byte("-lixfix-dns-probe-")) || bytes.Contains(b[:n], []byte(BuilderName)) {
+				t.Errorf("%q is to be deleted", b[:n])
+			}
+			_, _ = c.Write(answers[min(i, len(answers)-1)])
+		}
+	})
+	return socket, func() int { return int(requests.Load()) }
+}
+
+// said is what a daemon says, in numbers and texts.
+func said(parts ...any) (b []byte) {
+	for _, part := range parts {
+		switch v := part.(type) {
+		case int:
+			b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		case string:
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(v)))
+			b = append(append(b, v...), make([]byte, -len(v)&7)...)
+		}
+	}
+	return b
+}
+
+// TestRunThroughDaemon: what a greeting tells is asked of no tool, what was built is deleted over the same connection, and
+// where that does not work, by a tool.
+func TestRunThroughDaemon(t *testing.T) {
+	t.Parallel()
+	done := said(0x616c7473, 0, 0, 0)
+	alive := said(0x63787470, "Error", 0, "Error", "it is still alive", 0, 0)
+	for _, tt := range []struct {
+		name    string
+		as      platform.Account
+		old     bool     // its protocol
+		answers [][]byte // nil for no daemon that answers
+		asked   int      // by lixfix itself
+		ping    bool
+		tool    bool // deletes
+	}{
+		{name: "deletes", answers: [][]byte{done}, asked: 1},
+		{name: "has not noticed that its client is gone", answers: [][]byte{alive, alive, done}, asked: 3},
+		{name: "trusts others than somebody else", as: platform.Account{UID: 1000}, answers: [][]byte{done}, asked: 1, ping: true},
+		{name: "tells nobody whom it trusts", as: platform.Account{UID: 1000}, old: true, answers: [][]byte{done}, asked: 1},
+		{name: "does not delete", answers: [][]byte{alive}, asked: 8, tool: true},
+		{name: "talks nonsense", answers: [][]byte{said(1, 2, 3, 4)}, asked: 1, tool: true},
+		{name: "does not answer", ping: true, tool: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{View: there(), as: tt.as, realise: func(b platform.Build) (platform.Built, error) {
+				return platform.Built{Stderr: []byte(reported(t, Report{Nonce: nonceOf(b)}))}, nil
+			}}
+			asked := func() int { return 0 }
+			if tt.answers != nil {
+				greeting := said(0x6478696f, 0x123, "2.95.3", 2, 0x616c7473)
+				if tt.old {
+					greeting = said(0x6478696f, 0x122, "2.95.3", 0x616c7473)
+				}
+				f.socket, asked = serve(t, greeting, tt.answers...)
+			}
+			r, err := Run(t.Context(), f, Options{Builder: "/lixfix", Store: "daemon"})
+			if err != nil || r.Outcome != Ran || !r.Daemon {
+				t.Errorf("%+v %v", r, err)
+			}
+			if tt.answers != nil && r.Version != "2.95.3" {
+				t.Errorf("version %q", r.Version)
+			}
+			if told := r.Trusted != nil && !*r.Trusted; told != (tt.answers != nil && !tt.ping && !tt.old) {
+				t.Errorf("trusted: %v", r.Trusted)
+			}
+			var ping, tool bool
+			for _, c := range f.calls {
+				ping = ping || slices.Contains(c.Args, "ping")
+				tool = tool || slices.Contains(c.Args, "--delete")
+			}
+			if ping != tt.ping || tool != tt.tool || asked() != tt.asked {
+				t.Errorf("ping %t, deleted by a tool %t, asked %d times", ping, tool, asked())
+			}
+			if tt.tool != (len(r.Left) > 0) { // the tool of this test deletes nothing
+				t.Errorf("left %v", r.Left)
+			}
+		})
 	}
 }

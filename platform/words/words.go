@@ -8,10 +8,13 @@ import (
 	"strings"
 )
 
-// Count is "1 step" or "3 steps".
+// Count is "1 step", "3 steps" or "3 processes".
 func Count(n int, one string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + one
+	case strings.HasSuffix(one, "s"):
+		one += "e"
 	}
 	return strconv.Itoa(n) + " " + one + "s"
 }

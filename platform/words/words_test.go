@@ -53,9 +53,9 @@ func count(from, to int) (list []string) {
 }
 
 func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0 steps", 1: "1 step", 2: "2 steps"} {
-		if got := Count(n, "step"); got != want {
-			t.Errorf("%q", got)
+	for want, of := range map[string]string{"0 steps": "step", "1 step": "step", "2 steps": "step", "1 process": "process", "2 processes": "process"} {
+		if got := Count(int(want[0]-'0'), of); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

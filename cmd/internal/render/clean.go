@@ -1,11 +1,11 @@
 package render
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 )
 
@@ -18,7 +18,7 @@ const enough = 64 << 10
 
 // escapes are the sequences that terminals act on: CSI, the strings (OSC, DCS, SOS, PM, APC) up to their end, and the
 // short ones; each also with the C1 character that stands for ESC and the next.
-var escapes = regexp.MustCompile(
+var escapes = pattern.New(
 	`(?s)(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]` +
 		`|(?:\x1b[\]PX^_]|[\x{9d}\x{90}\x{98}\x{9e}\x{9f}]).*?(?:\x07|\x1b\\|\x{9c})` +
 		`|\x1b[ -/]*[0-~]?`)
@@ -102,6 +102,8 @@ func width(s string) int {
 	n := 0
 	for _, r := range s {
 		switch {
+		case r < utf8.RuneSelf:
+			n++
 		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
 		case r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 ||
 			r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 ||

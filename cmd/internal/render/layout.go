@@ -133,19 +133,24 @@ func (t *Text) colored(indent int, label piece, c color, text string) {
 func wrap(text string, columns int) []string {
 	columns = max(columns, 16)
 	var lines []string
-	line := ""
+	var line strings.Builder
+	wide := 0 // of the line
 	for word := range strings.FieldsSeq(text) {
+		w := width(word)
 		switch {
-		case line == "":
-			line = word
-		case width(line)+1+width(word) <= columns:
-			line += " " + word
+		case line.Len() == 0:
+		case wide+1+w <= columns:
+			line.WriteByte(' ')
+			wide++
 		default:
-			lines = append(lines, line)
-			line = word
+			lines = append(lines, line.String())
+			line.Reset()
+			wide = 0
 		}
+		line.WriteString(word)
+		wide += w
 	}
-	return append(lines, line)
+	return append(lines, line.String())
 }
 
 // table writes rows under a dim heading, in columns as wide as their widest cell. It reports false, and writes

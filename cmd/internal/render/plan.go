@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/step/account"
 	"github.com/lixfix/lixfix/platform/words"
 )
 
@@ -20,7 +19,7 @@ func (t *Text) Plan(p plan.Plan) {
 	}
 	t.line(0, piece{text: what + ": " + words.Count(len(p.Entries), "step"), color: bold})
 	t.steps(p.Entries)
-	if seats := account.Seats(p.Seats); len(seats.Rows) > 0 {
+	if seats := userIDs(p.Seats); len(seats.Rows) > 0 {
 		t.blank()
 		t.line(0, piece{text: seats.Title, color: bold})
 		t.figure(seats)

@@ -96,7 +96,22 @@ func stopGroup(sig syscall.Signal) {
 
 // forward sends the command the signals that lixfix gets alone, and the size of the terminal.
 func (r *run) forward(pid int, out *streams) (stop func()) {
-	all := wanted()
+	return handle(wanted(), func(s syscall.Signal) {
+		switch {
+		case s == unix.SIGWINCH:
+			if out.resize() {
+				_ = unix.Kill(pid, unix.SIGWINCH)
+			}
+		case (s == unix.SIGINT || s == unix.SIGQUIT) && atKeyboard():
+			// The terminal has sent it to the command as well.
+		default:
+			_ = unix.Kill(pid, s)
+		}
+	})
+}
+
+// handle calls f with each of these signals that lixfix gets, one after the other.
+func handle(all []os.Signal, f func(syscall.Signal)) (stop func()) {
 	c := make(chan os.Signal, len(all)*2)
 	signal.Notify(c, all...)
 	done := make(chan struct{})
@@ -106,16 +121,7 @@ func (r *run) forward(pid int, out *streams) (stop func()) {
 			case <-done:
 				return
 			case s := <-c:
-				switch {
-				case s == unix.SIGWINCH:
-					if out.resize() {
-						_ = unix.Kill(pid, unix.SIGWINCH)
-					}
-				case (s == unix.SIGINT || s == unix.SIGQUIT) && atKeyboard():
-					// The terminal has sent it to the command as well.
-				default:
-					_ = unix.Kill(pid, s.(syscall.Signal))
-				}
+				f(s.(syscall.Signal))
 			}
 		}
 	}()

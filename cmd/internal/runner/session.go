@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -174,33 +173,18 @@ func (s *seat) keys() {
 // signals passes on signals, and the size of the terminal.
 func (s *seat) signals() (stop func()) {
 	// Not SIGTSTP: Go does not give its default action back, by which this job is stopped.
-	all := append(wanted(), unix.SIGCONT)
-	c := make(chan os.Signal, len(all)*2)
-	signal.Notify(c, all...)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case sig := <-c:
-				switch sig {
-				case unix.SIGWINCH:
-					s.hush(false)
-					resize(s.master, s.Stdout)
-				case unix.SIGCONT:
-					s.enter()
-					resize(s.master, s.Stdout)
-				default:
-					s.monitor.tell("signal %d", sig.(syscall.Signal))
-				}
-			}
+	return handle(append(wanted(), unix.SIGCONT), func(sig syscall.Signal) {
+		switch sig {
+		case unix.SIGWINCH:
+			s.hush(false)
+			resize(s.master, s.Stdout)
+		case unix.SIGCONT:
+			s.enter()
+			resize(s.master, s.Stdout)
+		default:
+			s.monitor.tell("signal %d", sig)
 		}
-	}()
-	return func() {
-		signal.Stop(c)
-		close(done)
-	}
+	})
 }
 
 // follow does what the monitor tells, until the command has ended.

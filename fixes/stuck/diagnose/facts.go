@@ -6,6 +6,7 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // hostFacts are facts about the host that matter to those who develop Nix.
@@ -24,7 +25,7 @@ func hostFacts(s *scene) []string {
 			list = append(list, fmt.Sprintf("%s on %s%s", what, say.Plain(m.Type), free))
 		}
 	}
-	return append(list, say.Count(len(s.Builders), "build user"))
+	return append(list, words.Count(len(s.Builders), "build user"))
 }
 
 // socketQueues tells how much waits to be read from the sockets between processes: what is queued for one that does not read
@@ -36,10 +37,10 @@ func socketQueues(s *scene, p *proc) []string {
 		if !ok {
 			continue
 		}
-		what := "unix, " + say.Count(int(sock.Received), "byte") + " not read"
+		what := "unix, " + words.Count(int(sock.Received), "byte") + " not read"
 		switch {
 		case sock.State == platform.SocketListening && !sock.TCP:
-			what = "listens, " + say.Count(int(sock.Received), "connection") + " not accepted"
+			what = "listens, " + words.Count(int(sock.Received), "connection") + " not accepted"
 		case sock.State == platform.SocketListening:
 			what = "listens"
 		case sock.TCP:

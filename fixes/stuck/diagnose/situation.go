@@ -9,6 +9,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Moves reports whether an invocation does something itself, rather than wait for its turn.
@@ -79,7 +80,7 @@ func parameters(s *scene, k *fix.Kind, o *outcome, actions []Action) fix.With {
 	lock, holder := o.locked(k)
 	p := fix.With{
 		"process": describe(s, o.root), "owner": ownerName(s, holder), "holder": describe(s, holder), "lock": say.ShortPath(lockName(lock)),
-		"users": say.Count(len(s.Pool), "build user"), "slots": say.Count(len(s.Load), "slot"), "ring": say.Count(len(o.cycle), "process"),
+		"users": words.Count(len(s.Pool), "build user"), "slots": words.Count(len(s.Load), "slot"), "ring": words.Count(len(o.cycle), "process"),
 		"dotfile": s.Dotfile, "full": fullDisk(s), "peer": o.reason.peer, "idle": say.Seconds(o.reason.idle), "file": say.Plain(o.reason.at),
 	}
 	if o.root != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // lockWait is the reason of a process that stands in the kernel's queue.
@@ -201,7 +202,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 	if len(mine) > 0 {
 		if n, full := allHeld(s, s.Pool); full {
 			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for "+
-				"one of %s", say.Count(n, "build user"))}
+				"one of %s", words.Count(n, "build user"))}
 			for _, lf := range s.Locks {
 				if kindOf(lf) == lockUser {
 					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
@@ -240,7 +241,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 // slotless is the reason of a process that waits for a slot of a remote machine.
 func slotless(s *scene, n int, sure Certainty) reason {
 	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for "+
-		"one of %s", say.Count(n, "remote slot")), any: true}
+		"one of %s", words.Count(n, "remote slot")), any: true}
 	for _, lf := range s.Locks {
 		if kindOf(lf) == lockSlot {
 			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})

@@ -80,17 +80,6 @@ func ShortPath(name string) string {
 	return name
 }
 
-// Count writes a number of things, in the singular where there is one.
-func Count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	if strings.HasSuffix(what, "s") {
-		return fmt.Sprintf("%d %ses", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // Seconds writes a time as people say it.
 func Seconds(d time.Duration) string {
 	switch {

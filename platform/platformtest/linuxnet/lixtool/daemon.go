@@ -3,9 +3,12 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -121,6 +124,9 @@ func (c conf) serve() error {
 	if err != nil {
 		return err
 	}
+	if n >= 8 && binary.LittleEndian.Uint64(data) == magicClient {
+		return c.speak(u, data[:n])
+	}
 	var argv []string
 	if err := json.Unmarshal(data[:n], &argv); err != nil {
 		return err
@@ -153,4 +159,108 @@ func (c conf) serve() error {
 	}
 	_, _ = u.Write([]byte{status})
 	return nil
+}
+
+// Words of the protocol that the daemon of Lix speaks (lix/libstore/worker-protocol.hh).
+const (
+	magicClient    = 0x6e697863
+	magicDaemon    = 0x6478696f
+	protocol       = 0x123
+	wordLast       = 0x616c7473
+	wordError      = 0x63787470
+	collectGarbage = 20
+	deleteSpecific = 3
+)
+
+// speak serves a client that is none of the stand-in's tools, as far as lixfix goes: it greets and deletes store paths.
+func (c conf) speak(conn io.ReadWriter, hello []byte) error {
+	const longest = 32 // of a greeting
+	if len(hello) < longest {
+		if _, err := io.ReadFull(conn, make([]byte, longest-len(hello))); err != nil {
+			return err
+		}
+	}
+	trust := 2
+	if trusted {
+		trust = 1
+	}
+	if _, err := conn.Write(packet(magicDaemon, protocol, c.Version, trust, wordLast)); err != nil {
+		return err
+	}
+	in := &incoming{r: conn}
+	for {
+		op := in.word()
+		if errors.Is(in.err, io.EOF) {
+			return nil // the client has gone
+		}
+		if action := in.word(); in.err == nil && (op != collectGarbage || action != deleteSpecific) {
+			return fmt.Errorf("operation %d, action %d: not known to the stand-in", op, action)
+		}
+		var paths []string
+		for n := in.word(); n > 0 && in.err == nil; n-- {
+			paths = append(paths, in.text())
+		}
+		alive, limit := in.word(), in.word()
+		for range 3 {
+			in.word()
+		}
+		if in.err != nil {
+			return in.err
+		}
+		if alive != 0 || limit != math.MaxUint64 {
+			return errors.New("deleting what is alive, or up to a limit: not known to the stand-in")
+		}
+		answer := packet(wordLast, 0, 0, 0)
+		for _, p := range paths {
+			if err := os.Remove(p); err != nil {
+				answer = packet(wordError, "Error", 0, "Error", err.Error(), 0, 0)
+				break
+			}
+		}
+		if _, err := conn.Write(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// packet writes numbers and texts as the protocol has them.
+func packet(parts ...any) []byte {
+	var b []byte
+	for _, part := range parts {
+		switch v := part.(type) {
+		case int:
+			b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		case string:
+			b = binary.LittleEndian.AppendUint64(b, uint64(len(v)))
+			b = append(b, v...)
+			b = append(b, make([]byte, -len(v)&7)...)
+		}
+	}
+	return b
+}
+
+// incoming reads what packet writes, up to the first error.
+type incoming struct {
+	r   io.Reader
+	err error
+}
+
+func (w *incoming) full(n uint64) []byte {
+	b := make([]byte, n)
+	if w.err == nil {
+		_, w.err = io.ReadFull(w.r, b)
+	}
+	return b
+}
+
+func (w *incoming) word() uint64 { return binary.LittleEndian.Uint64(w.full(8)) }
+
+func (w *incoming) text() string {
+	const longest = 4 << 10
+	n := w.word()
+	if n > longest {
+		w.err = fmt.Errorf("a path has %d bytes", n)
+		return ""
+	}
+	return string(w.full((n + 7) &^ 7)[:n])
 }

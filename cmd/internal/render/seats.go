@@ -1,4 +1,4 @@
-package account
+package render
 
 import (
 	"fmt"
@@ -18,8 +18,8 @@ type seats struct {
 	made, gone    bool // whether after was nowhere before, and before is nowhere after
 }
 
-// Seats shows who holds which user ID before and after a plan. The zero value is for a plan without seats.
-func Seats(all []plan.Seat) figure.Figure {
+// userIDs shows who holds which user ID before and after a plan. The zero value is for a plan without seats.
+func userIDs(all []plan.Seat) figure.Figure {
 	if len(all) == 0 {
 		return figure.Figure{}
 	}
