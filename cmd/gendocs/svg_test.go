@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func read(t *testing.T, id, svg string) (text, desc string, marked int, tops []i
 	in := ""
 	for {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return text, desc, marked, tops
 		}
 		if err != nil {

@@ -274,16 +274,17 @@ func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, 
 
 // prove ends a plan that is for builds with one, so that whoever finishes it later does that as well.
 func (c *change) prove(ctx context.Context, p *plan.Plan) {
-	if p.Empty() || !c.fix.Doc().Builds {
+	if p.Empty() || !c.fix.Doc().Builds || c.app.replay != nil { // a record is not built on
 		return
 	}
 	m, err := verify.Find(ctx, c.memo)
 	proof, ok := step.NewTryBuild(m)
 	switch {
 	case err != nil:
-		p.Notes = append(p.Notes, "no build is tried: "+message(err))
+		p.Notes = append(p.Notes, "no build is tried afterwards: "+message(err))
+	case !ok && c.app.Host.Facts().OS != platform.Linux: // macOS always has shells: there is nothing to say of it
 	case !ok:
-		p.Notes = append(p.Notes, "no build is tried: there are no tools of Nix for users")
+		p.Notes = append(p.Notes, "no build is tried afterwards: no login shell and no tools of Nix were found")
 	default:
 		p.Entries = append(p.Entries, plan.Entry{Step: proof, For: p.Entries[0].For})
 	}

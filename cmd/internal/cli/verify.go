@@ -67,11 +67,28 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 		}
 		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("verify: %w", cause), next: next}
 	}
+	a.alone(ctx, &l)
 	a.point(&l)
 	r := a.hosted("verify")
 	r.Verify, r.Summary = &l, l.Verdict()
 	return a.emit(r, map[fix.Status]Code{fix.OK: Healthy, fix.Broken: Problems, fix.Unknown: Failed}[l.Status()],
 		func(t *render.Text) { t.Built(*r) })
+}
+
+// alone takes back that nobody reaches a daemon where none is needed, because the store is one user's: whether Nix works
+// for that user, only they can see.
+func (a *app) alone(ctx context.Context, l *verify.Ladder) {
+	const notNeeded = "daemon/not-needed"
+	i := slices.IndexFunc(l.Rungs, func(r verify.Rung) bool { return r.Name == verify.Connection && r.Mark == verify.Broken })
+	k := a.kind(notNeeded)
+	if i < 0 || k == nil || a.Host.Facts().UID != 0 {
+		return
+	}
+	found, err := a.detect(ctx, a.fixOf(k), a.Host, nil, false)
+	if err == nil && slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == notNeeded }) {
+		l.Rungs[i].Mark, l.Rungs[i].Error = verify.Unknown, ""
+		l.Rungs[i].Says = "no daemon is needed here, and the store is not one that " + l.As + " may write to; run this as the user whose it is"
+	}
 }
 
 // point adds to the rungs that are broken the page of what their errors point to, and names lixfix as it was called.

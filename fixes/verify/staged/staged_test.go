@@ -346,3 +346,21 @@ func TestEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestOneUsers: where the store is one user's, it works for her, and root cannot tell for anybody else.
+func TestOneUsers(t *testing.T) {
+	t.Parallel()
+	h := linuxnet.New(t, linuxnet.Options{Nix: true})
+	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
+	h.Run(t, "sh", "-ec", "rm -rf /nix/var /nix/store; chown 1234:1234 /nix "+home+"; printf 'build-users-group =\\nsandbox = false\\n' >/etc/nix/nix.conf")
+	h.Run(t, "setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "env", "HOME="+home, "NIX_REMOTE=local", "/usr/bin/nix-store", "--init")
+	names := func(d document) string { before, _, _ := strings.Cut(d.marks(), ", names"); return before }
+	for name, cmd := range map[string]*exec.Cmd{"alice": alice(h), "sudo": sudo(h)} {
+		if d := run(t, cmd); !strings.HasSuffix(names(d), "connection holds, build holds") {
+			t.Errorf("%s: %s: %s", name, d.marks(), d.Summary)
+		}
+	}
+	if d := run(t, root(h)); !strings.HasSuffix(names(d), "connection unknown, build not-looked-at") || d.Exit != 3 {
+		t.Errorf("root: %s, exit %d: %s", d.marks(), d.Exit, d.Summary)
+	}
+}
