@@ -15,8 +15,9 @@ SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # first two as well.
 RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact ./scripts/release
 ALONE    := KnownMacs|Many|Linear
-# They print what CI shows of records: a table of hosts, the canaries, and the hostile archives.
-TABLES   := Records|Canaries|Hostile
+# They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
+# theirs with "make staged".
+TABLES   := Records|RecordOf128Users|Canaries|Hostile
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$

@@ -14,6 +14,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/platformtest/memory"
 )
 
@@ -34,6 +35,10 @@ func (h *host) Owner(context.Context, string) (platform.Account, error) {
 
 func (h *host) Lend(_ context.Context, name string, _ platform.Account) (string, func(), error) {
 	return name, func() {}, nil
+}
+
+func (h *host) Daemon(context.Context, string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+	return nil, nixdaemon.Answer{}, errors.New("a login shell asks for itself")
 }
 
 func (h *host) Build(_ context.Context, b platform.Build) (platform.Built, error) {

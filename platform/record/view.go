@@ -442,6 +442,14 @@ func (b Builder) Build(ctx context.Context, what platform.Build) (platform.Built
 	return b.Live.Build(ctx, what)
 }
 
+// Daemon implements platform.Builder.
+func (b Builder) Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+	if b.Live == nil {
+		return nil, nixdaemon.Answer{}, ErrRecorded
+	}
+	return b.Live.Daemon(ctx, socket)
+}
+
 // Host is a recorded host as a platform.Host: it answers, and refuses to change.
 type Host struct{ *View }
 

@@ -158,6 +158,8 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 		return r.status(data)
 	case packaged(name):
 		return ofNix(data)
+	case path.Base(name) == "nix.conf":
+		return r.nixConf(data)
 	case name == "/etc/nsswitch.conf":
 		return r.services(data)
 	case strings.HasPrefix(name, "/proc/net/") && (base == "ipv6_route" || base == "if_inet6" || base == "route"):
@@ -311,6 +313,24 @@ func ofProgram(data []byte) []byte {
 }
 
 var toldOfPrograms = pattern.New(`\b20[0-9]{2}_[0-9]{2}_[0-9]{2}\.[0-9a-f]{7}|dns-(?:host|forward)`)
+
+// nixConf is a nix.conf(5). What is no setting there may be the value of one, such as a token on a line of its own.
+func (r *Recorder) nixConf(data []byte) []byte {
+	var b strings.Builder
+	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
+		bare := strings.TrimRight(line, "\r\n")
+		text, _, _ := strings.Cut(bare, "#")
+		f := strings.Fields(text)
+		setting := len(f) == 0 || len(f) > 1 && f[1] == "=" || f[0] == "include" || f[0] == "!include"
+		if !setting {
+			done := configLine(text)
+			r.names.remember(text, done)
+			line = done + line[len(bare):]
+		}
+		b.WriteString(line)
+	}
+	return r.plain(b.String())
+}
 
 // service is a line of nsswitch.conf(5), whose databases are called like secrets.
 var service = pattern.New(`^[ \t]*[a-z_]+:(?:[ \t]+(?:files|compat|db|dns|nis|nisplus|hesiod|ldap|sss|systemd|winbind|resolve|` +

@@ -133,6 +133,19 @@ var (
 	schemeWord      = pattern.New(`(?i)^(?:bearer|basic|negotiate|digest)$`)
 )
 
+const longestScheme = len("negotiate")
+
+// secretive are the rules whose hints are in whatever makes a secret of the argument after it.
+var secretive = func() (bits uint64) {
+	for _, r := range everywhere {
+		switch r.name {
+		case "named", "authorization", "cookie":
+			bits |= 1 << r.bit
+		}
+	}
+	return bits
+}()
+
 func (r ruleset) arguments(argv []string) []string {
 	list := make([]string, 0, len(argv))
 	const (
@@ -144,7 +157,10 @@ func (r ruleset) arguments(argv []string) []string {
 	next := nothing
 	takesPassword := len(argv) > 0 && passwordProgram.MatchString(path.Base(argv[0]))
 	for i, a := range argv {
-		word := r.apply(a)
+		// The expressions below are for the few that look like what they are about.
+		found := hinted(a)
+		flag, secretive := strings.HasPrefix(a, "-"), found[0]&secretive != 0
+		word := r.marked(a, found)
 		now := next
 		next = nothing
 		switch now {
@@ -165,12 +181,12 @@ func (r ruleset) arguments(argv []string) []string {
 				next = secret
 			case takesPassword && i > 0 && now == nothing && strings.HasPrefix(a, "-p"):
 				word = "-p" + Mark
-			case named.MatchString(a):
+			case flag && named.MatchString(a):
 				next = name
-			case userFlag.MatchString(a):
+			case flag && userFlag.MatchString(a):
 				next = login
-			case secretFlag.MatchString(a), secretWord.MatchString(a), headerWord.MatchString(a),
-				schemeWord.MatchString(a):
+			case secretive && (secretFlag.MatchString(a) || secretWord.MatchString(a) || headerWord.MatchString(a)),
+				len(a) <= longestScheme && schemeWord.MatchString(a):
 				next = secret
 			}
 		}

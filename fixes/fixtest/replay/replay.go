@@ -31,6 +31,9 @@ type Table struct {
 func (t *Table) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.hosts == 0 {
+		return "records: none was made by these tests"
+	}
 	return fmt.Sprintf("records: %d staged hosts, recorded there and replayed outside: %d findings and %d steps compared, %d hosts equal; "+
 		"the largest record has %d KiB", t.hosts, t.findings, t.steps, t.equal, (t.size+1023)>>10)
 }
