@@ -111,7 +111,7 @@ func TestFleet(t *testing.T) {
 		case fine:
 			want = "ok"
 		}
-		if status != want && !(m.mac == nil && is != unreachable && status == "unknown") {
+		if status != want {
 			t.Errorf("%s: %q, want %q", m.name, status, want)
 		}
 		if r := p.of(m.name, "Bring the program"); r != nil && r.Result.Uploaded != nil {
