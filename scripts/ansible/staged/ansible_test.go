@@ -111,7 +111,7 @@ func TestFleet(t *testing.T) {
 		case fine:
 			want = "ok"
 		}
-		if status != want && !(m.mac == nil && is != unreachable && status == "unknown") {
+		if status != want {
 			t.Errorf("%s: %q, want %q", m.name, status, want)
 		}
 		if r := p.of(m.name, "Bring the program"); r != nil && r.Result.Uploaded != nil {
@@ -265,6 +265,15 @@ func TestChoices(t *testing.T) {
 	is("no option", run("mac-02", "-e", `{"lixfix_options": {"dry-run": true}}`), true, false, "no option of a fix")
 	is("no such option", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-counts": 4}}`), true, false, "unknown flag")
 	is("root runs nobody's program", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/lixfix"), true, false, "others than root can change /home/"+admin)
+	is("root makes nothing there", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/new/bin/lixfix"), true, false, "others than root can change /home/"+admin)
+	if _, err := os.Lstat(f.of(t, "mac-02").host.Path("/home/" + admin + "/new")); err == nil {
+		t.Errorf("root has made /home/%s/new", admin)
+	}
+	two := f.of(t, "linux-02")
+	is("a new place", run("linux-02", "-e", "lixfix_program=/opt/lixfix/bin/lixfix"), false, true, "")
+	if _, err := os.Lstat(two.host.Path("/opt/lixfix/bin/lixfix")); err != nil {
+		t.Error(err)
+	}
 	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 8, "move_existing_users": true}}`), false, true, "")
 	if now := f.of(t, "mac-02").state(t); now != "repaired" {
 		t.Errorf("options: it is %s", now)
@@ -274,9 +283,11 @@ func TestChoices(t *testing.T) {
 		t.Errorf("another archive: it is %s", now)
 	}
 	// Somebody has put another program in the place of the right one: it is brought again.
-	two := f.of(t, "linux-02")
 	two.host.WriteFile(t, installed, "#!/bin/sh\n", 0o755)
-	is("another program", run("linux-02"), false, true, "")
+	is("another program", run("linux-02"), false, false, "")
+	if info, err := os.Stat(two.host.Path(installed)); err != nil || info.Size() < 1<<20 {
+		t.Errorf("another program: %v %v", info, err)
+	}
 	// Where root may be had and others may change the directory, nothing is run.
 	two.host.Run(t, "chmod", "o+w", "/usr/local/bin")
 	is("a directory of everybody's", run("linux-02"), true, false, "others than root can change /usr/local/bin")

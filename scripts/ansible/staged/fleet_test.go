@@ -129,7 +129,7 @@ func stage(t testing.TB, size int, is map[string]trouble) *fleet {
 			m.host.Run(t, "sh", "-ec", `mkdir -p "$1"; mount -t tmpfs -o size=8k,mode=0755 none "$1"; ! cat /dev/zero >"$1/full" 2>/dev/null`, "sh", state)
 		}
 	}
-	f.control(t, is)
+	f.control(t)
 	f.ready(t, is)
 	return f
 }
@@ -279,7 +279,7 @@ func (m *member) serve(t testing.TB, keys string, sudo bool) {
 }
 
 // control prepares the controller: the collection where Ansible looks for it, and the inventory.
-func (f *fleet) control(t testing.TB, is map[string]trouble) {
+func (f *fleet) control(t testing.TB) {
 	t.Helper()
 	to := filepath.Join(f.dir, "collections/ansible_collections/lixfix/lixfix")
 	if err := os.CopyFS(to, os.DirFS("..")); err != nil {

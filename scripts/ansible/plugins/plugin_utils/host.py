@@ -102,10 +102,17 @@ sum <"$1" || exit 92
 PLACE = BEGIN + r'''
 set -e
 umask 022
-mkdir -p -- "$(dirname -- "$2")"
-program=$(real "$2")
-dir=$(dirname -- "$program")
+want=$(dirname -- "$2")
+there=$want
+while [ ! -d "$there" ]; do there=$(dirname -- "$there"); done
+rest=${want#"$there"}
+at=$(cd -P -- "$there" && pwd -P)
+# What is missing is made only where nobody else can lead it elsewhere.
+if [ "$1" = yes ]; then guarded "$at" || exit 91; fi
+mkdir -p -- "${at%/}/${rest#/}"
+dir=$(cd -P -- "${at%/}/${rest#/}" && pwd -P)
 if [ "$1" = yes ]; then guarded "$dir" || exit 91; fi
+program=${dir%/}/$(basename -- "$2")
 [ ! -d "$program" ] || { echo "$program"; exit 91; }
 new=$(mktemp "$dir/.lixfix.XXXXXXXX")
 trap 'rm -f "$new"' EXIT
