@@ -239,7 +239,7 @@ func do(t *testing.T, c call) result {
 		}
 		argv = append([]string{"unshare", flags, "sh", "-c", b.String(), "sh"}, argv...)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for what hangs
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var stdout, stderr bytes.Buffer
