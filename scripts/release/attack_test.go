@@ -185,7 +185,7 @@ func TestInstallsNowhereElse(t *testing.T) {
 // TestInstallsBehindLinksOfRoot holds for what distributions do: /usr/local is a link of root's on some.
 func TestInstallsBehindLinksOfRoot(t *testing.T) {
 	dir, _, env := bootstrapped(t, nil)
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		top := t.TempDir()
 		for name, to := range map[string]string{"usr": "var/../var/./usr", "absolute": top + "//usr", "dangling": "var/none"} {
 			if err := errors.Join(os.MkdirAll(top+"/var/usr", 0o755), os.Symlink(to, top+"/"+name)); err != nil {
@@ -211,7 +211,7 @@ func TestReadsNoConfigurationOfUsers(t *testing.T) {
 	eachClient(t, func(t *testing.T, mounts map[string]string) {
 		eachShell(t, func(t *testing.T, sh []string) {
 			var leaks atomic.Int32
-			dir := stubRelease(t, newKey(t), "1.2.3")
+			dir := stubs(t)
 			s := serve(t, dir, false, func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Header.Get("X-Evil") != "" || r.Header.Get("Authorization") != "" {
 					leaks.Add(1)
@@ -257,7 +257,7 @@ done`
 
 // TestWorksInNoDirectoryOfUsers has the attacker exchange the workplace between the check of the archive and its use.
 func TestWorksInNoDirectoryOfUsers(t *testing.T) {
-	dir := stubRelease(t, newKey(t), "1.2.3")
+	dir := stubs(t)
 	name := "lixfix-1.2.3-" + here().String()
 	temps := map[string]func(t *testing.T, lair string) string{
 		"the attacker's": func(t *testing.T, lair string) string {
@@ -316,7 +316,7 @@ func copyFile(from, to string) error {
 
 // TestRunsNoProgramOfUsers leaves a tool out that the attacker has in the PATH that sudo keeps.
 func TestRunsNoProgramOfUsers(t *testing.T) {
-	dir := stubRelease(t, newKey(t), "1.2.3")
+	dir := stubs(t)
 	s := serve(t, dir, false, nil)
 	eachShell(t, func(t *testing.T, sh []string) {
 		den := lair(t)
@@ -350,7 +350,7 @@ func TestTakesNothingOlder(t *testing.T) {
 		dir := release[v]
 		return do(t, call{argv: script(sh, dir, append([]string{"--from", dir, "--prefix", prefix}, args...)...)})
 	}
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		prefix := t.TempDir()
 		for _, v := range []string{"1.9.0", "1.10.0-rc.2", "1.10.0-rc.10", "1.10.0", "1.10.0"} {
 			install(t, sh, v, prefix).want(t, 0, "installed lixfix-"+v)
@@ -400,8 +400,11 @@ func TestTakesNothingOlder(t *testing.T) {
 
 // TestTakesRegularFiles puts other things in the place of the files of a release.
 func TestTakesRegularFiles(t *testing.T) {
-	dir := stubRelease(t, newKey(t), "1.2.3")
+	dir := stubs(t)
 	archive := "lixfix-1.2.3-" + here().String() + ".tar.gz"
+	// The attacker's as well, written once: every test has a name of it.
+	large := lair(t) + "/large"
+	mustStrike(t, `head -c 120000000 /dev/zero >"$1"`, large)
 	kinds := map[string]struct{ make, says string }{
 		"a pipe":             {`mkfifo "$1"`, "not a regular file"},
 		"a link to a device": {`ln -s /dev/zero "$1"`, "not a regular file"},
@@ -409,9 +412,9 @@ func TestTakesRegularFiles(t *testing.T) {
 		"a directory":        {`mkdir "$1"`, "not a regular file"},
 		"nothing":            {`:`, "there is no such file"},
 		"a sparse file":      {`truncate -s 300G "$1"`, "larger than"},
-		"too large a file":   {`head -c 120000000 /dev/zero >"$1"`, "larger than"},
+		"too large a file":   {`ln ` + large + ` "$1"`, "larger than"},
 	}
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		for _, name := range []string{sums, sums + ".sig", archive} {
 			for label, kind := range kinds {
 				t.Run(name+" is "+label, func(t *testing.T) {
@@ -439,12 +442,13 @@ func TestTakesRegularFiles(t *testing.T) {
 func TestDownloadsEnd(t *testing.T) {
 	archive := "lixfix-1.2.3-" + here().String() + ".tar.gz"
 	eachClient(t, func(t *testing.T, mounts map[string]string) {
-		eachShell(t, func(t *testing.T, sh []string) {
+		atOnce(t, func(t *testing.T, sh []string) {
 			for _, name := range []string{sums, sums + ".sig", archive} {
 				for _, length := range []string{"", "1000000000000"} {
 					t.Run(name+" "+length, func(t *testing.T) {
 						var sent atomic.Int64
-						dir, s, env := bootstrapped(t, func(w http.ResponseWriter, r *http.Request) bool {
+						dir := stubs(t)
+						s := serve(t, dir, false, func(w http.ResponseWriter, r *http.Request) bool {
 							if r.URL.Path != "/"+name {
 								return false
 							}
@@ -460,7 +464,10 @@ func TestDownloadsEnd(t *testing.T) {
 							}
 							return true
 						})
-						r := do(t, call{argv: script(sh, dir, "check"), env: env, mounts: mounts, setup: "mount -t tmpfs -o size=300m t TMP"})
+						r := do(t, call{
+							argv: script(sh, dir, "check"), env: []string{"LIXFIX_BASE_URL=" + s.URL}, mounts: mounts,
+							setup: "mount -t tmpfs -o size=300m t TMP",
+						})
 						r.want(t, 3, "download "+s.URL+"/"+name+": ")
 						r.want(t, 3, "larger than")
 						if n := sent.Load(); n > 400<<20 {
@@ -483,7 +490,7 @@ func TestRaces(t *testing.T) {
 	if os.Getenv("LIXFIX_TEST_LONG") != "" {
 		turns = 1000
 	}
-	dir := stubRelease(t, newKey(t), "1.2.3")
+	dir := stubs(t)
 	den, signs := lair(t), lair(t)
 	target, whole := victim(t)
 	mustStrike(t, `mkdir -m 755 "$1/tmp"`, den)

@@ -18,7 +18,7 @@ import (
 // bootstrapped is a signed release of stubs behind a server that speaks TLS.
 func bootstrapped(t *testing.T, handle func(w http.ResponseWriter, r *http.Request) bool) (dir string, s *server, env []string) {
 	t.Helper()
-	dir = stubRelease(t, newKey(t), "1.2.3")
+	dir = stubs(t)
 	s = serve(t, dir, true, handle)
 	return dir, s, append(s.trust(t), "LIXFIX_BASE_URL="+s.URL)
 }
@@ -29,7 +29,7 @@ func script(sh []string, dir string, args ...string) []string {
 
 func TestInstall(t *testing.T) {
 	dir, _, env := bootstrapped(t, nil)
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		prefix := filepath.Join(t.TempDir(), "a prefix")
 		for range 2 { // The second replaces the first.
 			r := do(t, call{argv: script(sh, dir, "--prefix", prefix), env: env})
@@ -77,7 +77,7 @@ func TestInstallKeepsWhatIsNotIts(t *testing.T) {
 
 func TestRunOnce(t *testing.T) {
 	dir, _, env := bootstrapped(t, nil)
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		r := do(t, call{argv: script(sh, dir, "--", "repair", "a b", "--yes", "*"), env: env})
 		r.want(t, 0, "")
 		if want := "[repair][a b][--yes][*] " + here().String() + "\n"; r.stdout != want || r.stderr != "" {
@@ -268,14 +268,14 @@ func TestDownloadSucceeds(t *testing.T) {
 		}
 	})
 	t.Run("plain http of this machine", func(t *testing.T) {
-		dir := stubRelease(t, newKey(t), "1.2.3")
+		dir := stubs(t)
 		s := serve(t, dir, false, nil)
 		eachClient(t, func(t *testing.T, mounts map[string]string) {
 			do(t, call{argv: script([]string{"sh"}, dir, "check"), env: []string{"LIXFIX_BASE_URL=" + s.URL}, mounts: mounts}).want(t, 0, "")
 		})
 	})
 	t.Run("dead certificate file in the environment", func(t *testing.T) {
-		dir := stubRelease(t, newKey(t), "1.2.3")
+		dir := stubs(t)
 		s := serve(t, dir, false, nil)
 		env := []string{"LIXFIX_BASE_URL=" + s.URL, "SSL_CERT_FILE=/nix/gone.crt"}
 		do(t, call{argv: script([]string{"sh"}, dir, "check"), env: env}).want(t, 0, "ignoring SSL_CERT_FILE")

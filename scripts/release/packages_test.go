@@ -73,6 +73,7 @@ set -eu
 cd /
 unset TMPDIR
 mkdir -p /var/lib/rpm
+rm -f /var/lib/man-db/auto-update # the index of all pages would be made again, three times
 list() { find /usr /etc /opt /srv /var/lib /var/log -xdev \( -type f -o -type l \) ! -path '/var/lib/dpkg/*' ! -path '/var/lib/rpm/*' ! -path '/var/log/dpkg*' | sort; }
 list >/before
 set -- /old

@@ -97,10 +97,31 @@ slow)
 esac
 `
 
+// stubs is a signed release of stubs, 1.2.3, that tests share. They leave it as it is.
+func stubs(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(scratch, "stubs")
+	made.Do(func() {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		fillRelease(t, dir, newKey(t), "1.2.3")
+	})
+	return dir
+}
+
+var made sync.Once
+
 // stubRelease makes a signed release of stubs and returns its directory.
 func stubRelease(t *testing.T, key, version string) string {
 	t.Helper()
 	dir := t.TempDir()
+	fillRelease(t, dir, key, version)
+	return dir
+}
+
+func fillRelease(t *testing.T, dir, key, version string) {
+	t.Helper()
 	for _, target := range targets() {
 		name := "lixfix-" + version + "-" + target.String()
 		program := strings.NewReplacer("VERSION", version, "TARGET", target.String()).Replace(stub)
@@ -113,7 +134,6 @@ func stubRelease(t *testing.T, key, version string) string {
 	if err := Sign(t.Context(), dir, key); err != nil {
 		t.Fatal(err)
 	}
-	return dir
 }
 
 func write(t *testing.T, name string, data []byte) {
@@ -219,7 +239,7 @@ func do(t *testing.T, c call) result {
 		}
 		argv = append([]string{"unshare", flags, "sh", "-c", b.String(), "sh"}, argv...)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for what hangs
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var stdout, stderr bytes.Buffer
@@ -278,4 +298,13 @@ func eachShell(t *testing.T, f func(t *testing.T, sh []string)) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) { f(t, all[name]) })
 	}
+}
+
+// atOnce is eachShell for tests that share nothing among shells but what they only read: they mostly wait for processes.
+func atOnce(t *testing.T, f func(t *testing.T, sh []string)) {
+	t.Helper()
+	eachShell(t, func(t *testing.T, sh []string) {
+		t.Parallel()
+		f(t, sh)
+	})
 }
