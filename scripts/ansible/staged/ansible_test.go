@@ -217,7 +217,7 @@ func TestFleet(t *testing.T) {
 // TestChoices tries what a task can ask for beside that: what becomes of a repair that was cut short, options, and where
 // the program may be.
 func TestChoices(t *testing.T) {
-	f := stage(t, 4, map[string]trouble{"mac-01": killed})
+	f := stage(t, 4, map[string]trouble{"mac-01": killed, "mac-02": early})
 	site := filepath.Join(f.dir, "testdata/choices.yml")
 	one := f.of(t, "mac-01")
 	run := func(name string, args ...string) *result {
@@ -274,7 +274,11 @@ func TestChoices(t *testing.T) {
 	if _, err := os.Lstat(two.host.Path("/opt/lixfix/bin/lixfix")); err != nil {
 		t.Error(err)
 	}
-	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 8, "move_existing_users": true}}`), false, true, "")
+	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 2, "move_existing_users": true}}`), true, false, "is fewer than the")
+	p := f.play(t, "lixfix.lixfix.before_os_upgrade", "-e", "lixfix_hosts=mac-02")
+	if r := p.of("mac-02", "Move the build users"); p.code != 0 || r == nil || !r.Result.Changed || p.of("mac-02", "Look again, as somebody without root") == nil {
+		t.Errorf("before an upgrade: exit %d\n%s", p.code, p.out)
+	}
 	if now := f.of(t, "mac-02").state(t); now != "repaired" {
 		t.Errorf("options: it is %s", now)
 	}

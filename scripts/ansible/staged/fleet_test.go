@@ -70,6 +70,7 @@ const (
 	refused // sudo
 	killed
 	full
+	early // a Mac before the upgrade: nothing is broken yet
 )
 
 // troubles of the hosts in the test; the others are as broken as usual.
@@ -183,8 +184,11 @@ func (m *member) beMac(t testing.TB, is trouble) {
 	t.Helper()
 	const users = 4
 	state := "upgraded-15"
-	if is == fine {
+	switch is {
+	case fine:
 		state = "healthy"
+	case early:
+		state = "before-15"
 	}
 	all := mac.Variants(users)
 	v := all[slices.IndexFunc(all, func(v mac.Variant) bool { return v.Name == state })]
