@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -131,7 +130,7 @@ type Look func(ctx context.Context) Rung
 // Run builds in each of the shells, side by side, or with the tools where there is no shell. names may be nil. It ends
 // within a few minutes, whatever hangs, and removes what it has made.
 func Run(ctx context.Context, b platform.Builder, m Means, names Look) Ladder {
-	began := time.Now()
+	began := b.Now()
 	as := b.Invoker(ctx)
 	l := Ladder{As: as.Name}
 	results := make([]nixbuild.Result, max(1, len(m.Shells)))
@@ -171,7 +170,7 @@ func Run(ctx context.Context, b platform.Builder, m Means, names Look) Ladder {
 			l.Rungs[i].Next = next[r.Name][os]
 		}
 	}
-	l.Millis = float64(time.Since(began).Microseconds()) / 1000
+	l.Millis = float64(b.Now().Sub(began).Microseconds()) / 1000
 	return l
 }
 

@@ -315,7 +315,7 @@ func TestRealDaemon(t *testing.T) {
 			t.Fatalf("%+v", a)
 		}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 
 	run := func(args ...string) string {
 		t.Helper()
@@ -372,7 +372,7 @@ func TestDeleteEnds(t *testing.T) {
 	if c == nil {
 		t.Fatalf("%+v", a)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 	if err := c.Delete(ctx, "/nix/store/x"); !errors.Is(err, os.ErrDeadlineExceeded) {
