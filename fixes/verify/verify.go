@@ -164,14 +164,59 @@ func Run(ctx context.Context, b platform.Builder, m Means, names Look) Ladder {
 		}
 		l.Rungs = append(l.Rungs, rung)
 	}
-	os := b.Facts().OS
 	for i, r := range l.Rungs {
 		if r.Mark == Broken || r.Mark == Unknown {
-			l.Rungs[i].Next = next[r.Name][os]
+			l.Rungs[i].Next = next[r.Name][b.Facts().OS]
 		}
 	}
 	l.Millis = float64(b.Now().Sub(began).Microseconds()) / 1000
 	return l
+}
+
+// Alone looks again where no daemon is needed, because the store is one user's: the tools build in it as that user. It
+// takes the place of what asking for a daemon has shown.
+func (l *Ladder) Alone(ctx context.Context, b platform.Builder, m Means, owner platform.Account, names Look) {
+	began := b.Now()
+	r := nixbuild.Run(ctx, b, nixbuild.Through{Tools: m.Tools, Owner: &owner})
+	l.Left = append(l.Left, r.Left...)
+	writes, built := Rung{Name: Connection, Mark: NotLooked}, Rung{Name: Build, Mark: NotLooked}
+	writes.Mark, writes.Says = at(nixbuild.Connection, r)
+	built.Mark, built.Says = at(nixbuild.Building, r)
+	switch writes.Mark {
+	case Holds:
+		writes.Says = "no daemon is needed: Nix writes to the store itself, as " + owner.Name
+	case Broken:
+		writes.Says = "Nix, as " + owner.Name + ", cannot write to the store itself: " + r.Why
+	}
+	if built.Mark == Broken {
+		built.Says = "Nix, as " + owner.Name + ", cannot build: " + r.Why
+	}
+	for _, one := range []*Rung{&writes, &built} {
+		if one.Mark == Broken && r.Outcome == nixbuild.Failed {
+			one.Error = r.Why
+		}
+		if one.Mark == Broken || one.Mark == Unknown {
+			one.Next = []string{"lixfix check"}
+		}
+	}
+	for i, rung := range l.Rungs {
+		switch rung.Name {
+		case Connection:
+			l.Rungs[i] = writes
+		case Build:
+			l.Rungs[i] = built
+		case Names:
+			if names != nil && built.Mark == Holds && ctx.Err() == nil {
+				l.Rungs[i] = names(ctx)
+				l.Rungs[i].Name = Names
+				if mark := l.Rungs[i].Mark; mark == Broken || mark == Unknown {
+					l.Rungs[i].Next = next[Names][b.Facts().OS]
+				}
+			}
+		}
+	}
+	l.As = owner.Name
+	l.Millis += float64(b.Now().Sub(began).Microseconds()) / 1000
 }
 
 // shellRung says whether a shell finds the client.

@@ -95,6 +95,8 @@ type Through struct {
 	Socket string // of the daemon
 	// Shell is a login shell that looks for the tools, and with which settings they run; "" for those in Tools.
 	Shell string
+	// Owner is whose store it is, where no daemon is needed: Tools write to it as that user. It is nil for the daemon's.
+	Owner *platform.Account
 }
 
 // Tools returns the directory of the tools of Nix with which users build; "" where there are none, with the reason.
@@ -118,7 +120,12 @@ func Tools(ctx context.Context, v platform.View) (dir, why string) {
 // Run makes the build, and removes what it made. It ends within Limit and the time to tidy up.
 func Run(ctx context.Context, b platform.Builder, t Through) Result {
 	began := time.Now()
-	one := &build{b: b, t: t, r: Result{Outcome: Untried, As: b.Invoker(ctx)}}
+	one := &build{b: b, t: t, r: Result{Outcome: Untried}}
+	if t.Owner != nil {
+		one.r.As = *t.Owner
+	} else {
+		one.r.As = b.Invoker(ctx)
+	}
 	one.run(ctx)
 	one.r.Took = time.Since(began)
 	return one.r
@@ -190,6 +197,9 @@ func (o *build) ask(ctx context.Context) (string, bool) {
 // barred says why who is to build cannot reach the daemon, as far as the modes tell; "" where they can, or where that is
 // not known.
 func (o *build) barred(ctx context.Context) string {
+	if o.t.Owner != nil {
+		return ""
+	}
 	dir := path.Dir(o.t.Socket)
 	info, err := o.b.Stat(ctx, dir)
 	if err != nil || info.ACL || o.r.As.UID == info.UID {
@@ -215,7 +225,11 @@ func (o *build) who() string {
 // build is a call of a tool of Nix, by its name.
 func (o *build) build(limit time.Duration, tool string, args ...string) platform.Build {
 	if o.t.Shell == "" {
-		return platform.Build{Tool: path.Join(o.t.Tools, tool), Args: args, As: o.r.As, Remote: "daemon", Limit: limit}
+		remote := "daemon"
+		if o.t.Owner != nil {
+			remote = "local"
+		}
+		return platform.Build{Tool: path.Join(o.t.Tools, tool), Args: args, As: o.r.As, Remote: remote, Limit: limit}
 	}
 	return platform.Build{Tool: tool, Args: args, As: o.r.As, Limit: limit, Login: &platform.Login{Shell: o.t.Shell, Interactive: o.r.Terminal}}
 }

@@ -27,7 +27,8 @@ func (a *app) verifyCommand() *cobra.Command {
 			"Linux, a copy of lixfix until the next garbage collection.") +
 			paragraph("It builds once in each of bash, zsh and fish that this host has, each started as a login shell that knows "+
 				"nothing but its user. Root starts no shell as root: with sudo, shells run as the user who called it; without, as "+
-				"nobody, who has none but the files of the system.") +
+				"nobody, who has none but the files of the system. Where the store is one user's and needs no daemon, Nix then builds "+
+				"in it as that user.") +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example: "  lixfix verify\n  sudo lixfix verify\n  lixfix verify --format json",
 	}
@@ -58,6 +59,9 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 		names = func(ctx context.Context) verify.Rung { return a.lookUp(ctx, b, name) }
 	}
 	l := verify.Run(ctx, b, means, names)
+	if err := a.alone(ctx, b, &l, means, names); err != nil && ctx.Err() == nil {
+		return codeOf(err), err
+	}
 	a.progress.Close()
 	if ctx.Err() != nil {
 		cause := context.Cause(ctx)
@@ -67,7 +71,6 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 		}
 		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("verify: %w", cause), next: next}
 	}
-	a.alone(ctx, &l)
 	a.point(&l)
 	r := a.hosted("verify")
 	r.Verify, r.Summary = &l, l.Verdict()
@@ -75,20 +78,33 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 		func(t *render.Text) { t.Built(*r) })
 }
 
-// alone takes back that nobody reaches a daemon where none is needed, because the store is one user's: whether Nix works
-// for that user, only they can see.
-func (a *app) alone(ctx context.Context, l *verify.Ladder) {
+// alone says of a store that is one user's that no daemon is needed for it. Root, whose shells run as somebody else, has
+// its owner build in it.
+func (a *app) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m verify.Means, names verify.Look) error {
 	const notNeeded = "daemon/not-needed"
-	i := slices.IndexFunc(l.Rungs, func(r verify.Rung) bool { return r.Name == verify.Connection && r.Mark == verify.Broken })
+	i := slices.IndexFunc(l.Rungs, func(r verify.Rung) bool { return r.Name == verify.Connection })
 	k := a.kind(notNeeded)
-	if i < 0 || k == nil || a.Host.Facts().UID != 0 {
-		return
+	if i < 0 || k == nil || l.Rungs[i].Mark != verify.Holds && l.Rungs[i].Mark != verify.Broken {
+		return nil
 	}
 	found, err := a.detect(ctx, a.fixOf(k), a.Host, nil, false)
-	if err == nil && slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == notNeeded }) {
-		l.Rungs[i].Mark, l.Rungs[i].Error = verify.Unknown, ""
-		l.Rungs[i].Says = "no daemon is needed here, and the store is not one that " + l.As + " may write to; run this as the user whose it is"
+	if err != nil {
+		return fmt.Errorf("look whether a daemon is needed: %w", err)
 	}
+	if !slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == notNeeded }) {
+		return nil // then the rungs say what there is to say
+	}
+	switch {
+	case l.Rungs[i].Mark == verify.Holds:
+		l.Rungs[i].Says = "no daemon is needed: Nix writes to the store itself"
+	case a.Host.Facts().UID == 0 && m.Tools != "":
+		owner, err := b.Owner(ctx, "/")
+		if err != nil {
+			return fmt.Errorf("find out whose store /nix is: %w", err)
+		}
+		l.Alone(ctx, b, m, owner, names)
+	}
+	return nil
 }
 
 // point adds to the rungs that are broken the page of what their errors point to, and names lixfix as it was called.

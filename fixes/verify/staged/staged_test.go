@@ -347,7 +347,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestOneUsers: where the store is one user's, it works for her, and root cannot tell for anybody else.
+// TestOneUsers: where the store is one user's, it works for her, and root has her build in it.
 func TestOneUsers(t *testing.T) {
 	t.Parallel()
 	h := linuxnet.New(t, linuxnet.Options{Nix: true})
@@ -360,7 +360,44 @@ func TestOneUsers(t *testing.T) {
 			t.Errorf("%s: %s: %s", name, d.marks(), d.Summary)
 		}
 	}
-	if d := run(t, root(h)); !strings.HasSuffix(names(d), "connection unknown, build not-looked-at") || d.Exit != 3 {
-		t.Errorf("root: %s, exit %d: %s", d.marks(), d.Exit, d.Summary)
+	if d := run(t, root(h)); !strings.HasSuffix(names(d), "connection holds, build holds") || d.Verify.As != "alice" {
+		t.Errorf("root: %s, exit %d: %+v", d.marks(), d.Exit, d.Verify)
 	}
+}
+
+// TestAlone has a store of root's own and no daemon, as containers do: it is root's Nix that builds, and the shells run as
+// nobody all the same.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	h := linuxnet.New(t, linuxnet.Options{Nix: true})
+	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
+	h.WriteFile(t, "/etc/shells", "/usr/bin/bash\n", 0o644)
+	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h.Start(t, h.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+		"--bind-interfaces", "--listen-address="+linuxnet.Addr4, "--address=/"+sandbox.DefaultName+"/127.0.0.1", "--address=/"+sandbox.DefaultName+"/::1"))
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group =\nsandbox = false\n", 0o644)
+	left := func() {
+		t.Helper()
+		if paths := h.Run(t, "sh", "-c", "ls -d /nix/store/*-lixfix-build-* 2>/dev/null | grep -v '[.]lock$'; true"); paths != "" {
+			t.Errorf("left in the store: %s", paths)
+		}
+	}
+	d := run(t, root(h))
+	if d.marks() != "bash holds, connection holds, build holds, names holds" || d.Exit != 0 || d.Verify.As != "root" {
+		t.Errorf("%s, exit %d\n%+v", d.marks(), d.Exit, d.Verify)
+	}
+	if says := d.Verify.Rungs[1].Says; !strings.Contains(says, "no daemon is needed") {
+		t.Error(says)
+	}
+	left()
+
+	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nobodys-group\nsandbox = false\n", 0o644)
+	d = run(t, root(h))
+	if d.marks() != "bash holds, connection holds, build broken, names not-looked-at" || d.Exit != 1 {
+		t.Errorf("without build users: %s, exit %d\n%+v", d.marks(), d.Exit, d.Verify)
+	}
+	if r := d.Verify.Rungs[2]; !strings.Contains(r.Says, "nobodys-group") || len(r.Next) == 0 {
+		t.Errorf("%+v", r)
+	}
+	left()
 }
