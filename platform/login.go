@@ -24,7 +24,7 @@ type Login struct {
 	Interactive bool
 }
 
-// become is what every login shell is told, which is the same in the languages of all of them: to have sh look for the
+// becomes is what every login shell is told, which is the same in the languages of all of them: to have sh look for the
 // tool on the PATH that it exports, say where it was found, and become that. What the shell's files print comes before
 // the mark, which they cannot know.
 const becomes = `t=$(command -v "$2") || t=; case $t in /*) ;; *) t= ;; esac; ` +
@@ -47,7 +47,7 @@ func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark strin
 		return nil, "", nil, ErrNotBuilder
 	}
 	if b.As.UID == 0 && os.Geteuid() == 0 && !space().sole {
-		return nil, "", nil, errors.New("root starts no login shell of its own: what its files name, it would run")
+		return nil, "", nil, errors.New("lixfix starts no login shell as root: root would run whatever its startup files say")
 	}
 	if err := m.trusted(shell); err != nil {
 		return nil, "", nil, err
@@ -80,7 +80,7 @@ func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark strin
 }
 
 // ErrNoMark is returned where a login shell ended, or became something else, before it looked for the tool.
-var ErrNoMark = errors.New("its files end it before it runs a command")
+var ErrNoMark = errors.New("its startup files end it before it can run a command")
 
 // marked leaves out what a login shell has printed before it looked for the tool, and says where it found that.
 func marked(out *Built, mark string) error {

@@ -34,7 +34,7 @@ func (daemon) Doc() fix.Doc {
 		Cause: "Clients print nearly the same error whatever the cause, and only root can read the daemon's log, " +
 			"which would say. \"lixfix check daemon\" climbs from the store to a greeting: the store, the " +
 			"configuration, the daemon's program, its units, its socket, a connection, a greeting, its release, and " +
-			"what it allows you. Fix the first rung that is broken; lixfix does not look at those above it.",
+			"what it allows you. Each rung needs those before it, so lixfix stops at the first one that is broken.",
 		Changes: "What the rung needs: the modes of the socket and its directory, links of units in /etc/systemd/system, and what systemd " +
 			"has started. A daemon that somebody is using is restarted only with --accept, or after you agree.",
 		Undo: "\"lixfix undo\" restores files, links and modes and stops what was started. That systemd has read " +

@@ -159,9 +159,9 @@ func (daemon) Sketch(k *fix.Kind) (figure.Figure, string) {
 		}
 		l.Rungs = append(l.Rungs, one)
 	}
-	says := "Each rung stands on those above it"
+	says := "Each rung needs those above it"
 	if k != answers {
-		says += "; this one is found at the rung \"" + ladder[at].name + "\""
+		says += "; this finding is about the rung \"" + ladder[at].name + "\""
 	}
 	return l.figure(), says
 }

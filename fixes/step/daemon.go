@@ -89,20 +89,20 @@ func (s TryBuild) String() string {
 		}
 		with = "in login shells (" + strings.Join(names, ", ") + ")"
 	}
-	return fmt.Sprintf("have the daemon build a derivation of a few bytes, as an ordinary user %s, and remove it again", with)
+	return fmt.Sprintf("have the daemon build something tiny, as an ordinary user %s, and delete it again", with)
 }
 
 // Proves implements Proof.
 func (TryBuild) Proves() string { return "the daemon can build" }
 
 // ErrNotBuilt is the error of a TryBuild where the daemon could be asked, and did not build.
-var ErrNotBuilt = errors.New("a build fails")
+var ErrNotBuilt = errors.New("the test build failed")
 
 // Apply implements Step.
 func (s TryBuild) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	b, ok := platform.AsBuilder(h)
 	if !ok {
-		return &plan.Unproven{Err: errors.New("this host cannot be asked for a build"), Untried: true}
+		return &plan.Unproven{Err: errors.New("lixfix cannot start a build on this host"), Untried: true}
 	}
 	l := verify.Run(platform.Fresh(ctx), b, verify.Means{Tools: s.Tools, Shells: s.Shells}, nil)
 	switch l.Status() {

@@ -141,7 +141,7 @@ func Run(ctx context.Context, b platform.Builder, m Means, names Look) Ladder {
 			t.Shell = m.Shells[i]
 		}
 		if t.Shell == "" && t.Tools == "" {
-			results[i] = nixbuild.Result{Outcome: nixbuild.Failed, Stage: nixbuild.Shell, Why: "there is no Nix in any of the places where it is installed"}
+			results[i] = nixbuild.Result{Outcome: nixbuild.Failed, Stage: nixbuild.Shell, Why: "there is no Nix in any of the usual places"}
 			continue
 		}
 		all.Go(func() { results[i] = nixbuild.Run(ctx, b, t) })
@@ -184,12 +184,12 @@ func (l *Ladder) Alone(ctx context.Context, b platform.Builder, m Means, owner p
 	built.Mark, built.Says = at(nixbuild.Building, r)
 	switch writes.Mark {
 	case Holds:
-		writes.Says = "no daemon is needed: Nix writes to the store itself, as " + owner.Name
+		writes.Says = "no daemon is needed: Nix writes to the store as " + owner.Name
 	case Broken:
-		writes.Says = "Nix, as " + owner.Name + ", cannot write to the store itself: " + r.Why
+		writes.Says = "Nix runs as " + owner.Name + " and cannot write to the store: " + r.Why
 	}
 	if built.Mark == Broken {
-		built.Says = "Nix, as " + owner.Name + ", cannot build: " + r.Why
+		built.Says = "Nix runs as " + owner.Name + " and cannot build: " + r.Why
 	}
 	for _, one := range []*Rung{&writes, &built} {
 		if one.Mark == Broken && r.Outcome == nixbuild.Failed {
@@ -227,13 +227,13 @@ func shellRung(shell string, m Means, r nixbuild.Result) Rung {
 		rung.Mark, rung.Says = Unknown, r.Why
 	case r.Stage == nixbuild.Shell:
 		rung.Mark, rung.Says = Broken, "does not find nix: "+r.Why
-		if r.Outcome == nixbuild.Late {
+		if r.Outcome == nixbuild.Late || shell == "" {
 			rung.Says = r.Why
 		}
 	case shell == "":
-		rung.Mark, rung.Says = NotLooked, "no "+words(platform.LoginShells, "or")+" here; asked with the tools in "+m.Tools
+		rung.Mark, rung.Says = NotLooked, "no "+words(platform.LoginShells, "or")+" on this host; used the tools in "+m.Tools
 	case r.Terminal:
-		rung.Says = "finds " + r.Found + ", but only on a terminal"
+		rung.Says = "finds " + r.Found + ", but only when interactive"
 	default:
 		rung.Says = "finds " + r.Found
 	}
@@ -325,10 +325,21 @@ func (r Rung) Subject() string {
 
 // String is a rung as a sentence without a full stop.
 func (r Rung) String() string {
+	if r.Shell != "" && r.Mark == Unknown {
+		return r.Subject() + ": " + r.Says // what kept it from an answer may be about something else
+	}
 	if r.Shell != "" {
 		return r.Subject() + " " + r.Says
 	}
 	return r.Says
+}
+
+// Who is the user that the build ran as, for people: "works for nobody" would say the opposite.
+func (l Ladder) Who() string {
+	if l.As == "nobody" {
+		return "the user nobody"
+	}
+	return l.As
 }
 
 // Figure is the ladder, the first rung on top, as it is climbed.
@@ -362,5 +373,5 @@ func (l Ladder) Verdict() string {
 	case l.rung(Build).Mark != Holds:
 		return "could not tell: nothing was built"
 	}
-	return "Nix works for " + l.As
+	return "Nix works for " + l.Who()
 }

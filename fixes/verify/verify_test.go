@@ -87,7 +87,7 @@ func TestRun(t *testing.T) {
 				}
 				return works(shell, tool, interactive)
 			},
-			want: "bash finds /usr/bin/nix-instantiate|zsh does not find nix: there is no nix-instantiate on its PATH|the client reaches the daemon|built in|resolves",
+			want: "bash finds /usr/bin/nix-instantiate|zsh does not find nix: nix-instantiate is not on its PATH|the client reaches the daemon|built in|resolves",
 		},
 		{
 			name: "only on a terminal", shells: []string{"/bin/bash"}, status: fix.OK,
@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 				}
 				return works(shell, tool, interactive)
 			},
-			want: "bash finds /usr/bin/nix-instantiate, but only on a terminal|the client reaches the daemon|built in|resolves",
+			want: "bash finds /usr/bin/nix-instantiate, but only when interactive|the client reaches the daemon|built in|resolves",
 		},
 		{
 			name: "no daemon, for one shell", shells: []string{"/bin/bash", "/bin/fish"}, status: fix.Broken, next: "lixfix check daemon",
@@ -114,14 +114,14 @@ func TestRun(t *testing.T) {
 			says: func(string, string, bool) (platform.Built, error) {
 				return platform.Built{Found: "/usr/bin/nix-instantiate", Exit: -1}, context.DeadlineExceeded
 			},
-			want: "bash finds /usr/bin/nix-instantiate|the client cannot reach the daemon: nix-instantiate did not end within 30s||",
+			want: "bash finds /usr/bin/nix-instantiate|the client cannot reach the daemon: nix-instantiate did not finish within 30s||",
 		},
 		{
 			name: "its files hang", shells: []string{"/bin/bash"}, status: fix.Broken, next: "lixfix explain shell-hook/not-found",
 			says: func(string, string, bool) (platform.Built, error) {
 				return platform.Built{Exit: -1}, context.DeadlineExceeded
 			},
-			want: "bash it ran no command within 30s: its files wait for something|||",
+			want: "bash did not get to run a command within 30s: its startup files wait for something|||",
 		},
 		{
 			name: "no build", shells: []string{"/bin/bash"}, status: fix.Broken, next: "lixfix check daemon", left: 1,
@@ -138,13 +138,13 @@ func TestRun(t *testing.T) {
 			says: func(string, string, bool) (platform.Built, error) {
 				return platform.Built{Exit: -1}, platform.ErrUntrusted
 			},
-			want: "bash " + platform.ErrUntrusted.Error() + "|||",
+			want: "bash: " + platform.ErrUntrusted.Error() + "|||",
 		},
 		{
 			name: "no shell", tools: "/usr/bin", says: works, status: fix.OK,
-			want: "no bash, zsh or fish here; asked with the tools in /usr/bin|the client reaches the daemon|built in|resolves",
+			want: "no bash, zsh or fish on this host; used the tools in /usr/bin|the client reaches the daemon|built in|resolves",
 		},
-		{name: "nothing", status: fix.Broken, want: "does not find nix: there is no Nix in any of the places where it is installed|||", next: "lixfix explain shell-hook/not-found"},
+		{name: "nothing", status: fix.Broken, want: "there is no Nix in any of the usual places|||", next: "lixfix explain shell-hook/not-found"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &host{Host: memory.New(platform.Facts{OS: platform.Linux}, "/nix/var/nix/daemon-socket/\n"), says: tt.says}

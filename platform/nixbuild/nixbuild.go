@@ -212,12 +212,12 @@ func (o *build) barred(ctx context.Context) string {
 	if info.Mode&search != 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s may not enter %s, which has mode %04o and belongs to group %d", o.who(), dir, info.Mode.Perm(), info.GID)
+	return fmt.Sprintf("%s has no access to %s, which has mode %04o and belongs to group %d", o.who(), dir, info.Mode.Perm(), info.GID)
 }
 
 func (o *build) who() string {
 	if o.r.As.Name == "nobody" {
-		return "nobody"
+		return "the user nobody"
 	}
 	return fmt.Sprintf("user %d", o.r.As.UID)
 }
@@ -247,16 +247,16 @@ func (o *build) call(ctx context.Context, limit time.Duration, tool string, args
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && o.r.Stage == Shell:
-		o.end(Late, fmt.Sprintf("it ran no command within %s: its files wait for something", limit))
+		o.end(Late, fmt.Sprintf("did not get to run a command within %s: its startup files wait for something", limit))
 		return "", false
 	case errors.Is(err, context.DeadlineExceeded):
-		o.end(Late, fmt.Sprintf("%s did not end within %s", tool, limit))
+		o.end(Late, fmt.Sprintf("%s did not finish within %s", tool, limit))
 		return "", false
 	case err != nil:
 		o.end(Untried, err.Error())
 		return "", false
 	case o.r.Stage == Shell:
-		o.end(Failed, "there is no "+tool+" on its PATH")
+		o.end(Failed, tool+" is not on its PATH")
 		return "", false
 	case built.Exit != 0:
 		o.end(Failed, complaint(built.Stderr, built.Exit))
@@ -328,7 +328,7 @@ func complaint(stderr []byte, exit int) string {
 		}
 	}
 	if last == "" {
-		return fmt.Sprintf("it ended with exit status %d, and said nothing", exit)
+		return fmt.Sprintf("exit status %d, and no error message", exit)
 	}
 	return redact.Cut(last, longest)
 }

@@ -411,11 +411,11 @@ func (c *change) helpless(why *plan.Unproven, id string) error {
 	if c.fix != nil {
 		name = " " + c.fix.Name()
 	}
-	next := fmt.Sprintf("sudo %[1]s check%[2]s shows what is in the way now, sudo %[1]s undo %[3]s takes the repair back", c.app.Name, name, id)
+	next := fmt.Sprintf("sudo %[1]s check%[2]s shows what is still wrong, sudo %[1]s undo %[3]s takes the repair back", c.app.Name, name, id)
 	if errors.Is(why, step.ErrNotBuilt) {
-		next = c.app.Name + " verify shows how far a build comes, " + next
+		next = c.app.Name + " verify shows where a build breaks, " + next
 	}
-	return &failure{code: Problems, err: fmt.Errorf("all steps are done, and that is not enough: %w", why), next: next}
+	return &failure{code: Problems, err: fmt.Errorf("all steps are done, but that was not enough: %w", why), next: next}
 }
 
 // open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller

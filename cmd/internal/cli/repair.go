@@ -281,10 +281,10 @@ func (c *change) prove(ctx context.Context, p *plan.Plan) {
 	proof, ok := step.NewTryBuild(m)
 	switch {
 	case err != nil:
-		p.Notes = append(p.Notes, "no build is tried afterwards: "+message(err))
+		p.Notes = append(p.Notes, "no test build afterwards: "+message(err))
 	case !ok && c.app.Host.Facts().OS != platform.Linux: // macOS always has shells: there is nothing to say of it
 	case !ok:
-		p.Notes = append(p.Notes, "no build is tried afterwards: no login shell and no tools of Nix were found")
+		p.Notes = append(p.Notes, "no test build afterwards: found neither a login shell nor the Nix tools")
 	default:
 		p.Entries = append(p.Entries, plan.Entry{Step: proof, For: p.Entries[0].For})
 	}

@@ -21,14 +21,14 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Show by a real build whether Nix works, in each login shell",
-		Long: paragraph("Build something, and say which rung breaks if that fails: the shell does not find nix, the client cannot reach "+
-			"the daemon, the daemon cannot build, or, on Linux, builds cannot look names up. The derivation is a few bytes, and "+
-			"needs neither network nor any other store path; nothing is substituted, and nothing is left in the store but, on "+
-			"Linux, a copy of lixfix until the next garbage collection.") +
-			paragraph("It builds once in each of bash, zsh and fish that this host has, each started as a login shell that knows "+
-				"nothing but its user. Root starts no shell as root: with sudo, shells run as the user who called it; without, as "+
-				"nobody, who has none but the files of the system. Where the store is one user's and needs no daemon, Nix then builds "+
-				"in it as that user.") +
+		Long: paragraph("Build something tiny and, if that fails, say where it breaks: the shell does not find nix, the client cannot "+
+			"reach the daemon, the daemon cannot build, or (on Linux) builds cannot resolve names. The derivation is a few bytes "+
+			"and needs no network, no substituter and no other store path. It is deleted again; on Linux, a copy of lixfix stays "+
+			"in the store until the next garbage collection.") +
+			paragraph("It builds once in each of bash, zsh and fish that this host has. Each is started as a fresh login shell that "+
+				"inherits nothing from yours. As root, lixfix runs these shells as the user who called sudo or, without sudo, as the "+
+				"user nobody, for whom only the system's startup files count. If the store belongs to a single user and needs no "+
+				"daemon, Nix builds as that user instead.") +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated),
 		Example: "  lixfix verify\n  sudo lixfix verify\n  lixfix verify --format json",
 	}
@@ -47,7 +47,7 @@ func (a *app) verifyCommand() *cobra.Command {
 func (a *app) verify(ctx context.Context, name string) (Code, error) {
 	b, ok := a.Host.(platform.Builder)
 	if !ok {
-		return Failed, fmt.Errorf("verify: %s cannot be asked for a build", render.System(a.Host.Facts().OS))
+		return Failed, fmt.Errorf("verify: lixfix cannot start a build on %s", render.System(a.Host.Facts().OS))
 	}
 	means, err := verify.Find(ctx, b)
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 	a.progress.Close()
 	if ctx.Err() != nil {
 		cause := context.Cause(ctx)
-		next := "Nothing was left behind."
+		next := "The build left nothing behind."
 		if len(l.Left) > 0 {
 			next = "Left in the store until the next garbage collection: " + strings.Join(l.Left, " ")
 		}
@@ -96,11 +96,11 @@ func (a *app) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m
 	}
 	switch {
 	case l.Rungs[i].Mark == verify.Holds:
-		l.Rungs[i].Says = "no daemon is needed: Nix writes to the store itself"
+		l.Rungs[i].Says = "no daemon is needed: Nix writes to the store directly"
 	case a.Host.Facts().UID == 0 && m.Tools != "":
 		owner, err := b.Owner(ctx, "/")
 		if err != nil {
-			return fmt.Errorf("find out whose store /nix is: %w", err)
+			return fmt.Errorf("find out who owns the store: %w", err)
 		}
 		l.Alone(ctx, b, m, owner, names)
 	}
@@ -139,7 +139,7 @@ func (a *app) pointsTo(text string) string {
 func (a *app) lookUp(ctx context.Context, b platform.Builder, name string) verify.Rung {
 	program, err := a.Program()
 	if err != nil {
-		return verify.Rung{Mark: verify.Unknown, Says: "lixfix does not find itself, which is to be the builder: " + err.Error()}
+		return verify.Rung{Mark: verify.Unknown, Says: "cannot find the lixfix program, which would be the builder: " + err.Error()}
 	}
 	res, err := probe.Run(ctx, b, sandbox.Options{Name: name, Builder: program, Waiting: func(what string) { a.progress.Line(what) }})
 	if err != nil {

@@ -5,7 +5,7 @@ import "strings"
 // Built shows how far a build came, as a ladder.
 func (t *Text) Built(r Report) {
 	l := r.Verify
-	t.para(0, piece{}, "A build as "+l.As)
+	t.para(0, piece{}, "Building as "+l.Who())
 	t.blank()
 	t.figure(l.Figure())
 	if len(l.Left) > 0 {

@@ -115,7 +115,7 @@ func TestNotEnough(t *testing.T) {
 			"it ends at once", stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload,
 			"daemon/stopped", "the daemon does not answer at " + socket,
 		},
-		{"it cannot build", stop + "sed -i 's/^build-users-group.*/build-users-group = nobodys/' /etc/nix/nix.conf", "daemon/stopped", "a build fails: the daemon cannot build: "},
+		{"it cannot build", stop + "sed -i 's/^build-users-group.*/build-users-group = nobodys/' /etc/nix/nix.conf", "daemon/stopped", "the test build failed: the daemon cannot build: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,7 @@ func TestNotEnough(t *testing.T) {
 			before := state(t, h)
 			cmd := h.Command(program, "repair", "daemon", "--yes")
 			out, err := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); err == nil || code != 1 || !bytes.Contains(out, []byte("all steps are done, and that is not enough")) ||
+			if code := cmd.ProcessState.ExitCode(); err == nil || code != 1 || !bytes.Contains(out, []byte("all steps are done, but that was not enough")) ||
 				!strings.Contains(strings.Join(strings.Fields(string(out)), " "), tt.says) {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
