@@ -16,7 +16,7 @@ import (
 )
 
 // ErrOccupied is returned for a file that lixfix would have to replace, and has not written.
-var ErrOccupied = errors.New("it is there already, and lixfix has not written it")
+var ErrOccupied = errors.New("there is already a file of that name which lixfix did not write")
 
 // publishWait is how long Publish waits for another one that writes the same file. It takes milliseconds.
 const publishWait = 30 * time.Second

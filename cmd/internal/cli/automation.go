@@ -32,14 +32,15 @@ JSON on standard error then. outcome.changed says whether the command has
 changed the host. New fields and events can appear; ignore what you do not
 know. Text output is for people and may change.
 
-Prometheus. "lixfix check --format prometheus" prints gauges: lixfix_fix_status,
-1 for the one status that a fix has, of ok, at-risk, broken, unknown and
-not-applicable; lixfix_findings, how often something was found;
-lixfix_journal_status; lixfix_check_timestamp_seconds, _duration_seconds and
-_exit_code; lixfix_build_info. No label names a person. --output FILE replaces
-a file at once that lixfix wrote before, and as root only in a directory that
-nobody else can change; if that fails, the old file stays. "lixfix schedule
-install --prometheus FILE" has the scheduled check do so.
+Prometheus. "lixfix check --format prometheus" prints gauges: lixfix_fix_status
+is 1 for the current status of a fix and 0 for the other four (ok, at-risk,
+broken, unknown, not-applicable); lixfix_findings counts what was found;
+lixfix_journal_status tells whether a repair was cut short. There are also
+lixfix_check_timestamp_seconds, _duration_seconds and _exit_code, and
+lixfix_build_info. No label names a person. With --output FILE, lixfix replaces
+FILE atomically, but only if lixfix wrote it, and as root only in a directory
+that nobody else can change; if that fails, the old file stays. The scheduled
+check does the same after "lixfix schedule install --prometheus FILE".
 
 Two at once. The second one exits with 7, or waits as long as --wait says.
 

@@ -25,7 +25,7 @@ func measured(cmd *cobra.Command, output *string) {
 		cmd.Annotations = map[string]string{}
 	}
 	cmd.Annotations[measures] = ""
-	cmd.Flags().StringVar(output, "output", "", "with --format prometheus: write the metrics to `FILE`, at once, and print for people")
+	cmd.Flags().StringVar(output, "output", "", "with --format prometheus: write the metrics to `FILE`, and print the usual page")
 	_ = cmd.MarkFlagFilename("output", "prom")
 }
 
@@ -45,7 +45,7 @@ func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 func (a *app) measurable(how look) error {
 	switch {
 	case how.output != "" && a.format != prometheusFormat:
-		return usagef("add --format prometheus, or redirect standard output", "--output %s: only metrics are written to a file", how.output)
+		return usagef("add --format prometheus, or redirect standard output", "--output %s: only metrics can be written to a file", how.output)
 	case a.format != prometheusFormat:
 		return nil
 	case how.again:
@@ -79,13 +79,14 @@ func (a *app) measure(ctx context.Context, r *render.Report, code Code, began ti
 	if code == Healthy {
 		code = Failed
 	}
-	next := "The file there is the one of the last check that could write it. Name another one with --output."
+	next := "An older file is unchanged. Name another one with --output."
 	switch {
 	case errors.Is(err, platform.ErrUntrusted):
-		next = "Root writes only where nobody else can exchange what it writes. Make a directory for it, such as with " +
-			"\"sudo mkdir -m 0755 /var/lib/node_exporter\", and name a file in it with --output. Where node_exporter reads another one, link to the file from there."
+		next = "Root writes only to a directory that nobody else can change. Make one, as with " +
+			"\"sudo mkdir -m 0755 /var/lib/node_exporter\", and name a file in it with --output. If node_exporter reads another directory, " +
+			"put a link to the file there."
 	case errors.Is(err, platform.ErrOccupied):
-		next = "Nothing was written. Name another file with --output, or move this one away."
+		next = "It is unchanged. Move it away, or name another file with --output."
 	}
 	return code, &failure{code: code, err: fmt.Errorf("write the metrics: %w", err), next: next}
 }

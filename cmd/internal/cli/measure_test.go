@@ -93,7 +93,7 @@ func TestPrometheusFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := w.run(args...).ends(Failed)
-	if !strings.Contains(bad.err, "write the metrics: ") || !strings.Contains(bad.err, "/metrics/lixfix.prom") || !strings.Contains(bad.err, "last check that could write it") {
+	if !strings.Contains(bad.err, "write the metrics: ") || !strings.Contains(bad.err, "/metrics/lixfix.prom") || !strings.Contains(bad.err, "An older file is unchanged") {
 		t.Errorf("it says: %s", bad.err)
 	}
 	if read() != old {

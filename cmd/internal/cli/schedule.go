@@ -26,11 +26,11 @@ func executable() (string, error) {
 func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
-		Short: "Check this host after each start of the system",
+		Short: "Check this host after every boot",
 		Long: "Check this host after every boot, and so after every upgrade of the system.\n" +
-			"The job changes nothing. On Linux it reports to the journal of systemd\n" +
-			"(journalctl -u lixfix-check.service), on macOS to /var/log/lixfix.log, and\n" +
-			"with \"install --prometheus FILE\" to Prometheus as well.\n\n" + exitHelp(Healthy, Usage),
+			"The check changes nothing. On Linux it reports to the systemd journal\n" +
+			"(journalctl -u lixfix-check.service), on macOS to /var/log/lixfix.log. With\n" +
+			"\"install --prometheus FILE\" it runs every hour too, and writes metrics.\n\n" + exitHelp(Healthy, Usage),
 		Example: "  lixfix schedule install --help",
 	}
 	cmd.Args = a.noArgs
@@ -44,17 +44,17 @@ func (a *app) scheduleCommand() *cobra.Command {
 			return plan.Plan{}, fmt.Errorf("find the program that the job is to run: %w", err)
 		}
 		return schedule.Install(ctx, c.memo, name, metrics)
-	}, "With --prometheus, the job also writes what it finds to a file for the textfile collector of node_exporter, and "+
-		"runs every hour as well. On Linux, \"systemctl start lixfix-check.timer\" starts that before the next boot. To change the "+
-		"job, install it again.")
+	}, "With --prometheus, the job also runs every hour, and writes metrics to a file for node_exporter's textfile collector. "+
+		"On Linux, the hourly runs begin at the next boot, or now with \"sudo systemctl start lixfix-check.timer\". To change the "+
+		"job, install it again with other options.")
 	install.Example += "\n  sudo lixfix schedule install --prometheus /var/lib/node_exporter/lixfix.prom"
-	install.Flags().StringVar(&metrics, "prometheus", "", "have the job write metrics to `FILE`, whose name ends in .prom, and run every hour")
+	install.Flags().StringVar(&metrics, "prometheus", "", "also run every hour, and write metrics to `FILE`, an absolute name that ends in .prom")
 	_ = install.MarkFlagFilename("prometheus", "prom")
 	cmd.AddCommand(
 		install,
 		a.scheduleOne("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
 			return schedule.Remove(ctx, c.memo)
-		}, "The file that it has written for Prometheus is removed as well."))
+		}, "The file of metrics that it wrote is removed as well."))
 	return cmd
 }
 
@@ -109,7 +109,7 @@ func (c *change) schedule(ctx context.Context, name string, how ask, draw func(c
 	_, reports := schedule.File(c.memo.Facts())
 	return c.propose(ctx, dir, how, proposal{
 		show: func(t *render.Text) {
-			t.Remaining(*c.report, "To "+name+" the job that checks this host after each start (it reports to "+reports+"):")
+			t.Remaining(*c.report, "To "+name+" the job that checks this host after every boot (it reports to "+reports+"):")
 		},
 		question: "Do this", steps: len(p.Entries), dry: Problems,
 	})

@@ -21,25 +21,25 @@ const MetricsBegin = "# HELP lixfix_build_info "
 // looked for; where that was in vain, the fix is "unknown". at is when the check ended, and took how long it was.
 func Prometheus(r Report, at time.Time, took time.Duration) []byte {
 	var b metrics
-	b.begin("build_info", "Version of the lixfix that has checked this host.")
+	b.begin("build_info", "Version of lixfix that checked this host.")
 	b.sample(1, "version", r.Lixfix)
-	b.begin("check_timestamp_seconds", "Time at which the check ended, since the epoch.")
+	b.begin("check_timestamp_seconds", "Unix time at which the check ended.")
 	b.sample(float64(at.UnixMilli()) / 1000)
-	b.begin("check_duration_seconds", "Time that the check took.")
+	b.begin("check_duration_seconds", "How long the check took.")
 	b.sample(took.Seconds())
-	b.begin("check_exit_code", "What the check ended with, as in lixfix check --help: 0 for a healthy host.")
+	b.begin("check_exit_code", "Exit code of the check, as in lixfix check --help: 0 for a healthy host.")
 	b.sample(float64(r.Exit))
-	b.begin("fix_status", "Status of what a fix is about: 1 for the one that it has, 0 for the others.")
+	b.begin("fix_status", "What a fix found on this host: 1 for its current status, 0 for the others.")
 	for _, f := range r.Fixes {
 		b.set(string(f.Status), []string{
 			string(fix.OK), string(fix.AtRisk), string(fix.Broken), string(fix.Unknown), string(fix.NotApplicable),
 		}, "fix", f.Name)
 	}
-	b.begin("findings", "How often something was found, with its status.")
+	b.begin("findings", "How often the check found this, by status.")
 	for _, f := range r.Fixes {
 		b.found(f)
 	}
-	b.begin("journal_status", "Whether a repair waits to be finished or taken back: 1 for the status that holds, 0 for the others.")
+	b.begin("journal_status", "Whether a repair was cut short and has to be resumed or undone: 1 for the current status, 0 for the others.")
 	journal := "settled"
 	switch {
 	case len(r.Waiting) > 0:

@@ -63,7 +63,7 @@ func Install(ctx context.Context, v platform.View, program, metrics string) (pla
 	write := func(content []byte) step.WriteFile {
 		return step.WriteFile{
 			Name: file, Before: before, After: step.NewFileState(platform.Content{Data: content, Mode: 0o644}),
-			Why: "check this host after each start of the system",
+			Why: "check this host after every boot",
 		}
 	}
 	steps := []plan.Write{write(launchdJob(program, metrics))}
@@ -113,7 +113,7 @@ func Remove(ctx context.Context, v platform.View) (plan.Plan, error) {
 		}
 		steps = append(steps, step.EnableUnit{Unit: unit, Target: target})
 	}
-	steps = append(steps, step.WriteFile{Name: file, Before: before, Why: "no longer check this host after each start"})
+	steps = append(steps, step.WriteFile{Name: file, Before: before, Why: "no longer check this host after every boot"})
 	return pending(ctx, v, plan.Plan{Schema: plan.Schema, Fix: Name}, append(steps, stale(ctx, v, written(before))...))
 }
 
@@ -140,7 +140,7 @@ func stale(ctx context.Context, v platform.View, file string) []plan.Write {
 	if err != nil || before == nil || !bytes.HasPrefix(before.Data(), []byte(render.MetricsBegin)) {
 		return nil
 	}
-	return []plan.Write{step.WriteFile{Name: file, Before: before, Why: "no longer show Prometheus what is not checked"}}
+	return []plan.Write{step.WriteFile{Name: file, Before: before, Why: "remove metrics that nothing updates any more"}}
 }
 
 // metricsForm are names that a unit and a job take as they are, and that node_exporter reads.
@@ -154,32 +154,32 @@ func publishable(ctx context.Context, v platform.View, file string) error {
 	}
 	const example = "Name another one, such as --prometheus /var/lib/node_exporter/lixfix.prom."
 	if !metricsForm.MatchString(file) || path.Clean(file) != file {
-		return refuse(fmt.Sprintf("%q is not an absolute name that ends in .prom, of letters, digits and /._+-", file), example, nil)
+		return refuse(fmt.Sprintf("%q is not an absolute name that ends in .prom and has only letters, digits and /._+-", file), example, nil)
 	}
 	for _, private := range []string{"/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/"} {
 		if strings.HasPrefix(file, private) {
-			return refuse("the job has a "+private+" of its own, which node_exporter does not see", example, nil)
+			return refuse("the job has its own "+private+", which node_exporter cannot see", example, nil)
 		}
 	}
 	switch info, err := v.Stat(ctx, dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return refuse("there is no directory "+dir, "Make it, with \"sudo mkdir -m 0755 "+dir+"\", and run the command again.", err)
+		return refuse("there is no directory "+dir, "Make it with \"sudo mkdir -m 0755 "+dir+"\", then run the command again.", err)
 	case err != nil:
 		return refuse("look at "+dir, example, err)
 	case info.Mode.Perm()&0o005 != 0o005 && info.Mode&fs.ModeSymlink == 0:
 		return refuse(fmt.Sprintf("node_exporter cannot read %s, which has mode %04o", dir, info.Mode.Perm()),
-			"Let it, with \"sudo chmod 0755 "+dir+"\", or name a file in another directory.", nil)
+			"Let it with \"sudo chmod 0755 "+dir+"\", or name a file in another directory.", nil)
 	}
 	if err := v.Guarded(ctx, file); err != nil {
-		return refuse(err.Error(), "Name a file in a directory that only root can change, and link to it from where node_exporter reads: "+
-			"\"sudo mkdir -m 0755 /var/lib/node_exporter\", and --prometheus /var/lib/node_exporter/lixfix.prom.", err)
+		return refuse(err.Error(), "Name a file in a directory that only root can change: \"sudo mkdir -m 0755 /var/lib/node_exporter\", then "+
+			"--prometheus /var/lib/node_exporter/lixfix.prom. If node_exporter reads another directory, put a link to the file there.", err)
 	}
 	now, err := step.ReadFileState(ctx, v, file)
 	if err != nil {
 		return refuse("read "+file, example, err)
 	}
 	if now != nil && now.Size > 0 && !bytes.HasPrefix(now.Data(), []byte(render.MetricsBegin)) {
-		return refuse(file+" is there already, and lixfix has not written it", "Move it away, or name another file.", nil)
+		return refuse(file+" exists, and lixfix did not write it", "Move it away, or name another file.", nil)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func trusted(ctx context.Context, v platform.View, program string) error {
 		}
 	}
 	if !programForm.MatchString(program) || path.Clean(program) != program {
-		return refuse(fmt.Sprintf("root cannot run %q after each start of the system", program), nil)
+		return refuse(fmt.Sprintf("root cannot run %q after every boot", program), nil)
 	}
 	for name := program; ; name = path.Dir(name) {
 		info, err := v.Stat(ctx, name)

@@ -418,12 +418,12 @@ func TestRefusesMetrics(t *testing.T) {
 		{"/opt/me trics/x.prom", "not an absolute name", ":"},
 		{"/opt/%h/x.prom", "not an absolute name", ":"},
 		{"/opt/../opt/x.prom", "not an absolute name", ":"},
-		{"/tmp/metrics/x.prom", "of its own", ":"},
+		{"/tmp/metrics/x.prom", "its own /", ":"},
 		{"/opt/none/x.prom", "there is no directory /opt/none", ":"},
 		{"/opt/closed/x.prom", "node_exporter cannot read", "mkdir -m 0700 opt/closed"},
 		{"/opt/hers/x.prom", "which can be changed by", "mkdir -m 0755 opt/hers && chown 4201 opt/hers"},
 		{"/opt/open/x.prom", "which can be changed by", "mkdir -m 0777 opt/open"},
-		{"/opt/lixfix/x.prom", "lixfix has not written it", "echo their_metric 1 >opt/lixfix/x.prom"},
+		{"/opt/lixfix/x.prom", "lixfix did not write it", "echo their_metric 1 >opt/lixfix/x.prom"},
 		{"/opt/lixfix/y.prom", "read /opt/lixfix/y.prom", "mkfifo opt/lixfix/y.prom"},
 	} {
 		t.Run(c.file, func(t *testing.T) {
