@@ -227,7 +227,7 @@ func trusted(ctx context.Context, v platform.View, program string) error {
 			return refuse(name+" is a symbolic link", nil)
 		}
 		if info.UID != 0 || info.Mode.Perm()&0o022 != 0 {
-			return refuse(fmt.Sprintf("others than root can change %s (user ID %d, mode %04o)", name, info.UID, info.Mode.Perm()), nil)
+			return refuse(fmt.Sprintf("users other than root can change %s (user ID %d, mode %04o)", name, info.UID, info.Mode.Perm()), nil)
 		}
 		if name == "/" {
 			break

@@ -358,12 +358,12 @@ func TestRefuses(t *testing.T) {
 			if err := os.Chmod(filepath.Join(root, program), 0o775); err != nil {
 				t.Fatal(err)
 			}
-		}, "others than root can change " + program},
+		}, "users other than root can change " + program},
 		{"a directory that others can write", platform.Darwin, program, func(t *testing.T, root string) {
 			if err := os.Chmod(filepath.Join(root, "opt/lixfix"), 0o777); err != nil {
 				t.Fatal(err)
 			}
-		}, "others than root can change /opt/lixfix "},
+		}, "users other than root can change /opt/lixfix "},
 		{"a program of somebody else", platform.Darwin, program, func(t *testing.T, root string) {
 			if err := os.Chown(filepath.Join(root, program), 501, 20); err != nil {
 				t.Fatal(err)

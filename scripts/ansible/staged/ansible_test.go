@@ -114,7 +114,7 @@ func TestFleet(t *testing.T) {
 		if status != want {
 			t.Errorf("%s: %q, want %q", m.name, status, want)
 		}
-		if r := p.of(m.name, "Bring the program"); r != nil && r.Result.Uploaded != nil {
+		if r := p.of(m.name, "Install the program"); r != nil && r.Result.Uploaded != nil {
 			if brought := *r.Result.Uploaded > 1<<20; brought == (is == refused) || brought != r.Result.Changed {
 				t.Errorf("%s: %d bytes were sent, changed: %v", m.name, *r.Result.Uploaded, r.Result.Changed)
 			}
@@ -225,7 +225,7 @@ func TestChoices(t *testing.T) {
 		p := f.play(t, append([]string{site, "--limit", name}, args...)...)
 		r := p.of(name, "Repair")
 		if r == nil {
-			r = p.of(name, "Bring the program")
+			r = p.of(name, "Install the program")
 		}
 		if r == nil {
 			t.Fatalf("%s: nothing was tried\n%s", name, p.out)
@@ -262,10 +262,10 @@ func TestChoices(t *testing.T) {
 		t.Errorf("undo: the history is %s", out)
 	}
 
-	is("no option", run("mac-02", "-e", `{"lixfix_options": {"dry-run": true}}`), true, false, "no option of a fix")
+	is("no option", run("mac-02", "-e", `{"lixfix_options": {"dry-run": true}}`), true, false, "not an option of a fix")
 	is("no such option", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-counts": 4}}`), true, false, "unknown flag")
-	is("root runs nobody's program", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/lixfix"), true, false, "others than root can change /home/"+admin)
-	is("root makes nothing there", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/new/bin/lixfix"), true, false, "others than root can change /home/"+admin)
+	is("root runs nobody's program", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/lixfix"), true, false, "users other than root can change /home/"+admin)
+	is("root makes nothing there", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/new/bin/lixfix"), true, false, "users other than root can change /home/"+admin)
 	if _, err := os.Lstat(f.of(t, "mac-02").host.Path("/home/" + admin + "/new")); err == nil {
 		t.Errorf("root has made /home/%s/new", admin)
 	}
@@ -276,13 +276,13 @@ func TestChoices(t *testing.T) {
 	}
 	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 2, "move_existing_users": true}}`), true, false, "is fewer than the")
 	p := f.play(t, "lixfix.lixfix.before_os_upgrade", "-e", "lixfix_hosts=mac-02")
-	if r := p.of("mac-02", "Move the build users"); p.code != 0 || r == nil || !r.Result.Changed || p.of("mac-02", "Look again, as somebody without root") == nil {
+	if r := p.of("mac-02", "Move the build users"); p.code != 0 || r == nil || !r.Result.Changed || p.of("mac-02", "Check again without root") == nil {
 		t.Errorf("before an upgrade: exit %d\n%s", p.code, p.out)
 	}
 	if now := f.of(t, "mac-02").state(t); now != "repaired" {
 		t.Errorf("options: it is %s", now)
 	}
-	is("another archive", run("linux-01", "-e", `{"lixfix_checksums": {"linux-`+runtime.GOARCH+`": "`+strings.Repeat("0", 64)+`"}}`), true, false, "nothing of it is used")
+	is("another archive", run("linux-01", "-e", `{"lixfix_checksums": {"linux-`+runtime.GOARCH+`": "`+strings.Repeat("0", 64)+`"}}`), true, false, "it was not used")
 	if now := f.of(t, "linux-01").state(t); now != "broken" {
 		t.Errorf("another archive: it is %s", now)
 	}
@@ -294,7 +294,7 @@ func TestChoices(t *testing.T) {
 	}
 	// Where root may be had and others may change the directory, nothing is run.
 	two.host.Run(t, "chmod", "o+w", "/usr/local/bin")
-	is("a directory of everybody's", run("linux-02"), true, false, "others than root can change /usr/local/bin")
+	is("a directory of everybody's", run("linux-02"), true, false, "users other than root can change /usr/local/bin")
 }
 
 // alone checks that nothing of Ansible's or lixfix's is left on the hosts: no process, and no file but the program and the

@@ -33,7 +33,7 @@ func BenchmarkFleet(b *testing.B) {
 				if r := p.of(m.name, "Repair"); r == nil || r.Failed || r.Unreachable {
 					b.Fatalf("%s was not repaired:\n%s", m.name, p.out)
 				}
-				if r := p.of(m.name, "Bring the program"); r != nil && r.Result.Uploaded != nil {
+				if r := p.of(m.name, "Install the program"); r != nil && r.Result.Uploaded != nil {
 					sent += *r.Result.Uploaded
 				}
 				left += len(m.left(b))

@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
         code, stdout, stderr = host.script(lixfix.LOOK, [program], become=False)
         lines = stdout.split()
         if code not in (0, lixfix.ABSENT, lixfix.NO_SUM) or len(lines) < 2:
-            raise AnsibleActionFail('cannot tell what system this is: %s' % (stderr.strip() or 'exit code %d' % code))
+            raise AnsibleActionFail('cannot tell which system this host runs: %s' % (stderr.strip() or 'exit code %d' % code))
         if code == lixfix.NO_SUM:
-            raise AnsibleActionFail('cannot tell what program is at %s: this host has no sha256sum, no shasum and no openssl' % program)
+            raise AnsibleActionFail('cannot check the program at %s: this host has neither sha256sum nor shasum nor openssl. Install one of them.' % program)
         if lines[0] not in SYSTEMS or lines[1] not in MACHINES:
             raise AnsibleActionFail('there is no lixfix for %s on %s' % (lines[0], lines[1]))
         system = '%s-%s' % (SYSTEMS[lines[0]], MACHINES[lines[1]])
@@ -67,9 +67,9 @@ class ActionModule(ActionBase):
         if code == lixfix.UNTRUSTED:
             raise AnsibleActionFail(lixfix.untrusted(program, stdout))
         if code == lixfix.WRONG_SUM:
-            raise AnsibleActionFail('%s did not arrive whole; run the task again' % program)
+            raise AnsibleActionFail('%s arrived damaged, and was not installed; run the task again' % program)
         if code != 0:
-            raise AnsibleActionFail('%s could not be written: %s' % (program, stderr.strip() or stdout.strip() or 'exit code %d' % code))
+            raise AnsibleActionFail('cannot write %s: %s' % (program, stderr.strip() or stdout.strip() or 'exit code %d' % code))
         result['uploaded'] = len(data)
         return result
 
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         if given['url']:
             want = given['checksums'].get(system)
             if not want:
-                raise AnsibleActionFail('checksums has none for %s, so nothing can be downloaded for it' % system)
+                raise AnsibleActionFail('checksums has no entry for %s; add the SHA-256 of its archive' % system)
             name = given['url'].replace('{system}', system)
             return unpacked(downloaded(name, str(want).lower(), given['cache']), name)
         return unpacked(*found(given['src'], system))
@@ -94,7 +94,7 @@ def found(src, system):
     if not fit:
         raise AnsibleActionFail('src: %s has neither lixfix-%s nor lixfix-VERSION-%s.tar.gz' % (src, system, system))
     if len(fit) > 1:
-        raise AnsibleActionFail('src: %s has several programs for %s: %s. Leave one.' % (src, system, ', '.join(sorted(fit))))
+        raise AnsibleActionFail('src: %s has several programs for %s: %s. Keep only one of them.' % (src, system, ', '.join(sorted(fit))))
     name = os.path.join(src, fit[0])
     data = small(open(name, 'rb'), name)
     sums = os.path.join(src, 'SHA256SUMS')
@@ -103,7 +103,7 @@ def found(src, system):
             listed = dict(reversed(line.split(None, 1)) for line in lines.read().splitlines() if ' ' in line)
         want = dict((k.lstrip('*').strip(), v) for k, v in listed.items()).get(fit[0])
         if want and want != hashlib.sha256(data).hexdigest():
-            raise AnsibleActionFail('src: %s is not what SHA256SUMS beside it says' % name)
+            raise AnsibleActionFail('src: %s does not match SHA256SUMS in the same directory' % name)
     return data, name
 
 
@@ -120,10 +120,10 @@ def downloaded(url, want, cache):
         try:
             data = small(open_url(url, timeout=60, http_agent='lixfix.lixfix'), url)
         except Exception as error:  # it raises what the libraries below it raise
-            raise AnsibleActionFail('download %s: %s' % (url, error))
+            raise AnsibleActionFail('cannot download %s: %s' % (url, error))
         is_ = hashlib.sha256(data).hexdigest()
         if is_ != want:
-            raise AnsibleActionFail('%s has the checksum %s, and not %s; nothing of it is used' % (url, is_, want))
+            raise AnsibleActionFail('%s has the checksum %s instead of %s; it was not used' % (url, is_, want))
         draft = kept + '.draft'
         with open(draft, 'wb') as file:
             file.write(data)
@@ -135,7 +135,7 @@ def small(file, name):
     with file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise AnsibleActionFail('%s has more than %d bytes, which is no program of lixfix' % (name, LARGEST))
+        raise AnsibleActionFail('%s has more than %d bytes, so it cannot be lixfix' % (name, LARGEST))
     return data
 
 
@@ -151,5 +151,5 @@ def unpacked(data, name):
                 if member.isfile() and os.path.basename(member.name) == 'lixfix':
                     return archive.extractfile(member).read()
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise AnsibleActionFail('%s cannot be unpacked: %s' % (name, error))
-    raise AnsibleActionFail('%s has no lixfix in it' % name)
+        raise AnsibleActionFail('cannot unpack %s: %s' % (name, error))
+    raise AnsibleActionFail('there is no lixfix in %s' % name)

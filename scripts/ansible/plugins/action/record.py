@@ -54,9 +54,9 @@ class ActionModule(ActionBase):
         try:
             data = base64.b64decode(''.join(lines[start:]), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise AnsibleActionFail('the record did not arrive whole: %s' % error)
+            raise AnsibleActionFail('the record arrived damaged: %s; run the task again' % error)
         if len(data) != about['bytes']:
-            raise AnsibleActionFail('the record did not arrive whole: %d of %d bytes' % (len(data), about['bytes']))
+            raise AnsibleActionFail('the record arrived damaged: %d of %d bytes; run the task again' % (len(data), about['bytes']))
         result['dest'] = keep(given['dest'], (task_vars or {}).get('inventory_hostname', 'host'), data)
         result['bytes'] = len(data)
         result['unseen'] = about.get('unseen') or []

@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
         for name, value in sorted(self.given['options'].items()):
             name = name.replace('_', '-')
             if not re.match('^[a-z][a-z0-9-]*$', name) or name in RESERVED:
-                raise AnsibleActionFail('options: %s is no option of a fix; "lixfix repair %s --help" lists them' % (
+                raise AnsibleActionFail('options: %s is not an option of a fix; "lixfix repair %s --help" lists them' % (
                     name, self.given['fix'] or 'FIX'))
             if isinstance(value, bool):
                 value = str(value).lower()
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
     def missing(self, result):
         if self.dry:
             result['skipped'] = True
-            result['msg'] = 'not looked at: ' + lixfix.absent(self.host.program)
+            result['msg'] = 'not checked: ' + lixfix.absent(self.host.program)
             return result
         return self.fail(result, lixfix.absent(self.host.program))
 
@@ -89,9 +89,9 @@ class ActionModule(ActionBase):
         """Looks. Problems are no failure of the task: the result tells them."""
         for name in ('accept', 'limit', 'wait'):
             if self.given[name]:
-                raise AnsibleActionFail('%s goes with state: repaired' % name)
+                raise AnsibleActionFail('%s is only for state: repaired' % name)
         if self.given['options'] and not self.given['fix']:
-            raise AnsibleActionFail('options are those of a fix; name it with fix')
+            raise AnsibleActionFail('options belong to a fix; name it with fix')
         fix = [self.given['fix']] if self.given['fix'] else []
         answer = self.host.lixfix('check', *(fix + self.options() + ['--format', 'json']))
         if answer is None:

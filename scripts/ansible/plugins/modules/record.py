@@ -8,31 +8,31 @@ __metaclass__ = type
 
 DOCUMENTATION = r'''
 module: record
-short_description: Fetches a record of a host to the controller
+short_description: Records what lixfix sees on a host
 version_added: 0.1.0
 description:
-  - Runs C(lixfix record) on the host, which writes down what the fixes see, without names and secrets, and fetches the file. Nothing is left on
-    the host.
-  - On any machine, C(lixfix check --host FILE) then prints what it prints on that host.
-  - The host needs C(/bin/sh) and the program, which the role C(lixfix.lixfix.lixfix) brings. It needs no Python.
+  - Runs C(lixfix record) on the host, and fetches the file to the controller. It has what the fixes see, without names and secrets. Nothing
+    stays on the host.
+  - On any machine, C(lixfix check --host FILE) then prints the same as C(lixfix check) on that host.
+  - The host needs C(/bin/sh) and lixfix, which the role C(lixfix.lixfix.lixfix) installs. It needs no Python.
 author:
   - The lixfix authors (@lixfix)
 options:
   dest:
     description:
-      - A file on the controller, or a directory, which gets a file of the name of the host. Its name ends in C(/) if it is not there yet.
-      - Only you can read the file. One that is there is replaced.
+      - A file on the controller, or a directory, in which the file is called after the host. End the name of a new directory with C(/).
+      - Only you can read the file. An existing file is replaced.
     type: path
     required: true
   fixes:
     description:
-      - The names of fixes; without any, what all of them see is recorded.
+      - The fixes to record; all of them if none is named.
     type: list
     elements: str
     default: []
   keep_names:
     description:
-      - Keep the names of people and machines. Secrets are removed all the same.
+      - Keep the names of people and machines. Secrets are still removed.
     type: bool
     default: false
   program:
@@ -45,11 +45,11 @@ attributes:
     description: Skips the task.
     support: none
   diff_mode:
-    description: Shows nothing.
+    description: Shows no differences.
     support: none
 notes:
-  - Root sees more; without C(become), C(unseen) tells what was not seen.
-  - The host is not changed, so this is never C(changed).
+  - Root sees more. Without C(become), C(unseen) lists what was not seen.
+  - The task never changes the host, so it is never C(changed).
 '''
 
 EXAMPLES = r'''
@@ -69,17 +69,17 @@ bytes:
   type: int
   returned: success
 unseen:
-  description: What could not be seen, for people.
+  description: What could not be seen, in words.
   type: list
   elements: str
   returned: success
 differs:
-  description: Fixes that do not say the same of the record as of the host, for people. There should be none.
+  description: Fixes that find something else in the record than on the host, in words. There should be none.
   type: list
   elements: str
   returned: success
 names_kept:
-  description: Whether names of people and machines are in it.
+  description: Whether the file has the names of people and machines.
   type: bool
   returned: success
 '''

@@ -11,49 +11,47 @@ module: repair
 short_description: Checks or repairs the Lix or Nix installation of a host
 version_added: 0.1.0
 description:
-  - Calls lixfix on the host, and reads its JSON and its exit code.
-  - The host needs C(/bin/sh) and the program, which the role C(lixfix.lixfix.lixfix) brings. It needs no Python.
+  - Runs lixfix on the host, and reads its JSON and its exit code.
+  - The host needs C(/bin/sh) and lixfix, which the role C(lixfix.lixfix.lixfix) installs. It needs no Python.
 author:
   - The lixfix authors (@lixfix)
 options:
   fix:
     description:
-      - The name of a fix, as C(lixfix list) has it. Needed to repair; without it, all fixes look.
+      - The name of a fix, as C(lixfix list) prints it. Required for a repair; a check without it runs all fixes.
     type: str
   state:
     description:
-      - With C(checked), nothing is changed, and problems are no failure of the task, they are in what it returns.
-        This needs no root; as root it sees more.
-      - With C(repaired), the host is repaired, and the task fails where problems are left or could not be looked at.
-        This needs C(become).
+      - C(checked) changes nothing. Problems do not make the task fail; they are in its result. It needs no root, but sees more as root.
+      - C(repaired) repairs the host. The task fails if problems are left, or if lixfix could not tell. It needs C(become).
     type: str
     choices: [checked, repaired]
     default: checked
   options:
     description:
-      - The options of the fix, as C(lixfix repair FIX --help) lists them, without the dashes before them.
+      - The options of the fix, as C(lixfix repair FIX --help) lists them, without the leading dashes.
     type: dict
     default: {}
   accept:
     description:
-      - The IDs of findings whose remedy is risky, and which may be repaired all the same.
+      - The IDs of findings to repair even though the remedy is risky.
     type: list
     elements: str
     default: []
   wait:
     description:
-      - How long to wait for another lixfix that is at work on the host, such as C(90s) or C(5m).
+      - How long to wait for another lixfix on the same host to end, such as C(90s) or C(5m).
     type: str
   limit:
     description:
-      - After how long to stop, such as C(15m). The step in flight is finished, and the rest waits for the next run.
-      - Prefer this to the keyword C(timeout) of a task, which lixfix does not notice.
+      - Stop after this time, such as C(15m). lixfix finishes the current step, and leaves the rest for the next run.
+      - Use this rather than a task's C(timeout), which lixfix does not notice.
     type: str
   on_unfinished:
     description:
-      - What to do about a repair that was cut short on this host, by a power cut for example.
-      - C(resume) finishes it, C(undo) takes it back. Then the repair of this task is made.
-      - With C(fail), nothing is done.
+      - What to do about an earlier repair that was cut short on this host, for example by a power cut.
+      - C(resume) finishes it and C(undo) takes it back; then the repair of this task begins.
+      - C(fail) changes nothing, and the task fails.
     type: str
     choices: [resume, undo, fail]
     default: fail
@@ -64,17 +62,17 @@ options:
     default: /usr/local/bin/lixfix
 attributes:
   check_mode:
-    description: Shows the plan of a repair, and changes nothing. This needs no root, except for an unfinished repair.
+    description: Plans a repair, and changes nothing. This needs no root, except for an unfinished repair.
     support: full
   diff_mode:
-    description: Shows the plan, as what is there before each step and after it.
+    description: Shows the plan, as the host before and after the repair.
     support: full
 notes:
   - Set C(gather_facts) to C(false) for hosts without Python, such as Macs.
-  - If the connection is lost, a repair goes on to its end.
+  - A repair runs to its end even if the connection is lost.
 seealso:
   - name: lixfix in scripts
-    description: What lixfix promises to programs that call it.
+    description: What programs that run lixfix can rely on.
     link: https://github.com/lixfix/lixfix#in-scripts
 '''
 
@@ -103,49 +101,49 @@ EXAMPLES = r'''
 RETURN = r'''
 changed:
   description:
-    - Whether the host was changed, as lixfix itself says it. What was taken back again counts; journals do not.
-    - If lixfix was killed, a step that has begun counts, because it may have been done.
+    - Whether the host was changed, according to lixfix. Changes that were taken back count; journals do not.
+    - If lixfix was killed, a step that had begun counts, because it may have been done.
   type: bool
   returned: always
 exit:
-  description: The exit code of the last lixfix that was run.
+  description: The exit code of lixfix; of the last one, if there were several.
   type: int
-  returned: if lixfix was there
+  returned: if lixfix is installed
 status:
-  description: The worst status of what was found, after a repair.
+  description: The worst status that was found; after a repair, the worst that is left.
   type: str
   sample: broken
-  returned: if something was looked at
+  returned: if something was checked
 summary:
-  description: The verdict in a sentence, for people.
+  description: The verdict in a sentence.
   type: str
-  returned: if lixfix ended by itself
+  returned: if lixfix was not killed
 fixes:
   description: What each fix found, by its name, as C(lixfix schema) describes it.
   type: dict
-  returned: if something was looked at
+  returned: if something was checked
 unfinished:
-  description: The IDs of repairs that were cut short and wait.
+  description: The IDs of repairs that were cut short, and have to be finished or taken back.
   type: list
   elements: str
-  returned: if lixfix ended by itself
+  returned: if lixfix was not killed
 settled:
-  description: The IDs of such repairs that this task has finished or taken back.
+  description: The IDs of such repairs that this task finished or took back.
   type: list
   elements: str
   returned: with I(state=repaired)
 report:
   description: The whole document that lixfix printed.
   type: dict
-  returned: if lixfix ended by itself
+  returned: if lixfix was not killed
 ansible_facts:
   description: Facts about the host.
-  returned: if something was looked at
+  returned: if something was checked
   type: dict
   contains:
     lixfix:
       description:
-        - What is known of this host, of all fixes that have looked. Its keys are C(status), C(fixes), C(unfinished), C(version), C(host) and
-          C(installation).
+        - What is known about this host, from every fix that has run. Its keys are C(status), C(fixes), C(unfinished), C(version), C(host)
+          and C(installation).
       type: dict
 '''

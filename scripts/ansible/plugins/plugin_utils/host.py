@@ -169,9 +169,9 @@ class Answer:
     def message(self):
         said = self.problem.get('message') or self.outcome.get('error') or (self.report or {}).get('summary')
         if not said and self.code > 128:
-            said = 'it was ended by signal %d' % (self.code - 128)
+            said = 'lixfix was ended by signal %d' % (self.code - 128)
         if not said:
-            said = 'it ended with exit code %d' % self.code
+            said = 'lixfix ended with exit code %d' % self.code
         if self.problem.get('next'):
             said += ' (next: %s)' % self.problem['next']
         return said
@@ -189,8 +189,8 @@ def _documents(text):
         if isinstance(doc, dict) and 'schema' in doc:
             if doc['schema'] != SCHEMA:
                 raise AnsibleActionFail(
-                    'lixfix on this host prints documents of schema %s, and this collection reads %d. Install the '
-                    'collection and the program of the same release.' % (doc['schema'], SCHEMA))
+                    'lixfix on this host prints JSON of schema %s, but this collection reads schema %d. Install lixfix and the '
+                    'collection from the same release.' % (doc['schema'], SCHEMA))
             yield doc
 
 
@@ -204,7 +204,7 @@ class Host:
         self.becomes = connection.become is not None
         if not getattr(connection, 'has_pipelining', False):
             raise AnsibleActionFail(
-                'the connection plugin %s cannot pass data to a command; lixfix.lixfix needs one that can, such as ssh'
+                'lixfix.lixfix cannot use the connection plugin %s, which cannot pass input to a command; use one that can, such as ssh'
                 % connection.transport)
 
     def script(self, text, args, data=None, become=True):
@@ -237,12 +237,12 @@ class Host:
 
 def untrusted(program, said):
     return (
-        'root does not run %s, because others than root can change %s. Let only root change it, or name another place '
-        'with lixfix_program.' % (program, said.strip() or 'its directory'))
+        'root must not run %s, because users other than root can change %s. Let only root change it, or choose another '
+        'place with lixfix_program.' % (program, said.strip() or 'its directory'))
 
 
 def absent(program):
-    return 'there is no %s on this host; the role lixfix.lixfix.lixfix brings it there' % program
+    return 'there is no %s on this host; the role lixfix.lixfix.lixfix installs it' % program
 
 
 def worst(fixes):
