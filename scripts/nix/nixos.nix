@@ -15,7 +15,7 @@ in
     systemd.tmpfiles.rules = lib.mkIf writes [ "d ${dir} 0755 root root -" ];
 
     systemd.timers.lixfix-check = {
-      description = "Check again and again for known issues of Lix and Nix installations";
+      description = "Check regularly for known issues of Lix and Nix installations";
       wantedBy = [ "timers.target" ];
       timerConfig = {
         OnUnitActiveSec = cfg.interval;

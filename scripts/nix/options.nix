@@ -1,4 +1,4 @@
-# The options of the modules for NixOS and for nix-darwin. What the job runs is made here as well, in "command".
+# The options of the modules for NixOS and nix-darwin, and the command line that the job runs ("command").
 {
   config,
   lib,
@@ -15,13 +15,13 @@ in
     enable = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether to check this host for known issues of Lix and Nix, after each start and again and again. Nothing is changed.";
+      description = "Whether to check this host for known issues of Lix and Nix after every boot and then regularly. A check changes nothing.";
     };
     package = mkOption {
       type = types.package;
       default = pkgs.callPackage ./package.nix { };
       defaultText = "pkgs.callPackage ./package.nix { }";
-      description = "The lixfix that checks, and that is in the path.";
+      description = "The lixfix package that runs the checks and is added to the system's packages.";
     };
     interval = mkOption {
       type = types.ints.positive;
@@ -33,9 +33,9 @@ in
       default = null;
       example = "/var/lib/node_exporter/lixfix.prom";
       description = ''
-        File that each check writes for the textfile collector of node_exporter, which is started with
-        --collector.textfile.directory and the directory of that file. The directory is made if there is none. It has to
-        be one that only root can change: into another one, root does not write.
+        File to which each check writes metrics for node_exporter's textfile collector. Start node_exporter with
+        --collector.textfile.directory and the directory of this file. The directory is created if it does not exist. Only
+        root may be able to change it; otherwise lixfix refuses to write there.
       '';
     };
     command = mkOption {

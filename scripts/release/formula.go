@@ -12,7 +12,7 @@ import (
 const formulaName = "lixfix.rb"
 
 // formulaHead and formulaTail are what does not depend on the archives. Homebrew's directories belong to a user, which the
-// caveat is about: lixfix refuses to have root run such a program after each start.
+// caveat is about: lixfix refuses to have root run such a program after every boot.
 const (
 	formulaHead = `# Written by "make dist" of lixfix.
 class Lixfix < Formula
@@ -35,8 +35,8 @@ class Lixfix < Formula
 
   def caveats
     <<~EOS
-      Whoever can change the files of Homebrew decides what "sudo lixfix" runs.
-      For "lixfix schedule install", which has root run it after each start, keep
+      Whoever can change Homebrew's files decides what "sudo lixfix" runs.
+      "lixfix schedule install" has root run lixfix after every boot, so it needs
       a copy that only root can change:
         sudo install -d -o root -m 0755 /opt/lixfix /opt/lixfix/bin
         sudo install -o root -m 0755 #{opt_bin}/lixfix /opt/lixfix/bin/lixfix

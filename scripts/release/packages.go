@@ -65,20 +65,20 @@ unit=/etc/systemd/system/lixfix-check.service
 case ${1-} in
 remove | 0)
 	if grep -q '^ExecStart=/usr/bin/lixfix ' "$unit" 2>/dev/null && ! /usr/bin/lixfix schedule remove --yes --limit 1m; then
-		echo "lixfix: the scheduled check is still there; remove $unit by hand" >&2
+		echo "lixfix: could not remove the scheduled check; disable lixfix-check.service and delete $unit yourself" >&2
 	fi
 	;;
 esac
 `
 
 // overrides tell lintian(1) what is meant to be so.
-const overrides = `# It has to run where no other file can be trusted, and is its own builder in the sandbox of Nix.
+const overrides = `# It has to run on broken hosts, and is its own builder in the sandbox of Nix.
 lixfix: statically-linked-binary [usr/bin/lixfix]
-# It reads which package Nix came with, and runs nothing for that.
+# It finds out which package Nix came with, without running a program.
 lixfix: uses-dpkg-database-directly [usr/bin/lixfix]
-# It is not in Debian, which has no bug that asks for it.
+# It is not in Debian, so there is no bug to close.
 lixfix: initial-upload-closes-no-bugs *
-# Another lixfix can come first in the path of root.
+# Another lixfix can come first on root's PATH.
 lixfix: command-with-path-in-maintainer-script /usr/bin/lixfix *
 `
 
@@ -120,8 +120,8 @@ func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, w
 	c := nfpmConfig{
 		Name: "lixfix", Arch: t.Arch, Platform: "linux", Version: d.Version, VersionSchema: "semver", Release: "1",
 		Section: "admin", Priority: "optional", Maintainer: maintainer,
-		Description: summary + "\n\"lixfix check\" only looks. \"lixfix repair\" shows every step before it asks,\n" +
-			"writes it down before it does it, and can take it back.",
+		Description: summary + "\n\"lixfix check\" only looks. \"lixfix repair\" shows its plan and asks before it\n" +
+			"changes anything, and \"lixfix undo\" takes a repair back.",
 		Homepage: "https://github.com/lixfix/lixfix", License: "MIT", MTime: stamp,
 	}
 	c.RPM.BuildHost, c.RPM.Summary = "lixfix", summary
