@@ -289,13 +289,13 @@ if (typeof document !== "undefined") {
       if (text.trim() === "") return;
       const found = lixfixSearch(text);
       if (found.length === 0) {
-        result.append(element("p", "No known issue matches this text. \"lixfix check\" looks for all of them on a host."));
+        result.append(element("p", "No known issue matches this text. \"lixfix check\" looks for problems on your host."));
         return;
       }
       const list = element("ol");
       for (const m of found) {
         const item = element("li");
-        if (m.kinds.length > 1) item.append(element("p", "One of " + m.kinds.length + ", which the message alone does not tell apart:"));
+        if (m.kinds.length > 1) item.append(element("p", "One of " + m.kinds.length + "; the message alone does not say which:"));
         const pages = element(m.kinds.length > 1 || m.kinds.length === 0 ? "ul" : "div");
         for (const id of m.kinds.slice(0, 6)) {
           const one = element(m.kinds.length > 1 ? "li" : "p");

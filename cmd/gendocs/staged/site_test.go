@@ -373,7 +373,7 @@ func TestNoRequests(t *testing.T) {
 	b.open(filepath.Join(dir, "index.html"))
 	var source string
 	b.call("GET", "/source", nil, &source)
-	if !strings.Contains(source, "Searching needs scripts") || !strings.Contains(source, `<form id="search" hidden=""`) {
+	if !strings.Contains(source, "Searching needs JavaScript") || !strings.Contains(source, `<form id="search" hidden=""`) {
 		t.Error("without scripts the box is there, or is not explained")
 	}
 }

@@ -79,7 +79,7 @@ func (a *app) explain(ctx context.Context, args []string, here bool) (Code, erro
 		if near := a.nearName(words); near != "" {
 			r.Summary += fmt.Sprintf("; did you mean \"%s explain %s\"?", a.Name, near)
 		} else {
-			r.Summary += "; \"" + a.Name + " check\" looks for all of them on this host"
+			r.Summary += "; \"" + a.Name + " check\" looks for problems on this host"
 		}
 		return a.emit(r, Problems, func(t *render.Text) { t.Summary(*r) })
 	}

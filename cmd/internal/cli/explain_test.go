@@ -42,7 +42,7 @@ func TestExplainText(t *testing.T) {
 	w.run("explain", "roof/open").ends(Healthy).says("The roof is open.", "mend the roof", "It has no fix for it yet")
 	w.run("explain", "roof/closed").ends(Problems).says("no known issue matches")
 	w.run("explain", "paint", "--here").ends(Usage)
-	w.run("list").ends(Healthy).says("1 more trouble without a fix", "lixfix list known")
+	w.run("list").ends(Healthy).says("1 more problem without a fix", "lixfix list known")
 	w.run("list", "known").ends(Healthy).says("roof/open", "it rains")
 	if k := w.run("list", "--format", "json").ends(Healthy).report().Known; len(k) != 1 || !k[0].Unfixed {
 		t.Errorf("got %+v", k)

@@ -35,14 +35,13 @@ func (a *app) recordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
 		Short: "Write down what the fixes see, for others to examine",
-		Long: paragraph("Check this host as \"lixfix check\" does, and save everything that it reads in a file: an "+
-			"archive that tar unpacks. On any other machine, \"lixfix check --host FILE\" then prints what it prints here, "+
-			"and \"lixfix "+
+		Long: paragraph("Check this host as \"lixfix check\" does, and save everything that the check reads in a file, a tar "+
+			"archive. On any machine, \"lixfix check --host FILE\" then prints the same as here, and \"lixfix "+
 			"repair FIX --dry-run --host FILE\" shows the same plan.") +
-			paragraph("Before anything is written, tokens and passwords are taken out, and names of users, groups and machines, domains, "+
-				"public addresses and serial numbers are replaced, the same name by the same word. lixfix checks "+
-				"whether the record still gives the same findings, and names any difference. Look at it before you send it. Nothing is sent, and "+
-				"nothing is changed.") +
+			paragraph("Before anything is written, lixfix removes tokens and passwords, and replaces names of users, groups and machines, "+
+				"domains, public addresses and serial numbers, the same name always by the same word. It then checks that the record "+
+				"gives the same findings as the host, and lists any difference. Nothing is sent, and nothing on the host is changed. "+
+				"Look at the file before you send it to anybody.") +
 			exitHelp(recordCodes...),
 		Example: "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
 	}
@@ -76,7 +75,7 @@ func (a *app) recording(cmd *cobra.Command, of ...fix.Fix) {
 	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
 		"removed")
 	if names := strings.Join(a.probers(), ", "); names != "" {
-		cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks from inside, and keep what it says ("+names+")")
+		cmd.Flags().BoolVar(&how.probe, "probe", false, "also look from inside with a build, and record what it sees ("+names+")")
 	}
 	for _, f := range of {
 		lookFlags(cmd, f)

@@ -36,18 +36,18 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [FLAGS] [--] COMMAND [ARGUMENT...]",
 		Short: "Run a command, and say what its errors point to",
 		Long: paragraph("Run a command as if lixfix were not there: with the same terminal, input, output, signals and "+
-			"exit code. If it fails with a message that lixfix knows, at most six lines on standard error say which finding "+
-			"that points to, whether this host has it, and what to type next. While it stays silent, a line at the bottom of "+
-			"the terminal says what it waits for. Nothing is added to standard output.") +
-			paragraph("The command begins at the first word after the flags of run. \"lix fix run nix build\" works as well, "+
+			"exit code. If it fails with a message that lixfix knows, up to six lines on standard error say what the message "+
+			"points to, whether this host has that problem, and what to type next. If it is silent for long, a line at the "+
+			"bottom of the terminal says what it waits for. Nothing is added to standard output.") +
+			paragraph("The command begins at the first word after the flags of run. \"lix fix run nix build\" works too, "+
 				"as long as Lix can read its nix.conf; lixfix itself needs none.") +
-			"Exit codes:\n    0  what the command ended with, and so for all others\n    2  usage of the flags of run\n" +
-			"  126  the command cannot be run\n  127  there is no such command\n  128  and the number of the signal that has ended the command",
+			"Exit codes:\n    0  and all others: that of the command\n    2  also: wrong flags of run\n" +
+			"  126  the command cannot be run\n  127  there is no such command\n  128  plus the number of the signal that ended the command",
 		Example: "  lixfix run nix build .#thing\n  lixfix run --patience 5m -- nix-build -A thing",
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().DurationVar(&wait, "patience", patience, "how long the command is silent before lixfix says what it "+
+	cmd.Flags().DurationVar(&wait, "patience", patience, "how long the command may be silent before lixfix says what it "+
 		"waits for; 0 for never")
 	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -22,7 +22,7 @@ func (t *Text) List(r Report) {
 	}
 	if n := len(r.Known); n > 0 {
 		t.blank()
-		t.para(0, piece{}, words.Count(n, "more trouble")+" without a fix yet: \"lixfix explain\" knows the messages, \"lixfix list known\" lists them")
+		t.para(0, piece{}, words.Count(n, "more problem")+" without a fix: \"lixfix explain\" recognises their messages, \"lixfix list known\" lists them")
 	}
 }
 
@@ -113,7 +113,7 @@ func (t *Text) ExplainKind(k Kind) {
 }
 
 // unfixed is said of what only has a page.
-const unfixed = "lixfix knows this by what programs print. It has no fix for it yet, and does not look for it."
+const unfixed = "lixfix recognises this problem from error messages. It has no fix for it yet, and does not check for it."
 
 // here shows what a look at this host has come to.
 func (t *Text) here(h *Here) {
@@ -174,7 +174,7 @@ func (t *Text) match(m Match) {
 	case len(m.Kinds) == 0:
 		t.line(0, piece{text: strings.Join(m.Fixes, ", "), color: bold})
 	default:
-		t.para(0, piece{}, "one of "+words.Count(len(m.Kinds), "finding")+", which the message alone does not tell apart")
+		t.para(0, piece{}, "one of "+words.Count(len(m.Kinds), "finding")+"; the message alone does not say which")
 	}
 	if m.Number > 0 {
 		t.para(2, piece{text: "line", width: wide}, itoa(m.Number)+": "+m.Line)
@@ -256,7 +256,7 @@ func (t *Text) After(all []Match) {
 		next := "lixfix check " + strings.Join(m.Fixes, " ")
 		switch {
 		case len(m.Kinds) == 0:
-			cut(mark, bold, "the message is one of "+strings.Join(m.Fixes, ", "))
+			cut(mark, bold, "this message points to "+strings.Join(m.Fixes, ", "))
 		case len(m.Kinds) == 1 || m.Kinds[0].Here != nil && m.Kinds[0].Here.Is == Confirmed:
 			k := m.Kinds[0]
 			cut(mark, bold, k.ID+first(k.Here)+": "+k.Title)
