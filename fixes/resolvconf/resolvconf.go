@@ -48,7 +48,7 @@ func (resolvConf) Name() string { return Name }
 
 func hostName(v string) error {
 	if !sandbox.ValidName(v) {
-		return fmt.Errorf("%q is no name that can be looked up", v)
+		return fmt.Errorf("%q is not a valid host name", v)
 	}
 	return nil
 }

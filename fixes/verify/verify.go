@@ -186,10 +186,10 @@ func (l *Ladder) Alone(ctx context.Context, b platform.Builder, m Means, owner p
 	case Holds:
 		writes.Says = "no daemon is needed: Nix writes to the store as " + owner.Name
 	case Broken:
-		writes.Says = "Nix runs as " + owner.Name + " and cannot write to the store: " + r.Why
+		writes.Says = "Nix cannot write to the store as " + owner.Name + ": " + r.Why
 	}
 	if built.Mark == Broken {
-		built.Says = "Nix runs as " + owner.Name + " and cannot build: " + r.Why
+		built.Says = "Nix cannot build as " + owner.Name + ": " + r.Why
 	}
 	for _, one := range []*Rung{&writes, &built} {
 		if one.Mark == Broken && r.Outcome == nixbuild.Failed {

@@ -58,7 +58,7 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 	}
 	switch {
 	case !ValidName(o.Name):
-		return Fetched{}, fmt.Errorf("fetch in the sandbox: %q is no name that can be looked up", o.Name)
+		return Fetched{}, fmt.Errorf("fetch in the sandbox: %q is not a valid host name", o.Name)
 	case !ValidStore(o.Store):
 		return Fetched{}, fmt.Errorf(
 			"fetch in the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)

@@ -77,7 +77,7 @@ func Run(ctx context.Context, b platform.Builder, o Options) (Result, error) {
 	case b.Facts().OS != platform.Linux:
 		return Result{}, errors.New("probe the sandbox: only builds on Linux have one with a network of its own")
 	case !ValidName(o.Name):
-		return Result{}, fmt.Errorf("probe the sandbox: %q is no name that can be looked up", o.Name)
+		return Result{}, fmt.Errorf("probe the sandbox: %q is not a valid host name", o.Name)
 	case !ValidStore(o.Store):
 		return Result{}, fmt.Errorf(
 			"probe the sandbox: %q is neither daemon, local nor the absolute name of a directory", o.Store)

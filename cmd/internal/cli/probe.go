@@ -47,9 +47,9 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		switch {
 		case !sandbox.ValidName(o.Name):
-			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is no name that can be looked up", o.Name)
+			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is not a valid host name", o.Name)
 		case !sandbox.ValidStore(o.Store):
-			return Usage, usagef("give an absolute directory, daemon or local", "--store: %q is none of them", o.Store)
+			return Usage, usagef("give an absolute directory, daemon or local", "--store: %q is not a store to build in", o.Store)
 		}
 		return a.probe(ctx, o, paste)
 	})
@@ -64,7 +64,7 @@ func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, e
 	}
 	program, err := a.Program()
 	if err != nil {
-		return Failed, fmt.Errorf("probe: find lixfix itself, which is to be the builder: %w", err)
+		return Failed, fmt.Errorf("probe: find the lixfix program, which is the builder: %w", err)
 	}
 	o.Builder, o.Settings = program, paste
 	o.Waiting = func(what string) { a.progress.Line(what) }

@@ -40,8 +40,8 @@ func (a *app) recordCommand() *cobra.Command {
 			"repair FIX --dry-run --host FILE\" shows the same plan.") +
 			paragraph("Before anything is written, lixfix removes tokens and passwords, and replaces names of users, groups and machines, "+
 				"domains, public addresses and serial numbers, the same name always by the same word. It then checks that the record "+
-				"gives the same findings as the host, and lists any difference. Nothing is sent, and nothing on the host is changed. "+
-				"Look at the file before you send it to anybody.") +
+				"gives the same findings as the host, and lists any difference. Nothing is sent, and without --probe nothing on the host "+
+				"is changed. Look at the file before you send it to anybody.") +
 			exitHelp(recordCodes...),
 		Example: "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
 	}
@@ -75,7 +75,7 @@ func (a *app) recording(cmd *cobra.Command, of ...fix.Fix) {
 	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
 		"removed")
 	if names := strings.Join(a.probers(), ", "); names != "" {
-		cmd.Flags().BoolVar(&how.probe, "probe", false, "also look from inside with a build, and record what it sees ("+names+")")
+		cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks at its sandbox from inside, and record what it sees ("+names+")")
 	}
 	for _, f := range of {
 		lookFlags(cmd, f)

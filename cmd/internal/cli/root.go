@@ -40,7 +40,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; for some commands dot, for check prometheus")
+	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; also dot for some commands, and prometheus for check")
 	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
 	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")

@@ -41,7 +41,7 @@ func (a *app) runCommand() *cobra.Command {
 			"bottom of the terminal says what it waits for. Nothing is added to standard output.") +
 			paragraph("The command begins at the first word after the flags of run. \"lix fix run nix build\" works too, "+
 				"as long as Lix can read its nix.conf; lixfix itself needs none.") +
-			"Exit codes:\n    0  and all others: that of the command\n    2  also: wrong flags of run\n" +
+			"Exit codes:\n    0  the command succeeded; other codes are the command's as well\n    2  also if the flags of run are wrong\n" +
 			"  126  the command cannot be run\n  127  there is no such command\n  128  plus the number of the signal that ended the command",
 		Example: "  lixfix run nix build .#thing\n  lixfix run --patience 5m -- nix-build -A thing",
 	}

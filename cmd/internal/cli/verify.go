@@ -33,11 +33,11 @@ func (a *app) verifyCommand() *cobra.Command {
 		Example: "  lixfix verify\n  sudo lixfix verify\n  lixfix verify --format json",
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&name, "name", sandbox.DefaultName, "`NAME` to look up")
+	cmd.Flags().StringVar(&name, "name", sandbox.DefaultName, "host `NAME` for the build to look up (Linux)")
 	cmd.Args = a.noArgs
 	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		if !sandbox.ValidName(name) {
-			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is no name that can be looked up", name)
+			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is not a valid host name", name)
 		}
 		return a.verify(ctx, name)
 	})
