@@ -27,7 +27,7 @@ var classOf = map[string]string{
 
 // words of marks, for those who hear the drawing.
 var wordOf = map[string]string{
-	figure.Good: "holds", figure.Risk: "is at risk", figure.Bad: "is broken", figure.Unknown: "could not be told", figure.Skipped: "is not looked at",
+	figure.Good: "holds", figure.Risk: "is at risk", figure.Bad: "is broken", figure.Unknown: "is unknown", figure.Skipped: "was not checked",
 	figure.Root: "is what everything waits for",
 }
 

@@ -132,7 +132,7 @@ exit 1`
 	}{
 		"network of the sandbox": {timeout, Problems, []string{"its network is not set up", "pasta said", "Permission denied", "last lines"}},
 		"no room":                {`echo "error: No space left on device" >&2; exit 1`, Failed, []string{"could not be built: No space left"}},
-		"no log":                 {`rm "$root/log"; echo "$out"`, Failed, []string{"nobody has its words"}},
+		"no log":                 {`rm "$root/log"; echo "$out"`, Failed, []string{"its output is lost"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -183,7 +183,7 @@ func (r Result) Verdict() string {
 	case sandbox.PastaNotRun:
 		return because("no build gets into the sandbox, because pasta cannot be run")
 	case sandbox.NoLog:
-		return because("the probe was built, and nobody has its words")
+		return because("the probe was built, but its output is lost")
 	case sandbox.Waiting:
 		return because("the probe had to wait, and gave up")
 	case sandbox.DynamicBinary:
