@@ -101,6 +101,17 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestLoginForged: a shell's files can read in /proc what it is told, and claim to have found what has no name.
+func TestLoginForged(t *testing.T) {
+	const forged = `mark=$(tr '\0' '\n' </proc/$$/cmdline | grep -o 'lixfix-[A-Z2-7]* ' | head -n 1)
+printf '\n%s' "$mark"; head -c 5000 /dev/zero | tr '\0' /; exit 0
+`
+	out, err := login(t, "bash", forged, platform.Login{}, platform.Build{})
+	if !errors.Is(err, platform.ErrNoMark) || out.Found != "" || !strings.Contains(string(out.Stdout), "lixfix-") {
+		t.Errorf("found a name of %d bytes: %v", len(out.Found), err)
+	}
+}
+
 // TestLoginInteractive: there are files that only terminals read.
 func TestLoginInteractive(t *testing.T) {
 	only := "case $- in *i*)\nPATH\n;; *) export PATH=/nowhere;; esac\n"
