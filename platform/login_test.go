@@ -28,6 +28,12 @@ func path(shell, dir string) string {
 // login has a login shell of alice's become a nix-store that prints its arguments, after it has read a file.
 func login(t *testing.T, shell, file string, l platform.Login, b platform.Build) (platform.Built, error) {
 	t.Helper()
+	return loginUntil(t.Context(), t, shell, file, l, b)
+}
+
+// loginUntil is login until the end of ctx.
+func loginUntil(ctx context.Context, t *testing.T, shell, file string, l platform.Login, b platform.Build) (platform.Built, error) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can run something as somebody else; run the test as root")
 	}
@@ -67,7 +73,7 @@ func login(t *testing.T, shell, file string, l platform.Login, b platform.Build)
 	if b.Limit == 0 {
 		b.Limit = time.Minute
 	}
-	out, err := platform.Local().Build(t.Context(), b)
+	out, err := platform.Local().Build(ctx, b)
 	if out.Found != "" && out.Found != tool {
 		t.Errorf("%s found %s", shell, out.Found)
 	}
