@@ -136,16 +136,21 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 		if b.Started != nil {
 			b.Started(cmd.Process.Pid)
 		}
-		// Before it is reaped, because until then nobody else can be given the number of its group.
-		if ended(cmd.Process.Pid) && (ctx.Err() != nil || b.Login != nil) {
-			// What it has left behind, after SIGKILL, or what a shell's files have started, holds nothing that is needed.
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		}
-		err = cmd.Wait()
+		err = await(ctx, cmd.WaitDelay, func() error {
+			// Before it is reaped, because until then nobody else can be given the number of its group.
+			if ended(cmd.Process.Pid) && (ctx.Err() != nil || b.Login != nil) {
+				// What it has left behind, after SIGKILL, or what a shell's files have started, holds nothing that is needed.
+				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			}
+			return cmd.Wait()
+		})
 	}
-	out := Built{Exit: -1, Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes(), Cut: stdout.over || stderr.over}
-	if cmd.ProcessState != nil {
-		out.Exit = cmd.ProcessState.ExitCode()
+	out := Built{Exit: -1}
+	if !errors.Is(err, errUnreaped) { // else they may still be written to
+		out.Stdout, out.Stderr, out.Cut = stdout.kept.Bytes(), stderr.kept.Bytes(), stdout.over || stderr.over
+		if cmd.ProcessState != nil {
+			out.Exit = cmd.ProcessState.ExitCode()
+		}
 	}
 	var lost error
 	if b.Login != nil {
@@ -155,6 +160,8 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 		"ms", time.Since(began).Milliseconds(), "stdout", excerpt(out.Stdout), "stderr", excerpt(out.Stderr))
 	var exit *exec.ExitError
 	switch {
+	case errors.Is(err, errUnreaped):
+		return out, fmt.Errorf("run %s: %w (%w)", b.what(), context.Cause(ctx), err)
 	case errors.Is(context.Cause(ctx), errEnough):
 		return out, nil
 	case ctx.Err() != nil:

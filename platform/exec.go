@@ -17,6 +17,7 @@ const (
 	queryLimit   = 30 * time.Second // of one read-only tool call; the largest directory seen takes two
 	runLimit     = 10 * time.Minute // of one writing tool call: macOS may be asking the user for consent meanwhile
 	killGrace    = 2 * time.Second  // for pipes to close after a tool was killed
+	reapGrace    = 5 * time.Second  // for the kernel to tell of the end of what was killed
 	outputLimit  = 64 << 20         // of standard output; 10,000 users make 10 MiB
 	stderrLimit  = 64 << 10
 	debugExcerpt = 2 << 10 // of each stream, in the log
@@ -112,7 +113,10 @@ func execute(
 	began := time.Now()
 	err := start(cmd, as)
 	if err == nil {
-		err = cmd.Wait()
+		err = await(ctx, cmd.WaitDelay, cmd.Wait)
+	}
+	if errors.Is(err, errUnreaped) {
+		stdout, stderr = &bounded{}, &bounded{} // the others may still be written to
 	}
 	e := &ToolError{Tool: tool, Args: args, Stdout: excerpt(stdout.kept.Bytes()), Stderr: stderr.kept.String()}
 	var exit *exec.ExitError
@@ -142,6 +146,30 @@ func execute(
 		return nil, e
 	}
 	return stdout.kept.Bytes(), nil
+}
+
+// errUnreaped is of a process that was killed, and whose end the kernel keeps from its parent.
+var errUnreaped = errors.New("it was killed, and something keeps it from ending")
+
+// await is wait, the end of a process, which the end of ctx kills after delay at the latest. Where that is not told even
+// then, it is not waited for: a process that runs as a user can be traced by another one of that user's, and then its end
+// is told to its tracer first, which may never ask (ptrace(2)). What the process has written cannot be used then.
+func await(ctx context.Context, delay time.Duration, wait func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(delay + reapGrace)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return errUnreaped
+	}
 }
 
 func excerpt(b []byte) string {

@@ -146,6 +146,70 @@ func TestTimeLimitKillsGrandchildren(t *testing.T) {
 	}
 }
 
+// TestTracedToolIsGivenUp: the end of a process is told to its tracer first, and to its parent only once that has asked.
+func TestTracedToolIsGivenUp(t *testing.T) {
+	ctx, file := untraced(t)
+	out, err := shell().Query(ctx, "/bin/ps", "-c", strings.ReplaceAll(traced, "FILE", file))
+	if !errors.Is(err, context.Canceled) || len(out) > 0 {
+		t.Errorf("%q %v", out, err)
+	}
+}
+
+// TestTracedShellIsGivenUp: what runs as a user can be traced by that user.
+func TestTracedShellIsGivenUp(t *testing.T) {
+	ctx, file := untraced(t)
+	out, err := loginUntil(ctx, t, "bash", strings.ReplaceAll(traced, "FILE", file), platform.Login{}, platform.Build{})
+	if !errors.Is(err, context.Canceled) || out.Exit != -1 {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
+// traced has a shell traced by a process that never asks what became of it.
+const traced = `echo early; setsid strace -qq -o /dev/null -p $$ </dev/null >/dev/null 2>&1 & tracer=$!
+echo $tracer >FILE
+while grep -q '^TracerPid:.0$' /proc/$$/status; do :; done
+kill -STOP $tracer
+while :; do echo late; done
+`
+
+// untraced returns the name of the file for the number of the tracer, which ends with the test, and a context that ends
+// as soon as the tracer is stopped.
+func untraced(t *testing.T) (context.Context, string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "tracer")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, file)
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+		if err != nil {
+			t.Fatalf("nothing was traced: %v", err)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	})
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			pid, _ := os.ReadFile(file)
+			stat, _ := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+			if strings.Contains(string(stat), ") T ") {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return ctx, file
+}
+
 func TestCancelledCallSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("asked to end")

@@ -26,7 +26,7 @@ type Login struct {
 
 // becomes is what every login shell is told, which is the same in the languages of all of them: to have sh look for the
 // tool on the PATH that it exports, say where it was found, and become that. What the shell's files print comes before
-// the mark, which they cannot know.
+// the mark, which they do not print by accident. Who wants to can read it in /proc, and so deceive about their own shell.
 const becomes = `t=$(command -v "$2") || t=; case $t in /*) ;; *) t= ;; esac; ` +
 	`printf "\n%s%s\n" "$1" "$t"; printf "\n%s\n" "$1" >&2; test "$t" || exit 127; shift 2; exec "$t" "$@"`
 
@@ -79,6 +79,9 @@ func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark strin
 	return cmd, mark, p.close, nil
 }
 
+// longestName is PATH_MAX of Linux, in bytes; that of macOS is smaller.
+const longestName = 4096
+
 // ErrNoMark is returned where a login shell ended, or became something else, before it looked for the tool.
 var ErrNoMark = errors.New("its startup files end it before it can run a command")
 
@@ -89,6 +92,9 @@ func marked(out *Built, mark string) error {
 		return ErrNoMark
 	}
 	found, stdout, _ := bytes.Cut(rest, []byte("\n"))
+	if len(found) >= longestName { // no name is so long
+		return ErrNoMark
+	}
 	out.Found, out.Stdout = string(found), stdout
 	if _, stderr, ok := bytes.Cut(out.Stderr, []byte("\n"+mark+"\n")); ok {
 		out.Stderr = stderr

@@ -28,6 +28,12 @@ func path(shell, dir string) string {
 // login has a login shell of alice's become a nix-store that prints its arguments, after it has read a file.
 func login(t *testing.T, shell, file string, l platform.Login, b platform.Build) (platform.Built, error) {
 	t.Helper()
+	return loginUntil(t.Context(), t, shell, file, l, b)
+}
+
+// loginUntil is login until the end of ctx.
+func loginUntil(ctx context.Context, t *testing.T, shell, file string, l platform.Login, b platform.Build) (platform.Built, error) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can run something as somebody else; run the test as root")
 	}
@@ -67,7 +73,7 @@ func login(t *testing.T, shell, file string, l platform.Login, b platform.Build)
 	if b.Limit == 0 {
 		b.Limit = time.Minute
 	}
-	out, err := platform.Local().Build(t.Context(), b)
+	out, err := platform.Local().Build(ctx, b)
 	if out.Found != "" && out.Found != tool {
 		t.Errorf("%s found %s", shell, out.Found)
 	}
@@ -98,6 +104,17 @@ func TestLogin(t *testing.T) {
 				t.Errorf("it left a process behind: %s", n)
 			}
 		})
+	}
+}
+
+// TestLoginForged: a shell's files can read in /proc what it is told, and claim to have found what has no name.
+func TestLoginForged(t *testing.T) {
+	const forged = `mark=$(tr '\0' '\n' </proc/$$/cmdline | grep -o 'lixfix-[A-Z2-7]* ' | head -n 1)
+printf '\n%s' "$mark"; head -c 5000 /dev/zero | tr '\0' /; exit 0
+`
+	out, err := login(t, "bash", forged, platform.Login{}, platform.Build{})
+	if !errors.Is(err, platform.ErrNoMark) || out.Found != "" || !strings.Contains(string(out.Stdout), "lixfix-") {
+		t.Errorf("found a name of %d bytes: %v", len(out.Found), err)
 	}
 }
 

@@ -108,7 +108,8 @@ func alone(ctx context.Context, p *trust.Place, next string) (*os.File, error) {
 	}
 }
 
-// own refuses a file that another user has put in the way, in a directory where everybody can.
+// own refuses a file that another user has put in the way: where the directory is root's alone, it may have been theirs
+// before. A second name is that of a file which is none of lixfix's.
 func own(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -119,6 +120,9 @@ func own(fd int) error {
 	}
 	if int(st.Uid) != os.Geteuid() {
 		return fs.ErrExist
+	}
+	if st.Nlink > 1 {
+		return fmt.Errorf("%w: it has %d names (hard links), and what the others lead to would be written over", fs.ErrExist, st.Nlink)
 	}
 	return nil
 }

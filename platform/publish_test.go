@@ -55,6 +55,20 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%d: %s is left: %v", n, left, err)
 		}
 	}
+	// Whose directory it was before could have given another file of root's the name of the draft.
+	victim := filepath.Join(dir, "victim")
+	if err := errors.Join(os.WriteFile(victim, []byte("precious"), 0o600), os.Link(victim, left)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Publish(t.Context(), file, begins, metrics(9)); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a draft with two names: %v", err)
+	}
+	if info, err := os.Stat(victim); err != nil || info.Mode().Perm() != 0o600 || info.Size() != int64(len("precious")) {
+		t.Errorf("the other name of the draft: %v %v", info, err)
+	}
+	if err := os.Remove(left); err != nil {
+		t.Fatal(err)
+	}
 	for name, in := range map[string]func(name string) error{
 		"somebody else's": func(name string) error { return os.WriteFile(name, []byte("build-users-group = nixbld\n"), 0o644) },
 		"a pipe":          func(name string) error { return syscall.Mkfifo(name, 0o600) },

@@ -155,7 +155,7 @@ func (o *build) run(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if !drvForm.MatchString(drv) {
+	if !o.derived(drv) {
 		o.end(Failed, "nix-instantiate printed no name of a derivation")
 		return
 	}
@@ -164,12 +164,22 @@ func (o *build) run(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if !outForm.MatchString(out) {
+	if !o.made(out) {
 		o.end(Failed, "nix-store printed no name of an output")
 		return
 	}
 	o.out = out
 	o.end(Built, "")
+}
+
+// derived reports whether a store path is the derivation of this very build: nothing else is built, or deleted.
+func (o *build) derived(drv string) bool {
+	return drvForm.MatchString(drv) && strings.HasSuffix(drv, "-lixfix-build-"+o.nonce+".drv")
+}
+
+// made reports whether a store path is the output of this very build.
+func (o *build) made(out string) bool {
+	return outForm.MatchString(out) && strings.HasSuffix(out, "-lixfix-build-"+o.nonce)
 }
 
 // settings are what keeps others from giving the expression another meaning, or having somebody else build it. A hook
@@ -275,7 +285,7 @@ func (o *build) tidy(ctx context.Context) {
 		soon, cancel := context.WithTimeout(ctx, againLimit) // somebody waits for the end
 		defer cancel()
 		again := *o
-		if drv, ok := again.ask(soon); ok && drvForm.MatchString(drv) {
+		if drv, ok := again.ask(soon); ok && o.derived(drv) {
 			o.drv = drv
 		}
 	}
@@ -288,7 +298,7 @@ func (o *build) tidy(ctx context.Context) {
 	} else if over {
 		// It may have been built all the same.
 		if built, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", "--query", "--outputs", o.drv)); err == nil && built.Exit == 0 {
-			if out := strings.TrimSpace(string(built.Stdout)); outForm.MatchString(out) {
+			if out := strings.TrimSpace(string(built.Stdout)); o.made(out) {
 				paths = []string{out, o.drv}
 			}
 		}

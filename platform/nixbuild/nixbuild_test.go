@@ -17,7 +17,7 @@ import (
 
 const (
 	socket = "/nix/var/nix/daemon-socket/socket"
-	drv    = "/nix/store/00000000000000000000000000000000-lixfix-build-x.drv"
+	drv    = "/nix/store/00000000000000000000000000000000-lixfix-build-x.drv" // of somebody else's build
 	out    = "/nix/store/11111111111111111111111111111111-lixfix-build-x"
 )
 
@@ -55,9 +55,11 @@ func (h *host) Build(_ context.Context, b platform.Build) (platform.Built, error
 func works(b platform.Build) (platform.Built, error) {
 	switch b.Args[0] {
 	case "--expr":
-		return platform.Built{Stdout: []byte(drv + "\n")}, nil
+		nonce := b.Args[slices.Index(b.Args, "nonce")+1]
+		return platform.Built{Stdout: []byte(strings.Replace(drv, "-x.", "-"+nonce+".", 1) + "\n")}, nil
 	case "--realise":
-		return platform.Built{Stdout: []byte(out + "\n")}, nil
+		_, nonce, _ := strings.Cut(strings.TrimSuffix(b.Args[1], ".drv"), "-lixfix-build-")
+		return platform.Built{Stdout: []byte(strings.TrimSuffix(out, "x") + nonce + "\n")}, nil
 	}
 	return platform.Built{}, nil
 }
@@ -97,6 +99,8 @@ func TestRun(t *testing.T) {
 		{"a build that hangs", open, 0, alice, but("--realise", platform.Built{Exit: -1}, context.DeadlineExceeded), nixbuild.Late, "did not finish within", all, 0},
 		{"a tool that root does not run", open, 0, alice, but("--expr", platform.Built{Exit: -1}, platform.ErrUntrusted), nixbuild.Untried, "", all[:1], 0},
 		{"another derivation", open, 0, alice, but("--expr", platform.Built{Stdout: []byte("/nix/store/x.drv; rm -rf /\n")}, nil), nixbuild.Failed, "no name of a derivation", all[:1], 0},
+		{"somebody else's derivation", open, 0, alice, but("--expr", platform.Built{Stdout: []byte(drv + "\n")}, nil), nixbuild.Failed, "no name of a derivation", all[:1], 0},
+		{"somebody else's output", open, 0, alice, but("--realise", platform.Built{Stdout: []byte(out + "\n")}, nil), nixbuild.Failed, "no name of an output", all, 0},
 		{"another output", open, 0, alice, but("--realise", platform.Built{Stdout: []byte("--help\n")}, nil), nixbuild.Failed, "no name of an output", all, 0},
 		{"it stays", open, 0, alice, but("--delete", platform.Built{Exit: 1}, nil), nixbuild.Built, "", append(slices.Clone(all), all[2], all[2]), 2},
 	} {

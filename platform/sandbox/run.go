@@ -260,7 +260,7 @@ func (p *prober) evaluate(ctx context.Context, expression string, arguments ...s
 	// The copy of the builder has some megabytes; a loaded machine takes its time for them.
 	built, held, err := p.patient(ctx, otherLimit, "nix-instantiate", nil, args...)
 	drv := strings.TrimSpace(string(built.Stdout))
-	if err == nil && built.Exit == 0 && drvForm.MatchString(drv) {
+	if err == nil && built.Exit == 0 && drvForm.MatchString(drv) && p.made(strings.TrimSuffix(drv, ".drv")) {
 		p.drv = drv
 		return true
 	}

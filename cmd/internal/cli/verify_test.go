@@ -19,12 +19,11 @@ func (w *world) login(shell, store string) {
 	w.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
 	w.tool(shell, `while [ "$1" != -c ]; do shift; done
 echo "a greeting"; PATH=$root/usr/bin:/usr/bin:/bin; export PATH; exec /bin/sh -c "$2"`)
-	const name = "/nix/store/00000000000000000000000000000000-lixfix-build-x"
-	w.tool("nix-instantiate", "echo "+name+".drv")
+	w.tool("nix-instantiate", `echo "/nix/store/00000000000000000000000000000000-lixfix-build-$5.drv"`) // the nonce
 	w.tool("nix-store", `case $1 in
 --realise) `+store+` ;;
 esac
-echo `+name)
+echo "${2%.drv}"`)
 	// Root runs it as nobody, who has to get there.
 	for dir := filepath.Join(w.root, "usr/bin"); len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {

@@ -109,6 +109,8 @@ func stage(t testing.TB, size int, is map[string]trouble) *fleet {
 		}
 		m.host = linuxnet.New(t, linuxnet.Options{Mode: linuxnet.None})
 		f.members = append(f.members, m)
+		// What the machine of the test has of Nix is none of theirs, and a repair would try to build with it.
+		m.host.Run(t, "sh", "-ec", "rm -rf /nix /usr/bin/nix /usr/bin/nix-* /etc/nix /etc/shells; sed -i 's,:/[a-z/]*/\\(bash\\|zsh\\|fish\\)$,:/bin/sh,' /etc/passwd")
 		if i < size/2 {
 			m.beMac(t, is[m.name])
 		} else {

@@ -36,18 +36,27 @@ unset CDPATH
 real() {
   ( cd -P -- "$(dirname -- "$1")" 2>/dev/null && printf '%s/%s\n' "$(pwd -P | sed 's,/$,,')" "$(basename -- "$1")" )
 }
+# wary GUARD: whether only root may be able to change what is run. Root is it too where the controller does not know that
+# it is: the user of a connection can stand in a configuration of ssh's.
+wary() { [ "$1" = yes ] || [ "$(id -u)" = 0 ]; }
 # guarded NAME: only root can change what the name leads to. Prints the part of it that others can change.
 guarded() {
   part=$1
   while :; do
-    # Its words are mode, links, owner and group, the last two as numbers.
+    # Its words are mode, links and owner, the last as a number.
     # shellcheck disable=SC2012,SC2046
     set -- $(ls -ldn -- "$part" 2>/dev/null | head -n 1)
     [ "$#" -gt 4 ] || { echo "$part"; return 1; }
     case $1 in
-      [!-d]*|????????w*) echo "$part"; return 1 ;;
-      ?????w*) [ "$4" = 0 ] || { echo "$part"; return 1; } ;;
+      # Where there is a list of access, the mode of the group says what it gives to others at most.
+      [!-d]*|?????w*|????????w*) echo "$part"; return 1 ;;
     esac
+    # On macOS it does not.
+    # shellcheck disable=SC2010
+    if [ "$(uname -s)" = Darwin ] && ls -lde -- "$part" 2>/dev/null | grep -q ' allow .*\(write\|add_\|append\|delete\|chown\)'; then
+      echo "$part"
+      return 1
+    fi
     [ "$3" = 0 ] || { echo "$part"; return 1; }
     [ "$part" != / ] || return 0
     part=$(dirname -- "$part")
@@ -69,7 +78,7 @@ RUN = BEGIN + r'''
 guard=$1 program=$(real "$2") || exit 90
 shift 2
 [ -f "$program" ] && [ -x "$program" ] || exit 90
-if [ "$guard" = yes ]; then guarded "$program" || exit 91; fi
+if wary "$guard"; then guarded "$program" || exit 91; fi
 # Not exec: of a program that is killed, a shell tells how it ended.
 "$program" "$@" </dev/null
 exit $?
@@ -80,7 +89,7 @@ RECORD = BEGIN + r'''
 guard=$1 program=$(real "$2") || exit 90
 shift 2
 [ -f "$program" ] && [ -x "$program" ] || exit 90
-if [ "$guard" = yes ]; then guarded "$program" || exit 91; fi
+if wary "$guard"; then guarded "$program" || exit 91; fi
 umask 077
 dir=$(mktemp -d "/tmp/lixfix-record.XXXXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -108,10 +117,10 @@ while [ ! -d "$there" ]; do there=$(dirname -- "$there"); done
 rest=${want#"$there"}
 at=$(cd -P -- "$there" && pwd -P)
 # What is missing is made only where nobody else can lead it elsewhere.
-if [ "$1" = yes ]; then guarded "$at" || exit 91; fi
+if wary "$1"; then guarded "$at" || exit 91; fi
 mkdir -p -- "${at%/}/${rest#/}"
 dir=$(cd -P -- "${at%/}/${rest#/}" && pwd -P)
-if [ "$1" = yes ]; then guarded "$dir" || exit 91; fi
+if wary "$1"; then guarded "$dir" || exit 91; fi
 program=${dir%/}/$(basename -- "$2")
 [ ! -d "$program" ] || { echo "$program"; exit 91; }
 new=$(mktemp "$dir/.lixfix.XXXXXXXX")
