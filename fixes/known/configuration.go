@@ -34,6 +34,24 @@ func configuration() []*fix.Kind {
 			Remedies: do("put the file back, or write !include", "grep -rn include /etc/nix/nix.conf"),
 		},
 		{
+			ID: "nix-conf/no-builder", Status: fix.Broken, Title: "no machine may build this",
+			Means: "This machine is told to build nothing (max-jobs = 0), or lacks a system or a feature that the " +
+				"derivation asks for, and none of the remote builders takes it.",
+			Messages: []string{
+				"unable to start any build; either set '--max-jobs' to a non-zero value or enable remote builds.",
+				"unable to start any build; remote machines may not have all required system features.",
+			},
+			Remedies: do("allow builds here, such as with --max-jobs 1, or correct the builders",
+				"grep -nE 'max-jobs|builders|system-features' /etc/nix/nix.conf /etc/nix/machines"),
+		},
+		{
+			ID: "nix-conf/offline", Status: fix.AtRisk, Title: "Nix takes this host for offline",
+			Means: "Nix sees no network interface beside the loopback one that has an address. It substitutes nothing then, and " +
+				"builds everything itself.",
+			Messages: []string{"you don't have Internet access; disabling some network-dependent features"},
+			Remedies: do("bring the network up, and run the command again", "ip addr"),
+		},
+		{
 			ID: "nix-conf/store-daemon", Status: fix.Broken,
 			Title:    "the daemon's own configuration says \"store = daemon\"",
 			Means:    "\"store = daemon\" is for clients. In the file that the daemon reads, the daemon would have to ask itself.",

@@ -49,7 +49,7 @@ var (
 	notFile = &fix.Kind{
 		ID: Name + "/not-a-file", Status: fix.Broken, Also: []fix.Status{fix.AtRisk}, Title: "/etc/resolv.conf is not a file",
 		Means:    "Builds that download cannot start, or wait forever for something to come out of it.",
-		Messages: []string{"reading file '/etc/resolv.conf': Is a directory"},
+		Messages: []string{"reading file '/etc/resolv.conf': Is a directory", "error: reading from file: Is a directory"},
 		Says:     "/etc/resolv.conf is a directory",
 		Or: map[string]fix.Words{
 			"special": "/etc/resolv.conf is {what}: a build waits for what comes out of it, perhaps forever",
@@ -70,8 +70,10 @@ var (
 		Title: "build users cannot read /etc/resolv.conf",
 		Means: "pasta reads it as a build user, and so do builds of Nix: neither finds a server. Root can read it, so the host " +
 			"itself resolves names.",
-		Messages: []string{"'/etc/resolv.conf' exists but is inaccessible, it will not be rewritten inside the sandbox"},
-		Says:     "build users such as {user} cannot read /etc/resolv.conf, because of the mode of {name}",
+		Messages: []string{
+			"'/etc/resolv.conf' exists but is inaccessible, it will not be rewritten inside the sandbox", "/etc/resolv.conf: Permission denied",
+		},
+		Says: "build users such as {user} cannot read /etc/resolv.conf, because of the mode of {name}",
 		Or: map[string]fix.Words{
 			caseList: "build users such as {user} cannot read /etc/resolv.conf, because of the access control list of {name}",
 		},

@@ -63,7 +63,7 @@ var (
 		Title: "build users cannot open /dev/net/tun",
 		Means: "pasta runs as a build user and makes the sandbox's network with that device. Lix waits for it for two minutes, " +
 			"and every build that downloads fails.",
-		Messages: []string{setupTimeout, "Failed to set up tap device in namespace"},
+		Messages: []string{setupTimeout, "Failed to set up tap device in namespace", "Failed to open() /dev/net/tun: Permission denied"},
 		Says:     "build users cannot open /dev/net/tun, so Lix waits two minutes for a network that never comes",
 		Or: map[string]fix.Words{
 			caseDir: "build users cannot enter {name} and so cannot open /dev/net/tun: Lix waits two minutes for a network that " +
@@ -135,7 +135,7 @@ var (
 	pastaEnds = &fix.Kind{
 		ID: Name + "/pasta-ends", Status: fix.Broken, Title: "pasta ends before there is a network",
 		Means:    "Lix waits for it for two minutes and then gives up; only the daemon's log says what pasta complains about.",
-		Messages: []string{setupTimeout},
+		Messages: []string{setupTimeout, "pasta exited with code …"},
 		Says:     "pasta ends before it has set up the network of the sandbox; it says: {words}",
 		Or: map[string]fix.Words{
 			"forbidden":  "pasta is forbidden to use /dev/net/tun, as in containers that were not given it",
