@@ -203,6 +203,20 @@ var everywhere = numbered(0, ruleset{
 		with: func(m []string, before, _ string) string { return m[1] + line(m[2], before) },
 	},
 	{
+		// Before netrc, whose password can be on the next line: that would take an option for one, and leave its value.
+		name: "argument", hints: []string{"arg", "option", "set", "define"},
+		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
+			words + `)[\w.-]*['"]?\s+)(` +
+			quotedValue + `|` + bareValue + `)`),
+		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
+	},
+	{
+		name: "flag", hints: []string{"--"},
+		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
+			`|` + bareValue + `)`),
+		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
+	},
+	{
 		name: "netrc", hints: []string{"login"},
 		find: pattern.New(`(?i)(\b(?:machine\s+\S+|default)\s+login\s+|\blogin\s+)(\S+)(\s+` +
 			`(?:account\s+\S+\s+)?password\s+)(\S+)`),
@@ -264,19 +278,6 @@ var everywhere = numbered(0, ruleset{
 		name: "path of an address", hints: []string{"://"},
 		find: pattern.New(`(?i)(://[^\s/?#"'<>]+)(/[^\s?#"'<>]*)`),
 		with: func(m []string, _, _ string) string { return m[1] + urlPath(m[2]) },
-	},
-	{
-		name: "argument", hints: []string{"arg", "option", "set", "define"},
-		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
-			words + `)[\w.-]*['"]?\s+)(` +
-			quotedValue + `|` + bareValue + `)`),
-		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
-	},
-	{
-		name: "flag", hints: []string{"--"},
-		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
-			`|` + bareValue + `)`),
-		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
 		name: "user and password", hints: []string{"-u", "--user", "--proxy-user"}, may: least{':': 1}.in,
