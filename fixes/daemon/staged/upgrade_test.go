@@ -69,7 +69,12 @@ func TestUpgrade(t *testing.T) {
 			"after the first connection", "systemctl stop nix-daemon.socket nix-daemon.service; systemctl daemon-reload; systemctl start nix-daemon.socket; " + knock,
 			fix.Broken, "daemon/template-missing",
 		},
-		{"started without its socket", "systemctl daemon-reload; systemctl stop nix-daemon.socket; systemctl start nix-daemon.service", fix.AtRisk, "daemon/template-missing"},
+		{
+			// systemd does not wait until the daemon listens.
+			"started without its socket", "systemctl daemon-reload; systemctl stop nix-daemon.socket; systemctl start nix-daemon.service; " +
+				"while NIX_REMOTE=daemon timeout 5 /usr/bin/nix-store --query --hash /nix/store/x 2>&1 | grep -q 'cannot connect'; do sleep 0.05; done",
+			fix.AtRisk, "daemon/template-missing",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
