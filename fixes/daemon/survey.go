@@ -409,8 +409,9 @@ func lastLines(text string) []string {
 	return lines
 }
 
-// colours are what daemons colour their messages with, also in a log.
-var colours = pattern.New(`\x1b\[[0-?]*[ -/]*[@-~]`)
+// colours are what daemons colour their messages with, also in a log. An escape that begins no colour goes as well: with
+// what is around it taken out, it could.
+var colours = pattern.New(`\x1b(?:\[[0-?]*[ -/]*[@-~])?`)
 
 // socket, service and template are the units. starts is the one that systemd starts for a connection.
 func (s *survey) socket() systemd.Unit   { return s.units[socketUnit] }
