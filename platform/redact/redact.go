@@ -213,7 +213,8 @@ func Cut(s string, n int) string {
 	// A word without an end is cut all the same.
 	const long = 4
 	if i := strings.LastIndexFunc(s, unicode.IsSpace); i > len(s)/long {
-		s = s[:i+1]
+		_, width := utf8.DecodeRuneInString(s[i:])
+		s = s[:i+width]
 	}
 	return s + "…"
 }
