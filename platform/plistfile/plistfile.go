@@ -38,7 +38,11 @@ func Decode(data []byte, v any) error {
 	if depth(data) > maxDepth {
 		return ErrTooDeep
 	}
-	format, err := plist.Unmarshal(sanitize(data), v)
+	data = sanitize(data)
+	if known(data, v) {
+		return nil
+	}
+	format, err := plist.Unmarshal(data, v)
 	if err != nil {
 		return fmt.Errorf("decode property list: %w", err)
 	}
@@ -46,6 +50,25 @@ func Decode(data []byte, v any) error {
 		return ErrNotXML
 	}
 	return nil
+}
+
+// known decodes what dscl prints of records, into variables that are of that shape and still nil.
+func known(data []byte, v any) bool {
+	switch v := v.(type) {
+	case *[]map[string][]string:
+		list, one, ok := records(data)
+		if ok = ok && !one && *v == nil; ok {
+			*v = list
+		}
+		return ok
+	case *map[string][]string:
+		list, one, ok := records(data)
+		if ok = ok && one && *v == nil; ok {
+			*v = list[0]
+		}
+		return ok
+	}
+	return false
 }
 
 // Documents parts data that holds several property lists one after the other, as dscl prints them when two records
@@ -79,6 +102,9 @@ func legal(r rune) bool {
 // sanitize replaces what no XML reader accepts, raw or as a reference. It copies only when there is something to
 // replace.
 func sanitize(data []byte) []byte {
+	if plain(data) {
+		return data
+	}
 	if bytes.ContainsFunc(data, func(r rune) bool { return !legal(r) }) {
 		data = bytes.Map(func(r rune) rune {
 			if !legal(r) {
@@ -100,6 +126,16 @@ func sanitize(data []byte) []byte {
 		})
 	}
 	return bytes.ToValidUTF8(data, []byte("\uFFFD"))
+}
+
+// plain reports whether there is nothing but printable ASCII, and no numeric reference, as in nearly every list.
+func plain(data []byte) bool {
+	for i, c := range data {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\t' && c != '\r' || c == '#' && i > 0 && data[i-1] == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // depth returns how deep elements are nested below the outermost, which is "plist". It may find too much, in text that
