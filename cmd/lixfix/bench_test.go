@@ -106,7 +106,7 @@ func BenchmarkRepair(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.StartTimer()
-				code, out := run(b, m, "repair", "sequoia", "--yes", "--move-existing-users")
+				code, out, _ := measure(b, m, "repair", "sequoia", "--yes", "--move-existing-users")
 				b.StopTimer()
 				if code != 0 {
 					b.Fatalf("exit %d\n%s", code, out)
@@ -165,7 +165,7 @@ func BenchmarkCheck(b *testing.B) {
 func BenchmarkVersion(b *testing.B) {
 	m := benchMac(b, "upgraded-15", 4)
 	for b.Loop() {
-		if code, out := run(b, m, "version"); code != 0 {
+		if code, out, _ := measure(b, m, "version"); code != 0 {
 			b.Fatalf("exit %d\n%s", code, out)
 		}
 	}
@@ -183,7 +183,7 @@ func BenchmarkRecord(b *testing.B) {
 				file := filepath.Join(dir, strconv.Itoa(i))
 				for _, args := range [][]string{{"check", "-v"}, {"record", "-o", file}} {
 					began := time.Now()
-					if code, out := run(b, m, args...); code > 3 || code == 2 {
+					if code, out, _ := measure(b, m, args...); code > 3 || code == 2 {
 						b.Fatalf("exit %d: %s", code, out)
 					}
 					if took := time.Since(began); best[args[0]] == 0 || took < best[args[0]] {

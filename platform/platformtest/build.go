@@ -10,7 +10,7 @@ import (
 
 // Binary is the stand-in's program, built at the first call. [Clean] removes it.
 func Binary() (string, error) {
-	return programs.Build("github.com/lixfix/lixfix/platform/platformtest/mactools")
+	return programs.Build("github.com/lixfix/lixfix/platform/platformtest/mactools/mactool")
 }
 
 // Clean removes what Binary built. TestMain calls it when all tests are over.

@@ -12,6 +12,9 @@ import (
 // part of the Mac.
 const bookkeeping = ".standin"
 
+// Program is the stand-in's program, which each tool is a link to.
+const Program = "/" + bookkeeping + "/program"
+
 // Config is what the Mac is besides its files: .standin/config.json.
 type Config struct {
 	Product string `json:"product"`

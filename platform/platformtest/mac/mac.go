@@ -234,7 +234,7 @@ func (m *Mac) Tree(ignore ...string) (map[string]string, error) {
 // Clone copies the Mac, its configuration and its counters to a new root. The
 // tools become hard links, so root should be on the same file system.
 func (m *Mac) Clone(root string) (*Mac, error) {
-	tool := map[string]bool{}
+	tool := map[string]bool{strings.Trim(Program, "/"): true}
 	for _, p := range tools {
 		tool[strings.Trim(p, "/")] = true
 	}
@@ -323,7 +323,7 @@ func Tools() map[string]string { return maps.Clone(tools) }
 
 // Install puts the stand-in's program at the place of every tool.
 func Install(root, binary string) error {
-	for _, p := range slices.Sorted(maps.Values(tools)) {
+	for _, p := range append([]string{Program}, slices.Sorted(maps.Values(tools))...) {
 		to := filepath.Join(root, p)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
@@ -334,6 +334,7 @@ func Install(root, binary string) error {
 		if err := linkOrCopy(binary, to); err != nil {
 			return err
 		}
+		binary = filepath.Join(root, Program) // where it is a copy, the tools are links to that
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,8 +38,14 @@ func (c Call) String() string {
 	return strings.Join(append([]string{c.Tool}, c.Args...), " ")
 }
 
+// Outcome is what a call of a tool has printed, and its exit status.
+type Outcome struct {
+	Stdout, Stderr []byte
+	Exit           int
+}
+
 // Session is one run of one tool: what it prints, how it is counted, and the
-// faults that await it. It ends the process.
+// faults that await it.
 type Session struct {
 	Mac    *Mac
 	Config *Config
@@ -59,15 +66,45 @@ type armed struct {
 	key string
 }
 
-// Begin opens a session for a tool below root.
-func Begin(root, tool string, args []string) (*Session, error) {
-	m := &Mac{Root: root}
-	s := &Session{Mac: m, call: Call{
-		Tool: tool, Args: args, Exit: -1, Caller: os.Getppid(), Start: time.Now().UnixNano(),
+// ended is what a session panics with to end: a fault can end it anywhere.
+type ended struct{ Outcome }
+
+// Do runs a tool below root, which is called by the process caller: run does
+// its work and gives its exit status.
+func Do(root, tool string, args []string, caller int, run func(*Session) int) (did Outcome) {
+	s := &Session{Mac: &Mac{Root: root}, call: Call{
+		Tool: tool, Args: args, Exit: -1, Caller: caller, Start: time.Now().UnixNano(),
 	}}
+	defer func() {
+		s.free()
+		switch r := recover().(type) {
+		case nil:
+		case ended:
+			did = r.Outcome
+		default:
+			panic(r)
+		}
+	}()
 	var err error
-	s.Config, err = m.ReadConfig()
-	return s, err
+	s.Config, err = s.Mac.ReadConfig()
+	s.must(err)
+	s.exit(run(s))
+	return did
+}
+
+// Awaited reports whether a fault may strike the next call, so that it has to
+// be made by a process of its own.
+func (m *Mac) Awaited() (bool, error) {
+	c, err := m.ReadConfig()
+	if err != nil || len(c.Faults) == 0 {
+		return false, err
+	}
+	n, err := m.counts()
+	if err != nil {
+		return false, err
+	}
+	// Most faults are of one write, which is far off.
+	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Write == 0 || f.Write <= n.Writes+1 }), nil
 }
 
 // Printf adds to what goes to stdout.
@@ -161,8 +198,8 @@ func (s *Session) SaveConfig() {
 	s.must(s.Mac.saveJSON("config.json", s.Config))
 }
 
-// Exit ends the tool.
-func (s *Session) Exit(code int) {
+// exit ends the tool.
+func (s *Session) exit(code int) {
 	if !s.entered {
 		s.Read()
 	}
@@ -172,10 +209,7 @@ func (s *Session) Exit(code int) {
 
 func (s *Session) end(code int) {
 	s.log(code)
-	s.free()
-	os.Stdout.Write(s.Stdout.Bytes())
-	os.Stderr.Write(s.Stderr.Bytes())
-	os.Exit(code)
+	panic(ended{Outcome{s.Stdout.Bytes(), s.Stderr.Bytes(), code}})
 }
 
 // strike lets the armed fault of a moment happen, once.
@@ -310,17 +344,16 @@ func (s *Session) log(code int) {
 // of macOS has it.
 const Broken = 99
 
-// must ends the process when the stand-in itself fails, in a way no tool of
+// must ends the tool when the stand-in itself fails, in a way no tool of
 // macOS does.
 func (s *Session) must(err error) {
 	if err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "stand-in for %s: %v\n", s.call.Tool, err)
-	os.Exit(Broken)
+	panic(ended{Outcome{Stderr: fmt.Appendf(nil, "stand-in for %s: %v\n", s.call.Tool, err), Exit: Broken}})
 }
 
-// Must is for the tools: it ends the process if the stand-in is broken.
+// Must is for the tools: it ends the tool if the stand-in is broken.
 func (s *Session) Must(err error) { s.must(err) }
 
 // Calls are the calls so far, in the order they began. A call that logged
