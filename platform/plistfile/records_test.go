@@ -35,8 +35,8 @@ func theirs(data []byte) (list []map[string][]string, err error) {
 	return list, err
 }
 
-// TestRecords: what dscl prints is read without the library, and what differs in the least is left to it.
-func TestRecords(t *testing.T) {
+// TestKnown: what dscl prints is read without the library, and what differs in the least is left to it.
+func TestKnown(t *testing.T) {
 	for i, text := range []string{
 		before + "<array>\n" + user + user + "</array>\n" + after,
 		before + user + after,
