@@ -40,7 +40,7 @@ func Inside(root string, uid int) *platform.Machine {
 		if !below || err != nil || !os.SameFile(stand, info) || mac.Tools()[filepath.Base(place)] != place {
 			return platform.Answered{}, false
 		}
-		if awaited, err := on.Awaited(); err != nil || awaited {
+		if awaited, err := on.Awaited(filepath.Base(place), args); err != nil || awaited {
 			return platform.Answered{}, false
 		}
 		return platform.Answered(mactools.Run(root, place, args, os.Getpid())), true

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -92,9 +91,9 @@ func Do(root, tool string, args []string, caller int, run func(*Session) int) (d
 	return did
 }
 
-// Awaited reports whether a fault may strike the next call, so that it has to
-// be made by a process of its own.
-func (m *Mac) Awaited() (bool, error) {
+// Awaited reports whether a fault may strike the next call of a tool, so that
+// it has to be made by a process of its own.
+func (m *Mac) Awaited(tool string, args []string) (bool, error) {
 	c, err := m.ReadConfig()
 	if err != nil || len(c.Faults) == 0 {
 		return false, err
@@ -103,8 +102,13 @@ func (m *Mac) Awaited() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// Most faults are of one write, which is far off.
-	return slices.ContainsFunc(c.Faults, func(f Fault) bool { return f.Write == 0 || f.Write <= n.Writes+1 }), nil
+	for _, f := range c.Faults {
+		// Most faults are of one write, which is far off.
+		if hit, err := f.matches(tool, args); err != nil || hit && f.Write <= n.Writes+1 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // Printf adds to what goes to stdout.
