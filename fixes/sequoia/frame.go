@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
@@ -117,12 +118,10 @@ func (b *builder) darwin() {
 	for _, u := range b.users {
 		d := b.uids[u.name] - u.number
 		if known && d != base {
-			b.Notes = append(b.Notes, "nix-darwin manages this Mac, and the new user IDs do not follow each other, which its option "+
-				"ids.uids.nixbld cannot express: set nix.configureBuildUsers = false, or free the IDs from 351 up first.")
+			b.Notes = append(b.Notes, darwinCannot)
 			return
 		}
 		base, known = d, true
 	}
-	b.Notes = append(b.Notes, fmt.Sprintf("nix-darwin manages this Mac. So that its next activation agrees, set ids.uids.nixbld = %d "+
-		"(350 is its default) and ids.gids.nixbld = %d in its configuration.", base, b.gid))
+	b.Notes = append(b.Notes, darwinShould.Fill(fix.With{"uid": base, "gid": b.gid}))
 }

@@ -146,7 +146,7 @@ func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.P
 	busy, err := s.builds(ctx, v, *idle)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && !s.root:
-		p.Notes = append(p.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
+		p.Notes = append(p.Notes, blindToBuilds)
 	case err != nil:
 		return plan.Plan{}, err
 	case len(busy) > 0:
