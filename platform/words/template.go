@@ -17,7 +17,11 @@ var parameter = pattern.New(`\{([a-z][a-z0-9_]*)\}`)
 
 // Fill puts the parameters in. A parameter that has no value stays as it is written.
 func (t Template) Fill(p With) string {
-	return parameter.ReplaceAllStringFunc(string(t), func(name string) string {
+	text := string(t)
+	if !strings.Contains(text, "{") {
+		return text // most are, and an expression takes longer to compile than a short command runs
+	}
+	return parameter.ReplaceAllStringFunc(text, func(name string) string {
 		if v, ok := p[name[1:len(name)-1]]; ok {
 			return fmt.Sprint(v)
 		}
