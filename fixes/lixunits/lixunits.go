@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -303,7 +304,7 @@ func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 			continue
 		}
 		for _, st := range s.steps(f) {
-			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Step.String() == st.String() }) { // one step can mend two
+			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return reflect.DeepEqual(e.Step, st) }) { // one step can mend two
 				entries = append(entries, plan.Entry{Step: st, For: f.ID})
 			}
 		}
@@ -332,7 +333,7 @@ func (s *survey) steps(f fix.Finding) []plan.Step {
 		steps = s.rewrite()
 	case f.Is(bothEnabled):
 		for _, link := range s.units[serviceUnit].Wanted {
-			if len(f.Evidence) == 0 || f.Evidence[0].Source != link || path.Dir(path.Dir(link)) != systemd.Units {
+			if path.Dir(path.Dir(link)) != systemd.Units {
 				continue
 			}
 			if to := s.units[serviceUnit].WantedTo[link]; to != "" {

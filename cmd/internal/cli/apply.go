@@ -169,7 +169,7 @@ func (t *tracker) announce(e plan.Event, at, text string) {
 		group := t.groups[g]
 		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
 		text = render.Clean(group.Text)
-		if t.back && write && !strings.HasPrefix(text, "take back: ") {
+		if t.back && write {
 			text = "take back: " + text
 		}
 		progress.Line(at + text)
