@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
@@ -71,8 +72,8 @@ func (b *builder) watched() []int {
 	return slices.Compact(ids)
 }
 
-// seats draws who sits where before and after.
-func (b *builder) seats(targets map[string]int) {
+// places says who has which user ID before and after.
+func (b *builder) places(targets map[string]int) {
 	before, after := map[int][]string{}, map[int][]string{}
 	show := func(id int) bool { return id >= 300 && id <= lastSafe }
 	for id, names := range b.holders {
@@ -105,7 +106,7 @@ func (b *builder) seats(targets map[string]int) {
 	for _, id := range slices.Compact(ids) {
 		slices.Sort(before[id])
 		slices.Sort(after[id])
-		b.Seats = append(b.Seats, plan.Seat{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
+		b.Places = append(b.Places, figure.Place{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
 	}
 }
 

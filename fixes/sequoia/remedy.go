@@ -100,7 +100,7 @@ func (b *builder) directory(everything bool) error {
 		return refusal(uidsAtRisk, caseUnplaced, caseNext, nil, err)
 	}
 	maps.Copy(b.uids, targets)
-	b.seats(targets)
+	b.places(targets)
 	if groupIsNew {
 		if err := b.createGroup(); err != nil {
 			return err
