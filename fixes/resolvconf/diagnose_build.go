@@ -257,16 +257,12 @@ func (f *found) findings() []fix.Finding {
 		one.Evidence = slices.Concat(one.Evidence, side)
 		list = append(list, one)
 	}
-	slices.SortStableFunc(list, func(a, b fix.Finding) int { return rank(a.Status) - rank(b.Status) })
+	slices.SortStableFunc(list, func(a, b fix.Finding) int { return fix.Compare(b.Status, a.Status) })
 	if v := f.verdict(); v != nil {
 		v.Evidence = slices.Concat(side, v.Evidence)
 		list = append(list, *v)
 	}
 	return list
-}
-
-func rank(s fix.Status) int {
-	return slices.Index([]fix.Status{fix.Broken, fix.Unknown, fix.AtRisk, fix.OK, fix.NotApplicable}, s)
 }
 
 // verdict is the finding that says whether names resolve; nil where the causes have said that they do not.
