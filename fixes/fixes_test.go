@@ -40,3 +40,20 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestWordsAreInTables: what users read of a finding, its evidence and its steps stands in the tables of its fix.
+func TestWordsAreInTables(t *testing.T) {
+	dirs := []string{"fixtest/netrc"}
+	for _, f := range fixes.All() {
+		dirs = append(dirs, strings.ReplaceAll(f.Name(), "-", ""))
+	}
+	for _, dir := range dirs {
+		found, err := fixtest.Sentences(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range found {
+			t.Errorf("%s: say it in kinds.go or words.go", s)
+		}
+	}
+}

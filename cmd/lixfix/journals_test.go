@@ -75,7 +75,7 @@ func sameForm(t *testing.T, p plan.Plan, data []byte) {
 	if err != nil || !bytes.Equal(got, head.Plan) {
 		t.Errorf("written again it is %v\n%s\nand was\n%s", err, got, head.Plan)
 	}
-	if len(p.Seats) == 0 {
+	if len(p.Places) == 0 {
 		t.Error("it has no seats")
 	}
 }

@@ -29,18 +29,18 @@ func (s *survey) connection() sight {
 	case errors.Is(s.greetErr, fs.ErrNotExist):
 		return s.causeOf("missing")
 	case s.greetErr != nil:
-		return s.cannotTell("root does not connect to "+s.path, s.greetErr)
+		return s.cannotTell(notConnecting.Fill(fix.With{"path": s.path}), s.greetErr)
 	case s.answer.Outcome == nixdaemon.Stranger:
-		return s.cannotTell(fmt.Sprintf("user %d listens at %s, and root does not talk to them", s.answer.Peer.UID, s.path), s.answer.Err)
+		return s.cannotTell(userListens.Fill(fix.With{"uid": s.answer.Peer.UID, "path": s.path}), s.answer.Err)
 	case s.answer.Outcome != nixdaemon.NoConnection:
-		who := fmt.Sprintf("process %d listens", s.answer.Peer.PID)
+		who := processListens.Fill(fix.With{"pid": s.answer.Peer.PID})
 		switch s.answer.Peer.PID {
 		case 1:
-			who = "systemd listens"
+			who = systemdListens
 		case 0, -1:
-			who = "somebody listens"
+			who = somebodyListens
 		}
-		return holds("%s at %s", who, s.path)
+		return holds(listensAt.Fill(fix.With{"who": who, "path": s.path}))
 	case errors.Is(s.answer.Err, fs.ErrPermission):
 		return finds(s.socketModeFinding())
 	case errors.Is(s.answer.Err, syscall.ECONNREFUSED):
@@ -48,34 +48,34 @@ func (s *survey) connection() sight {
 	case errors.Is(s.answer.Err, fs.ErrNotExist):
 		return s.causeOf("missing")
 	}
-	return s.cannotTell("nothing connects to "+s.path, s.answer.Err)
+	return s.cannotTell(nothingConnects.Fill(fix.With{"path": s.path}), s.answer.Err)
 }
 
 // greeting: a daemon of Nix says what it should.
 func (s *survey) greeting() sight {
 	switch a := s.answer; a.Outcome {
 	case nixdaemon.Greeted:
-		return holds("protocol %s, after %d ms", protocol(a), a.Took.Milliseconds())
+		return holds(greeted.Fill(fix.With{"protocol": protocol(a), "ms": a.Took.Milliseconds()}))
 	case nixdaemon.Old:
 		if r := s.found.Release; r.Known() && r.Value.Implementation == nixconf.Lix && r.Value.AtLeast("2.94") {
-			return finds(tooOld.Found(fix.With{"protocol": protocol(a), "client": r.Value.String()}, evidence(s.path, "protocol 1.35", "protocol "+protocol(a))))
+			return finds(tooOld.Found(fix.With{"protocol": protocol(a), "client": r.Value.String()}, evidence(s.path, protocolNeeded, protocolIs.Fill(fix.With{"protocol": protocol(a)}))))
 		}
-		return holds("protocol %s, after %d ms", protocol(a), a.Took.Milliseconds())
+		return holds(greeted.Fill(fix.With{"protocol": protocol(a), "ms": a.Took.Milliseconds()}))
 	case nixdaemon.Garbage:
-		return finds(notNix.Found(fix.With{"socket": s.path, "why": a.Err.Error()}, evidence(s.path, "the greeting of a Nix daemon", a.Err.Error())))
+		return finds(notNix.Found(fix.With{"socket": s.path, "why": a.Err.Error()}, evidence(s.path, daemonsGreeting, a.Err.Error())))
 	case nixdaemon.Refused:
-		return finds(refuses.Found(fix.With{"error": a.Text}, evidence(s.path, "no error", a.Text)))
+		return finds(refuses.Found(fix.With{"error": a.Text}, evidence(s.path, noError, a.Text)))
 	case nixdaemon.Silent:
 		if i := slices.IndexFunc(s.daemons(), isStopped); i >= 0 {
 			p := s.daemons()[i]
-			return finds(suspended.Found(fix.With{"process": named(p)}, evidence(fmt.Sprintf("/proc/%d/stat", p.PID), "runs or sleeps", "stopped")))
+			return finds(suspended.Found(fix.With{"process": named(p)}, evidence(fmt.Sprintf("/proc/%d/stat", p.PID), runsOrSleeps, "stopped")))
 		}
 		seconds := 2 * int(nixdaemon.Time.Seconds())
-		return finds(silent.Found(fix.With{"socket": s.path, "seconds": seconds}, evidence(s.path, "a greeting", "silence")))
+		return finds(silent.Found(fix.With{"socket": s.path, "seconds": seconds}, evidence(s.path, aGreeting, "silence")))
 	case nixdaemon.Closed:
 		return s.causeOf("closed")
 	default:
-		return s.cannotTell("an answer that lixfix does not know: "+string(a.Outcome), a.Err)
+		return s.cannotTell(strangeAnswer.Fill(fix.With{"answer": a.Outcome}), a.Err)
 	}
 }
 
@@ -93,8 +93,8 @@ func (s *survey) turnedAway() (sight, bool) {
 	}
 	if group := s.builders(); group != "" {
 		return finds(notAllowed.Found(
-			fix.With{"user": "you", "why": "you are a member of " + group + ", as which builds run", "how": "the group is for build users alone, so take yourself out of it and log in again"},
-			evidence("your groups", "not "+group, group),
+			fix.With{"user": "you", "why": isMember.Fill(fix.With{"group": group}), "how": leaveGroup},
+			evidence(yourGroups, notGroup.Fill(fix.With{"group": group}), group),
 		)), true
 	}
 	users := s.conf.Get("allowed-users")
@@ -102,7 +102,7 @@ func (s *survey) turnedAway() (sight, bool) {
 		return sight{}, false
 	}
 	return finds(notAllowed.Found(
-		fix.With{"user": "you", "why": "allowed-users names others", "how": "allowed-users in /etc/nix/nix.conf has to name you or a group of yours"},
+		fix.With{"user": "you", "why": othersAllowed, "how": allowYou},
 		evidence("allowed-users", "*", users.Text),
 	)), true
 }
@@ -126,9 +126,8 @@ func (s *survey) builders() string {
 func (s *survey) byState(how string) fix.Finding {
 	socket, service := s.state[socketUnit], s.state[serviceUnit]
 	file := s.socket()
-	says := evidence("systemctl show "+socketUnit+" "+serviceUnit, "",
-		fmt.Sprintf("socket: %s, %s (%s), %s; service: %s, %s (%s), %s, exit status %s", socket.Load, socket.Active, socket.Sub, socket.Result,
-			service.Load, service.Active, service.Sub, service.Result, service.Exit))
+	says := evidence(showUnits, "",
+		unitStates.Fill(fix.With{"load": socket.Load, "active": socket.Active, "sub": socket.Sub, "result": socket.Result, "service_load": service.Load, "service_active": service.Active, "service_sub": service.Sub, "service_result": service.Result, "exit": service.Exit}))
 	add := func(f fix.Finding) fix.Finding { f.Evidence = append(f.Evidence, says); return f }
 	unit := fix.With{"unit": socketUnit, "socket": s.path}
 	if s.alone() { // the service makes the socket itself
@@ -136,8 +135,8 @@ func (s *survey) byState(how string) fix.Finding {
 		unit["unit"] = serviceUnit
 	}
 	if s.freeErr == nil && s.read[greeting] && s.free < little {
-		return add(diskFull.Found(fix.With{"dir": installation.StateDir, "free": fmt.Sprintf("%d KiB", s.free>>10)},
-			evidence(installation.StateDir, "some MiB", fmt.Sprintf("%d bytes", s.free))))
+		return add(diskFull.Found(fix.With{"dir": installation.StateDir, "free": kib.Fill(fix.With{"count": s.free >> 10})},
+			evidence(installation.StateDir, someMiB, bytesFree.Fill(fix.With{"count": s.free}))))
 	}
 	switch {
 	case socket.Load == "not-found" && file.Condition == systemd.Missing:
@@ -147,7 +146,7 @@ func (s *survey) byState(how string) fix.Finding {
 	case socket.Load == "not-found" && s.enforcing && strings.HasPrefix(file.Link, "/nix/"):
 		return add(selinux.Found(fix.With{"file": file.File}))
 	case socket.Load == "not-found" && s.own && strings.HasPrefix(file.Link, "/nix/"):
-		return add(bootRace.Found(unit, evidence("/proc/self/mountinfo", "/nix on the file system of /", "/nix on a file system of its own")))
+		return add(bootRace.Found(unit, evidence("/proc/self/mountinfo", onRoot, onItsOwn)))
 	case socket.Load == "not-found", socket.Load == "masked", service.Load == "masked" && !s.accepts(), service.Load == "not-found" && !s.accepts():
 		return add(needsReload.Found(unit))
 	case socket.Load == "bad-setting" || socket.Load == "error" || service.Load == "bad-setting" || service.Load == "error":
@@ -156,19 +155,19 @@ func (s *survey) byState(how string) fix.Finding {
 			bad, from = serviceUnit, s.service()
 		}
 		at := strings.Join(append([]string{from.File}, from.DropIns...), ", ")
-		return add(unitBad.Found(fix.With{"unit": bad, "why": "something in it is not taken", "file": at}))
+		return add(unitBad.Found(fix.With{"unit": bad, "why": notTaken, "file": at}))
 	}
 	if f, ok := s.failed(service); ok {
 		return add(f)
 	}
 	if how == "closed" {
-		return add(closes.Found(nil, evidence(s.path, "a greeting", "end of file")))
+		return add(closes.Found(nil, evidence(s.path, aGreeting, endOfFile)))
 	}
 	switch {
 	case socket.Active == "failed" && (strings.HasSuffix(socket.Result, "-limit-hit") || socket.Result == "exit-code" || socket.Result == "signal"):
-		how := "with the exit status " + service.Exit
+		how := withStatus.Fill(fix.With{"status": service.Exit})
 		if service.Exit == "" || service.Exit == "0" {
-			how = "for a reason that its log tells"
+			how = forLoggedReason
 		}
 		return add(startLimit.Found(fix.With{"how": how}))
 	case socket.Active == "failed":
@@ -204,7 +203,7 @@ func (s *survey) unmet() string {
 func (s *survey) conditionFinding() fix.Finding {
 	u := s.units[s.unmet()]
 	with := fix.With{"unit": u.Name, "conditions": strings.Join(conditions(u), ", ")}
-	return conditionFailed.Found(with, evidence("systemctl show "+u.Name, "ConditionResult=yes", "ConditionResult=no"))
+	return conditionFailed.Found(with, evidence(showUnit.Fill(fix.With{"name": u.Name}), "ConditionResult=yes", "ConditionResult=no"))
 }
 
 // conditions are the lines of a unit that say when systemd is to skip it.
@@ -228,23 +227,9 @@ func (s *survey) failed(service systemd.State) (fix.Finding, bool) {
 		return fix.Finding{}, false
 	}
 	if why, ok := exits[exit]; ok {
-		return serviceFails.Found(fix.With{"why": why}, evidence(serviceUnit, "", fmt.Sprintf("exit status %d", exit))), true
+		return serviceFails.Found(fix.With{"why": why}, evidence(serviceUnit, "", statusIs.Fill(fix.With{"status": exit}))), true
 	}
 	return fix.Finding{}, false
-}
-
-// exits are exit statuses of systemd's own, before it runs the program (systemd.exec(5), "Process Exit Codes").
-var exits = map[int]string{
-	200: "its working directory cannot be entered",
-	203: "its program cannot be run",
-	209: "its standard output cannot be set up",
-	214: "its scheduling cannot be set",
-	216: "its group does not exist",
-	217: "its user does not exist",
-	219: "its control group cannot be set up",
-	226: "its namespace cannot be set up, mostly because a directory that the unit names is missing",
-	238: "its state directory cannot be made",
-	239: "its cache directory cannot be made",
 }
 
 // remade is a finding whose remedy starts the socket again: with a daemon at work, that is somebody's work.
@@ -269,9 +254,9 @@ func (s *survey) atWork() []fix.Evidence {
 	case len(s.running) == 0:
 		return nil
 	case s.busyErr != nil:
-		return []fix.Evidence{evidence(serviceUnit, "nobody is at work with it", "could not be told: "+s.busyErr.Error())}
+		return []fix.Evidence{evidence(serviceUnit, nobodyAtWork, notTold.Fill(fix.With{"error": s.busyErr.Error()}))}
 	case s.busy != "":
-		return []fix.Evidence{evidence(serviceUnit, "nobody is at work with it", s.busy)}
+		return []fix.Evidence{evidence(serviceUnit, nobodyAtWork, s.busy)}
 	}
 	return nil
 }
@@ -282,10 +267,10 @@ func isStopped(p systemd.Process) bool { return p.State == 'T' }
 func named(p systemd.Process) string {
 	ticks, err := strconv.ParseInt(p.Start, 10, 64)
 	if err != nil {
-		return fmt.Sprintf("process %d", p.PID)
+		return processNamed.Fill(fix.With{"pid": p.PID})
 	}
 	since := time.Duration(ticks) * time.Second / procfs.TicksPerSecond
-	return fmt.Sprintf("process %d (started %s after the machine)", p.PID, since.Round(time.Second))
+	return processStarted.Fill(fix.With{"pid": p.PID, "time": since.Round(time.Second)})
 }
 
 // withoutSystemd says what a host without systemd lacks.
@@ -302,7 +287,7 @@ func (s *survey) withoutSystemd(how string) fix.Finding {
 	lix := s.found.Release.Known() && s.found.Release.Value.Implementation == nixconf.Lix && s.found.Release.Value.AtLeast("2.94")
 	switch {
 	case how == "refused" && (lix || s.container == ""):
-		return staleSocket.Found(with, evidence(s.path, "somebody who listens", "connection refused"))
+		return staleSocket.Found(with, evidence(s.path, aListener, connectionRefused))
 	case s.facts.Root() && s.container != "":
 		f := noInit.FoundAs("root", with)
 		f.Status, f.Remedy = fix.OK, nil
@@ -314,11 +299,11 @@ func (s *survey) withoutSystemd(how string) fix.Finding {
 func (s *survey) where() string {
 	switch {
 	case s.container != "":
-		return "this is a container"
+		return inContainer
 	case s.initd.wsl > 0:
-		return fmt.Sprintf("this is WSL%d without systemd", s.initd.wsl)
+		return inWSL.Fill(fix.With{"version": s.initd.wsl})
 	case s.initd.name != "":
-		return s.initd.name + " starts services here"
+		return startedBy.Fill(fix.With{"name": s.initd.name})
 	}
-	return "systemd is not the first process here"
+	return notFirst
 }

@@ -38,7 +38,7 @@ func (l Ladder) figure() figure.Figure {
 	for _, r := range l.Rungs {
 		says := r.Says
 		if r.Mark == NotLooked {
-			says = "not looked at"
+			says = notLookedAt
 		}
 		f.Rows = append(f.Rows, figure.Row{Mark: signs[r.Mark], Cells: []string{r.Name, says}})
 	}
@@ -70,11 +70,11 @@ func (daemon) Moved(before, after fix.Picture) string {
 	was, is := b.broken(), a.broken()
 	switch {
 	case is == "":
-		return "the daemon answers"
+		return nowAnswers
 	case was == is:
-		return "the same rung is broken: " + is
+		return sameRung.Fill(fix.With{"rung": is})
 	}
-	return "the next rung is broken: " + is
+	return nextRung.Fill(fix.With{"rung": is})
 }
 
 // broken names the rung that is; "" for none.

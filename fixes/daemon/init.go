@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -26,7 +27,7 @@ var inits = []struct {
 	{"runit", "runit", "/run/runit", []string{"/var/service/nix-daemon", "/run/runit/service/nix-daemon", "/etc/service/nix-daemon", "/etc/sv/nix-daemon", "/etc/runit/sv/nix-daemon"}},
 	{"s6", "s6-svscan", "/run/s6-rc", []string{"/run/service/nix-daemon", "/etc/s6/sv/nix-daemon", "/etc/s6-rc/source/nix-daemon"}},
 	{"dinit", "dinit", "/run/dinitctl", []string{"/etc/dinit.d/nix-daemon"}},
-	{"init scripts", "init", "", []string{"/etc/init.d/nix-daemon"}},
+	{initScripts, "init", "", []string{"/etc/init.d/nix-daemon"}},
 }
 
 // findInit finds out what starts services here.
@@ -102,37 +103,37 @@ func (in initd) start(program string) (says, command string) {
 	dir, base := path.Split(in.has)
 	switch {
 	case in.wsl == 1:
-		return "WSL1 cannot run systemd, so start it in a terminal, or move to WSL2 with \"wsl --set-version\" in Windows", "sudo " + program + " --daemon"
+		return wsl1, startDaemon.Fill(fix.With{"program": program})
 	case in.wsl == 2 && in.wanted:
-		return "/etc/wsl.conf asks for systemd, which WSL starts after \"wsl --shutdown\" in Windows", "sudo " + program + " --daemon"
+		return wslRestart, startDaemon.Fill(fix.With{"program": program})
 	case in.wsl == 2:
-		return "WSL2 runs systemd where /etc/wsl.conf has \"systemd=true\" below \"[boot]\", after \"wsl --shutdown\" in Windows", "sudo " + program + " --daemon"
+		return wslSetting, startDaemon.Fill(fix.With{"program": program})
 	case in.name == "" || in.has == "":
 		name := in.name
 		if name == "" {
-			name = "what starts services here"
+			name = anInit
 		}
-		return name + " has no service of it, so write one for it, or start it in a terminal", "sudo " + program + " --daemon"
+		return noService.Fill(fix.With{"name": name}), startDaemon.Fill(fix.With{"program": program})
 	}
 	switch in.name {
 	case "OpenRC":
-		return "OpenRC has a service of it", "sudo rc-update add nix-daemon default; sudo rc-service nix-daemon start"
+		return byOpenRC, startOpenRC
 	case "runit":
 		if strings.HasSuffix(dir, "/sv/") {
 			to := "/var/service/"
 			if dir == "/etc/runit/sv/" {
 				to = "/run/runit/service/"
 			}
-			return "runit has a service of it, which is not switched on", "sudo ln -s " + in.has + " " + to
+			return runitOff, linkRunit.Fill(fix.With{"service": in.has, "to": to})
 		}
-		return "runit has a service of it", "sudo sv up nix-daemon"
+		return byRunit, startRunit
 	case "s6":
 		if dir == "/run/service/" {
-			return "s6 has a service of it", "sudo s6-svc -u " + in.has
+			return byS6, startS6.Fill(fix.With{"service": in.has})
 		}
-		return "s6 has a service of it", "sudo s6-rc -u change " + base
+		return byS6, startS6RC.Fill(fix.With{"service": base})
 	case "dinit":
-		return "dinit has a service of it", "sudo dinitctl enable nix-daemon"
+		return byDinit, startDinit
 	}
-	return "there is an init script of it", "sudo " + in.has + " start"
+	return byScript, startScript.Fill(fix.With{"script": in.has})
 }

@@ -30,13 +30,9 @@ type sight struct {
 	wants []need
 }
 
-func holds(format string, args ...any) sight {
-	return sight{mark: Holds, says: fmt.Sprintf(format, args...)}
-}
+func holds(says string) sight { return sight{mark: Holds, says: says} }
 
-func unsure(format string, args ...any) sight {
-	return sight{mark: Unknown, says: fmt.Sprintf(format, args...)}
-}
+func unsure(says string) sight { return sight{mark: Unknown, says: says} }
 
 // finds is a sight with a finding, whose status is the mark.
 func finds(f fix.Finding) sight {
@@ -130,10 +126,10 @@ func climb(ctx context.Context, s *survey) (Ladder, []fix.Finding) {
 	if len(found) == 0 {
 		version := ""
 		if l.Version != "" {
-			version = ": " + l.Version + ", protocol " + l.Protocol
+			version = daemonSays.Fill(fix.With{"version": l.Version, "protocol": l.Protocol})
 		}
 		found = append(found, answers.Found(fix.With{"version": version}, fix.Evidence{
-			Source: s.path, Expected: "a greeting", Observed: fmt.Sprintf("one, after %d ms", s.answer.Took.Milliseconds()),
+			Source: s.path, Expected: aGreeting, Observed: oneAfter.Fill(fix.With{"ms": s.answer.Took.Milliseconds()}),
 		}))
 	}
 	return l, found
@@ -159,9 +155,9 @@ func (daemon) Sketch(k *fix.Kind) (figure.Figure, string) {
 		}
 		l.Rungs = append(l.Rungs, one)
 	}
-	says := "Each rung needs those above it"
+	says := rungsStand
 	if k != answers {
-		says += "; this finding is about the rung \"" + ladder[at].name + "\""
+		says += aboutRung.Fill(fix.With{"rung": ladder[at].name})
 	}
 	return l.figure(), says
 }

@@ -39,7 +39,7 @@ func (s *survey) managed() (manager, error) {
 func (s *survey) unitRung() sight {
 	m, err := s.managed()
 	if err != nil {
-		return unsure("%v", err)
+		return unsure(err.Error())
 	}
 	return m.units(s)
 }
@@ -48,7 +48,7 @@ func (s *survey) unitRung() sight {
 func (s *survey) causeOf(how string) sight {
 	m, err := s.managed()
 	if err != nil {
-		return s.cannotTell("whether systemd runs here", err)
+		return s.cannotTell(whetherSystemd, err)
 	}
 	if how == "closed" {
 		if saw, ok := s.turnedAway(); ok {
@@ -71,7 +71,7 @@ func (s *survey) unlessAlive(f fix.Finding) sight {
 		}
 		if serves {
 			f.Status = fix.AtRisk
-			f.Evidence = append(f.Evidence, evidence(s.path, "", "a daemon listens all the same"))
+			f.Evidence = append(f.Evidence, evidence(s.path, "", allTheSame))
 		}
 	}
 	return finds(f)
@@ -89,11 +89,11 @@ func (bySystemd) cause(s *survey, how string) sight {
 	case len(s.running) > 0 && !s.read[atWork]:
 		return wants(atWork)
 	case s.stateErr != nil:
-		return s.cannotTell("what systemd says of the daemon's units", s.stateErr)
+		return s.cannotTell(whatSystemdSays, s.stateErr)
 	}
 	f := s.byState(how)
 	if len(s.log) > 0 {
-		f.Evidence = append(f.Evidence, evidence("the daemon's log", "", strings.Join(s.log, "; ")))
+		f.Evidence = append(f.Evidence, evidence(theLog, "", strings.Join(s.log, "; ")))
 	}
 	return finds(f)
 }
@@ -118,16 +118,16 @@ type byOthers struct{}
 func (byOthers) units(s *survey) sight {
 	switch {
 	case s.initd.name != "" && s.initd.has != "":
-		return holds("%s, of %s", s.initd.has, s.initd.name)
+		return holds(serviceOf.Fill(fix.With{"service": s.initd.has, "name": s.initd.name}))
 	case s.initd.name != "":
-		return unsure("%s has no service of the daemon that lixfix knows", s.initd.name)
+		return unsure(noKnownService.Fill(fix.With{"name": s.initd.name}))
 	}
-	return unsure("systemd does not run here")
+	return unsure(notSystemd)
 }
 
 func (byOthers) cause(s *survey, how string) sight {
 	if how == "closed" {
-		return finds(closes.Found(nil, evidence(s.path, "a greeting", "end of file")))
+		return finds(closes.Found(nil, evidence(s.path, aGreeting, endOfFile)))
 	}
 	return finds(s.withoutSystemd(how))
 }

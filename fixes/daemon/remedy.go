@@ -14,8 +14,6 @@ import (
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
-const answer = "so that the daemon answers"
-
 // remedy makes the plan for what was found. A rung that is mended lets the next one be seen, as far as files tell: what
 // is broken there is mended by the same plan. What comes after that shows when the daemon is to answer.
 func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) plan.Plan {
@@ -26,12 +24,12 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 		for n, ok := 0, true; ok && n < len(ladder); n++ {
 			if f.Remedy == nil || f.Remedy.Class == fix.Advice || !r.Allowed(f.ID, f.Remedy.Class) {
 				if n > 0 {
-					p.Notes = append(p.Notes, "broken as well, and left as it is until "+f.ID+" is accepted: "+f.Summary)
+					p.Notes = append(p.Notes, leftBroken.Fill(fix.With{"id": f.ID, "summary": f.Summary}))
 				}
 				break
 			}
 			if n > 0 {
-				p.Notes = append(p.Notes, "broken as well, and mended by the same plan: "+f.Summary)
+				p.Notes = append(p.Notes, mendedToo.Fill(fix.With{"summary": f.Summary}))
 			}
 			files, after := s.steps(f)
 			p.Entries = append(p.Entries, entries(f.ID, files)...)
@@ -105,7 +103,7 @@ func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool)
 // steps are those for a finding: what they do to files, and what starts the daemon after that.
 func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
 	dir := path.Dir(s.path)
-	reload := step.ReloadUnits{Why: "their files have changed"}
+	reload := step.ReloadUnits{Why: filesChanged}
 	switch {
 	case f.Is(stopped), f.Is(startLimit), f.Is(socketFailed), f.Is(oomKilled):
 		return nil, s.start()
@@ -113,16 +111,16 @@ func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
 		return nil, append([]plan.Step{reload}, s.start()...)
 	case f.Is(dirMissing):
 		files = []plan.Step{step.MakeDir{
-			Name: dir, Mode: s.wanted.mode, GID: s.wanted.gid, Sockets: []string{path.Base(s.path)}, Why: "the daemon's socket stands in it",
+			Name: dir, Mode: s.wanted.mode, GID: s.wanted.gid, Sockets: []string{path.Base(s.path)}, Why: holdsSocket,
 		}}
 		if s.listening {
 			return files, s.remake(f)
 		}
 		return files, s.start()
 	case f.Is(dirMode):
-		return []plan.Step{step.SetMode{Name: dir, From: s.dirWas.Perm(), To: s.wanted.mode, Why: "let users reach the daemon"}}, nil
+		return []plan.Step{step.SetMode{Name: dir, From: s.dirWas.Perm(), To: s.wanted.mode, Why: letUsersIn}}, nil
 	case f.Is(socketMode):
-		return []plan.Step{step.SetMode{Name: s.path, From: s.sockWas.Perm(), To: 0o666, Why: "let users reach the daemon"}}, nil
+		return []plan.Step{step.SetMode{Name: s.path, From: s.sockWas.Perm(), To: 0o666, Why: letUsersIn}}, nil
 	case f.Is(socketMissing), f.Is(socketLost):
 		return nil, s.remake(f)
 	case f.Is(disabled):
@@ -144,7 +142,7 @@ func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
 		if i < 0 {
 			return nil, nil
 		}
-		return []plan.Step{step.ContinueProcess{Process: s.daemons()[i].ProcessID, Name: "the Nix daemon"}}, nil
+		return []plan.Step{step.ContinueProcess{Process: s.daemons()[i].ProcessID, Name: theDaemon}}, nil
 	case f.Is(older), f.Is(deleted):
 		return nil, s.renew(f)
 	}
@@ -165,7 +163,7 @@ func (s *survey) start() []plan.Step {
 	if s.sock.missing() && s.dir.there() && s.guarded {
 		one.Sockets = []string{s.path}
 	}
-	return []plan.Step{step.ResetFailed{Units: append([]string{one.Unit}, one.With...), Why: "it does not start them before"}, one}
+	return []plan.Step{step.ResetFailed{Units: append([]string{one.Unit}, one.With...), Why: afterFailing}, one}
 }
 
 // idleAt is the socket that nobody may be at work with when a step is done, where nobody has decided that it may be.
@@ -178,26 +176,26 @@ func (s *survey) idleAt(f fix.Finding) string {
 
 // remake starts the socket anew. While the service of a classic socket runs, systemd refuses to.
 func (s *survey) remake(f fix.Finding) []plan.Step {
-	steps := []plan.Step{step.ReloadUnits{Why: "it may have read them when they were not there"}}
+	steps := []plan.Step{step.ReloadUnits{Why: readWithout}}
 	if len(s.daemons()) > 0 {
-		steps = append(steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "systemd opens no socket beside it"})
+		steps = append(steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: notBeside})
 	}
 	return append(
-		steps, step.ResetFailed{Units: []string{socketUnit, serviceUnit}, Why: "it does not start them before"},
+		steps, step.ResetFailed{Units: []string{socketUnit, serviceUnit}, Why: afterFailing},
 		step.RestartUnit{Unit: socketUnit, Why: answer},
 	)
 }
 
 // renew has the daemon that is installed now answer, in the place of an older one.
 func (s *survey) renew(f fix.Finding) []plan.Step {
-	steps := []plan.Step{step.ReloadUnits{Why: "it starts what was installed when it read them"}}
+	steps := []plan.Step{step.ReloadUnits{Why: startsOld}}
 	if s.accepts() && s.answer.Peer.PID == 1 {
 		return append(
-			steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "the socket starts a service for each connection now"},
-			step.ResetFailed{Units: []string{socketUnit}, Why: "it does not start it before"}, step.RestartUnit{Unit: socketUnit, Why: answer},
+			steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: startsEach},
+			step.ResetFailed{Units: []string{socketUnit}, Why: socketAfterFailing}, step.RestartUnit{Unit: socketUnit, Why: answer},
 		)
 	}
-	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: "start what is installed now"})
+	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: startNew})
 }
 
 // unmask removes masks, and links what an installer's mask has taken the place of.
@@ -212,7 +210,7 @@ func (s *survey) unmask() []plan.Step {
 		if s.behind(name) == "" && s.offered[name] {
 			to = path.Join(profileUnits, name)
 		}
-		steps = append(steps, step.SetLink{Name: u.File, From: u.Link, To: to, Why: "systemd starts no unit that is masked"})
+		steps = append(steps, step.SetLink{Name: u.File, From: u.Link, To: to, Why: startsNoMasked})
 	}
 	if len(s.socket().Wanted) == 0 {
 		to := s.behind(socketUnit)
@@ -226,7 +224,7 @@ func (s *survey) unmask() []plan.Step {
 
 // link is an installer's link of a unit.
 func (s *survey) link(unit string) step.SetLink {
-	return step.SetLink{Name: path.Join(systemd.Units, unit), To: path.Join(profileUnits, unit), Why: "systemd has no such unit"}
+	return step.SetLink{Name: path.Join(systemd.Units, unit), To: path.Join(profileUnits, unit), Why: hasNone}
 }
 
 // wantedBy makes the link that has sockets.target start the socket, in a directory that "systemctl disable" removes with
@@ -235,9 +233,9 @@ func (s *survey) wantedBy(to string) []plan.Step {
 	dir := path.Join(systemd.Units, "sockets.target.wants")
 	var steps []plan.Step
 	if s.wants.missing() {
-		steps = append(steps, step.MakeDir{Name: dir, Mode: 0o755, Names: []string{socketUnit}, Why: "links of units stand in it"})
+		steps = append(steps, step.MakeDir{Name: dir, Mode: 0o755, Names: []string{socketUnit}, Why: holdsLinks})
 	}
-	return append(steps, step.SetLink{Name: path.Join(dir, socketUnit), To: to, Why: "start it at boot"})
+	return append(steps, step.SetLink{Name: path.Join(dir, socketUnit), To: to, Why: atBoot})
 }
 
 // behind is the file of a unit that a mask hides; "" for none.

@@ -33,11 +33,11 @@ func evidence(source, expected, observed string) fix.Evidence {
 func (s *survey) store() sight {
 	f := s.found
 	if s.named != "" && !s.mounted {
-		return finds(notMounted.Found(fix.With{"file": s.named}, evidence("/proc/self/mountinfo", "/nix", "no such mount")))
+		return finds(notMounted.Found(fix.With{"file": s.named}, evidence("/proc/self/mountinfo", "/nix", noSuchMount)))
 	}
 	switch {
 	case !f.Present.Known():
-		saw := s.cannotTell("whether there is a Nix", errors.New(f.Present.Unknown))
+		saw := s.cannotTell(whetherNix, errors.New(f.Present.Unknown))
 		saw.found.NeedsRoot = f.Present.Root
 		return saw
 	case !f.Present.Value:
@@ -47,9 +47,9 @@ func (s *survey) store() sight {
 		return finds(notNeeded.Found(fix.With{"why": why}))
 	}
 	if !s.nix.there() {
-		return unsure("%v", s.nix.err)
+		return unsure(s.nix.err.Error())
 	}
-	return holds("%s", f.Line())
+	return holds(f.Line())
 }
 
 // withoutDaemon says why nobody needs a daemon here; "" where somebody may.
@@ -60,17 +60,17 @@ func (s *survey) withoutDaemon() string {
 	}
 	switch {
 	case !f.Owner.Known() && f.Mode.Value != installation.SingleUser && s.nix.missing():
-		return "there is no store yet, and no unit of a daemon"
+		return noStore
 	case !f.Mode.Known() || f.Mode.Value != installation.SingleUser:
 		return ""
 	case f.Owner.Known() && f.Owner.Value.UID != 0:
-		return "the store belongs to " + f.Owner.Value.String()
+		return storeOf.Fill(fix.With{"user": f.Owner.Value.String()})
 	case s.sock.missing() && s.setUp():
 		return ""
 	case !s.facts.Root():
-		return "the store is root's own, and no daemon was set up, so that only root can build"
+		return rootsOwn
 	}
-	return "the store is root's own, and no daemon was set up"
+	return rootsStore
 }
 
 // setUp reports whether somebody has set a daemon up, of which nothing but traces is left.
@@ -90,52 +90,52 @@ func (s *survey) configuration() sight {
 	case s.conf.Err != nil:
 		return finds(configError.Found(
 			fix.With{"error": s.conf.Err.Error(), "where": s.conf.Err.Origin.String()},
-			evidence(s.conf.Err.Origin.String(), "a line that "+s.conf.Release.String()+" reads", s.conf.Err.Message),
+			evidence(s.conf.Err.Origin.String(), aLineRead.Fill(fix.With{"program": s.conf.Release.String()}), s.conf.Err.Message),
 		))
 	case len(s.conf.Gaps) > 0:
-		return unsure("%s", s.conf.Gaps[0].String())
+		return unsure(s.conf.Gaps[0].String())
 	case len(s.conf.Files) == 0:
-		return holds("there is none, and every setting has its default")
+		return holds(noConfiguration)
 	}
-	return holds("%s", strings.Join(s.conf.Files, ", "))
+	return holds(strings.Join(s.conf.Files, ", "))
 }
 
 // daemon: the program that the units start is there, and can be run.
 func (s *survey) daemon() sight {
 	d := s.found.Daemon.Value
 	if d == nil || d.Program == "" {
-		return unsure("no unit names a program")
+		return unsure(noProgram)
 	}
 	why := ""
 	switch {
 	case s.program.missing():
-		why = "is not there"
+		why = notThere
 	case s.program.err != nil:
-		return unsure("%v", s.program.err)
+		return unsure(s.program.err.Error())
 	case !s.program.Mode.IsRegular():
-		why = "is no program"
+		why = notAProgram
 	case s.program.Mode&0o111 == 0:
-		why = fmt.Sprintf("cannot be run: it has mode %04o", s.program.Mode.Perm())
+		why = cannotRun.Fill(fix.With{"mode": fmt.Sprintf("%04o", s.program.Mode.Perm())})
 	default:
-		return holds("%s", d.Program)
+		return holds(d.Program)
 	}
-	f := programMissing.Found(fix.With{"program": d.Program, "why": why}, evidence(d.Program, "a program", why))
+	f := programMissing.Found(fix.With{"program": d.Program, "why": why}, evidence(d.Program, aProgram, why))
 	return s.unlessAlive(f)
 }
 
 // systemdUnits: systemd has the units, and they are not masked.
 func (s *survey) systemdUnits() sight {
 	if s.unitsErr != nil {
-		return unsure("%v", s.unitsErr)
+		return unsure(s.unitsErr.Error())
 	}
 	socket, starts := s.socket(), s.starts()
 	switch {
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
 		return s.unlessAlive(s.missingFinding(socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
-		return unsure("systemd has no unit of a daemon") // somebody may start it in another way: the connection tells
+		return unsure(noUnit) // somebody may start it in another way: the connection tells
 	case s.alone():
-		return holds("%s starts the daemon, without a socket of systemd's", s.service().File)
+		return holds(startsAlone.Fill(fix.With{"unit": s.service().File}))
 	}
 	for _, u := range []systemd.Unit{socket, starts} {
 		switch u.Condition {
@@ -147,10 +147,10 @@ func (s *survey) systemdUnits() sight {
 			if s.enforcing && strings.HasPrefix(u.Link, "/nix/") && s.offered[u.Name] {
 				f = selinux
 			}
-			return s.unlessAlive(f.Found(with, evidence(u.File, "a unit", "a link to "+u.Link)))
+			return s.unlessAlive(f.Found(with, evidence(u.File, aUnit, aLinkTo.Fill(fix.With{"target": u.Link}))))
 		case systemd.Missing:
 			if u.Name == "" || u.Name == templateUnit || s.accepts() {
-				return s.unlessAlive(templateMissing.Found(fix.With{"file": socket.File}, evidence(templateUnit, "a unit", "no file in any directory of systemd's")))
+				return s.unlessAlive(templateMissing.Found(fix.With{"file": socket.File}, evidence(templateUnit, aUnit, noUnitFile)))
 			}
 			return s.unlessAlive(s.missingFinding(u.Name))
 		case systemd.Present:
@@ -162,11 +162,11 @@ func (s *survey) systemdUnits() sight {
 			file = starts.DropIns[len(starts.DropIns)-1]
 		}
 		return s.unlessAlive(unitBad.Found(
-			fix.With{"unit": starts.Name, "why": fmt.Sprintf("it has %d times ExecStart=, and should have it once", n), "file": file},
-			evidence(file, "ExecStart= once", fmt.Sprintf("%d times", n)),
+			fix.With{"unit": starts.Name, "why": startsOften.Fill(fix.With{"count": n}), "file": file},
+			evidence(file, startsOnce, times.Fill(fix.With{"count": n})),
 		))
 	}
-	return holds("%s, %s", socket.File, starts.File)
+	return holds(socket.File + ", " + starts.File)
 }
 
 // alone reports whether the service is meant to run without the socket.
@@ -176,7 +176,7 @@ func (s *survey) alone() bool {
 
 func (s *survey) maskedFinding(u systemd.Unit) fix.Finding {
 	with := fix.With{"unit": u.Name}
-	f := masked.Found(with, evidence(u.File, "a unit", "a link to /dev/null"))
+	f := masked.Found(with, evidence(u.File, aUnit, aLinkToNull))
 	if s.behind(u.Name) != "" || s.offered[u.Name] {
 		f.Remedy = masked.Remedy("unmask", with)
 	} else {
@@ -187,7 +187,7 @@ func (s *survey) maskedFinding(u systemd.Unit) fix.Finding {
 
 func (s *survey) missingFinding(unit string) fix.Finding {
 	with := fix.With{"unit": unit}
-	f := unitMissing.Found(with, evidence(unit, "a unit", "no file in any directory of systemd's"))
+	f := unitMissing.Found(with, evidence(unit, aUnit, noUnitFile))
 	if s.offered[socketUnit] && s.offered[serviceUnit] {
 		f.Remedy = unitMissing.Remedy("link", with)
 	} else {
@@ -203,42 +203,42 @@ func (s *survey) socketRung() sight {
 	case s.dir.missing():
 		return s.dirMissing(dir)
 	case s.dir.err != nil:
-		return unsure("%v", s.dir.err)
+		return unsure(s.dir.err.Error())
 	case !s.dir.Mode.IsDir():
-		return finds(notASocket.Found(fix.With{"socket": dir, "what": kindOf(s.dir.Mode)}, evidence(dir, "a directory", kindOf(s.dir.Mode))))
+		return finds(notASocket.Found(fix.With{"socket": dir, "what": kindOf(s.dir.Mode)}, evidence(dir, aDirectory, kindOf(s.dir.Mode))))
 	}
 	if s.dir.UID != 0 && (!s.found.Owner.Known() || s.found.Owner.Value.UID != s.dir.UID) {
-		return finds(dirOwner.Found(fix.With{"dir": dir, "uid": s.dir.UID}, evidence(dir, "owner 0", fmt.Sprintf("owner %d", s.dir.UID))))
+		return finds(dirOwner.Found(fix.With{"dir": dir, "uid": s.dir.UID}, evidence(dir, rootOwned, ownedBy.Fill(fix.With{"uid": s.dir.UID}))))
 	}
 	group := s.groupName(s.dir.GID)
 	restricted := s.dir.GID != 0 && s.dir.Mode&0o010 != 0
 	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
 	if errors.Is(s.sock.err, fs.ErrPermission) {
 		if restricted {
-			return finds(notInGroup.Found(fix.With{"group": group}, evidence(dir, "a directory that you can enter", "mode "+mode+", group "+group)))
+			return finds(notInGroup.Found(fix.With{"group": group}, evidence(dir, openDirectory, modeAndGroup.Fill(fix.With{"mode": mode, "group": group}))))
 		}
 		return finds(s.dirModeFinding("you"))
 	}
 	if s.dir.Mode&0o001 == 0 && !restricted && !s.dir.ACL {
-		return finds(s.dirModeFinding("only root can enter it, and every other user"))
+		return finds(s.dirModeFinding(onlyRootEnters))
 	}
 	switch {
 	case s.sock.missing():
 		return s.causeOf("missing")
 	case s.sock.err != nil:
-		return unsure("%v", s.sock.err)
+		return unsure(s.sock.err.Error())
 	case s.sock.Mode&fs.ModeSymlink != 0:
-		return unsure("%s is a link to %s", s.path, s.sock.Target)
+		return unsure(isALink.Fill(fix.With{"path": s.path, "target": s.sock.Target}))
 	case s.sock.Mode&fs.ModeSocket == 0:
 		what := kindOf(s.sock.Mode)
-		return finds(notASocket.Found(fix.With{"socket": s.path, "what": what}, evidence(s.path, "a socket", what)))
+		return finds(notASocket.Found(fix.With{"socket": s.path, "what": what}, evidence(s.path, aSocket, what)))
 	case s.sock.Mode&0o002 == 0 && !s.sock.ACL && s.socket().Last("Socket", "SocketMode") == "" && (s.sock.GID == 0 || s.sock.Mode&0o020 == 0):
 		return finds(s.socketModeFinding())
 	}
 	if restricted && s.dir.Mode&0o001 == 0 {
-		return holds("%s, for members of %s", s.path, group)
+		return holds(forMembers.Fill(fix.With{"path": s.path, "group": group}))
 	}
-	return holds("%s", s.path)
+	return holds(s.path)
 }
 
 // dirMissing: clients find nothing, whoever listens.
@@ -250,7 +250,7 @@ func (s *survey) dirMissing(dir string) sight {
 		return wants(atWork)
 	}
 	with := fix.With{"dir": dir, "mode": fmt.Sprintf("%04o", s.wanted.mode)}
-	f := dirMissing.Found(with, evidence(dir, "a directory", "nothing"))
+	f := dirMissing.Found(with, evidence(dir, aDirectory, "nothing"))
 	name := "advice"
 	switch {
 	case !s.booted || s.socket().Condition != systemd.Present:
@@ -269,10 +269,10 @@ func (s *survey) dirModeFinding(who string) fix.Finding {
 	to := fmt.Sprintf("%04o", s.wanted.mode)
 	dir := path.Dir(s.path)
 	if who != "you" {
-		who = "users other than root"
+		who = usersNotRoot
 	}
 	with := fix.With{"dir": dir, "mode": mode, "who": who, "to": to, "file": s.wanted.from}
-	f := dirMode.Found(with, evidence(dir, "mode "+to, "mode "+mode))
+	f := dirMode.Found(with, evidence(dir, modeIs.Fill(fix.With{"mode": to}), modeIs.Fill(fix.With{"mode": mode})))
 	name := "mode"
 	if s.wanted.mode&0o001 == 0 && s.wanted.gid != s.dir.GID {
 		name = "advice" // that mode opens it to another group than it has
@@ -284,7 +284,7 @@ func (s *survey) dirModeFinding(who string) fix.Finding {
 func (s *survey) socketModeFinding() fix.Finding {
 	mode := fmt.Sprintf("%04o", s.sock.Mode.Perm())
 	with := fix.With{"socket": s.path, "mode": mode}
-	f := socketMode.Found(with, evidence(s.path, "mode 0666", "mode "+mode))
+	f := socketMode.Found(with, evidence(s.path, openMode, modeIs.Fill(fix.With{"mode": mode})))
 	f.Remedy = socketMode.Remedy("advice", with)
 	if s.guarded {
 		f.Remedy = socketMode.Remedy("mode", with)
@@ -295,21 +295,21 @@ func (s *survey) socketModeFinding() fix.Finding {
 func kindOf(m fs.FileMode) string {
 	switch {
 	case m.IsDir():
-		return "a directory"
+		return aDirectory
 	case m.IsRegular():
-		return "a file"
+		return aFile
 	case m&fs.ModeSymlink != 0:
-		return "a link"
+		return aLink
 	case m&fs.ModeSocket != 0:
-		return "a socket"
+		return aSocket
 	}
-	return "something else"
+	return somethingElse
 }
 
 func (s *survey) groupName(gid int) string {
 	i := slices.IndexFunc(s.groups, func(g accounts.Group) bool { return g.GID == gid })
 	if i < 0 {
-		return fmt.Sprintf("group %d", gid)
+		return groupNumber.Fill(fix.With{"gid": gid})
 	}
 	return s.groups[i].Name
 }
@@ -321,15 +321,15 @@ func (s *survey) release() sight {
 			return wants(atWork)
 		}
 		return finds(s.renewed(deleted, s.disturbs(), fix.With{"process": named(p), "program": p.Program},
-			evidence(fmt.Sprintf("/proc/%d/exe", p.PID), "a file", p.Program+" (deleted)")))
+			evidence(fmt.Sprintf("/proc/%d/exe", p.PID), aFile, deletedFile.Fill(fix.With{"program": p.Program}))))
 	}
 	d := s.found.Daemon.Value
 	answered := nixconf.Release{Version: s.answer.Version}
 	switch {
 	case s.answer.Version == "":
-		return unsure("the daemon does not say its version")
+		return unsure(noVersion)
 	case d == nil || d.Release.Version == "" || d.Release.Implementation == nixconf.Determinate:
-		return holds("it says %s", s.answer.Version)
+		return holds(saysVersion.Fill(fix.With{"version": s.answer.Version}))
 	case plain(s.answer.Version) && plain(d.Release.Version) && answered.Before(d.Release.Version):
 		if !s.read[atWork] {
 			return wants(atWork)
@@ -339,7 +339,7 @@ func (s *survey) release() sight {
 			evidence(s.path, d.Release.Version, s.answer.Version),
 		))
 	}
-	return holds("it says %s, and the unit starts %s", s.answer.Version, d.Release.String())
+	return holds(saysOther.Fill(fix.With{"version": s.answer.Version, "program": d.Release.String()}))
 }
 
 // removed is a daemon whose program is no longer on the disk. Workers of an older one go on beside a new daemon, so that
@@ -375,12 +375,12 @@ func (s *survey) access() sight {
 	}
 	switch s.answer.Trust {
 	case "trusted":
-		saw := holds("the daemon trusts %s", who)
+		saw := holds(trusts.Fill(fix.With{"who": who}))
 		return s.atBoot(saw)
 	case "":
-		return s.atBoot(holds("the daemon talks to %s", who))
+		return s.atBoot(holds(talksTo.Fill(fix.With{"who": who})))
 	}
-	return s.atBoot(holds("the daemon talks to %s, and does not let %s set what is restricted", who, who))
+	return s.atBoot(holds(restricts.Fill(fix.With{"who": who})))
 }
 
 // atBoot is a sight, unless what works now will not work after the next start of the machine, or of the daemon.
@@ -398,7 +398,7 @@ func (s *survey) byHand() sight {
 		return sight{}
 	}
 	with := fix.With{"pid": s.answer.Peer.PID}
-	return finds(serviceAlone.Found(with, evidence(s.path, "systemd listens", fmt.Sprintf("process %d listens", s.answer.Peer.PID))))
+	return finds(serviceAlone.Found(with, evidence(s.path, systemdListens, processListens.Fill(fix.With{"pid": s.answer.Peer.PID}))))
 }
 
 // wantedAtBoot is a sight, unless nothing will start at the next boot what works now.
@@ -415,5 +415,5 @@ func (s *survey) wantedAtBoot(saw sight) sight {
 
 func (s *survey) disabledFinding() fix.Finding {
 	return disabled.Found(fix.With{"unit": socketUnit},
-		evidence(systemd.Units+"/sockets.target.wants/"+socketUnit, "a link to "+s.linkable, "nothing"))
+		evidence(systemd.Units+"/sockets.target.wants/"+socketUnit, aLinkTo.Fill(fix.With{"target": s.linkable}), "nothing"))
 }

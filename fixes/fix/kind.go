@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/platform/pattern"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Kind is what all findings with one ID have in common. A fix lists its kinds in kinds.go, as values; a detector says
@@ -46,38 +47,10 @@ type Remedial struct {
 }
 
 // Words is a text with parameters in it: "{count} of {all} are missing".
-type Words string
+type Words = words.Template
 
-// With are the parameters of words, by name. Values are formatted as by fmt.Sprint.
-type With map[string]any
-
-var parameter = pattern.New(`\{([a-z][a-z0-9_]*)\}`)
-
-// Fill puts the parameters in. A parameter that has no value stays as it is written.
-func (w Words) Fill(p With) string {
-	return parameter.ReplaceAllStringFunc(string(w), func(name string) string {
-		if v, ok := p[name[1:len(name)-1]]; ok {
-			return fmt.Sprint(v)
-		}
-		return name
-	})
-}
-
-// General is the text for people who have no finding before them: "{server}" becomes "SERVER".
-func (w Words) General() string {
-	return parameter.ReplaceAllStringFunc(string(w), func(name string) string {
-		return strings.ToUpper(strings.ReplaceAll(name[1:len(name)-1], "_", "-"))
-	})
-}
-
-// Parameters are the names of the parameters in the words.
-func (w Words) Parameters() []string {
-	var names []string
-	for _, m := range parameter.FindAllStringSubmatch(string(w), -1) {
-		names = append(names, m[1])
-	}
-	return names
-}
+// With are the parameters of words, by name.
+type With = words.With
 
 // Fix is the name of the fix that a kind belongs to.
 func (k *Kind) Fix() string { name, _, _ := strings.Cut(k.ID, "/"); return name }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -144,9 +145,9 @@ func diagnose(s *survey, to string) []fix.Finding {
 	socket, service, template := s.units[socketUnit], s.units[serviceUnit], s.units[templateUnit]
 	switch {
 	case s.found.Manager.Value == installation.NixOS:
-		return []fix.Finding{notHere.Found(fix.With{"why": "NixOS makes its units itself"})}
+		return []fix.Finding{notHere.Found(fix.With{"why": byNixOS})}
 	case socket.Condition != systemd.Present:
-		return []fix.Finding{notHere.Found(fix.With{"why": "systemd has no " + socketUnit + " that it could read"})}
+		return []fix.Finding{notHere.Found(fix.With{"why": noSocket})}
 	}
 	if s.wantsTemplate() && template.Condition != systemd.Present {
 		return []fix.Finding{s.missing()}
@@ -158,18 +159,18 @@ func diagnose(s *survey, to string) []fix.Finding {
 	if s.wantsTemplate() {
 		for _, link := range service.Wanted {
 			found = append(found, bothEnabled.Found(fix.With{"link": link},
-				fix.Evidence{Source: link, Expected: "nothing, beside a socket with Accept=yes", Observed: "a link"}))
+				fix.Evidence{Source: link, Expected: noLink, Observed: aLink}))
 		}
 		if service.Condition == systemd.Present && len(service.All("Unit", "Conflicts")) == 0 && !shared(socket, service) {
-			f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "wants a service for each connection, and is shut out by one for all"},
-				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: "no such line"})
+			f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": wantsEach},
+				fix.Evidence{Source: service.File, Expected: "Conflicts=" + socketUnit, Observed: noSuchLine})
 			f.Remedy = mixed.Remedy(s.rewritable(), nil)
 			found = append(found, f)
 		}
 	}
 	if !s.wantsTemplate() && slices.Contains(service.All("Unit", "Conflicts"), socketUnit) && !shared(socket, service) {
-		f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": "starts one service for all connections, which shuts it out"},
-			fix.Evidence{Source: service.File, Expected: "no Conflicts=" + socketUnit, Observed: "Conflicts=" + socketUnit})
+		f := mixed.Found(fix.With{"socket": socket.File, "service": service.File, "says": startsOne},
+			fix.Evidence{Source: service.File, Expected: notConflicting, Observed: "Conflicts=" + socketUnit})
 		f.Remedy = mixed.Remedy(s.rewritable(), fix.With{"socket": socket.File})
 		found = append(found, f)
 	}
@@ -177,9 +178,9 @@ func diagnose(s *survey, to string) []fix.Finding {
 		found = append(found, f)
 	}
 	if len(found) == 0 {
-		form := "one service for all connections"
+		form := oneForAll
 		if s.wantsTemplate() {
-			form = "a service for each connection"
+			form = oneForEach
 		}
 		found = append(found, complete.Found(fix.With{"form": form}, fix.Evidence{Source: socket.File, Expected: "", Observed: form}))
 	}
@@ -193,7 +194,7 @@ func shared(a, b systemd.Unit) bool { return a.Link != "" && path.Dir(a.Link) ==
 func (s *survey) missing() fix.Finding {
 	socket := s.units[socketUnit]
 	with := fix.With{"file": socket.File}
-	f := templateMissing.Found(with, fix.Evidence{Source: templateUnit, Expected: "a unit", Observed: string(s.units[templateUnit].Condition)})
+	f := templateMissing.Found(with, fix.Evidence{Source: templateUnit, Expected: aUnit, Observed: string(s.units[templateUnit].Condition)})
 	f.Remedy = templateMissing.Remedy(s.form(), with)
 	if s.running || !s.asked {
 		f.Status = fix.AtRisk
@@ -221,16 +222,16 @@ func (s *survey) upgrade(to string) fix.Finding {
 	why := ""
 	switch target := (nixconf.Release{Implementation: nixconf.Lix, Version: to}); {
 	case !target.AtLeast(since):
-		why = "it has one service for all connections"
+		why = hasOneForAll
 	case s.units[templateUnit].Condition == systemd.Present:
-		why = s.units[templateUnit].File + " is there"
+		why = templateThere.Fill(fix.With{"file": s.units[templateUnit].File})
 	case path.Dir(socket.File) != systemd.Units:
-		why = socket.File + " is a distribution's, whose package brings all units"
+		why = byDistribution.Fill(fix.With{"file": socket.File})
 	default:
-		return upgradeBreaks.Found(fix.With{"to": "Lix " + to, "dir": systemd.Units},
-			fix.Evidence{Source: systemd.Units + "/" + templateUnit, Expected: "a unit", Observed: "nothing"})
+		return upgradeBreaks.Found(fix.With{"to": lix.Fill(fix.With{"version": to}), "dir": systemd.Units},
+			fix.Evidence{Source: systemd.Units + "/" + templateUnit, Expected: aUnit, Observed: "nothing"})
 	}
-	return ready.Found(fix.With{"to": "Lix " + to, "why": why})
+	return ready.Found(fix.With{"to": lix.Fill(fix.With{"version": to}), "why": why})
 }
 
 // old is the finding for copies whose release is not the profile's.
@@ -276,10 +277,10 @@ func (s *survey) rewrite() []plan.Step {
 		switch at := path.Join(systemd.Units, name); {
 		case has == nil:
 		case is == nil && name == templateUnit && s.units[name].Condition == systemd.Missing:
-			steps = append(steps, step.WriteFile{Name: at, After: has, Why: "the socket of that release may start it"})
+			steps = append(steps, step.WriteFile{Name: at, After: has, Why: maySocketStart})
 		case is != nil && is.SHA256 != has.SHA256:
 			same := step.NewFileState(platform.Content{Data: has.Data(), Mode: is.Mode, UID: is.UID, GID: is.GID})
-			steps = append(steps, step.WriteFile{Name: at, Before: is, After: same, Why: "as the default profile has it"})
+			steps = append(steps, step.WriteFile{Name: at, Before: is, After: same, Why: asProfile})
 		}
 	}
 	return steps
@@ -303,7 +304,7 @@ func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 			continue
 		}
 		for _, st := range s.steps(f) {
-			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Step.String() == st.String() }) { // one step can mend two
+			if !slices.ContainsFunc(entries, func(e plan.Entry) bool { return reflect.DeepEqual(e.Step, st) }) { // one step can mend two
 				entries = append(entries, plan.Entry{Step: st, For: f.ID})
 			}
 		}
@@ -317,11 +318,11 @@ func remedy(s *survey, found []fix.Finding, r fix.Request) []plan.Entry {
 }
 
 func (s *survey) steps(f fix.Finding) []plan.Step {
-	reload := step.ReloadUnits{Why: "their files have changed"}
+	reload := step.ReloadUnits{Why: filesChanged}
 	var steps []plan.Step
 	switch {
 	case f.Is(templateMissing):
-		const why = "the socket starts it for each connection"
+		const why = socketStarts
 		at := path.Join(systemd.Units, templateUnit)
 		if s.form() == "copy" {
 			steps = append(steps, step.WriteFile{Name: at, After: s.offered[templateUnit], Why: why})
@@ -332,11 +333,11 @@ func (s *survey) steps(f fix.Finding) []plan.Step {
 		steps = s.rewrite()
 	case f.Is(bothEnabled):
 		for _, link := range s.units[serviceUnit].Wanted {
-			if len(f.Evidence) == 0 || f.Evidence[0].Source != link || path.Dir(path.Dir(link)) != systemd.Units {
+			if path.Dir(path.Dir(link)) != systemd.Units {
 				continue
 			}
 			if to := s.units[serviceUnit].WantedTo[link]; to != "" {
-				steps = append(steps, step.SetLink{Name: link, From: to, Why: "the socket starts the daemon"})
+				steps = append(steps, step.SetLink{Name: link, From: to, Why: startsDaemon})
 			}
 		}
 	}
@@ -345,9 +346,9 @@ func (s *survey) steps(f fix.Finding) []plan.Step {
 	}
 	steps = append(steps, reload)
 	if f.Is(templateMissing) && s.asked && !s.running {
-		steps = append(steps, step.ResetFailed{Units: []string{socketUnit}, Why: "it does not start it before"})
+		steps = append(steps, step.ResetFailed{Units: []string{socketUnit}, Why: afterFailing})
 		if s.failed {
-			steps = append(steps, step.StartUnit{Unit: socketUnit, On: true, Why: "so that the daemon answers"})
+			steps = append(steps, step.StartUnit{Unit: socketUnit, On: true, Why: soItAnswers})
 		}
 	}
 	return steps

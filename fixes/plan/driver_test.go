@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform"
 )
@@ -335,7 +336,7 @@ func TestInverseAsksTheSteps(t *testing.T) {
 // TestKindsAreGiven: a reader knows the kinds that it was given, and refuses the others.
 func TestKindsAreGiven(t *testing.T) {
 	p := of(put{Box: "a", From: "1", To: "2"}, build{})
-	p.Seats = []plan.Seat{{ID: 301, Before: "x"}}
+	p.Places = []figure.Place{{ID: 301, Before: "x"}}
 	data, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -55,13 +56,6 @@ type Setting struct {
 	Source string `json:"source"`
 }
 
-// Seat is a number, such as a user ID, and who holds it before and after a plan. Nobody is "".
-type Seat struct {
-	ID     int    `json:"id"`
-	Before string `json:"before,omitempty"`
-	After  string `json:"after,omitempty"`
-}
-
 // Plan is what a repair is going to do. The zero number of entries means that there is nothing to do.
 type Plan struct {
 	Schema   int            `json:"schema"`
@@ -72,7 +66,7 @@ type Plan struct {
 	Host     platform.Facts `json:"host"`
 	Undoes   string         `json:"undoes,omitempty"` // the ID of the plan that this one takes back
 	Settings []Setting      `json:"settings,omitempty"`
-	Seats    []Seat         `json:"seats,omitempty"`
+	Places   []figure.Place `json:"seats,omitempty"` // that change hands, for a picture of the plan
 	Notes    []string       `json:"notes,omitempty"`
 	Entries  []Entry        `json:"steps"`
 }
@@ -141,9 +135,7 @@ func (p Plan) Inverse(marks []Mark) Plan {
 	}
 	slices.Reverse(writes)
 	inv.Entries = slices.Concat(p.Entries[:first], writes, after)
-	for _, s := range p.Seats {
-		inv.Seats = append(inv.Seats, Seat{ID: s.ID, Before: s.After, After: s.Before})
-	}
+	inv.Places = figure.Back(p.Places)
 	return inv
 }
 

@@ -234,7 +234,7 @@ func (d *diagnosis) predict(w World) Prediction {
 		// Which of both it is is not known; a prediction counts that holds for both.
 		w.Lix, w.Pasta = !w.Lix, false
 		if o := Predict(w); o.Works != p.Works {
-			p.Works, p.Why = Unclear, "it is not known whether Nix or Lix builds here"
+			p.Works, p.Why = Unclear, nixOrLix
 		}
 	}
 	if !open {
@@ -244,7 +244,7 @@ func (d *diagnosis) predict(w World) Prediction {
 		p.Works, p.Why = Unclear, apart
 	}
 	if p.Works == Yes && d.drops {
-		p.Works, p.Why = No, "a rule of the firewall drops what build users send"
+		p.Works, p.Why = No, ruleDrops
 	}
 	return p
 }
@@ -296,22 +296,22 @@ func (d *diagnosis) readable() bool { return d.way.shape == Regular && d.dataErr
 func (d *diagnosis) whose() fix.Evidence {
 	seen := string(d.owner)
 	if d.owner == Nobody {
-		seen = "nobody: no manager's header, no link, no mount"
+		seen = ownerless
 	}
-	return fix.Evidence{Source: "who writes " + conf.File, Expected: "-", Observed: seen}
+	return fix.Evidence{Source: whoWrites, Expected: "-", Observed: seen}
 }
 
 func (s *survey) wayEvidence() fix.Evidence {
-	return fix.Evidence{Source: conf.File, Expected: "a file that build users can read", Observed: s.way.String()}
+	return fix.Evidence{Source: conf.File, Expected: readableFile, Observed: s.way.String()}
 }
 
 // shut tells what keeps build users out.
 func (s *survey) shut(n node, wanted string) fix.Evidence {
-	seen := fmt.Sprintf("mode %04o, owner %d:%d", n.info.Mode.Perm(), n.info.UID, n.info.GID)
+	seen := modeAndOwner.Fill(fix.With{"mode": fmt.Sprintf("%04o", n.info.Mode.Perm()), "uid": n.info.UID, "gid": n.info.GID})
 	if line := s.user.denies(n); line != "" {
-		seen += ", and the line " + line + " of its access control list"
+		seen += andListLine.Fill(fix.With{"line": line})
 	} else if n.info.ACL {
-		seen += ", and an access control list"
+		seen += andList
 	}
 	return fix.Evidence{Source: n.name, Expected: wanted, Observed: seen}
 }
@@ -348,8 +348,8 @@ func unknownName(d *diagnosis) []cause {
 		x.special = "else"
 	}
 	x.evidence = []fix.Evidence{
-		{Source: "DNS, " + d.name, Expected: "an address", Observed: "no such name, from every server that answers"},
-		{Source: nsswitch + " hosts", Expected: "files dns, as in the sandbox", Observed: seen},
+		{Source: inDNS.Fill(fix.With{"name": d.name}), Expected: anAddress, Observed: nobodyKnows},
+		{Source: hostsSource, Expected: asInSandbox, Observed: seen},
 	}
 	return []cause{x}
 }
@@ -361,7 +361,7 @@ func splitDomains(d *diagnosis) []cause {
 	}
 	return []cause{{
 		kind: split, evidence: []fix.Evidence{d.wayEvidence(), {
-			Source: "resolvectl domain", Expected: "no routed domain", Observed: strings.Join(strings.Fields(d.domains), " "),
+			Source: domains, Expected: noRoutedDomain, Observed: strings.Join(strings.Fields(d.domains), " "),
 		}},
 	}}
 }

@@ -112,17 +112,17 @@ func (f *found) addSeen() {
 		add(cause{
 			kind: race, broken: r.Network == sandbox.LateNetwork && f.observed == No,
 			evidence: []fix.Evidence{{
-				Source: "default route in the sandbox", Expected: "there from the start",
-				Observed: fmt.Sprintf("after %.0f ms", r.Report.RouteWait),
+				Source: routeInside, Expected: fromTheStart,
+				Observed: afterMS.Fill(fix.With{"ms": fmt.Sprintf("%.0f", r.Report.RouteWait)}),
 			}},
 		})
 	}
 	if took := r.Lookup().Took; f.observed == Yes && took >= probe.SlowAfter &&
 		!slices.ContainsFunc(f.causes, func(x cause) bool { return x.waits }) {
 		add(cause{
-			kind: slowLookups, with: fix.With{"took": fmt.Sprintf("%.0f s", took.Seconds())},
+			kind: slowLookups, with: fix.With{"took": seconds.Fill(fix.With{"count": fmt.Sprintf("%.0f", took.Seconds())})},
 			evidence: []fix.Evidence{{
-				Source: "a lookup in the sandbox", Expected: "less than 2 s", Observed: fmt.Sprintf("%.1f s", took.Seconds()),
+				Source: lookupInside, Expected: underTwoSeconds, Observed: seconds.Fill(fix.With{"count": fmt.Sprintf("%.1f", took.Seconds())}),
 			}},
 		})
 	}
@@ -132,7 +132,7 @@ func (f *found) addSeen() {
 	if !r.Sandbox {
 		add(cause{
 			kind: sandboxOff, special: "build",
-			evidence: []fix.Evidence{{Source: "directory of the build", Expected: "/build", Observed: r.Report.Cwd}},
+			evidence: []fix.Evidence{{Source: buildDirectory, Expected: "/build", Observed: r.Report.Cwd}},
 		})
 	}
 	if i := slices.IndexFunc(f.causes, func(x cause) bool { return x.kind == firewall }); i >= 0 && f.observed == No &&
@@ -148,7 +148,7 @@ func (f *found) addSeen() {
 func pastaCause(said []string) cause {
 	x := cause{kind: pastaEnds, broken: true, with: fix.With{"words": said[0]}}
 	for _, line := range said {
-		x.evidence = append(x.evidence, fix.Evidence{Source: "pasta", Expected: "says nothing", Observed: line})
+		x.evidence = append(x.evidence, fix.Evidence{Source: "pasta", Expected: saysNothing, Observed: line})
 	}
 	all := strings.Join(said, "\n")
 	for _, w := range pastaSays {
@@ -187,17 +187,17 @@ func (f *found) fetcherCause() cause {
 	since := f.result.DaemonSince
 	x := cause{
 		kind: fetcher, broken: true, evidence: []fix.Evidence{{
-			Source: "builtin:fetchurl, " + f.name, Expected: "the name resolves", Observed: f.fetched.Text,
+			Source: fetcherOf.Fill(fix.With{"name": f.name}), Expected: nameResolves, Observed: f.fetched.Text,
 		}},
 	}
 	if !since.IsZero() {
-		seen := "started at " + clock(since)
+		seen := startedAt.Fill(fix.With{"time": clock(since)})
 		if since.Before(f.changed) {
-			seen += ", before the file was changed"
+			seen += beforeChange
 		}
 		x.evidence = append(x.evidence, fix.Evidence{
 			Source:   "nix-daemon",
-			Expected: "started after the last change of " + conf.File + ", at " + clock(f.changed), Observed: seen,
+			Expected: startedAfter.Fill(fix.With{"time": clock(f.changed)}), Observed: seen,
 		})
 	}
 	return x
@@ -208,9 +208,9 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 // sandboxSide is the evidence from inside.
 func (f *found) sandboxSide() []fix.Evidence {
 	p := f.predicts
-	words := map[Truth]string{Yes: "lookups should work", No: "lookups should fail", Unclear: "not known"}[p.Works]
+	words := map[Truth]string{Yes: shouldWork, No: shouldFail, Unclear: notKnownYet}[p.Works]
 	if p.Works == Yes && f.nameless() {
-		words = "servers should answer, that there is no such name"
+		words = answerNoName
 	}
 	if p.Why != "" {
 		words += ": " + p.Why
@@ -218,30 +218,30 @@ func (f *found) sandboxSide() []fix.Evidence {
 	if f.result == nil {
 		switch {
 		case !f.rules.asked && f.nix.present:
-			words += " (unless the firewall treats build users differently, which a build would show)"
+			words += unlessFirewall
 		case f.rules.err != "":
-			words += " (rules of the firewall that look at users were not read: " + f.rules.err + ")"
+			words += rulesUnread.Fill(fix.With{"why": f.rules.err})
 		}
 		return []fix.Evidence{{
-			Source: "in the sandbox (predicted)", Expected: "lookups work",
-			Observed: words + "; \"" + checking + "\" has a build look",
+			Source: insidePredicted, Expected: lookupsWork,
+			Observed: lookAtBuild.Fill(fix.With{"prediction": words}),
 		}}
 	}
-	list := []fix.Evidence{{Source: "in the sandbox", Expected: "lookups work", Observed: f.outcome()}}
+	list := []fix.Evidence{{Source: inside, Expected: lookupsWork, Observed: f.outcome()}}
 	if f.observed != Unclear && p.Works != Unclear && f.observed != p.Works {
-		list = append(list, fix.Evidence{Source: "predicted from the host", Expected: "what the build saw", Observed: words})
+		list = append(list, fix.Evidence{Source: fromHost, Expected: buildSaw, Observed: words})
 	}
 	if others := f.result.Others(); len(others) > 0 {
-		seen := "lookups work"
+		seen := lookupsWork
 		if f.observed == Yes {
-			seen = "lookups fail"
+			seen = lookupsFail
 		}
-		list = append(list, fix.Evidence{Source: "in the sandbox, " + probe.Programs(others), Expected: "as with glibc", Observed: seen})
+		list = append(list, fix.Evidence{Source: insideBy.Fill(fix.With{"programs": probe.Programs(others)}), Expected: asGlibc, Observed: seen})
 	}
 	for _, t := range f.trials {
 		list = append(list, fix.Evidence{
-			Source: "the same " + t.what, Expected: "-", Observed: map[Truth]string{
-				Yes: "lookups work", No: "lookups fail", Unclear: "could not be told",
+			Source: theSame.Fill(fix.With{"what": t.what}), Expected: "-", Observed: map[Truth]string{
+				Yes: lookupsWork, No: lookupsFail, Unclear: cannotBeTold,
 			}[t.works],
 		})
 	}
@@ -257,16 +257,12 @@ func (f *found) findings() []fix.Finding {
 		one.Evidence = slices.Concat(one.Evidence, side)
 		list = append(list, one)
 	}
-	slices.SortStableFunc(list, func(a, b fix.Finding) int { return rank(a.Status) - rank(b.Status) })
+	slices.SortStableFunc(list, func(a, b fix.Finding) int { return fix.Compare(b.Status, a.Status) })
 	if v := f.verdict(); v != nil {
 		v.Evidence = slices.Concat(side, v.Evidence)
 		list = append(list, *v)
 	}
 	return list
-}
-
-func rank(s fix.Status) int {
-	return slices.Index([]fix.Status{fix.Broken, fix.Unknown, fix.AtRisk, fix.OK, fix.NotApplicable}, s)
 }
 
 // verdict is the finding that says whether names resolve; nil where the causes have said that they do not.
@@ -282,7 +278,7 @@ func (f *found) verdict() *fix.Finding {
 		return &v
 	case errors.Is(f.dataErr, platform.ErrTooLarge):
 		v := notKnown.Found(nil)
-		v.Reason = fmt.Sprintf("%s has more than %d MiB, which is more than lixfix reads", conf.File, conf.Limit>>20)
+		v.Reason = tooLarge.Fill(fix.With{"file": conf.File, "limit": conf.Limit >> 20})
 		v.Remedy = notKnown.Remedy("large", nil)
 		return &v
 	case f.nix.program == "":
@@ -294,7 +290,7 @@ func (f *found) verdict() *fix.Finding {
 		return &v
 	case f.nix.broken != "":
 		v := notKnown.FoundAs("settings", fix.With{"why": f.nix.broken})
-		v.Reason = "without them it is not known what a build gets to see"
+		v.Reason = withoutFiles
 		return &v
 	case broken:
 		return nil
@@ -314,15 +310,12 @@ func (f *found) verdict() *fix.Finding {
 	return &v
 }
 
-// leftOver is why it cannot be told what builds on a host without a program of Nix.
-const leftOver = "there is a store or a nix.conf, and no nix to ask"
-
 // unclear is the verdict that the host does not tell.
 func (f *found) unclear() fix.Finding {
 	v := notKnown.Found(nil)
 	v.Reason, v.Remedy = f.predicts.Why, notKnown.Remedy("build", nil)
 	if u, ok := errors.AsType[*platform.Untrusted](f.dataErr); ok {
-		v.Reason += ": " + u.Error() + ", who could not read what root would"
+		v.Reason += notByRoot.Fill(fix.With{"error": u.Error()})
 	}
 	if f.way.info.ACL {
 		v.Evidence = []fix.Evidence{f.wayEvidence()}
@@ -372,7 +365,7 @@ func (f *found) builtVerdict() *fix.Finding {
 	}
 	v := works.Found(fix.With{
 		"by":   strings.TrimSpace(r.Implementation + " " + r.Version),
-		"took": fmt.Sprintf("%.1f s", r.Millis/1000),
+		"took": seconds.Fill(fix.With{"count": fmt.Sprintf("%.1f", r.Millis/1000)}),
 	})
 	return &v
 }
@@ -394,39 +387,39 @@ func (f *found) suspect() *fix.Remedy {
 func (f *found) excluded() []fix.Evidence {
 	var list []fix.Evidence
 	add := func(source, observed string) {
-		list = append(list, fix.Evidence{Source: "excluded: " + source, Expected: "-", Observed: observed})
+		list = append(list, fix.Evidence{Source: excludedBy.Fill(fix.With{"source": source}), Expected: "-", Observed: observed})
 	}
-	add(conf.File, f.way.String()+", readable for build users: "+truth(f.path))
+	add(conf.File, buildersRead.Fill(fix.With{"way": f.way.String(), "open": truth(f.path)}))
 	for _, a := range f.servers {
 		if len(a.lines) > 0 {
-			add("server "+a.address.String()+", asked by lixfix", a.text())
+			add(askedByUs.Fill(fix.With{"server": a.address.String()}), a.text())
 		}
 	}
 	if f.nix.usesPasta() {
-		add("pasta", f.pasta.String()+", runs for build users: "+truth(f.diagnosis.runs))
+		add("pasta", buildersRun.Fill(fix.With{"way": f.pasta.String(), "open": truth(f.diagnosis.runs)}))
 		add(tunDevice, string(f.tunState))
 	}
 	switch {
 	case f.rules.err != "":
-		add("rules of the firewall by user or group", "not read: "+f.rules.err)
+		add(userRules, notRead.Fill(fix.With{"why": f.rules.err}))
 	case len(f.rules.lines) == 0:
-		add("rules of the firewall by user or group", "none")
+		add(userRules, "none")
 	}
 	if len(f.replaced) == 0 {
-		add("sandbox-paths", "puts nothing over "+strings.Join(replaceable, ", "))
+		add("sandbox-paths", nothingOver.Fill(fix.With{"files": strings.Join(replaceable, ", ")}))
 	}
 	if d := f.daemon; d.pid != 0 {
-		add("the daemon", fmt.Sprintf("process %d, with the files and the network of lixfix", d.pid))
+		add(theDaemon, likeOurs.Fill(fix.With{"pid": d.pid}))
 	}
 	if f.again {
-		add("chance", "a second build saw the same")
+		add("chance", sameAgain)
 	}
 	return list
 }
 
 func truth(t Truth) string {
 	if t == Unclear {
-		return "not known"
+		return notKnownYet
 	}
 	return string(t)
 }

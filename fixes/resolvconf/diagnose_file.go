@@ -16,7 +16,7 @@ func theFile(d *diagnosis) []cause {
 	x := cause{
 		evidence: []fix.Evidence{d.wayEvidence(), d.whose()},
 		cure: func(w World) World { // as if the file were there, with a server that answers
-			w.Shape, w.Data = Regular, []byte("nameserver "+loop4.String()+"\n")
+			w.Shape, w.Data = Regular, []byte(nameserverLine.Fill(fix.With{"server": loop4.String()}))
 			w.FileOpen, w.PathOpen = Yes, Yes
 			w.Ask = func(netip.Addr, bool) Reach { return Answers }
 			return w
@@ -50,13 +50,13 @@ func closedFile(d *diagnosis, x cause) []cause {
 	x.with = fix.With{"user": d.user.Name, "name": d.closed[0].name}
 	if n := d.listed(); n != nil {
 		x.special, x.with["name"] = caseList, n.name
-		x.evidence = append(x.evidence, d.shut(*n, "r for build users"))
+		x.evidence = append(x.evidence, d.shut(*n, readForBuilders))
 		return []cause{x}
 	}
 	for _, n := range d.closed {
-		right := "r for others"
+		right := readForOthers
 		if n.info.Mode.IsDir() {
-			right = "x for others"
+			right = enterForOthers
 		}
 		x.evidence = append(x.evidence, d.shut(n, right))
 	}
@@ -90,9 +90,8 @@ func lines(d *diagnosis) []cause {
 			}
 			can := map[bool]string{true: "read", false: "ignored"}
 			x.evidence = append(x.evidence, fix.Evidence{
-				Source: fmt.Sprintf("%s, line %d", conf.File, o.Line), Expected: "\"nameserver " + o.Address.String() + "\"",
-				Observed: fmt.Sprintf("%q: %s; %s by glibc, %s by Go, %s by pasta", o.Text, o.Trouble, can[o.Glibc], can[o.Go],
-					can[o.Pasta]),
+				Source: atLine.Fill(fix.With{"file": conf.File, "line": o.Line}), Expected: quotedServer.Fill(fix.With{"server": o.Address.String()}),
+				Observed: lineRead.Fill(fix.With{"line": fmt.Sprintf("%q", o.Text), "trouble": o.Trouble, "glibc": can[o.Glibc], "go": can[o.Go], "pasta": can[o.Pasta]}),
 			})
 		}
 		if x.with == nil {
@@ -100,8 +99,8 @@ func lines(d *diagnosis) []cause {
 		}
 		if len(all) == conf.Kept {
 			x.evidence = append(x.evidence, fix.Evidence{
-				Source: conf.File, Expected: "few lines that readers take differently",
-				Observed: fmt.Sprintf("%d, and perhaps more, which are not shown", len(all)),
+				Source: conf.File, Expected: fewLines,
+				Observed: moreLines.Fill(fix.With{"count": len(all)}),
 			})
 		}
 		found = append(found, x)
@@ -123,7 +122,7 @@ func longLine(d *diagnosis) []cause {
 		kind: pastaStops, with: fix.With{"line": n, "server": listed[i].Address},
 		cure: func(w World) World { w.Data = conf.Ahead(w.Data); return w },
 		evidence: []fix.Evidence{d.whose(), {
-			Source: fmt.Sprintf("%s, line %d", conf.File, n), Expected: "at most 8192 bytes", Observed: "more",
+			Source: atLine.Fill(fix.With{"file": conf.File, "line": n}), Expected: shortLine, Observed: "more",
 		}},
 	}}
 }
@@ -139,14 +138,14 @@ func noLine(d *diagnosis) []cause {
 	x := cause{
 		kind: noServer, evidence: []fix.Evidence{d.wayEvidence(), d.whose()},
 		cure: func(w World) World {
-			w.Data = []byte("nameserver " + loop4.String() + "\n")
+			w.Data = []byte(nameserverLine.Fill(fix.With{"server": loop4.String()}))
 			w.Ask = func(netip.Addr, bool) Reach { return Answers }
 			return w
 		},
 	}
 	if d.nss != "" {
 		x.evidence = append(x.evidence, fix.Evidence{
-			Source: nsswitch + " hosts", Expected: "the host may resolve by other means", Observed: d.nss,
+			Source: hostsSource, Expected: otherMeans, Observed: d.nss,
 		})
 	}
 	return []cause{x}
@@ -166,12 +165,12 @@ func replacedFiles(d *diagnosis) []cause {
 		shown := fix.Evidence{Source: r.Source}
 		switch {
 		case r.Missing:
-			x.special, shown.Expected, shown.Observed = "missing", "a file", "not there"
+			x.special, shown.Expected, shown.Observed = "missing", aFile, notThere
 		case r.Open == No:
 			x.special = "closed"
-			shown.Expected, shown.Observed = "readable for build users", "not readable for "+d.user.Name
+			shown.Expected, shown.Observed = builderReadable, unreadableFor.Fill(fix.With{"user": d.user.Name})
 		case r.Target == nsswitch && !lookup.AsksDNS(r.Data):
-			x.special, shown.Expected, shown.Observed = "no-dns", "hosts: files dns", "hosts: "+hostsLine(r.Data)
+			x.special, shown.Expected, shown.Observed = "no-dns", hostsFilesDNS, hostsAre.Fill(fix.With{"sources": hostsLine(r.Data)})
 		case r.Target == conf.File:
 			w := d.world
 			if through(w, Prediction{Starts: Yes, Network: networkOf(w)}).Works == Yes {
@@ -182,14 +181,14 @@ func replacedFiles(d *diagnosis) []cause {
 				list = append(list, server.Address.String()+" "+does[w.Ask(server.Address, false)])
 			}
 			if len(list) == 0 {
-				list = []string{"no server"}
+				list = []string{noServers}
 			}
-			shown.Expected, shown.Observed = "a server that answers, and not on the loopback", strings.Join(list, ", ")
+			shown.Expected, shown.Observed = reachableServer, strings.Join(list, ", ")
 		default:
 			continue
 		}
 		x.evidence = []fix.Evidence{
-			{Source: r.Setting, Expected: "nothing in the place of " + r.Target, Observed: r.Target + "=" + r.Source}, shown,
+			{Source: r.Setting, Expected: nothingFor.Fill(fix.With{"target": r.Target}), Observed: r.Target + "=" + r.Source}, shown,
 		}
 		found = append(found, x)
 	}

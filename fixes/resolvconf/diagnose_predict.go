@@ -1,10 +1,10 @@
 package resolvconf
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/lookup"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 	"github.com/lixfix/lixfix/platform/sandbox"
@@ -140,12 +140,12 @@ func Predict(w World) Prediction {
 	}
 	switch w.Shape {
 	case Hidden:
-		return Prediction{Network: p.Network, Why: "/etc/resolv.conf could not be read"}
+		return Prediction{Network: p.Network, Why: whyUnread}
 	case Missing:
 		p.NoFile = true
 	case Dangling, Loop:
 		if !w.Lix || !w.bothFamilies() {
-			p.Starts, p.Works, p.Why = No, No, "the build fails before it starts: /etc/resolv.conf leads to nothing"
+			p.Starts, p.Works, p.Why = No, No, whyDangling
 			return p
 		}
 		p.NoFile = true
@@ -153,10 +153,10 @@ func Predict(w World) Prediction {
 		if w.Lix {
 			p.Starts = No
 		}
-		p.Works, p.Why = No, "/etc/resolv.conf is a directory"
+		p.Works, p.Why = No, whyDirectory
 		return p
 	case Special:
-		p.Starts, p.Works, p.Why = No, No, "/etc/resolv.conf is not a file, and a build waits for what comes out of it"
+		p.Starts, p.Works, p.Why = No, No, whyNotFile
 		return p
 	case Regular:
 		p.File = w.Data
@@ -172,23 +172,23 @@ func Predict(w World) Prediction {
 func (w *World) onHost(p Prediction) Prediction {
 	// Nix mounts the file, so that its mode counts inside; Lix copies it.
 	if !w.Lix && !p.NoFile && w.FileOpen == No {
-		p.Works, p.Why = No, "build users may not read /etc/resolv.conf"
+		p.Works, p.Why = No, whyClosed
 		return p
 	}
 	if !w.Lix && !p.NoFile && w.FileOpen == Unclear {
-		p.Why = "it is not known whether build users may read /etc/resolv.conf"
+		p.Why = whyMaybeClosed
 		return p
 	}
 	tcp := slices.Contains(conf.Options(p.File), "use-vc")
 	p.Works = w.any(conf.Glibc(p.File), func(a netip.Addr) Reach { return w.Ask(a, tcp) })
 	switch p.Works {
 	case No:
-		p.Why = "no server that /etc/resolv.conf names to the C library answers"
+		p.Why = whyNoServer
 		if p.NoFile {
-			p.Why = "the sandbox has no /etc/resolv.conf, and no server answers on 127.0.0.1"
+			p.Why = whyNoFile
 		}
 	case Unclear:
-		p.Why = "the servers could not be asked"
+		p.Why = whyNotAsked
 	}
 	return p
 }
@@ -218,20 +218,20 @@ func (w *World) throughPasta(p Prediction) Prediction {
 	switch {
 	case w.Tun == TunMissing:
 		p.Network, p.Works = sandbox.NoTun, No
-		p.Why = "without /dev/net/tun the sandbox has no network at all"
+		p.Why = whyNoTun
 		return p
 	case w.Tun == TunClosed:
 		p.Starts, p.Works = No, No
-		p.Why = "pasta cannot open /dev/net/tun, and Lix waits for it for more than two minutes"
+		p.Why = whyTunClosed
 		return p
 	case w.PastaRuns == No:
-		p.Starts, p.Works, p.Why = No, No, "pasta cannot be executed"
+		p.Starts, p.Works, p.Why = No, No, whyPastaClosed
 		return p
 	case w.Era == Era2023 && w.V4 != DefaultRoute && w.V6 != DefaultRoute:
-		p.Starts, p.Works, p.Why = No, No, "this pasta ends at once on a host without a default route"
+		p.Starts, p.Works, p.Why = No, No, whyPastaEnds
 		return p
 	case w.Tun == TunHidden || w.PastaRuns == Unclear:
-		p.Why = "it is not known whether pasta can run"
+		p.Why = whyPastaUnclear
 		return p
 	}
 	if !p.NoFile {
@@ -242,7 +242,7 @@ func (w *World) throughPasta(p Prediction) Prediction {
 		// pasta forwards the loopback of the sandbox to that of the host, once it has scanned the ports.
 		p.Works = w.any(nil, func(a netip.Addr) Reach { return w.Ask(a, false) })
 		if p.Works == No {
-			p.Why = "the sandbox has no /etc/resolv.conf, and no server answers on 127.0.0.1"
+			p.Why = whyNoFile
 		}
 		return p
 	}
@@ -267,15 +267,15 @@ func (w *World) throughPasta(p Prediction) Prediction {
 	switch {
 	case p.Works == Yes:
 	case p.Works == Unclear && w.Shape == Regular && w.PathOpen == Unclear:
-		p.Why = "it is not known whether build users, as pasta is, may read /etc/resolv.conf"
+		p.Why = whyPastaBlind
 	case p.Works == Unclear:
-		p.Why = "the server that pasta forwards to could not be asked"
+		p.Why = whyPastaNotAsked
 	case p.V4.Server == nil && p.V6.Server == nil:
-		p.Why = "pasta finds no server that it can use in /etc/resolv.conf"
+		p.Why = whyPastaNoServer
 	case tcp:
-		p.Why = "lookups go over TCP here, and pasta gets no answer over it"
+		p.Why = whyPastaTCP
 	default:
-		p.Why = "pasta forwards to one server of each family, and none of these answers"
+		p.Why = whyPastaSilent
 	}
 	return p
 }
@@ -351,13 +351,13 @@ func through(w World, p Prediction) Prediction {
 			return p
 		case r.Missing:
 			p.Starts, p.Works = No, No
-			p.Why = fmt.Sprintf("every build fails before it starts, for %s, which %s names, is not there", r.Source, r.Setting)
+			p.Why = whyPathGone.Fill(fix.With{"source": r.Source, "setting": r.Setting})
 			return p
 		case r.Open == No:
-			p.Works, p.Why = No, fmt.Sprintf("build users may not read %s, which stands for %s in the sandbox", r.Source, r.Target)
+			p.Works, p.Why = No, whyPathClosed.Fill(fix.With{"source": r.Source, "target": r.Target})
 			return p
 		case r.Target == nsswitch && !lookup.AsksDNS(r.Data):
-			p.Works, p.Why = No, fmt.Sprintf("programs in the sandbox never ask a name server, by the hosts line of %s", r.Source)
+			p.Works, p.Why = No, whyNoDNS.Fill(fix.With{"source": r.Source})
 			return p
 		case r.Target == conf.File && p.Network != sandbox.NoTun:
 			p.File, p.NoFile = r.Data, false
@@ -368,8 +368,7 @@ func through(w World, p Prediction) Prediction {
 				return Unasked // refused until pasta has found the port, and there a moment later
 			})
 			if p.Why = ""; p.Works != Yes {
-				p.Why = fmt.Sprintf("of %s, which stands for %s in the sandbox, no server is known to answer from there", r.Source,
-					r.Target)
+				p.Why = whyPathLeads.Fill(fix.With{"source": r.Source, "target": r.Target})
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package resolvconf
 
 import (
-	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -15,11 +14,11 @@ func pastaProgram(d *diagnosis) []cause {
 	if !d.nix.usesPasta() {
 		return nil
 	}
-	setting := fix.Evidence{Source: "pasta-path", Expected: "the path of pasta, or nothing", Observed: d.nix.pasta}
+	setting := fix.Evidence{Source: "pasta-path", Expected: pastaOrNothing, Observed: d.nix.pasta}
 	if p := d.nix.confPasta; p != nil {
-		setting.Source = "pasta-path in " + p.File
+		setting.Source = pastaSetting.Fill(fix.With{"file": p.File})
 	}
-	place := "not an absolute path"
+	place := notAbsolute
 	if d.pasta.name != "" {
 		place = d.pasta.String()
 	}
@@ -30,7 +29,7 @@ func pastaProgram(d *diagnosis) []cause {
 	case d.runs == No:
 		return []cause{{
 			kind: pastaGone, cure: running, evidence: []fix.Evidence{
-				setting, {Source: d.nix.pasta, Expected: "a program that build users can run", Observed: place},
+				setting, {Source: d.nix.pasta, Expected: runnablePasta, Observed: place},
 			},
 		}}
 	case d.era == Era2023 && d.routes[0] != DefaultRoute && d.routes[1] != DefaultRoute:
@@ -38,8 +37,8 @@ func pastaProgram(d *diagnosis) []cause {
 			kind: pastaGone, special: "old", cure: func(w World) World { w.Era = Era2025; return w },
 			evidence: []fix.Evidence{
 				setting,
-				{Source: place, Expected: "of 2024-12-11 or newer", Observed: "of 2023"},
-				{Source: "/proc/net/route", Expected: "a default route", Observed: "none"},
+				{Source: place, Expected: newerPasta, Observed: oldPasta},
+				{Source: "/proc/net/route", Expected: defaultRoute, Observed: "none"},
 			},
 		}}
 	}
@@ -56,7 +55,7 @@ func tun(d *diagnosis) []cause {
 	case TunMissing:
 		return []cause{{
 			kind: tunMissing, cure: opened,
-			evidence: []fix.Evidence{{Source: tunDevice, Expected: "a device with mode 0666", Observed: "not there"}},
+			evidence: []fix.Evidence{{Source: tunDevice, Expected: openDevice, Observed: notThere}},
 		}}
 	case TunOpen, TunHidden:
 		return nil
@@ -64,21 +63,21 @@ func tun(d *diagnosis) []cause {
 	}
 	info := d.tun.info
 	x := cause{kind: tunClosed, cure: opened, evidence: []fix.Evidence{{
-		Source: tunDevice, Expected: "a device with mode 0666",
-		Observed: fmt.Sprintf("%s, owner %d:%d", info.Mode, info.UID, info.GID),
+		Source: tunDevice, Expected: openDevice,
+		Observed: ownedBy.Fill(fix.With{"what": info.Mode, "uid": info.UID, "gid": info.GID}),
 	}}}
 	switch {
 	case len(d.tunShut) > 0:
 		x.special, x.with = caseDir, fix.With{"name": d.tunShut[0].name}
-		x.evidence = append(x.evidence, d.shut(d.tunShut[0], "x for build users"))
+		x.evidence = append(x.evidence, d.shut(d.tunShut[0], enterForBuilders))
 	case !isTun(info):
 		x.special = caseOther
-		x.evidence[0].Expected = "the character device 10:200, with mode 0666"
+		x.evidence[0].Expected = tunCharacter
 		if info.Mode&fs.ModeDevice != 0 {
-			x.evidence[0].Observed += fmt.Sprintf(", device %d:%d", info.Major, info.Minor)
+			x.evidence[0].Observed += deviceIs.Fill(fix.With{"major": info.Major, "minor": info.Minor})
 		}
 	case info.ACL:
-		x.evidence = append(x.evidence, d.shut(d.tun.last(), "rw for build users"))
+		x.evidence = append(x.evidence, d.shut(d.tun.last(), writeForBuilders))
 	}
 	return []cause{x}
 }
@@ -89,7 +88,7 @@ func denials(d *diagnosis) []cause {
 		return nil
 	}
 	return []cause{{kind: appArmor, evidence: []fix.Evidence{{
-		Source: d.rules.kernelLog, Expected: "no denial for pasta", Observed: d.rules.denied[len(d.rules.denied)-1],
+		Source: d.rules.kernelLog, Expected: noDenial, Observed: d.rules.denied[len(d.rules.denied)-1],
 	}}}}
 }
 
@@ -100,7 +99,7 @@ func firewallRules(d *diagnosis) []cause {
 	}
 	user := d.user.Name
 	if user == "" {
-		user = "a build user"
+		user = aBuilder
 	}
 	x := cause{kind: firewall, with: fix.With{"user": user}}
 	if d.drops {
@@ -109,7 +108,7 @@ func firewallRules(d *diagnosis) []cause {
 	for _, r := range d.rules.lines {
 		x.evidence = append(x.evidence, fix.Evidence{
 			Source:   "rule",
-			Expected: fmt.Sprintf("lets user ID %d, group ID %d, ask name servers", d.user.UID, d.user.GID), Observed: r,
+			Expected: letsAsk.Fill(fix.With{"uid": d.user.UID, "gid": d.user.GID}), Observed: r,
 		})
 	}
 	return []cause{x}
@@ -164,16 +163,16 @@ func ranged(list string, n int) bool {
 func (d *daemonFacts) apart() string {
 	switch {
 	case d.network != "":
-		return "the daemon, and with it every build, is in another network namespace than lixfix"
+		return daemonElsewhere
 	case len(d.mounts) > 0:
-		return "the daemon has another " + d.mounts[0] + " than lixfix"
+		return daemonHasOther.Fill(fix.With{"what": d.mounts[0]})
 	}
 	return ""
 }
 
 // sees is what the evidence says of the daemon.
 func (d *daemonFacts) sees(source string) fix.Evidence {
-	return fix.Evidence{Source: fmt.Sprintf("%s of the daemon, process %d", source, d.pid), Expected: "that of lixfix"}
+	return fix.Evidence{Source: ofDaemon.Fill(fix.With{"what": source, "pid": d.pid}), Expected: ours}
 }
 
 // elsewhere is the cause that the daemon is somewhere else, or goes by another configuration.
@@ -184,7 +183,7 @@ func elsewhere(d *daemonFacts) []cause {
 	case d.apart() != "":
 		x := cause{kind: daemonApart, broken: true, with: fix.With{"apart": d.apart(), "pid": d.pid}}
 		if d.network != "" {
-			e := d.sees("network namespace")
+			e := d.sees(networkNamespace)
 			e.Observed = d.network
 			x.evidence = append(x.evidence, e)
 		}
@@ -199,8 +198,8 @@ func elsewhere(d *daemonFacts) []cause {
 		return []cause{{
 			kind: daemonConf, special: "own", broken: true, with: fix.With{"variables": variables},
 			evidence: []fix.Evidence{{
-				Source:   fmt.Sprintf("environment of the daemon, process %d", d.pid),
-				Expected: "no " + strings.Join(configuring, ", "), Observed: variables + " is set",
+				Source:   daemonEnvironment.Fill(fix.With{"pid": d.pid}),
+				Expected: noVariables.Fill(fix.With{"names": strings.Join(configuring, ", ")}), Observed: variablesSet.Fill(fix.With{"names": variables}),
 			}},
 		}}
 	case d.since.IsZero() || !d.confChanged.After(d.since):
@@ -209,7 +208,7 @@ func elsewhere(d *daemonFacts) []cause {
 	return []cause{{
 		kind: daemonConf, broken: true, evidence: []fix.Evidence{{
 			Source:   "nix.conf",
-			Expected: "older than the daemon, which was started at " + clock(d.since), Observed: "changed at " + clock(d.confChanged),
+			Expected: olderThanDaemon.Fill(fix.With{"time": clock(d.since)}), Observed: changedAt.Fill(fix.With{"time": clock(d.confChanged)}),
 		}},
 	}}
 }

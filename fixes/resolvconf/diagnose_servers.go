@@ -88,10 +88,10 @@ func unreachable(d *diagnosis) []cause {
 	for _, a := range listed {
 		where := ""
 		if len(a.lines) > 0 {
-			where = fmt.Sprintf(" (line %d)", a.lines[0])
+			where = onLine.Fill(fix.With{"line": a.lines[0]})
 		}
 		evidence = append(evidence, fix.Evidence{
-			Source: "server " + a.address.String() + where, Expected: "answers", Observed: a.text(),
+			Source: serverAt.Fill(fix.With{"server": a.address.String(), "where": where}), Expected: "answers", Observed: a.text(),
 		})
 	}
 	live := slices.IndexFunc(listed, func(a asked) bool { return a.udpR == Answers })
@@ -182,8 +182,8 @@ func (d *diagnosis) choice() []fix.Evidence {
 		return w.Server.String()
 	}
 	return []fix.Evidence{{
-		Source: "pasta forwards to", Expected: "a server that answers",
-		Observed: fmt.Sprintf("IPv4: %s, IPv6: %s", text(d.predicts.V4), text(d.predicts.V6)),
+		Source: pastaServers, Expected: answeringServer,
+		Observed: bothFamilies.Fill(fix.With{"v4": text(d.predicts.V4), "v6": text(d.predicts.V6)}),
 	}}
 }
 
@@ -208,12 +208,12 @@ func families(d *diagnosis) []cause {
 			with: fix.With{"server": f.server.Address, "family": f.name},
 			evidence: []fix.Evidence{
 				{
-					Source: "routes", Expected: "of each family that a server is of",
-					Observed: fmt.Sprintf("IPv4: %s, IPv6: %s", d.routes[0], d.routes[1]),
+					Source: "routes", Expected: ownFamilies,
+					Observed: bothFamilies.Fill(fix.With{"v4": d.routes[0], "v6": d.routes[1]}),
 				},
 				{
-					Source: d.pasta.String(), Expected: "one that keeps both families (2026-10)",
-					Observed: fmt.Sprintf("of %d", d.era),
+					Source: d.pasta.String(), Expected: keepsFamilies,
+					Observed: pastaOf.Fill(fix.With{"year": d.era}),
 				},
 			},
 		})
@@ -225,17 +225,17 @@ func families(d *diagnosis) []cause {
 			with: fix.With{"server": v6.Address},
 			evidence: []fix.Evidence{
 				{
-					Source:   fmt.Sprintf("%s, line %d", conf.File, v6.Line),
-					Expected: "an address without an interface", Observed: v6.Address.String(),
+					Source:   atLine.Fill(fix.With{"file": conf.File, "line": v6.Line}),
+					Expected: plainAddress, Observed: v6.Address.String(),
 				},
-				{Source: "interface that pasta copies", Expected: v6.Address.Zone(), Observed: d.iface},
+				{Source: pastaInterface, Expected: v6.Address.Zone(), Observed: d.iface},
 			},
 		})
 	}
 	if v4 == nil && v6 != nil && d.world.bothFamilies() {
 		found = append(found, cause{
 			kind: onlyIPv6, waits: true, evidence: []fix.Evidence{{
-				Source: conf.File, Expected: "a server with an IPv4 address first", Observed: v6.Address.String(),
+				Source: conf.File, Expected: ipv4First, Observed: v6.Address.String(),
 			}},
 		})
 	}
@@ -253,13 +253,13 @@ func overTCPs(d *diagnosis) []cause {
 	var found []cause
 	if d.era == Era2023 && (useVC || v4 != nil && d.servers.long(v4.Address)) {
 		x := cause{kind: overTCP, cure: func(w World) World { w.Era = Era2025; return w }, evidence: []fix.Evidence{{
-			Source: conf.File + " options", Expected: "no use-vc with a pasta of 2023",
+			Source: optionsLine, Expected: noUseVC,
 			Observed: strings.Join(words[:min(len(words), optionsMost)], " "),
 		}}}
 		if !useVC {
 			x.special, x.with = "long", fix.With{"server": v4.Address}
 			x.evidence = []fix.Evidence{{
-				Source: "server " + v4.Address.String(), Expected: "answers that fit", Observed: d.servers.of(v4.Address).text(),
+				Source: serverNamed.Fill(fix.With{"server": v4.Address.String()}), Expected: fittingAnswers, Observed: d.servers.of(v4.Address).text(),
 			}}
 		}
 		found = append(found, x)
@@ -269,8 +269,8 @@ func overTCPs(d *diagnosis) []cause {
 			found = append(found, cause{
 				kind: slow, waits: true, with: fix.With{"server": v4.Address, "code": rcode(a.aaaa.RCode)},
 				evidence: []fix.Evidence{{
-					Source:   "server " + v4.Address.String() + ", AAAA",
-					Expected: "an answer, even an empty one", Observed: outcome(a.aaaa),
+					Source:   serverAAAA.Fill(fix.With{"server": v4.Address.String()}),
+					Expected: anyAnswer, Observed: outcome(a.aaaa),
 				}},
 			})
 		}
@@ -289,9 +289,9 @@ func slowServer(d *diagnosis) []cause {
 		}
 		return []cause{{
 			kind: slowLookups, special: caseServer,
-			with: fix.With{"server": a.address, "took": fmt.Sprintf("%.1f s", a.udp.Took.Seconds())},
+			with: fix.With{"server": a.address, "took": seconds.Fill(fix.With{"count": fmt.Sprintf("%.1f", a.udp.Took.Seconds())})},
 			evidence: []fix.Evidence{{
-				Source: "server " + a.address.String(), Expected: "an answer within a second", Observed: a.text(),
+				Source: serverNamed.Fill(fix.With{"server": a.address.String()}), Expected: quickAnswer, Observed: a.text(),
 			}},
 		}}
 	}

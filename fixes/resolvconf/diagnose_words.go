@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
@@ -20,45 +21,45 @@ func (f *found) outcome() string {
 	}
 	switch r.Outcome {
 	case sandbox.Ran:
-		text := "a build of " + by
+		text := buildOf.Fill(fix.With{"by": by})
 		switch r.Network {
 		case sandbox.PastaNetwork:
-			text += ", through pasta"
+			text += throughPasta
 		case sandbox.HostNetwork:
-			text += ", on the network of the host"
+			text += onHostNetwork
 		case sandbox.NoTun:
-			text += ", without any network"
+			text += withoutNetwork
 		case sandbox.LateNetwork:
-			text += ", whose network was not there yet"
+			text += networkLate
 		case sandbox.Closed:
-			text += ", cut off from the network"
+			text += cutOff
 		}
 		if !r.Sandbox {
-			text += ", outside the sandbox"
+			text += unsandboxed
 		}
 		return text + ": " + queries(r.Report)
 	case sandbox.SetupFailed:
-		return by + " could not set the sandbox up: " + word(r)
+		return noSetup.Fill(fix.With{"by": by, "why": word(r)})
 	case sandbox.SetupTimeout:
-		return by + " waits in vain for the network of the sandbox" + said(r.Pasta)
+		return waitsInVain.Fill(fix.With{"by": by, "said": said(r.Pasta)})
 	case sandbox.PastaNotRun:
-		return by + " could not run pasta: " + word(r)
+		return noPastaRun.Fill(fix.With{"by": by, "why": word(r)})
 	case sandbox.NoNix:
-		return "there is no nix to build with: " + word(r)
+		return noNixThere.Fill(fix.With{"why": word(r)})
 	case sandbox.NoDaemon:
-		return "the daemon is not there: " + word(r)
+		return noDaemonThere.Fill(fix.With{"why": word(r)})
 	case sandbox.BadConfig:
-		return "nix cannot read its configuration: " + word(r)
+		return badConfig.Fill(fix.With{"why": word(r)})
 	case sandbox.NoLog:
-		return "it was built, and nobody has kept what the builder said"
+		return noLogKept
 	case sandbox.DynamicBinary:
-		return "this lixfix is linked dynamically and cannot be a builder; build it with CGO_ENABLED=0"
+		return linkedDynamically
 	case sandbox.Waiting:
-		return "the probe had to wait: " + word(r)
+		return hadToWait.Fill(fix.With{"why": word(r)})
 	case sandbox.Interrupted:
-		return "the build was interrupted"
+		return wasInterrupted
 	}
-	return "the build failed: " + word(r)
+	return buildFailed.Fill(fix.With{"why": word(r)})
 }
 
 // word is what is known of why nobody reported.
@@ -71,20 +72,20 @@ func word(r *probe.Result) string {
 			return l
 		}
 	}
-	return "it said nothing"
+	return saidNothing
 }
 
 func said(lines []string) string {
 	if len(lines) == 0 {
 		return ""
 	}
-	return "; pasta said: " + strings.Join(lines, "; ")
+	return pastaSaid.Fill(fix.With{"lines": strings.Join(lines, "; ")})
 }
 
 // queries says what became of the questions of a builder, the servers of pasta first.
 func queries(r *sandbox.Report) string {
 	if r == nil {
-		return "it told nothing"
+		return toldNothing
 	}
 	var words []string
 	for _, q := range r.Queries {
@@ -94,23 +95,23 @@ func queries(r *sandbox.Report) string {
 		what := q.Error
 		switch {
 		case what == dnsquery.NotWaited:
-			what = "not waited for"
+			what = notWaitedFor
 		case what == "" && q.Truncated:
-			what = "does not fit"
+			what = doesNotFit
 		case what == "" && q.RCode == dnsquery.NoError:
-			what = fmt.Sprintf("ok in %.0f ms", q.Millis)
+			what = okIn.Fill(fix.With{"ms": fmt.Sprintf("%.0f", q.Millis)})
 		case what == "" && q.RCode == dnsquery.NXDomain:
-			what = "no such name"
+			what = noSuchName
 		case what == "":
 			what = rcode(q.RCode)
 		}
 		words = append(words, fmt.Sprintf("%s %s %s", q.Server, strings.ToUpper(q.Protocol), what))
 	}
 	if f, ok := r.Files[conf.File]; ok && f.Error != "" {
-		words = append([]string{"its resolv.conf: " + f.Error}, words...)
+		words = append([]string{itsFile.Fill(fix.With{"error": f.Error})}, words...)
 	}
 	if len(words) == 0 {
-		return "no server to ask"
+		return nothingToAsk
 	}
 	return strings.Join(words, ", ")
 }

@@ -44,9 +44,9 @@ func (r *remedies) choose(x *cause) {
 	case closed:
 		r.closed(x)
 	case pastaSkips, glibcSkips:
-		r.rewrite(x, caseWrite, "write the lines of servers as every reader takes them", conf.Normalise)
+		r.rewrite(x, caseWrite, asReadersTake, conf.Normalise)
 	case pastaStops:
-		r.rewrite(x, caseReorder, "let pasta see the servers", conf.Ahead)
+		r.rewrite(x, caseReorder, letPastaSee, conf.Ahead)
 	case noServer:
 		r.noServer(x)
 	case firstDead, firstRefuses, firstUseless, noneAnswers, tailscale, container:
@@ -131,9 +131,9 @@ func (r *remedies) dangling(x *cause) {
 	case x.kind == wsl, r.nixos:
 		r.advise(x, caseManaged)
 	case unit != "":
-		r.do(x, caseStart, fix.With{"unit": unit}, step.StartUnit{Unit: unit, On: true, Why: "write " + r.way.end})
+		r.do(x, caseStart, fix.With{"unit": unit}, step.StartUnit{Unit: unit, On: true, Why: writeFile.Fill(fix.With{"file": r.way.end})})
 	case r.stub != "" && len(r.way.links) == 1:
-		r.relink(x, r.way.links[0].info.Target, "lead to a file that is there")
+		r.relink(x, r.way.links[0].info.Target, leadToFile)
 	default:
 		r.advise(x, caseManaged)
 	}
@@ -144,10 +144,10 @@ func (r *remedies) missing(x *cause) {
 	case r.nixos:
 		r.advise(x, caseManaged)
 	case r.stub != "":
-		r.relink(x, "", "name a server that answers")
+		r.relink(x, "", nameAnswering)
 	case len(r.extra) > 0:
 		file := step.NewFileState(platform.Content{Data: []byte(r.lines()), Mode: 0o644})
-		r.do(x, caseWrite, nil, step.WriteFile{Name: conf.File, After: file, Why: "name servers"})
+		r.do(x, caseWrite, nil, step.WriteFile{Name: conf.File, After: file, Why: nameServers})
 		x.named = true
 	default:
 		r.advise(x, caseName)
@@ -170,7 +170,7 @@ func (r *remedies) closed(x *cause) {
 		home = home || n.name == "/root" || strings.HasPrefix(n.name, "/root/") || strings.HasPrefix(n.name, "/home/")
 		list = append(list, n.name)
 		steps = append(steps, step.SetMode{
-			Name: n.name, From: n.info.Mode.Perm(), To: to, Why: "let build users read " + conf.File,
+			Name: n.name, From: n.info.Mode.Perm(), To: to, Why: letBuildersRead,
 		})
 	}
 	switch {
@@ -190,7 +190,7 @@ func (r *remedies) closed(x *cause) {
 func (r *remedies) unlist(x *cause, n node) {
 	change := "-b"
 	if line := r.user.denies(n); line != "" {
-		change = "-x " + line
+		change = removeEntry.Fill(fix.With{"entry": line})
 	}
 	x.remedy = x.kind.Remedy(caseList, fix.With{"name": n.name, "change": change})
 }
@@ -200,11 +200,11 @@ func (r *remedies) noServer(x *cause) {
 	case !r.editable():
 		r.advise(x, caseManaged)
 	case len(r.extra) > 0:
-		r.rewrite(x, caseNamed, "name servers", appending(r.lines()))
+		r.rewrite(x, caseNamed, nameServers, appending(r.lines()))
 		x.named = true
 	case r.stub != "" && r.writer == Resolved:
 		x.with = fix.With{"stub": stubServer}
-		r.rewrite(x, caseWrite, "name the server of "+r.stub, appending("nameserver "+stubServer+"\n"))
+		r.rewrite(x, caseWrite, nameServerOf.Fill(fix.With{"stub": r.stub}), appending(stubLine))
 	default:
 		r.advise(x, caseName)
 	}
@@ -214,14 +214,14 @@ func (r *remedies) servers(x *cause) {
 	unit := r.start(x)
 	switch {
 	case unit != "":
-		r.do(x, caseStart, fix.With{"unit": unit}, step.StartUnit{Unit: unit, On: true, Why: "answer on " + x.first.String()})
+		r.do(x, caseStart, fix.With{"unit": unit}, step.StartUnit{Unit: unit, On: true, Why: answerOn.Fill(fix.With{"address": x.first.String()})})
 	case !r.editable():
 		r.advise(x, caseManaged)
 	case len(r.extra) > 0:
-		r.rewrite(x, caseNamed, "ask the servers you named first", r.before)
+		r.rewrite(x, caseNamed, askNamedFirst, r.before)
 		x.named = true
 	case x.live.IsValid():
-		r.rewrite(x, caseReorder, "ask a server first that answers", func(data []byte) []byte { return conf.First(data, x.live) })
+		r.rewrite(x, caseReorder, askAnsweringFirst, func(data []byte) []byte { return conf.First(data, x.live) })
 	case x.with["beyond"] != nil && x.kind.Remedy(caseBeyond, nil) != nil:
 		r.advise(x, caseBeyond)
 	default:
@@ -233,7 +233,7 @@ func (r *remedies) servers(x *cause) {
 func (r *remedies) lines() string {
 	var b strings.Builder
 	for _, a := range r.extra {
-		b.WriteString("nameserver " + a.String() + "\n")
+		b.WriteString(nameserverLine.Fill(fix.With{"server": a.String()}))
 	}
 	return b.String()
 }
@@ -256,7 +256,7 @@ func appending(text string) func([]byte) []byte {
 }
 
 func (r *remedies) tunClosed(x *cause) {
-	const why = "let pasta open /dev/net/tun as a build user"
+	const why = letPastaOpen
 	info := r.tun.info
 	switch {
 	case len(r.tunShut) > 0 && r.tunShut[0].info.ACL:
@@ -282,7 +282,7 @@ func (r *remedies) tunMissing(x *cause) {
 	case r.nixos:
 		r.advise(x, caseNixOS)
 	case r.module:
-		r.do(x, caseStart, nil, step.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"})
+		r.do(x, caseStart, nil, step.LoadModule{Module: "tun", On: true, Why: makeTun})
 	default:
 		r.advise(x, caseOther)
 	}
@@ -302,13 +302,13 @@ func (r *remedies) pastaPath(x *cause) {
 		r.advise(x, caseInstall)
 		return
 	}
-	name, why, with := caseLine, "use the pasta that Lix was built with", fix.With{"file": set.File}
+	name, why, with := caseLine, ownPasta, fix.With{"file": set.File}
 	var after []byte
 	var err error
 	switch {
 	case r.conf == nil:
 	case r.pastaOff:
-		name, why = caseOff, "build without pasta"
+		name, why = caseOff, pastaOff
 		after, err = nixconf.With(r.conf.Data(), "pasta-path", "")
 	default:
 		after = nixconf.Without(r.conf.Data(), "pasta-path")
@@ -320,14 +320,14 @@ func (r *remedies) pastaPath(x *cause) {
 	content := platform.Content{Data: after, Mode: r.conf.Mode, UID: r.conf.UID, GID: r.conf.GID}
 	steps := []plan.Step{step.WriteFile{Name: set.File, Before: r.conf, After: step.NewFileState(content), Why: why}}
 	if r.means.runs {
-		steps = append(steps, step.RestartUnit{Unit: daemonUnit, Why: "read nix.conf again"})
+		steps = append(steps, step.RestartUnit{Unit: daemonUnit, Why: readSettings})
 	}
 	r.do(x, name, with, steps...)
 }
 
 func (r *remedies) split(x *cause) {
 	if x.with = (fix.With{"file": owners[Resolved].stub}); r.stub == owners[Resolved].stub && len(r.way.links) == 1 && !r.nixos {
-		r.relink(x, r.way.links[0].info.Target, "ask systemd-resolved, which knows the domains")
+		r.relink(x, r.way.links[0].info.Target, askResolved)
 		return
 	}
 	r.advise(x, caseManaged)
@@ -340,9 +340,9 @@ func (r *remedies) restart(x *cause) {
 	case !r.means.runs:
 		r.advise(x, caseByHand)
 	case x.kind == fetcher:
-		r.do(x, caseStart, nil, step.RestartUnit{Unit: daemonUnit, Why: "let the daemon see how names are resolved now"})
+		r.do(x, caseStart, nil, step.RestartUnit{Unit: daemonUnit, Why: letDaemonSee})
 	default:
-		r.do(x, caseStart, nil, step.RestartUnit{Unit: daemonUnit, Why: "read nix.conf again"})
+		r.do(x, caseStart, nil, step.RestartUnit{Unit: daemonUnit, Why: readSettings})
 	}
 }
 
@@ -361,7 +361,7 @@ func guarded(err error, opens bool) *obstacle {
 		return &obstacle{reason: "untold", with: fix.With{"error": err}}
 	}
 	o := &obstacle{reason: "stranger", with: fix.With{"who": u.Whose(), "dir": u.Dir}, evidence: []fix.Evidence{{
-		Source: u.Dir, Expected: "only root can change it", Observed: u.Whose() + " can",
+		Source: u.Dir, Expected: rootOnly, Observed: othersCan.Fill(fix.With{"who": u.Whose()}),
 	}}}
 	if opens {
 		o.reason = "way"
@@ -399,9 +399,9 @@ func (s *survey) written(causes []cause) plan.Step {
 	case bytes.Equal(data, s.data) && !opens:
 		return nil
 	case bytes.Equal(data, s.data):
-		return step.SetMode{Name: conf.File, From: before.Mode.Perm(), To: after.Mode.Perm(), Why: "let build users read it"}
+		return step.SetMode{Name: conf.File, From: before.Mode.Perm(), To: after.Mode.Perm(), Why: letBuildersReadIt}
 	case opens:
-		why = append(why, "let build users read it")
+		why = append(why, letBuildersReadIt)
 	}
 	return step.WriteFile{
 		Name: conf.File, Before: step.NewFileState(before), After: step.NewFileState(after),
@@ -451,8 +451,7 @@ func (d *diagnosis) entries(req fix.Request) (entries []plan.Entry, notes []stri
 		once(e)
 	}
 	if len(entries) > 0 {
-		notes = append(notes, "afterwards a build looks whether names resolve; if that is no better than before, all of this "+
-			"is taken back")
+		notes = append(notes, thenLooks)
 	}
 	return entries, notes
 }
@@ -465,7 +464,7 @@ func reads(data []byte) string {
 		list = append(list, fmt.Sprintf("%q", strings.TrimSuffix(line, "\n")))
 	}
 	if len(list) > few {
-		return fmt.Sprintf("%s will have %d lines", conf.File, len(list))
+		return willHave.Fill(fix.With{"file": conf.File, "count": len(list)})
 	}
-	return conf.File + " will read: " + strings.Join(list, ", ")
+	return willRead.Fill(fix.With{"lines": strings.Join(list, ", ")})
 }

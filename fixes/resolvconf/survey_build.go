@@ -59,11 +59,11 @@ func (f *found) isolate(ctx context.Context, v platform.View, ask func(...[2]str
 		f.trials = append(f.trials, trial{what, r, resolves(r)})
 	}
 	if f.nix.usesPasta() {
-		try("without pasta", [2]string{"pasta-path", ""})
+		try(withoutPasta, [2]string{"pasta-path", ""})
 	}
-	try("without the sandbox", [2]string{"sandbox", "false"})
+	try(withoutSandbox, [2]string{"sandbox", "false"})
 	if file := f.override(ctx, v); file != "" {
-		try("with "+file, [2]string{"extra-sandbox-paths", conf.File + "=" + file})
+		try(withFile.Fill(fix.With{"file": file}), [2]string{"extra-sandbox-paths", conf.File + "=" + file})
 	}
 }
 

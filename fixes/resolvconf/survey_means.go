@@ -107,7 +107,7 @@ func (d *diagnosis) obstacles(ctx context.Context, v platform.View, x *cause) *o
 	}
 	if (x.edit != nil || x.open) && immutable(ctx, v, d.way.end) {
 		return &obstacle{reason: "immutable", with: fix.With{"file": conf.File}, evidence: []fix.Evidence{{
-			Source: "attributes of " + conf.File, Expected: "none that keep it as it is", Observed: "immutable (lsattr)",
+			Source: attributesOf, Expected: changeable, Observed: isImmutable,
 		}}}
 	}
 	err := plan.Guarded(ctx, v, x.steps...)

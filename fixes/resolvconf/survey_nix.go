@@ -184,7 +184,7 @@ func (n *nixFacts) parse(data []byte) error {
 func (s *survey) readUser(ctx context.Context, v platform.View) {
 	if s.nix.group == "" {
 		if s.nix.settings {
-			s.user = who{UID: s.facts.UID, GID: -1, Name: "the user who builds", Known: true}
+			s.user = who{UID: s.facts.UID, GID: -1, Name: whoBuilds, Known: true}
 		}
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
 	"github.com/lixfix/lixfix/platform/sandbox"
@@ -66,7 +67,7 @@ func (s *survey) readMounts(ctx context.Context, v platform.View) {
 		}
 		r := Replaced{Target: target, Source: source, Optional: optional, Setting: "sandbox-paths"}
 		if len(s.nix.confPaths) > 0 {
-			r.Setting += " in " + strings.Join(s.nix.confPaths, " and ")
+			r.Setting += inPaths.Fill(fix.With{"files": strings.Join(s.nix.confPaths, and)})
 		}
 		way := follow(ctx, v, source)
 		switch way.shape {

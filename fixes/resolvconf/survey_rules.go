@@ -27,7 +27,7 @@ var ruleWords = map[string][]string{
 func (r *ruleFacts) read(ctx context.Context, v platform.View) {
 	r.asked = true
 	if !v.Facts().Root() {
-		r.err = "only root can"
+		r.err = onlyRoot
 		return
 	}
 	type call struct {
@@ -104,7 +104,7 @@ func (r *ruleFacts) readDenied(ctx context.Context, v platform.View) {
 	out, ok := asking(ctx, v, "dmesg")
 	if !ok {
 		// The job that checks after each start of the system may not read the kernel's own log.
-		r.kernelLog = "journalctl -k"
+		r.kernelLog = kernelLog
 		out, _ = asking(ctx, v, "journalctl", "-q", "--no-pager", "-b", "-k", "-o", "cat", "-n", "10000")
 	}
 	for line := range strings.Lines(out) {

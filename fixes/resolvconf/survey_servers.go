@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
@@ -131,12 +131,12 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 	var rest sync.WaitGroup
 	again := dnsquery.Answer{RCode: -1, Error: dnsquery.NotWaited}
 	rest.Go(func() {
-		if set.Attempts > 1 && after("a second question", limit/2) {
+		if set.Attempts > 1 && after(secondQuestion, limit/2) {
 			again = one(platform.Second(early), dnsquery.UDP, dnsquery.A, limit)
 		}
 	})
 	rest.Go(func() {
-		if after("a question over TCP", time.Second) {
+		if after(tcpQuestion, time.Second) {
 			a.tcp = one(early, dnsquery.TCP, dnsquery.A, min(limit, tcpLimit))
 		}
 	})
@@ -163,27 +163,27 @@ func (a *asked) ask(ctx context.Context, v platform.View, name string, set looku
 // text says what became of a question: "answers in 3 ms".
 func (a *asked) text() string {
 	if a.overTCP {
-		return "TCP " + outcome(a.tcp)
+		return tcpOnly.Fill(fix.With{"tcp": outcome(a.tcp)})
 	}
-	return "UDP " + outcome(a.udp) + ", TCP " + outcome(a.tcp)
+	return udpAndTCP.Fill(fix.With{"udp": outcome(a.udp), "tcp": outcome(a.tcp)})
 }
 
 func outcome(a dnsquery.Answer) string {
 	switch {
 	case a.Good() && a.RCode == dnsquery.NXDomain:
-		return "answers that there is no such name"
+		return saysNoName
 	case a.Good() && a.Truncated:
-		return "answers with what does not fit"
+		return saysTooMuch
 	case a.Good() && len(a.Addresses) == 0:
-		return "answers without an address"
+		return saysNoAddress
 	case a.Good():
-		return fmt.Sprintf("answers in %d ms", a.Took.Milliseconds())
+		return saysIn.Fill(fix.With{"ms": a.Took.Milliseconds()})
 	case a.Answered():
-		return "answers with " + rcode(a.RCode)
+		return saysCode.Fill(fix.With{"code": rcode(a.RCode)})
 	case a.Error == dnsquery.Timeout:
-		return fmt.Sprintf("silent for %.0f s", a.Took.Seconds())
+		return silentFor.Fill(fix.With{"seconds": fmt.Sprintf("%.0f", a.Took.Seconds())})
 	case a.Error == dnsquery.NotWaited:
-		return "not asked"
+		return notAsked
 	}
 	return a.Error
 }
@@ -195,5 +195,5 @@ func rcode(n int) string {
 	case dnsquery.RefusedQ:
 		return "REFUSED"
 	}
-	return "code " + strconv.Itoa(n)
+	return codeNumber.Fill(fix.With{"code": n})
 }

@@ -196,19 +196,19 @@ func (t *trace) String() string {
 	case Regular:
 		list := ""
 		if t.info.ACL {
-			list = " and an access control list"
+			list = withList
 		}
-		fmt.Fprintf(&b, " (file, mode %04o%s, owner %d:%d)", t.info.Mode.Perm(), list, t.info.UID, t.info.GID)
+		fmt.Fprintf(&b, fileAt, t.info.Mode.Perm(), list, t.info.UID, t.info.GID)
 	case Missing, Dangling:
-		b.WriteString(" (not there)")
+		b.WriteString(missingAt)
 	case Directory:
-		b.WriteString(" (a directory)")
+		b.WriteString(directoryAt)
 	case Special:
 		b.WriteString(" (" + special(t.info.Mode) + ")")
 	case Loop:
-		b.WriteString(" (links in a ring)")
+		b.WriteString(ringAt)
 	case Hidden:
-		b.WriteString(" (could not be looked at)")
+		b.WriteString(unseenAt)
 	}
 	return b.String()
 }
@@ -217,11 +217,11 @@ func (t *trace) String() string {
 func special(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeNamedPipe != 0:
-		return "a named pipe"
+		return namedPipe
 	case mode&fs.ModeSocket != 0:
-		return "a socket"
+		return aSocket
 	}
-	return "a device"
+	return aDevice
 }
 
 // mounts returns the mount points of this machine, in the order of mounting. (proc_pid_mountinfo(5)).

@@ -1,7 +1,6 @@
 package sequoia
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,6 +167,6 @@ func (b *builder) receipt() {
 		Data: b.survey.receipt.Edit(changes), Mode: old.Mode, UID: old.UID, GID: old.GID,
 	})
 	b.file = append(b.file, plan.Entry{For: receiptStale.ID, Step: step.WriteFile{
-		Name: receipt.File, Before: old, After: next, Why: fmt.Sprintf("record the new numbers, in %s", words.Count(len(changes), "place")),
+		Name: receipt.File, Before: old, After: next, Why: recordNumbers.Fill(fix.With{"changes": words.Count(len(changes), "place")}),
 	}})
 }

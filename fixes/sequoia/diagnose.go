@@ -2,7 +2,6 @@ package sequoia
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -70,7 +69,7 @@ func diagnose(h *host) *diagnosis {
 		return d
 	}
 	if len(d.broken)+len(d.atRisk)+len(d.untidy) == 0 {
-		d.say(healthy.Found(fix.With{"users": words.Count(len(h.users), "build user"), "group": h.group, "ids": words.Ranges(uids(h.users))}))
+		d.say(healthy.Found(fix.With{"users": words.Count(len(h.users), buildUser), "group": h.group, "ids": words.Ranges(uids(h.users))}))
 	}
 	d.say(d.broken...)
 	d.say(d.atRisk...)
@@ -91,7 +90,7 @@ func (d *diagnosis) nothing() fix.Finding {
 	if d.conf.alone {
 		words = caseAllocate
 	}
-	f := groupMissing.FoundAs(words, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
+	f := groupMissing.FoundAs(words, with, fix.Evidence{Source: "/Groups/" + d.group, Expected: aGroup, Observed: "missing"})
 	f.Remedy = groupMissing.Remedy(caseBare, with)
 	return f
 }
@@ -108,7 +107,7 @@ func (d *diagnosis) aboutDaemon() []fix.Finding {
 	}
 	var evidence []fix.Evidence
 	for _, s := range d.services {
-		evidence = append(evidence, fix.Evidence{Source: "launchctl print system/" + s.label, Expected: "loaded", Observed: "not loaded"})
+		evidence = append(evidence, fix.Evidence{Source: launchdJob.Fill(fix.With{"label": s.label}), Expected: "loaded", Observed: notLoaded})
 	}
 	return []fix.Finding{daemonOut.Found(fix.With{"plist": installation.Plist(d.services[0].label)}, evidence...)}
 }
@@ -131,13 +130,13 @@ func unreadable(f fix.Finding, source string, err error) fix.Finding {
 
 func (d *diagnosis) leftOver() fix.Finding {
 	if !slices.ContainsFunc(d.users, func(u *user) bool { return u.record == nil || d.moves(u, true) }) {
-		f := leftOver.FoundAs(caseSettled, fix.With{"users": words.Count(len(d.users), "build user")})
+		f := leftOver.FoundAs(caseSettled, fix.With{"users": words.Count(len(d.users), buildUser)})
 		f.Status = fix.OK
 		return f
 	}
 	there := d.pick(func(u *user) bool { return u.record != nil })
-	f := leftOver.Found(fix.With{"users": words.Count(len(there), "build user")}, fix.Evidence{
-		Source: "user IDs of " + d.prefix + "N", Expected: fmt.Sprintf("%d to %d, or no such users", firstSafe, lastSafe),
+	f := leftOver.Found(fix.With{"users": words.Count(len(there), buildUser)}, fix.Evidence{
+		Source: idsOfUsers.Fill(fix.With{"prefix": d.prefix}), Expected: noneThere.Fill(fix.With{"first": firstSafe, "last": lastSafe}),
 		Observed: words.Ranges(uids(d.users)),
 	})
 	f.Remedy = leftOver.Remedy(caseAlone, nil)
@@ -154,9 +153,9 @@ func (d *diagnosis) about(k *fix.Kind, want func(*user) bool, evidence func(*use
 	for _, u := range users {
 		all = append(all, evidence(u)...)
 	}
-	with := fix.With{"users": words.Count(len(users), "build user"), "group": d.group}
+	with := fix.With{"users": words.Count(len(users), buildUser), "group": d.group}
 	if k == missing {
-		with["count"], with["users"] = len(users), words.Count(len(d.users), "build user")
+		with["count"], with["users"] = len(users), words.Count(len(d.users), buildUser)
 	}
 	return []fix.Finding{k.Found(with, few(all)...)}
 }
@@ -164,7 +163,7 @@ func (d *diagnosis) about(k *fix.Kind, want func(*user) bool, evidence func(*use
 // few cuts evidence to what can be read.
 func few(evidence []fix.Evidence) []fix.Evidence {
 	if n := len(evidence) - fewEvidence; n > 1 {
-		return append(evidence[:fewEvidence:fewEvidence], fix.Evidence{Source: fmt.Sprintf("%d more", n)})
+		return append(evidence[:fewEvidence:fewEvidence], fix.Evidence{Source: more.Fill(fix.With{"count": n})})
 	}
 	return evidence
 }
@@ -178,7 +177,7 @@ func (d *diagnosis) flawed(u *user, of *fix.Kind) []fix.Evidence {
 			e.Expected = "set"
 		}
 		if e.Observed == "" {
-			e.Observed = "not set"
+			e.Observed = notSet
 		}
 		all = append(all, e)
 	}
@@ -193,14 +192,14 @@ func (d *diagnosis) aboutUsers() []fix.Finding {
 	var list []fix.Finding
 	if !d.assumed {
 		list = append(list, d.about(missing, func(u *user) bool { return u.record == nil }, func(u *user) []fix.Evidence {
-			return []fix.Evidence{{Source: u.path(), Expected: "a user", Observed: "missing"}}
+			return []fix.Evidence{{Source: u.path(), Expected: aUser, Observed: "missing"}}
 		})...)
 	}
 	return slices.Concat(list,
 		d.about(incomplete, func(u *user) bool { return u.record != nil && (u.uid < 0 || len(d.lacks(u, incomplete)) > 0) },
 			func(u *user) []fix.Evidence {
 				if u.uid < 0 {
-					return id(u, dscl.UniqueID, "one number", orNone(u.uids))
+					return id(u, dscl.UniqueID, oneNumber, orNone(u.uids))
 				}
 				return d.flawed(u, incomplete)
 			}),
@@ -211,10 +210,10 @@ func (d *diagnosis) aboutUsers() []fix.Finding {
 			if u.twin != "" {
 				holders = append(holders, u.twin)
 			}
-			return id(u, dscl.UniqueID, "a user ID of its own", fmt.Sprintf("%d, as %s has", u.uid, strings.Join(holders, ", ")))
+			return id(u, dscl.UniqueID, ownUserID, alsoOf.Fill(fix.With{"id": u.uid, "names": strings.Join(holders, ", ")}))
 		}),
 		d.about(parkedUsers, func(u *user) bool { return u.zone() == parked },
-			func(u *user) []fix.Evidence { return id(u, dscl.UniqueID, "351 to 499", strconv.Itoa(u.uid)) }),
+			func(u *user) []fix.Evidence { return id(u, dscl.UniqueID, safeIDs, strconv.Itoa(u.uid)) }),
 		d.about(wrongGroup, func(u *user) bool { return u.record != nil && u.uid >= 0 && d.wrongGroup(u) },
 			func(u *user) []fix.Evidence {
 				return id(u, dscl.PrimaryGroupID, strconv.Itoa(d.gid), orNone(u.record.Values(dscl.PrimaryGroupID)))
@@ -229,7 +228,7 @@ func (d *diagnosis) aboutNames() []fix.Finding {
 	}
 	var evidence []fix.Evidence
 	for _, name := range d.impostors {
-		evidence = append(evidence, fix.Evidence{Source: "/Users/" + name, Expected: "a build user", Observed: d.impostor(name)})
+		evidence = append(evidence, fix.Evidence{Source: "/Users/" + name, Expected: aBuildUser, Observed: d.impostor(name)})
 	}
 	return []fix.Finding{taken.Found(nil, evidence...)}
 }
@@ -239,14 +238,13 @@ func (d *diagnosis) impostor(name string) string {
 	r := d.names[name]
 	switch {
 	case r == nil:
-		return "another account"
+		return anotherAccount
 	case appleGUID.MatchString(r.First(dscl.GeneratedUID)):
-		return "an account of macOS"
+		return accountOfMacOS
 	case r.Name != name:
-		return "another name of the account " + r.Name
+		return anotherNameOf.Fill(fix.With{"name": r.Name})
 	}
-	return fmt.Sprintf("another account (user ID %s, home %s, shell %s)",
-		orNone(r.Values(dscl.UniqueID)), orNone(r.Values(dscl.NFSHomeDirectory)), orNone(r.Values(dscl.UserShell)))
+	return accountOfPerson.Fill(fix.With{"uid": orNone(r.Values(dscl.UniqueID)), "home": orNone(r.Values(dscl.NFSHomeDirectory)), "shell": orNone(r.Values(dscl.UserShell))})
 }
 
 // aboutPlaces says which user IDs are at risk.
@@ -256,8 +254,8 @@ func (d *diagnosis) aboutPlaces() []fix.Finding {
 		if len(users) == 0 {
 			return nil
 		}
-		f := k.Found(fix.With{"users": words.Count(len(users), "build user")}, fix.Evidence{
-			Source: "user IDs of " + d.prefix + "N", Expected: expected, Observed: words.Ranges(uids(users)),
+		f := k.Found(fix.With{"users": words.Count(len(users), buildUser)}, fix.Evidence{
+			Source: idsOfUsers.Fill(fix.With{"prefix": d.prefix}), Expected: expected, Observed: words.Ranges(uids(users)),
 		})
 		if k == uidsAtRisk {
 			f.Remedy = k.Remedy(caseAlone, nil)
@@ -267,8 +265,8 @@ func (d *diagnosis) aboutPlaces() []fix.Finding {
 		}
 		return []fix.Finding{f}
 	}
-	return append(at(uidsAtRisk, unsafe, "351 to 499 (macOS 15 takes 300–304, macOS 26 305–308)"),
-		at(uidsHigh, high, "351 to 499")...)
+	return append(at(uidsAtRisk, unsafe, safeIDsAndWhy),
+		at(uidsHigh, high, safeIDs)...)
 }
 
 // aboutTidiness is about what does no harm by itself.
@@ -278,13 +276,13 @@ func (d *diagnosis) aboutTidiness() []fix.Finding {
 	}, func(u *user) []fix.Evidence { return d.flawed(u, visible) })
 	if twice := d.repeated(); len(twice) > 0 {
 		list = append(list, doubled.Found(fix.With{"group": d.group, "members": words.Count(len(twice), "member")},
-			fix.Evidence{Source: "/Groups/" + d.group, Expected: "each member once", Observed: shorten(twice) + " twice"}))
+			fix.Evidence{Source: "/Groups/" + d.group, Expected: memberOnce, Observed: listedTwice.Fill(fix.With{"names": shorten(twice)})}))
 	}
 	if d.record != nil && d.gid >= 0 {
 		if groups := d.sharing(d.group, d.gid); len(groups) > 0 {
 			list = append(list, sharedGID.Found(fix.With{"gid": d.gid, "group": d.group, "names": strings.Join(groups, ", ")}, fix.Evidence{
-				Source: "/Groups/" + d.group + " PrimaryGroupID", Expected: "an ID of its own",
-				Observed: fmt.Sprintf("%d, as %s has", d.gid, shorten(groups)),
+				Source: groupIDOf.Fill(fix.With{"group": d.group}), Expected: ownGroupID,
+				Observed: alsoOf.Fill(fix.With{"id": d.gid, "names": shorten(groups)}),
 			}))
 		}
 	}
@@ -316,7 +314,7 @@ func (d *diagnosis) aboutReceipt() []fix.Finding {
 	var evidence []fix.Evidence
 	for i, c := range changes {
 		if i == fewPlaces {
-			evidence = append(evidence, fix.Evidence{Source: fmt.Sprintf("%d more", len(changes)-i)})
+			evidence = append(evidence, fix.Evidence{Source: more.Fill(fix.With{"count": len(changes) - i})})
 			break
 		}
 		evidence = append(evidence, fix.Evidence{Source: receipt.File + " " + c.Field, Expected: strconv.Itoa(c.To), Observed: c.From})
@@ -331,15 +329,15 @@ func (d *diagnosis) aboutReceipt() []fix.Finding {
 
 func orNone(values []string) string {
 	if len(values) == 0 {
-		return "not set"
+		return notSet
 	}
-	return strings.Join(values, " and ")
+	return strings.Join(values, and)
 }
 
 func shorten(names []string) string {
 	const few = 4
 	if len(names) > few {
-		return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
+		return andMore.Fill(fix.With{"names": strings.Join(names[:few], ", "), "count": len(names) - few})
 	}
 	return strings.Join(names, ", ")
 }

@@ -66,7 +66,7 @@ func (h *host) realNames() bool {
 
 // realName is what the installers call a user.
 func (h *host) realName(u *user) string {
-	return "Nix build user " + strings.TrimPrefix(u.name, h.prefix)
+	return buildUserName.Fill(fix.With{"number": strings.TrimPrefix(u.name, h.prefix)})
 }
 
 // homeOfPeople reports whether a home is where macOS puts those of people, or root's.

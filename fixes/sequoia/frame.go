@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/figure"
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
 	"github.com/lixfix/lixfix/fixes/step/account"
@@ -70,8 +72,8 @@ func (b *builder) watched() []int {
 	return slices.Compact(ids)
 }
 
-// seats draws who sits where before and after.
-func (b *builder) seats(targets map[string]int) {
+// places says who has which user ID before and after.
+func (b *builder) places(targets map[string]int) {
 	before, after := map[int][]string{}, map[int][]string{}
 	show := func(id int) bool { return id >= 300 && id <= lastSafe }
 	for id, names := range b.holders {
@@ -104,7 +106,7 @@ func (b *builder) seats(targets map[string]int) {
 	for _, id := range slices.Compact(ids) {
 		slices.Sort(before[id])
 		slices.Sort(after[id])
-		b.Seats = append(b.Seats, plan.Seat{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
+		b.Places = append(b.Places, figure.Place{ID: id, Before: strings.Join(before[id], ", "), After: strings.Join(after[id], ", ")})
 	}
 }
 
@@ -117,12 +119,10 @@ func (b *builder) darwin() {
 	for _, u := range b.users {
 		d := b.uids[u.name] - u.number
 		if known && d != base {
-			b.Notes = append(b.Notes, "nix-darwin manages this Mac, and the new user IDs do not follow each other, which its option "+
-				"ids.uids.nixbld cannot express: set nix.configureBuildUsers = false, or free the IDs from 351 up first.")
+			b.Notes = append(b.Notes, darwinCannot)
 			return
 		}
 		base, known = d, true
 	}
-	b.Notes = append(b.Notes, fmt.Sprintf("nix-darwin manages this Mac. So that its next activation agrees, set ids.uids.nixbld = %d "+
-		"(350 is its default) and ids.gids.nixbld = %d in its configuration.", base, b.gid))
+	b.Notes = append(b.Notes, darwinShould.Fill(fix.With{"uid": base, "gid": b.gid}))
 }

@@ -93,16 +93,6 @@ type choice struct {
 	move     bool // as asked for
 }
 
-// Sources of settings that decisions are made on.
-const (
-	sourceFlag        = "flag"
-	sourceEnvironment = "environment"
-	sourceReceipt     = "receipt"
-	sourceConf        = "nix.conf"
-	sourceDefault     = "default"
-	sourceMembers     = "members of the group"
-)
-
 // choose settles the settings: flag, else environment, else receipt, else nix.conf, else the default.
 func choose(s *survey, given fix.Settings) (c choice, prefixed string) {
 	pick := func(option string, others ...plan.Setting) string {

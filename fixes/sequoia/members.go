@@ -16,7 +16,7 @@ func (d *diagnosis) aboutChoice() []fix.Finding {
 	var list []fix.Finding
 	if wrong := d.foreign(d.group); wrong != nil && (d.source(optGroup) != sourceConf || len(wrong.names) > 0) {
 		f := notNix.Found(fix.With{"group": d.group, "fault": wrong},
-			fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group of build users alone", Observed: wrong.short()})
+			fix.Evidence{Source: "/Groups/" + d.group, Expected: onlyBuildUsers, Observed: wrong.short()})
 		f.Remedy = notNix.Remedy(d.which(wrong), fix.With{"group": d.group})
 		if d.which(wrong) == caseOthers {
 			f.Remedy.Command = d.evict(d.record) // also those who are members in other ways than by name
@@ -55,7 +55,7 @@ func (d *diagnosis) wrongConf() (fix.Finding, bool) {
 	if name != d.group && d.foreign(d.group) == nil {
 		remedy = caseKnown
 	}
-	expected := "a group of build users alone"
+	expected := onlyBuildUsers
 	wrong := d.foreign(name)
 	switch {
 	case wrong != nil && name == d.group && len(wrong.names) > 0:
@@ -64,16 +64,16 @@ func (d *diagnosis) wrongConf() (fix.Finding, bool) {
 		if wrong = d.unfit(); wrong == nil {
 			return fix.Finding{}, false
 		}
-		expected = "the group of the build users"
+		expected = groupOfBuildUsers
 		if g := d.groupNamed(name); g != nil && len(g.Values(dscl.GroupMembership)) > 0 {
 			remedy = caseMended
 		}
 	}
 	with["fault"] = wrong
-	seen := fix.Evidence{Source: file + " build-users-group", Expected: expected, Observed: name}
+	seen := fix.Evidence{Source: groupSetting.Fill(fix.With{"file": file}), Expected: expected, Observed: name}
 	f := confGroup.Found(with, seen)
 	if says == caseDefault {
-		seen.Observed = "not set, so " + name
+		seen.Observed = notSetSo.Fill(fix.With{"group": name})
 		f = confGroup.FoundAs(says, with, seen)
 	}
 	f.Remedy = confGroup.Remedy(remedy, with)
@@ -102,12 +102,12 @@ func (h *host) refuseGroup() error {
 func (d *diagnosis) aboutGroup() []fix.Finding {
 	switch {
 	case d.record == nil:
-		f := groupMissing.Found(fix.With{"group": d.group}, fix.Evidence{Source: "/Groups/" + d.group, Expected: "a group", Observed: "missing"})
+		f := groupMissing.Found(fix.With{"group": d.group}, fix.Evidence{Source: "/Groups/" + d.group, Expected: aGroup, Observed: "missing"})
 		f.Remedy = groupMissing.Remedy(caseTogether, nil)
 		return []fix.Finding{f}
 	case !d.numbered:
 		return []fix.Finding{groupNoID.Found(fix.With{"group": d.group}, fix.Evidence{
-			Source: "/Groups/" + d.group + " PrimaryGroupID", Expected: "one number", Observed: orNone(d.record.Values(dscl.PrimaryGroupID)),
+			Source: groupIDOf.Fill(fix.With{"group": d.group}), Expected: oneNumber, Observed: orNone(d.record.Values(dscl.PrimaryGroupID)),
 		})}
 	}
 	return nil
@@ -120,10 +120,10 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	if d.record == nil {
 		return nil
 	}
-	names := "/Groups/" + d.group + " GroupMembership"
+	names := membersOf.Fill(fix.With{"group": d.group})
 	if d.assumed {
 		with := fix.With{"group": d.group, "count": len(d.users)}
-		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
+		f := groupEmpty.FoundAs(caseAssumed, with, fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: notSet})
 		f.Remedy = groupEmpty.Remedy(caseAssumed, with)
 		return []fix.Finding{f}
 	}
@@ -133,20 +133,20 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	switch {
 	case len(d.record.Values(dscl.GroupMembership)) == 0 && len(d.users) > 0:
 		f := groupEmpty.Found(fix.With{"group": d.group, "users": words.Count(len(present), "user")},
-			fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: "not set"})
+			fix.Evidence{Source: names, Expected: words.Count(len(d.users), "name"), Observed: notSet})
 		f.Remedy = groupEmpty.Remedy(caseTogether, nil)
 		list = append(list, f)
 	case len(outside) > 0:
-		list = append(list, notListed.Found(fix.With{"users": words.Count(len(outside), "build user"), "group": d.group},
-			fix.Evidence{Source: names, Expected: "names every build user", Observed: "without " + shorten(outside)}))
+		list = append(list, notListed.Found(fix.With{"users": words.Count(len(outside), buildUser), "group": d.group},
+			fix.Evidence{Source: names, Expected: namesAll, Observed: without.Fill(fix.With{"names": shorten(outside)})}))
 	}
 	if ids := d.record.Values(dscl.GroupMembers); len(ids) > 0 {
 		stale := called(d.pick(func(u *user) bool {
 			return u.record != nil && u.named && u.record.First(dscl.GeneratedUID) != "" && !dscl.HasID(ids, u.record.First(dscl.GeneratedUID))
 		}))
 		if len(stale) > 0 {
-			list = append(list, staleIDs.Found(fix.With{"users": words.Count(len(stale), "build user"), "group": d.group}, fix.Evidence{
-				Source: "/Groups/" + d.group + " GroupMembers", Expected: "the GUID of every member", Observed: "without that of " + shorten(stale),
+			list = append(list, staleIDs.Found(fix.With{"users": words.Count(len(stale), buildUser), "group": d.group}, fix.Evidence{
+				Source: memberIDsOf.Fill(fix.With{"group": d.group}), Expected: allMemberIDs, Observed: withoutIDsOf.Fill(fix.With{"names": shorten(stale)}),
 			}))
 		}
 	}
@@ -158,7 +158,7 @@ func (d *diagnosis) aboutMembers() []fix.Finding {
 	}
 	if len(gone) > 0 {
 		list = append(list, strangers.Found(fix.With{"group": d.group, "names": quoted(gone)},
-			fix.Evidence{Source: names, Expected: d.prefix + "N, or accounts that exist", Observed: shorten(gone)}))
+			fix.Evidence{Source: names, Expected: namedLikeThem.Fill(fix.With{"prefix": d.prefix}), Observed: shorten(gone)}))
 	}
 	return list
 }
@@ -174,7 +174,7 @@ func (h *host) evict(g *dscl.Record) string {
 	var commands []string
 	del := func(key string, values []string) {
 		if len(values) > 0 {
-			commands = append(commands, "sudo dscl . -delete "+path+" "+key+" "+quoted(values))
+			commands = append(commands, deleteValues.Fill(fix.With{"path": path, "key": key, "values": quoted(values)}))
 		}
 	}
 	del(dscl.NestedGroups, g.Values(dscl.NestedGroups))
@@ -190,7 +190,7 @@ func (h *host) evict(g *dscl.Record) string {
 			}
 		}
 		if n, err := r.Number(dscl.PrimaryGroupID); err == nil && n == h.gid && len(h.sharing(g.Name, h.gid)) == 0 {
-			primary = append(primary, "sudo dscl . -create "+platform.Quote("/Users/"+r.Name)+" "+dscl.PrimaryGroupID+" "+staff)
+			primary = append(primary, makePrimary.Fill(fix.With{"path": platform.Quote("/Users/" + r.Name)}))
 		}
 	}
 	del(dscl.GroupMembers, ids)

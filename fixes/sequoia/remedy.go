@@ -33,8 +33,8 @@ func remedy(d *diagnosis, random io.Reader) (p plan.Plan, idle *step.RequireIdle
 	}
 	if d.count > 0 && d.count < d.existing {
 		return plan.Plan{}, nil, &fix.Misuse{
-			Option: optCount, Reason: fmt.Sprintf("%d is fewer than the %d build users that exist or that the group or the receipt names", d.count, d.existing),
-			Next: "Leave it out, or ask for more; lixfix removes no build users.",
+			Option: optCount, Reason: tooFew.Fill(fix.With{"count": d.count, "existing": d.existing}),
+			Next: askForMore,
 		}
 	}
 	everything := d.sick() || d.move && len(d.users) > 0
@@ -95,12 +95,12 @@ func (b *builder) directory(everything bool) error {
 	targets, err := assign(movers, b.holders, b.gids, b.group)
 	switch {
 	case err != nil && b.source(optCount) != "" && !b.assumed && b.count > b.existing:
-		return &fix.Misuse{Option: optCount, Reason: err.Error(), Next: "Ask for fewer users, or remove accounts from that range."}
+		return &fix.Misuse{Option: optCount, Reason: err.Error(), Next: askForFewer}
 	case err != nil:
 		return refusal(uidsAtRisk, caseUnplaced, caseNext, nil, err)
 	}
 	maps.Copy(b.uids, targets)
-	b.seats(targets)
+	b.places(targets)
 	if groupIsNew {
 		if err := b.createGroup(); err != nil {
 			return err
@@ -132,11 +132,11 @@ func (b *builder) groupID() (isNew bool, err error) {
 		return refuse(caseDisagree)
 	}
 	if old := b.groupIDs(); len(old) > 0 && !slices.Contains(old, strconv.Itoa(b.gid)) {
-		with["ids"] = strings.Join(old, " and ")
+		with["ids"] = strings.Join(old, and)
 		return refuse(caseDiffer)
 	}
 	if holders := b.sharing(b.group, b.gid); len(holders) > 0 {
-		with["names"] = strings.Join(holders, " and ")
+		with["names"] = strings.Join(holders, and)
 		return refuse(caseForeign)
 	}
 	if b.record != nil {
@@ -170,7 +170,7 @@ func (b *builder) createGroup() error {
 	b.add(groupMissing, account.CreateRecord{Record: path, GeneratedUID: guid})
 	for _, a := range [][2]string{
 		{dscl.PrimaryGroupID, strconv.Itoa(b.gid)},
-		{dscl.RealName, "Nix build group for nix-daemon"},
+		{dscl.RealName, groupRealName},
 	} {
 		b.add(groupMissing, account.SetAttribute{Record: path, Key: a[0], To: []string{a[1]}, GeneratedUID: guid, New: true})
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/step"
@@ -38,6 +39,7 @@ func (sequoia) Name() string { return "sequoia" }
 func (sequoia) Doc() fix.Doc {
 	return fix.Doc{
 		Title: "macOS 15 and 26 took the user IDs of the Nix build users", Builds: true,
+		Places: figure.Legend{Title: "User IDs", ID: "UID"},
 		Symptoms: symptoms(),
 		Cause: "Until 2024 the installers gave the build users the user IDs from 301 up. macOS 15 (Sequoia) uses 300 to 304 for " +
 			"accounts of its own and macOS 26 (Tahoe) 305 to 308 as well; its upgrade deletes the build users that hold them. The " +
@@ -146,7 +148,7 @@ func (sequoia) Plan(ctx context.Context, v platform.View, r fix.Request) (plan.P
 	busy, err := s.builds(ctx, v, *idle)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && !s.root:
-		p.Notes = append(p.Notes, "Without root it cannot be told whether builds are running; the repair itself looks again.")
+		p.Notes = append(p.Notes, blindToBuilds)
 	case err != nil:
 		return plan.Plan{}, err
 	case len(busy) > 0:

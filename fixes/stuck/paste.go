@@ -13,7 +13,6 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/diagnose"
 	"github.com/lixfix/lixfix/fixes/stuck/draw"
-	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
@@ -40,7 +39,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	names := redact.Read(ctx, v)
 	for _, p := range r.Processes {
 		const firstPerson = 500 // of macOS; on Linux, where it is 1000, accounts below that are in /etc/passwd
-		if p.UID >= firstPerson && !strings.HasPrefix(p.User, observe.Unnamed) {
+		if p.UID >= firstPerson && p.Named {
 			names.Person(p.User)
 		}
 	}
@@ -49,7 +48,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 	names.Learn(log...)
 	rename(r, names.Text)
 	page := redact.NewPage(names)
-	page.Line("### What hangs")
+	page.Line(whatHangs)
 	page.Line("")
 	for _, d := range r.Diagnoses {
 		page.Line("`"+d.ID+"` (%s, %s): %s", d.Status, d.Certainty, d.Sentence)
@@ -60,7 +59,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		}
 	}
 	if len(r.Limits) > 0 {
-		page.Line("### Not seen")
+		page.Line(notSeenHeading)
 		page.Line("")
 		for _, l := range r.Limits {
 			page.Item("%s", l.What)
@@ -68,7 +67,7 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		page.Line("")
 	}
 	if facts := facts(r); len(facts) > 0 {
-		page.Line("### Processes")
+		page.Line(processesHeading)
 		page.Line("")
 		for _, l := range facts {
 			page.Item("%s", l)
@@ -76,12 +75,12 @@ func (stuck) Paste(ctx context.Context, v platform.View, set fix.Settings) ([]st
 		page.Line("")
 	}
 	if len(log) > 0 {
-		page.Line("### Log of the daemon")
+		page.Line(daemonLog)
 		page.Line("")
 		page.Code(log, journalWidth)
 		page.Line("")
 	}
-	page.Line("### Host")
+	page.Line(hostHeading)
 	page.Line("")
 	hostItems(ctx, r, v, page)
 	page.Heading("Settings")
@@ -100,12 +99,12 @@ func hostItems(ctx context.Context, r *diagnose.Report, v platform.View, page *r
 		system = f.OS
 	}
 	if f.Root() {
-		page.Item("%s, %s, looked at as root", system, f.Arch)
+		page.Item(asRoot, system, f.Arch)
 	} else {
-		page.Item("%s, %s, looked at as an ordinary user", system, f.Arch)
+		page.Item(asUser, system, f.Arch)
 	}
 	if data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease"); err == nil {
-		page.Item("kernel %s", say.Plain(strings.TrimSpace(string(data))))
+		page.Item(kernelIs, say.Plain(strings.TrimSpace(string(data))))
 	}
 	for _, n := range append(versions(ctx, r, v), r.Surroundings...) {
 		page.Item("%s", n)
@@ -116,7 +115,7 @@ func hostItems(ctx context.Context, r *diagnose.Report, v platform.View, page *r
 func settings(ctx context.Context, v platform.View, names *redact.Names) []string {
 	conf, err := nixconf.Read(ctx, v, nixconf.File)
 	if err != nil {
-		return []string{"(nix.conf could not be read)"}
+		return []string{unreadable}
 	}
 	var lines []string
 	for _, name := range telling {
@@ -125,7 +124,7 @@ func settings(ctx context.Context, v platform.View, names *redact.Names) []strin
 		}
 	}
 	if len(lines) == 0 {
-		lines = []string{"(none of those that matter here are set)"}
+		lines = []string{noneSet}
 	}
 	return lines
 }
@@ -167,31 +166,29 @@ func facts(r *diagnose.Report) []string {
 	const most = 6 // threads
 	var list []string
 	for _, p := range r.Processes {
-		words := []string{fmt.Sprintf("%s: %s, parent %d, %.0f %% CPU, %d bytes moved, %d MiB, signals blocked %s, "+
-			"pending %s", p.Title, p.State,
-			p.Parent, p.CPU*100, p.Moved, p.RSSKiB>>10, p.Blocked, p.Pending)}
+		words := []string{processFacts.Fill(fix.With{"title": p.Title, "state": p.State, "parent": p.Parent, "cpu": fmt.Sprintf("%.0f", p.CPU*100), "moved": p.Moved, "memory": p.RSSKiB >> 10, "blocked": p.Blocked, "pending": p.Pending})}
 		for i, t := range p.Threads {
 			if i == most {
-				words = append(words, fmt.Sprintf("and %d more threads", len(p.Threads)-most))
+				words = append(words, moreThreads.Fill(fix.With{"count": len(p.Threads) - most}))
 				break
 			}
-			word := "thread " + t.Name + " " + t.State
+			word := threadIs.Fill(fix.With{"name": t.Name, "state": t.State})
 			if t.Syscall >= 0 {
-				word += fmt.Sprintf(" in call %d", t.Syscall)
+				word += inCall.Fill(fix.With{"call": t.Syscall})
 			}
 			if t.Channel != "" {
-				word += " at " + t.Channel
+				word += atChannel.Fill(fix.With{"channel": t.Channel})
 			}
 			words = append(words, word)
 		}
 		if len(p.Hidden) > 0 {
-			words = append(words, "hidden: "+strings.Join(p.Hidden, ", "))
+			words = append(words, hiddenIs.Fill(fix.With{"what": strings.Join(p.Hidden, ", ")}))
 		}
 		list = append(list, strings.Join(words, "; "))
 	}
 	list = append(list, r.Connections...)
 	for _, l := range r.Locks {
-		list = append(list, fmt.Sprintf("lock %s: held by %v, queue %v", say.ShortPath(l.Path), l.Holders, l.Waiters))
+		list = append(list, lockFacts.Fill(fix.With{"path": say.ShortPath(l.Path), "holders": l.Holders, "waiters": l.Waiters}))
 	}
 	return list
 }
@@ -217,7 +214,7 @@ func journal(ctx context.Context, r *diagnose.Report, v platform.View) []string 
 	}
 	out, err := v.Query(ctx, journalctl, args...)
 	if err != nil {
-		return []string{"could not be read: " + say.Plain(err.Error())}
+		return []string{notRead.Fill(fix.With{"error": say.Plain(err.Error())})}
 	}
 	const long = 4 << 10 // bytes of one line; no more of it is shown than a part
 	var lines []string
@@ -231,7 +228,7 @@ func journal(ctx context.Context, r *diagnose.Report, v platform.View) []string 
 		}
 	}
 	if len(list) == 0 {
-		return []string{"(nothing was logged, or this user may not read it)"}
+		return []string{nothingLogged}
 	}
 	return list
 }
@@ -264,7 +261,7 @@ func versions(ctx context.Context, r *diagnose.Report, v platform.View) []string
 	for done := false; !done; {
 		select {
 		case exe := <-running:
-			list = once(list, "running: "+packaged.version(exe))
+			list = once(list, runningIs.Fill(fix.With{"program": packaged.version(exe)}))
 		default:
 			done = true
 		}
@@ -275,7 +272,7 @@ func versions(ctx context.Context, r *diagnose.Report, v platform.View) []string
 		}
 	}
 	if len(list) == 0 {
-		list = append(list, "no Nix found in the usual places")
+		list = append(list, noNix)
 	}
 	return list
 }
@@ -313,10 +310,10 @@ func (p packages) version(target string) string {
 	// What is in /usr belongs to packages, but for /usr/local.
 	if strings.HasPrefix(target, "/usr/") && !strings.HasPrefix(target, "/usr/local/") && len(p) == 1 {
 		for name, version := range p {
-			return say.Plain(name + " " + version + ", a package of Debian or of a relative")
+			return say.Plain(debianPackage.Fill(fix.With{"name": name, "version": version}))
 		}
 	}
-	return "version unknown (" + path.Base(say.Plain(target)) + " --version tells, unless it hangs)"
+	return unknownVersion.Fill(fix.With{"program": path.Base(say.Plain(target))})
 }
 
 // follow follows the links in every part of a name, until it leads into a package of Nix.

@@ -43,14 +43,14 @@ func Findings(r *diagnose.Report) []fix.Finding {
 			next = kinds.Sees.Fill(fix.With{"command": l.Command})
 		}
 		last := &list[len(list)-1]
-		last.Evidence = append(last.Evidence, fix.Evidence{Source: "not seen", Expected: l.What, Observed: next})
+		last.Evidence = append(last.Evidence, fix.Evidence{Source: notSeen, Expected: l.What, Observed: next})
 	}
 	return list
 }
 
 func evidence(r *diagnose.Report, n string) fix.Evidence {
 	if p := r.Process(n); p != nil {
-		return fix.Evidence{Source: p.Title, Expected: "goes on", Observed: p.Text}
+		return fix.Evidence{Source: p.Title, Expected: goesOn, Observed: p.Text}
 	}
 	return fix.Evidence{Source: say.ShortPath(strings.TrimPrefix(n, "lock:")), Expected: "free", Observed: "held"}
 }
@@ -104,7 +104,7 @@ func remedy(ctx context.Context, r *diagnose.Report, v platform.View, req fix.Re
 				s = step.EndProcess{Process: id, Name: a.Name, GraceMS: cmp.Or(a.Grace, graceMS), Kill: a.Kill}
 			}
 			p.Entries = append(p.Entries, plan.Entry{Step: s, For: d.ID})
-			note := a.What + ": lost is " + a.Costs
+			note := lost.Fill(fix.With{"what": a.What, "costs": a.Costs})
 			if a.How != "" {
 				note += "; " + a.How
 			}

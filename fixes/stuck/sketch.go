@@ -29,5 +29,5 @@ func (stuck) Sketch(k *fix.Kind) (figure.Figure, string) {
 	if !ok {
 		return figure.Figure{}, ""
 	}
-	return f, "A host that had this problem, from the command down to what everything waits for (" + figure.Root + ")"
+	return f, sketchOf
 }

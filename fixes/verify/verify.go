@@ -33,8 +33,8 @@ const (
 	NotLooked Mark = "not-looked-at"
 )
 
-// severity orders marks, the worst last.
-var severity = map[Mark]int{NotLooked: 0, Holds: 1, Unknown: 2, Broken: 3}
+// status is what a mark would be of a finding: how bad it is, is ordered there.
+var status = map[Mark]fix.Status{NotLooked: fix.NotApplicable, Holds: fix.OK, Unknown: fix.Unknown, Broken: fix.Broken}
 
 var signs = map[Mark]string{Holds: figure.Good, Broken: figure.Bad, Unknown: figure.Unknown, NotLooked: figure.Skipped}
 
@@ -251,7 +251,7 @@ func together(stage nixbuild.Stage, shells []string, results []nixbuild.Result) 
 			continue
 		}
 		came++
-		if severity[mark] > severity[rung.Mark] {
+		if fix.Compare(status[mark], status[rung.Mark]) > 0 {
 			rung.Mark, rung.Says, in = mark, says, nil
 			rung.Error = ""
 			if mark == Broken && r.Outcome == nixbuild.Failed {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/cmd/internal/ui"
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
@@ -169,7 +170,7 @@ func (t *tracker) announce(e plan.Event, at, text string) {
 		group := t.groups[g]
 		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
 		text = render.Clean(group.Text)
-		if t.back && write && !strings.HasPrefix(text, "take back: ") {
+		if t.back && write {
 			text = "take back: " + text
 		}
 		progress.Line(at + text)
@@ -438,6 +439,9 @@ func (c *change) open() (*journal.Dir, error) {
 // planned shows a plan to the report and to whoever follows.
 func (c *change) planned(p *plan.Plan) {
 	c.report.Plan = p
+	if at := c.app.find(p.Fix); at >= 0 {
+		c.report.Drawn = figure.Change(p.Places, c.app.Fixes[at].Doc().Places)
+	}
 	c.app.event(render.Event{Event: render.Planned, Plan: p})
 }
 

@@ -222,7 +222,7 @@ func (c *change) inverse(ctx context.Context, past journal.Repair) (plan.Plan, [
 		entries = nil
 	}
 	if len(refused) > 0 {
-		inv.Seats = nil // they are of the whole way back
+		inv.Places = nil // they are of the whole way back
 	}
 	inv.Entries = entries
 	return inv, refused, nil

@@ -135,22 +135,30 @@ func (t *Text) here(h *Here) {
 }
 
 // words say what a look has come to.
-func (h Here) words() string {
+// verdict is what a look has come to, without why.
+func (h Here) verdict() string {
 	switch h.Is {
 	case Confirmed:
-		return "confirmed: " + h.Finding.Summary
+		return "confirmed"
 	case NotKnown:
-		if h.NeedsRoot {
-			return "could not tell: " + h.Why + "; root could"
-		}
-		return "could not tell: " + h.Why
+		return "could not tell"
 	case NotLooked:
-		return "not looked for: " + h.Why
-	}
-	if h.Why != "" {
-		return "not confirmed here: " + h.Why
+		return "not looked for"
 	}
 	return "not confirmed here"
+}
+
+func (h Here) words() string {
+	why := h.Why
+	switch {
+	case h.Is == Confirmed:
+		why = h.Finding.Summary
+	case h.Is == NotKnown && h.NeedsRoot:
+		why += "; root could"
+	case why == "":
+		return h.verdict()
+	}
+	return h.verdict() + ": " + why
 }
 
 // mostCandidates is how many of the kinds that a message points to are named.
@@ -250,8 +258,7 @@ func (t *Text) After(all []Match) {
 			if h == nil {
 				return ""
 			}
-			word, _, _ := strings.Cut(h.words(), ":")
-			return " (" + word + ")"
+			return " (" + h.verdict() + ")"
 		}
 		next := "lixfix check " + strings.Join(m.Fixes, " ")
 		switch {

@@ -79,7 +79,7 @@ func (t *Text) Verdict(r Report) {
 func (t *Text) Found(r Report) {
 	t.Fixes(r.Fixes)
 	if r.Plan != nil {
-		t.Plan(*r.Plan)
+		t.Plan(*r.Plan, r.Drawn)
 	}
 	t.Refused("Nobody can take this back", r.Lasting)
 	t.undecided(r.Undecided)
@@ -103,7 +103,7 @@ func (t *Text) undecided(all []Undecided) {
 func (t *Text) Remaining(r Report, heading string) {
 	t.para(0, piece{}, heading)
 	if r.Plan != nil {
-		t.Plan(*r.Plan)
+		t.Plan(*r.Plan, r.Drawn)
 	}
 	t.Refused("Left alone, because the host has changed since", r.Refused)
 	t.Refused("Nobody can take this back", r.Lasting)

@@ -3,12 +3,13 @@ package render
 import (
 	"strconv"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform/words"
 )
 
-// Plan shows what a plan does: folded, or a line a step when verbose.
-func (t *Text) Plan(p plan.Plan) {
+// Plan shows what a plan does: folded, or a line a step when verbose. Below stands its picture, the zero value for none.
+func (t *Text) Plan(p plan.Plan, drawn figure.Figure) {
 	if p.Empty() {
 		return
 	}
@@ -19,10 +20,10 @@ func (t *Text) Plan(p plan.Plan) {
 	}
 	t.line(0, piece{text: what + ": " + words.Count(len(p.Entries), "step"), color: bold})
 	t.steps(p.Entries)
-	if seats := userIDs(p.Seats); len(seats.Rows) > 0 {
+	if len(drawn.Rows) > 0 {
 		t.blank()
-		t.line(0, piece{text: seats.Title, color: bold})
-		t.figure(seats)
+		t.line(0, piece{text: drawn.Title, color: bold})
+		t.figure(drawn)
 	}
 	if len(p.Settings) > 0 {
 		t.blank()

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/lixfix/lixfix/fixes/daemon"
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -155,16 +156,20 @@ func manyMoves() plan.Plan {
 	add(account.FlushAccounts{}, true)
 	add(daemon.Release(), false)
 	for i, name := range []string{"_modelmanagerd", "_reportmemoryexception", "_swtransparencyd", "_naturallanguaged"} {
-		p.Seats = append(p.Seats, plan.Seat{ID: 301 + i, Before: name, After: name})
+		p.Places = append(p.Places, figure.Place{ID: 301 + i, Before: name, After: name})
 	}
 	for i := 5; i <= 32; i++ {
-		p.Seats = append(p.Seats, plan.Seat{ID: 300 + i, Before: fmt.Sprintf("_nixbld%d", i)})
+		p.Places = append(p.Places, figure.Place{ID: 300 + i, Before: fmt.Sprintf("_nixbld%d", i)})
 	}
 	for i := 1; i <= 32; i++ {
-		p.Seats = append(p.Seats, plan.Seat{ID: 350 + i, After: fmt.Sprintf("_nixbld%d", i)})
+		p.Places = append(p.Places, figure.Place{ID: 350 + i, After: fmt.Sprintf("_nixbld%d", i)})
 	}
-	p.Seats = append(p.Seats, plan.Seat{ID: 441, Before: "_oahd", After: "_oahd"}, plan.Seat{ID: 450, Before: "_a, _b", After: "_b"})
+	p.Places = append(p.Places, figure.Place{ID: 441, Before: "_oahd", After: "_oahd"}, figure.Place{ID: 450, Before: "_a, _b", After: "_b"})
 	return p
+}
+
+func userIDs(p plan.Plan) figure.Figure {
+	return figure.Change(p.Places, figure.Legend{Title: "User IDs", ID: "UID"})
 }
 
 func styles() map[string]Style {
@@ -189,7 +194,7 @@ func TestCheckGolden(t *testing.T) {
 func TestPlanGolden(t *testing.T) {
 	for name, style := range styles() {
 		if name != "quiet" {
-			golden(t, "plan-"+name, page(style, func(t *Text) { t.Plan(manyMoves()) }))
+			golden(t, "plan-"+name, page(style, func(t *Text) { t.Plan(manyMoves(), userIDs(manyMoves())) }))
 		}
 	}
 }
@@ -198,7 +203,7 @@ func TestUndoGolden(t *testing.T) {
 	moves := manyMoves()
 	p := moves.Inverse(slices.Repeat([]plan.Mark{plan.Done}, len(moves.Entries)))
 	r := upgraded()
-	r.Plan, r.Refused = &p, []Refused{{Step: "change UniqueID of /Users/_nixbld9 from 359 to 309", Reason: "UniqueID of /Users/_nixbld9 is 402"}}
+	r.Plan, r.Drawn, r.Refused = &p, userIDs(p), []Refused{{Step: "change UniqueID of /Users/_nixbld9 from 359 to 309", Reason: "UniqueID of /Users/_nixbld9 is 402"}}
 	golden(t, "undo", page(Style{}, func(t *Text) {
 		t.Remaining(r, "The repair 20260101-120000-sequoia-a1b2 was made on 2026-01-01 12:00 UTC.")
 	}))
@@ -258,7 +263,7 @@ func TestWidth(t *testing.T) {
 		width := NewText(style).Width
 		draw := func(t *Text) {
 			t.Check(upgraded())
-			t.Plan(manyMoves())
+			t.Plan(manyMoves(), userIDs(manyMoves()))
 		}
 		text := page(style, draw)
 		if name != "ascii" && escapes.ReplaceAllString(page(colored, draw), "") != escapes.ReplaceAllString(text, "") {
@@ -289,7 +294,7 @@ func TestNoContents(t *testing.T) {
 	if err := JSON(&b, Report{Plan: &p}); err != nil {
 		t.Fatal(err)
 	}
-	if text := b.String() + page(Style{Verbose: true}, func(t *Text) { t.Plan(p) }); strings.Contains(text, "secret") {
+	if text := b.String() + page(Style{Verbose: true}, func(t *Text) { t.Plan(p, userIDs(p)) }); strings.Contains(text, "secret") {
 		t.Error(text)
 	}
 }
@@ -462,7 +467,7 @@ func TestSchemaAgreesWithStructs(t *testing.T) {
 	}
 	types := map[string]any{
 		"report": Report{}, "host": Host{}, "facts": platform.Facts{}, "fix": Fix{}, "finding": fix.Finding{}, "evidence": fix.Evidence{},
-		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": plan.Seat{}, "file": step.FileState{},
+		"remedy": fix.Remedy{}, "plan": plan.Plan{}, "setting": plan.Setting{}, "seat": figure.Place{}, "file": step.FileState{},
 		"refused": Refused{}, "undecided": Undecided{}, "outcome": Outcome{}, "service": Service{}, "left": LeftToDo{}, "past": Past{}, "listed": Listed{},
 		"explained": Explained{}, "option": Option{}, "made": Description{}, "problem": Problem{}, "event": Event{}, "at": At{},
 		"process-id": platform.ProcessID{},

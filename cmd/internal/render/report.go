@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
@@ -31,6 +32,7 @@ type Report struct {
 	Waiting    []Waiting      `json:"waiting,omitempty"`    // the same, with what can be told of them
 	Fixes      []Fix          `json:"fixes,omitempty"`      // what was found
 	Plan       *plan.Plan     `json:"plan,omitempty"`
+	Drawn      figure.Figure  `json:"-"` // the picture of the plan; the zero value for none
 	Refused    []Refused      `json:"refused,omitempty"`
 	Outcome    *Outcome       `json:"outcome,omitempty"`
 	After      []Fix          `json:"after,omitempty"` // what is true after a repair

@@ -16,3 +16,10 @@ var (
 		}},
 	}
 )
+
+// Words of evidence and of steps.
+const (
+	closed           = "mode 0600"
+	modeIs fix.Words = "mode {mode}"
+	keep             = "keep passwords from other users"
+)

@@ -53,9 +53,8 @@ func diagnose(s survey) []fix.Finding {
 	if !s.there || s.mode&0o044 == 0 {
 		return []fix.Finding{private.Found(nil)}
 	}
-	mode := fmt.Sprintf("%04o", s.mode)
-	return []fix.Finding{readable.Found(fix.With{"file": file, "mode": mode},
-		fix.Evidence{Source: file, Expected: "mode 0600", Observed: "mode " + mode})}
+	with := fix.With{"file": file, "mode": fmt.Sprintf("%04o", s.mode)}
+	return []fix.Finding{readable.Found(with, fix.Evidence{Source: file, Expected: closed, Observed: modeIs.Fill(with)})}
 }
 
 // remedy is pure: findings in, steps out.
@@ -63,8 +62,8 @@ func remedy(s survey, found []fix.Finding, allowed func(string, fix.Class) bool)
 	var entries []plan.Entry
 	for _, f := range found {
 		if f.Is(readable) && allowed(f.ID, f.Remedy.Class) {
-			closed := step.SetMode{Name: file, From: s.mode, To: s.mode &^ 0o044, Why: "keep passwords from other users"}
-			entries = append(entries, plan.Entry{Step: closed, For: f.ID})
+			shut := step.SetMode{Name: file, From: s.mode, To: s.mode &^ 0o044, Why: keep}
+			entries = append(entries, plan.Entry{Step: shut, For: f.ID})
 		}
 	}
 	return entries

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	"github.com/lixfix/lixfix/platform/redact"
@@ -42,67 +43,67 @@ func Paste(ctx context.Context, v platform.View, o sandbox.Options, r Result) []
 		}
 		page.Code(lines, 0)
 	}
-	block(sandbox.ResolvConf+" of the host", resolvConf(hostFile(ctx, v)))
+	block(fileOfHost, resolvConf(hostFile(ctx, v)))
 	if r.Report != nil {
-		block(sandbox.ResolvConf+" of the sandbox", resolvConf(r.Report.Files[sandbox.ResolvConf]))
+		block(fileOfSandbox, resolvConf(r.Report.Files[sandbox.ResolvConf]))
 		hosts := func(l string) bool { return strings.HasPrefix(l, "hosts") }
-		block(sandbox.NSSwitch+" of the sandbox", fileLines(r.Report.Files[sandbox.NSSwitch], hosts))
-		block("Name servers, asked from the sandbox", asked(r.Report))
-		block("Network of the sandbox", r.links())
+		block(sourcesOfSandbox, fileLines(r.Report.Files[sandbox.NSSwitch], hosts))
+		block(serversAsked, asked(r.Report))
+		block(networkInside, r.links())
 	}
 	if len(r.Pasta) > 0 {
-		block("pasta said", r.Pasta)
+		block(pastaSaid, r.Pasta)
 	}
 	if r.Outcome != sandbox.Ran {
-		block("Last lines", r.Stderr)
+		block(lastLines, r.Stderr)
 	}
 	if o.Settings {
-		block("Settings, as Nix has them here", effective(r, names))
+		block(settingsOfNix, effective(r, names))
 	}
-	block("Settings of "+nixconf.File, settings(ctx, v, names))
+	block(settingsOfFile, settings(ctx, v, names))
 	return page.Lines()
 }
 
 // paste tells who built what, where.
 func (r Result) paste(ctx context.Context, v platform.View, page *redact.Page) {
 	facts := v.Facts()
-	var who any = redact.Own("not known")
+	var who any = redact.Own(notKnown)
 	if name := strings.TrimSpace(r.Implementation + " " + r.Version); name != "" {
 		who = name
 	}
-	through := redact.Own("the store itself")
+	through := redact.Own(storeItself)
 	if r.Daemon {
-		through = "its daemon"
+		through = itsDaemon
 	}
-	var client any = redact.Own("no tool of Nix that tells its version")
+	var client any = redact.Own(noTool)
 	if r.Client != "" {
 		client = r.Client
 	}
 	switch {
 	case r.Unknown():
-		page.Item("built by: nobody; asked with: %s", client)
+		page.Item(builtByNobody, client)
 	case r.Report == nil:
-		page.Item("tried by: %s, through %s; asked with: %s", who, through, client)
+		page.Item(triedBy, who, through, client)
 	default:
-		page.Item("built by: %s, through %s; asked with: %s", who, through, client)
+		page.Item(builtBy, who, through, client)
 	}
 	if r.Trusted != nil {
-		page.Item("trusted by the daemon: %t", *r.Trusted)
+		page.Item(trusted, *r.Trusted)
 	}
 	if r.Hook != "" {
-		page.Item("the daemon ran its post-build-hook on the output: %s", r.Hook)
+		page.Item(hookRan, r.Hook)
 	}
-	page.Item("outcome: %s, after %.1f s, exit status %d", r.Outcome, r.Millis/1000, r.Exit)
+	page.Item(outcomeIs, r.Outcome, r.Millis/1000, r.Exit)
 	system := facts.Product
 	if !strings.Contains(system, facts.Version) {
 		system += " " + facts.Version
 	}
-	page.Item("host: %s, %s, kernel %s", system, facts.Arch, kernel(ctx, v))
+	page.Item(hostIs, system, facts.Arch, kernel(ctx, v))
 	if r.Report != nil {
-		page.Item("sandbox: %t; network: %s; user %d, group %d, in %s; /dev/net/tun in it: %s", r.Sandbox, r.Network, r.Report.UID,
+		page.Item(sandboxIs, r.Sandbox, r.Network, r.Report.UID,
 			r.Report.GID, r.Report.Cwd, r.Report.Tun)
 		if r.Report.RouteLate {
-			page.Item("it waited %.0f ms for an address and a default route", r.Report.RouteWait)
+			page.Item(waitedFor, r.Report.RouteWait)
 		}
 	}
 }
@@ -111,7 +112,7 @@ func (r Result) paste(ctx context.Context, v platform.View, page *redact.Page) {
 func asked(r *sandbox.Report) []string {
 	var list []string
 	for _, q := range r.Queries {
-		list = append(list, fmt.Sprintf("%s %s %s: %s, %.0f ms", q.Server, q.Protocol, q.Type, q.Says(), q.Millis))
+		list = append(list, queryAnswered.Fill(fix.With{"server": q.Server, "protocol": q.Protocol, "type": q.Type, "says": q.Says(), "ms": fmt.Sprintf("%.0f", q.Millis)}))
 	}
 	return list
 }
@@ -120,8 +121,7 @@ func asked(r *sandbox.Report) []string {
 func (r Result) links() []string {
 	// Outside of a private network these are the host's own, which are nobody's business.
 	if r.Network == sandbox.HostNetwork || r.Network == sandbox.OtherNetwork {
-		return []string{fmt.Sprintf("%d interfaces and %d routes, of the host or another network",
-			len(r.Report.Interfaces), len(r.Report.Routes))}
+		return []string{networkOf.Fill(fix.With{"interfaces": len(r.Report.Interfaces), "routes": len(r.Report.Routes)})}
 	}
 	var list []string
 	for _, i := range r.Report.Interfaces {
@@ -141,13 +141,13 @@ func via(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "via " + s + " "
+	return viaGateway.Fill(fix.With{"gateway": s})
 }
 
 func kernel(ctx context.Context, v platform.View) any {
 	data, err := platform.ReadSmall(ctx, v, "/proc/sys/kernel/osrelease")
 	if err != nil {
-		return redact.Own("not known")
+		return redact.Own(notKnown)
 	}
 	return sandbox.Plain(string(data))
 }
@@ -184,7 +184,7 @@ func fileLines(f sandbox.File, wanted func(string) bool) []string {
 func resolvConf(f sandbox.File) []string {
 	var out []string
 	if f.Link != "" {
-		out = append(out, "(link to "+f.Link+")")
+		out = append(out, linkTo.Fill(fix.With{"target": f.Link}))
 	}
 	if f.Error != "" {
 		return append(out, "("+f.Error+")")
@@ -205,20 +205,20 @@ func resolvConf(f sandbox.File) []string {
 		l, end := strings.CutSuffix(l, "\n")
 		words := strings.Fields(l)
 		if len(words) > 1 && (words[0] == "search" || words[0] == "domain") {
-			out = append(out, fmt.Sprintf("%s (%d names)", words[0], len(words)-1))
+			out = append(out, namesOf.Fill(fix.With{"words": words[0], "count": len(words) - 1}))
 			continue
 		}
 		l = visible(l)
 		if !end {
-			l += " (no newline)"
+			l += noNewline
 		}
 		out = append(out, l)
 	}
 	if n > most {
-		out = append(out, fmt.Sprintf("(%d more lines)", n-most))
+		out = append(out, moreLines.Fill(fix.With{"count": n - most}))
 	}
 	if comments > 0 {
-		out = append(out, fmt.Sprintf("(%d lines of comments left out)", comments))
+		out = append(out, commentsLeftOut.Fill(fix.With{"count": comments}))
 	}
 	return out
 }
@@ -251,10 +251,10 @@ func visible(l string) string {
 // effective are the settings that Nix has told.
 func effective(r Result, names *redact.Names) []string {
 	if r.SettingsError != "" {
-		return []string{"(it does not tell: " + r.SettingsError + ")"}
+		return []string{daemonSilent.Fill(fix.With{"why": r.SettingsError})}
 	}
 	if len(r.Settings) == 0 {
-		return []string{"(no Nix was asked)"}
+		return []string{nobodyAsked}
 	}
 	out := make([]string, 0, len(r.Settings))
 	for _, s := range r.Settings {
@@ -271,7 +271,7 @@ func effective(r Result, names *redact.Names) []string {
 func settings(ctx context.Context, v platform.View, names *redact.Names) []string {
 	conf, err := nixconf.Read(ctx, v, nixconf.File)
 	if err != nil {
-		return []string{"(nix.conf could not be read)"}
+		return []string{unreadable}
 	}
 	var out []string
 	for _, name := range telling {
@@ -280,7 +280,7 @@ func settings(ctx context.Context, v platform.View, names *redact.Names) []strin
 		}
 	}
 	if len(out) == 0 {
-		out = []string{"(none of those that matter here are set in nix.conf)"}
+		out = []string{noneSet}
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func Run(ctx context.Context, b platform.Builder, o sandbox.Options) (Result, er
 	got, err := sandbox.Run(ctx, b, o)
 	r := Result{Result: got}
 	if r.Outcome == sandbox.Waiting {
-		r.Reason += "; \"lixfix check stuck\" tells what to do about it"
+		r.Reason += stuckTells
 	}
 	if v := r.Lookup().Verdict; ctx.Err() == nil && (v == lookup.NoName || v == lookup.Nothing) {
 		r.Nowhere = nowhere(ctx, b, o.Name)

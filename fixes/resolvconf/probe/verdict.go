@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/lookup"
 	"github.com/lixfix/lixfix/platform/sandbox"
@@ -88,10 +89,10 @@ func Programs(readers []lookup.Reader) string {
 	words := make([]string, len(readers))
 	for i, r := range readers {
 		words[i] = map[lookup.Reader]string{
-			lookup.ByMusl: "musl", lookup.ByGo: "the resolver of Go", lookup.ByGlibc: "glibc",
+			lookup.ByMusl: "musl", lookup.ByGo: resolverOfGo, lookup.ByGlibc: "glibc",
 		}[r]
 	}
-	return "programs with " + strings.Join(words, " or ")
+	return programsWith.Fill(fix.With{"names": strings.Join(words, or)})
 }
 
 // name is what was to be looked up; with a search list, the questions have longer names as well.
@@ -167,63 +168,61 @@ func (r Result) Verdict() string {
 		case len(others) == 0:
 			return r.ran()
 		case works:
-			return r.ran() + ", but not by " + Programs(others)
+			return butNotBy.Fill(fix.With{"verdict": r.ran(), "programs": Programs(others)})
 		}
-		return r.ran() + "; " + Programs(others) + " get an address"
+		return othersGet.Fill(fix.With{"verdict": r.ran(), "programs": Programs(others)})
 	case sandbox.NoNix:
-		return because("no Nix that could be asked to build")
+		return because(noNix)
 	case sandbox.NoDaemon:
-		return because("the Nix daemon cannot be reached")
+		return because(noDaemon)
 	case sandbox.BadConfig:
-		return because("Nix does not read its configuration")
+		return because(noConfiguration)
 	case sandbox.SetupFailed:
-		return because("no build gets into the sandbox")
+		return because(noSandbox)
 	case sandbox.SetupTimeout:
-		return because("no build gets into the sandbox, because its network is not set up")
+		return because(noNetwork)
 	case sandbox.PastaNotRun:
-		return because("no build gets into the sandbox, because pasta cannot be run")
+		return because(noPasta)
 	case sandbox.NoLog:
-		return because("the probe was built, but its output is lost")
+		return because(noOutput)
 	case sandbox.Waiting:
-		return because("the probe had to wait, and gave up")
+		return because(hadToWait)
 	case sandbox.DynamicBinary:
-		return because("this lixfix cannot look from inside")
+		return because(cannotLook)
 	case sandbox.Interrupted:
 		return because("interrupted")
 	}
-	return because("the probe could not be built")
+	return because(notBuilt)
 }
 
 func (r Result) ran() string {
-	where := "in the build sandbox"
+	where, midst := inSandbox, inSandbox
 	if !r.Sandbox {
-		where = "in a build, which has no sandbox here,"
+		where, midst = inBuild, inBuildMidst
 	}
 	if len(r.Report.Queries) == 0 {
-		return "no name server was asked " + strings.TrimSuffix(where, ",")
+		return noServerAsked.Fill(fix.With{"where": where})
 	}
 	name, got := name(r.Report), r.Lookup()
 	switch missing := got.Verdict == lookup.NoName || got.Verdict == lookup.Nothing; {
 	case got.Unasked && missing:
-		return fmt.Sprintf("no program %s asks a name server: %s there has no dns in its hosts line, and %s is not in %s",
-			strings.TrimSuffix(where, ","), sandbox.NSSwitch, name, sandbox.Hosts)
+		return noProgramAsks.Fill(fix.With{"where": midst, "nsswitch": sandbox.NSSwitch, "name": name, "hosts": sandbox.Hosts})
 	case missing && r.elsewhere(got):
-		return fmt.Sprintf("name servers answer %s, and none of this host's has an address for %s", where, name)
+		return nobodyHere.Fill(fix.With{"where": where, "name": name})
 	case missing && r.Nowhere:
-		return fmt.Sprintf("no name server of this host has an address for %s, which exists: builds cannot fetch from it", name)
+		return noAddressHere.Fill(fix.With{"name": name})
 	}
 	switch got.Verdict {
 	case lookup.Found:
 	case lookup.NoName:
-		return fmt.Sprintf("the server that is asked %s, %s, says that there is no %s", where, got.By, name)
+		return saysNoName.Fill(fix.With{"where": where, "server": got.By, "name": name})
 	case lookup.Nothing:
-		return fmt.Sprintf("the server that is asked %s, %s, has no address for %s", where, got.By, name)
+		return hasNoAddress.Fill(fix.With{"where": where, "server": got.By, "name": name})
 	case lookup.Failed, lookup.Unknown:
-		return fmt.Sprintf("no name server answers %s", strings.TrimSuffix(where, ","))
+		return noServerAnswers.Fill(fix.With{"where": where})
 	}
 	if got.Took >= SlowAfter {
-		return fmt.Sprintf("%s can be looked up %s, but each lookup takes %.0f s", name, strings.TrimSuffix(where, ","),
-			got.Took.Seconds())
+		return foundSlowly.Fill(fix.With{"name": name, "where": where, "seconds": fmt.Sprintf("%.0f", got.Took.Seconds())})
 	}
-	return fmt.Sprintf("%s can be looked up %s", name, strings.TrimSuffix(where, ","))
+	return foundAt.Fill(fix.With{"name": name, "where": where})
 }

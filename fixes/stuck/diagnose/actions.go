@@ -243,7 +243,7 @@ func toEnd(s *scene, p *proc, costs string, kill, named bool) *Action {
 	}
 	e := endingOf(s, p)
 	a := &Action{
-		Kind: ActEnd, PID: p.PID, Name: describe(s, p), UID: p.UID, Start: p.StartID(), What: "end " + describe(s, p), Costs: costs,
+		Kind: ActEnd, PID: p.PID, Name: describe(s, p), UID: p.UID, Start: p.StartID(), What: toEndIt.Fill(fix.With{"process": describe(s, p)}), Costs: costs,
 		Kill: kill || e.kill, How: e.how, Grace: e.grace, Named: named,
 	}
 	return a
@@ -253,5 +253,5 @@ func toContinue(s *scene, p *proc) *Action {
 	if !touchable(s, p) || p.Second.State != 'T' {
 		return nil
 	}
-	return &Action{Kind: actContinue, PID: p.PID, Name: describe(s, p), UID: p.UID, Start: p.StartID(), What: "continue " + describe(s, p), Costs: kinds.NothingLost}
+	return &Action{Kind: actContinue, PID: p.PID, Name: describe(s, p), UID: p.UID, Start: p.StartID(), What: toContinueIt.Fill(fix.With{"process": describe(s, p)}), Costs: kinds.NothingLost}
 }

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -36,12 +35,12 @@ func offspring(s *scene, p *proc) (reason, bool) {
 			left := leftover(s, c)
 			if left != nil {
 				return reason{
-					kind: kinds.BuilderLeftover, sure: Certain, text: "the build is done, its log is open",
+					kind: kinds.BuilderLeftover, sure: Certain, text: doneLogOpen,
 					waits: []wait{{kind: EdgeChild, proc: left, sure: Certain}},
 				}, true
 			}
 			if c.Second.State == 'Z' && c.First.State == 'Z' && p.Ticks() == 0 {
-				return reason{kind: kinds.BuilderDefunct, sure: Likely, text: "did not notice that its builder ended"}, true
+				return reason{kind: kinds.BuilderDefunct, sure: Likely, text: missedEnd}, true
 			}
 			continue
 		case c.State == 'Z':
@@ -54,25 +53,25 @@ func offspring(s *scene, p *proc) (reason, bool) {
 		}
 	}
 	if launch && pastaDead {
-		return reason{kind: kinds.SandboxNetwork, sure: Certain, text: "pasta died: the build has no network"}, true
+		return reason{kind: kinds.SandboxNetwork, sure: Certain, text: pastaDied}, true
 	}
 	if launcher != nil && pasta != nil && ageOf(s, launcher) >= pastaTime {
 		// The launcher becomes the builder as soon as there is a network.
 		return reason{
-			sure: Certain, text: "waits for the network of its build",
+			sure: Certain, text: waitsForNetwork,
 			waits: []wait{{kind: EdgeChild, proc: pasta, sure: Certain}},
 		}, true
 	}
 	if len(r.waits) == 0 {
-		return reason{kind: kinds.Working, sure: Certain, text: "finishes a build"}, p.Reaped
+		return reason{kind: kinds.Working, sure: Certain, text: finishes}, p.Reaped
 	}
-	r.text = "waits for its build"
+	r.text = waitsForBuild
 	if n := len(r.waits); n > 1 {
-		r.text = fmt.Sprintf("waits for %d processes", n)
+		r.text = waitsForProcesses.Fill(fix.With{"count": n})
 	}
 	helper := r.waits[0].proc
 	if len(r.waits) == 1 && (helper.role == Helper || helper.role == Client) {
-		r.text = "waits for " + say.Short(say.Plain(helper.Name), 20)
+		r.text = waitsForOne.Fill(fix.With{"process": say.Short(say.Plain(helper.Name), 20)})
 		if p.role == Worker || len(heldBy(s, p.PID, lockOutput)) > 0 {
 			r.kind, r.sure = hookOf(helper, s.Builders[helper.UID] != ""), Likely
 		}
@@ -146,19 +145,19 @@ func explainBuilder(s *scene, p *proc) reason {
 		}
 	}
 	if ticks > 0 || moved > 0 {
-		return reason{kind: kinds.BuilderBusy, sure: Certain, text: "builds, " + buildText(s, ticks, moved)}
+		return reason{kind: kinds.BuilderBusy, sure: Certain, text: buildsAt.Fill(fix.With{"how": buildText(s, ticks, moved)})}
 	}
 	if p.Hidden["io"] && wakes >= lively {
 		// On a busy host a build that writes much gets less than a tick, and what it writes is not shown to others.
-		return reason{kind: kinds.BuilderBusy, sure: Likely, text: fmt.Sprintf("builds, wakes up %d times", wakes)}
+		return reason{kind: kinds.BuilderBusy, sure: Likely, text: buildsWaking.Fill(fix.With{"count": wakes})}
 	}
 	if slices.ContainsFunc(all, func(q *proc) bool { return q.Runs() }) {
 		// It would build, were the processor not busy with something else.
-		return reason{kind: kinds.BuilderBusy, sure: Likely, text: "builds, waits for the processor"}
+		return reason{kind: kinds.BuilderBusy, sure: Likely, text: buildsUnscheduled}
 	}
 	if len(stopped) > 0 {
 		return reason{
-			sure: Certain, text: "asleep, a process of it is stopped",
+			sure: Certain, text: asleepOverStopped,
 			waits: []wait{{kind: EdgeChild, proc: stopped[0], sure: Certain}},
 		}
 	}
@@ -168,7 +167,7 @@ func explainBuilder(s *scene, p *proc) reason {
 	for _, q := range all {
 		if q != p && (q.role == Client || q.role == Hook) {
 			return reason{
-				sure: Certain, text: "waits for a Nix that it started",
+				sure: Certain, text: waitsForOwnNix,
 				waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}},
 			}
 		}
@@ -185,7 +184,7 @@ func explainBuilder(s *scene, p *proc) reason {
 	if p.Hidden["io"] {
 		sure = Likely
 	}
-	text := "0 % CPU, no I/O, silent"
+	text := silentBuild
 	for _, q := range all {
 		r, ok := overNetwork(s, q)
 		switch {
@@ -193,7 +192,7 @@ func explainBuilder(s *scene, p *proc) reason {
 			r.waits = nil
 			return r
 		case ok:
-			text = "silent, talks to " + r.peer
+			text = silentTalking.Fill(fix.With{"peer": r.peer})
 		}
 	}
 	return reason{kind: kinds.BuilderSilent, sure: sure, text: text, idle: silence(s, p)}
@@ -212,12 +211,12 @@ func builderLock(s *scene, p *proc) (reason, bool) {
 		case len(lfs) == 0:
 		case q != p:
 			return reason{
-				sure: Certain, text: "waits for a process of its own",
+				sure: Certain, text: waitsForOwn,
 				waits: []wait{{kind: EdgeChild, proc: q, sure: Certain}},
 			}, true
 		default:
 			return reason{
-				kind: kinds.BuilderWaitsForLock, sure: Certain, text: "waits for a lock, which is not Nix's",
+				kind: kinds.BuilderWaitsForLock, sure: Certain, text: waitsForForeignLock,
 				waits: []wait{{kind: EdgeLockWait, lock: lfs[0], sure: Certain}},
 			}, true
 		}
@@ -227,7 +226,7 @@ func builderLock(s *scene, p *proc) (reason, bool) {
 		if t, ok := q.InCall(s.Calls.Flock); ok && q == p {
 			return reason{
 				kind: kinds.Unknown, sure: Certain,
-				text: say.Short("waits for a lock held out of sight, "+say.Plain(q.FDs[int(t.Call.Args[0])]), Column),
+				text: say.Short(waitsForUnseenLock.Fill(fix.With{"file": say.Plain(q.FDs[int(t.Call.Args[0])])}), Column),
 			}, true
 		}
 	}
@@ -279,9 +278,9 @@ func loggedAt(s *scene, p *proc) time.Time {
 
 func buildText(s *scene, ticks, moved uint64) string {
 	if ticks > 0 && s.Gap > 0 {
-		return fmt.Sprintf("%d %% CPU", max(1, int(float64(ticks)/s.Gap.Seconds()+0.5)))
+		return percent.Fill(fix.With{"cpu": max(1, int(float64(ticks)/s.Gap.Seconds()+0.5))})
 	}
-	return say.Bytes(moved) + " in a moment"
+	return movedNow.Fill(fix.With{"amount": say.Bytes(moved)})
 }
 
 func explainHook(s *scene, p *proc) reason {
@@ -296,12 +295,12 @@ func explainHook(s *scene, p *proc) reason {
 		switch {
 		case r.kind == kinds.NetworkLost || r.kind == kinds.AsksForPassword || r.kind == kinds.Downloading && cpuShare(s, c) > 0:
 			return reason{
-				sure: r.sure, text: "builds on another machine",
+				sure: r.sure, text: buildsElsewhere,
 				waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}},
 			}
 		}
 		return reason{
-			kind: kinds.RemoteBuilder, sure: Likely, text: "builds on another machine",
+			kind: kinds.RemoteBuilder, sure: Likely, text: buildsElsewhere,
 			waits: []wait{{kind: EdgeChild, proc: c, sure: Certain}},
 		}
 	}
@@ -311,7 +310,7 @@ func explainHook(s *scene, p *proc) reason {
 	if p.Ticks() > 0 || p.Moved() > 0 {
 		return reason{kind: kinds.Working, sure: Certain, text: "works"}
 	}
-	return reason{kind: kinds.RemoteBuilder, sure: Guess, text: "offers builds to other machines"}
+	return reason{kind: kinds.RemoteBuilder, sure: Guess, text: offersBuilds}
 }
 
 func explainHelper(s *scene, p *proc) reason {
@@ -327,7 +326,7 @@ func explainHelper(s *scene, p *proc) reason {
 				}
 				target := q.FDs[int(t.Call.Args[0])]
 				if target == "/dev/tty" || strings.HasPrefix(target, "/dev/pts/") {
-					return reason{kind: kinds.AsksForPassword, sure: Likely, text: say.Short(say.Plain(q.Program()), 16) + " reads the terminal"}
+					return reason{kind: kinds.AsksForPassword, sure: Likely, text: readsTerminal.Fill(fix.With{"program": say.Short(say.Plain(q.Program()), 16)})}
 				}
 			}
 		}
@@ -388,7 +387,7 @@ func explainPasta(s *scene, p *proc) reason {
 	if parent != nil {
 		for _, c := range parent.children {
 			if c.Name == "launch-builder" && !c.Gone && c.State != 'Z' && ageOf(s, c) >= pastaTime {
-				return reason{kind: kinds.SandboxNetwork, sure: Certain, text: "has not set up the network"}
+				return reason{kind: kinds.SandboxNetwork, sure: Certain, text: noNetworkYet}
 			}
 		}
 	}

@@ -1,9 +1,9 @@
 package diagnose
 
 import (
-	"fmt"
 	"slices"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
@@ -15,17 +15,16 @@ func explainClient(s *scene, p *proc) reason {
 		return r
 	}
 	if cpuShare(s, p) >= 0.3 && p.evaluates() && !building(s, p) && (p.pair == nil || !building(s, p.pair)) {
-		r := reason{kind: kinds.Evaluating, sure: Certain, text: fmt.Sprintf("evaluates, "+
-			"%d %% CPU", int(cpuShare(s, p)*100+0.5))}
+		r := reason{kind: kinds.Evaluating, sure: Certain, text: evaluates.Fill(fix.With{"cpu": int(cpuShare(s, p)*100 + 0.5)})}
 		moved := p.Moved()
 		if p.pair != nil {
 			moved += p.pair.Moved()
 		}
 		switch {
 		case collects(s, p):
-			r.kind, r.text = kinds.CollectingGarbage, "collects garbage"
+			r.kind, r.text = kinds.CollectingGarbage, collectsGarbage
 		case moved > copies:
-			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.Bytes(moved) + " in a moment"}
+			r = reason{kind: kinds.CopyingToStore, sure: Likely, text: hashes.Fill(fix.With{"amount": say.Bytes(moved)})}
 		case p.Hidden["io"]:
 			r.sure = Likely
 		}
@@ -38,10 +37,10 @@ func explainClient(s *scene, p *proc) reason {
 		return r
 	}
 	if collects(s, p) && (p.Ticks() > 0 || p.Moved() > 0) {
-		return reason{kind: kinds.CollectingGarbage, sure: Certain, text: "collects garbage"}
+		return reason{kind: kinds.CollectingGarbage, sure: Certain, text: collectsGarbage}
 	}
 	if len(heldBy(s, p.PID, lockGC)) > 0 {
-		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: "collects garbage, idle for a moment"}
+		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: collectsIdle}
 	}
 	if r, ok := unaccepted(s, p); ok {
 		return r
@@ -62,9 +61,9 @@ func explainClient(s *scene, p *proc) reason {
 			}
 			return quietClient(s, p, w)
 		}
-		text := "waits for its daemon process"
+		text := waitsForDaemon
 		if cpuShare(s, p) >= 0.05 && building(s, w) {
-			text = "prints the log of its build"
+			text = printsLog
 		}
 		return reason{sure: Certain, text: text, waits: []wait{{kind: kind, proc: w, sure: p.pairing()}}}
 	}
@@ -101,7 +100,7 @@ func building(s *scene, p *proc) bool {
 // growth says how much memory a process took while it was watched.
 func growth(p *proc) string {
 	if n := p.Grown(); n > 1<<20 {
-		return ", memory +" + say.Bytes(n)
+		return memoryGrows.Fill(fix.With{"amount": say.Bytes(n)})
 	}
 	return ""
 }
@@ -114,18 +113,17 @@ func quietClient(s *scene, p, w *proc) reason {
 	}
 	switch {
 	case moved > copies:
-		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "hashes or copies, " + say.Bytes(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: hashes.Fill(fix.With{"amount": say.Bytes(moved)})}
 	case p.evaluates() && (cpuShare(s, p) > 0.05 || p.Ticks() > 2 || p.Runs()):
-		return reason{kind: kinds.Evaluating, sure: Likely, text: fmt.Sprintf("works, %d "+
-			"%% CPU%s", int(cpuShare(s, p)*100+0.5), growth(p))}
+		return reason{kind: kinds.Evaluating, sure: Likely, text: works.Fill(fix.With{"cpu": int(cpuShare(s, p)*100 + 0.5), "more": growth(p)})}
 	case moved > 64<<10:
-		return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.Bytes(moved) + " in a moment"}
+		return reason{kind: kinds.CopyingToStore, sure: Likely, text: copiesNow.Fill(fix.With{"amount": say.Bytes(moved)})}
 	case p.Ticks() > 0 || moved > 0:
-		return reason{kind: kinds.Working, sure: Likely, text: "works a little"}
+		return reason{kind: kinds.Working, sure: Likely, text: worksLittle}
 	case w != nil:
-		return reason{kind: kinds.WaitsForClient, sure: Likely, text: "idle, and its worker waits for it"}
+		return reason{kind: kinds.WaitsForClient, sure: Likely, text: idleWaitedFor}
 	}
-	return unexplained(s, p, "idle, for no reason that shows")
+	return unexplained(s, p, idleUnexplained)
 }
 
 // awaitsInput is the reason of a client that waits for what it is told: by a person in nix repl, where that is its purpose, or
@@ -135,7 +133,7 @@ func awaitsInput(s *scene, p *proc) (reason, bool) {
 		return reason{}, false
 	}
 	if p.Program() == "nix" && p.Arg(1) == "repl" || p.Program() == "nix-repl" {
-		return reason{kind: kinds.Working, sure: Likely, text: "waits for what is typed"}, true
+		return reason{kind: kinds.Working, sure: Likely, text: waitsForTyping}, true
 	}
 	name := readsFrom(s, p)
 	if t, ok := p.InCall(s.Calls.Read); !ok || name == "" || t.Call.Args[0] != 0 && !observe.Terminal(name) {
@@ -144,7 +142,7 @@ func awaitsInput(s *scene, p *proc) (reason, bool) {
 	if !observe.Terminal(name) && !observe.Passes(name) {
 		return reason{}, false
 	}
-	return reason{kind: kinds.WaitsForInput, sure: Certain, text: "reads its standard input", at: name}, true
+	return reason{kind: kinds.WaitsForInput, sure: Certain, text: readsInput, at: name}, true
 }
 
 func collects(s *scene, p *proc) bool {
@@ -180,15 +178,15 @@ func unaccepted(s *scene, p *proc) (reason, bool) {
 		if l.role != Listener {
 			continue
 		}
-		r := reason{sure: sure, text: "connected, and nobody answers", waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
+		r := reason{sure: sure, text: unanswered, waits: []wait{{kind: EdgeConnect, proc: l, sure: sure}}}
 		if !l.Stopped() {
 			r.kind = kinds.DaemonNotAccepting
 			if l.Files > 0 && l.Opened >= l.Files {
 				// A limit that was lowered afterwards leaves more of them open than it allows.
-				r.text = fmt.Sprintf("the daemon's %d files are all open", l.Files)
+				r.text = filesAllOpen.Fill(fix.With{"count": l.Files})
 			}
 		}
 		return r, true
 	}
-	return reason{kind: kinds.DaemonNotAccepting, sure: Likely, text: "connected, and nobody answers"}, true
+	return reason{kind: kinds.DaemonNotAccepting, sure: Likely, text: unanswered}, true
 }

@@ -130,11 +130,11 @@ func explain(s *scene, p *proc) reason {
 	case Reader:
 		return explainReader(s, p)
 	case Listener:
-		return reason{text: "waits for connections", sure: Certain}
+		return reason{text: waitsForConnections, sure: Certain}
 	case Stranger:
-		text := "not a part of Nix"
+		text := notNix
 		if p.Stopped() {
-			text = "not a part of Nix, stopped"
+			text = notNixStopped
 		}
 		return reason{text: text, sure: Certain}
 	}
@@ -144,9 +144,9 @@ func explain(s *scene, p *proc) reason {
 func busyText(s *scene, p *proc) string {
 	switch {
 	case cpuShare(s, p) >= 0.005:
-		return fmt.Sprintf("%d %% CPU", int(cpuShare(s, p)*100+0.5))
+		return percent.Fill(fix.With{"cpu": int(cpuShare(s, p)*100 + 0.5)})
 	case p.Moved() > 0:
-		return "reads and writes"
+		return readsAndWrites
 	}
 	return "asleep"
 }
@@ -156,16 +156,16 @@ func stoppedReason(s *scene, p *proc) reason {
 	switch {
 	case p.Second.State == 't':
 		// What holds it is the debugger, and SIGCONT changes nothing.
-		r.kind, r.text = kinds.HeldByDebugger, "held by a debugger out of sight"
+		r.kind, r.text = kinds.HeldByDebugger, heldUnseen
 		if p.Status.Tracer > 0 {
-			r.text = say.Short("held by "+tracerName(s, p), Column)
+			r.text = say.Short(heldByDebugger.Fill(fix.With{"debugger": tracerName(s, p)}), Column)
 		}
 	case len(heldBy(s, p.PID, lockGC)) > 0:
 		r.kind = kinds.GCStopped
 	case p.role == Client:
 		r.kind = kinds.ClientStopped
 	case p.role == Worker && p.orphan:
-		r.kind, r.text = kinds.WorkerOrphaned, "stopped, and its client is gone"
+		r.kind, r.text = kinds.WorkerOrphaned, stoppedClientGone
 	case p.role == Worker, p.role == Remote, p.role == Hook:
 		r.kind = kinds.WorkerStopped
 	case p.role == Listener:
@@ -183,7 +183,7 @@ func tracerName(s *scene, p *proc) string {
 	if t := s.procs[p.Status.Tracer]; t != nil {
 		return fmt.Sprintf("%s %d (%s)", say.Plain(t.Name), t.PID, s.User(t.UID))
 	}
-	return fmt.Sprintf("process %d", p.Status.Tracer)
+	return processNamed.Fill(fix.With{"pid": p.Status.Tracer})
 }
 
 // uninterruptible tells of a process that sleeps in the kernel and cannot be woken, in the same place both times.
@@ -194,9 +194,9 @@ func uninterruptible(p *proc) (reason, bool) {
 		}
 		for _, b := range p.First.Threads {
 			if b.ID == t.ID && b.State == 'D' && b.Call == t.Call && b.Wchan == t.Wchan && p.Switches() <= 1 && p.Moved() == 0 {
-				text := "waits for a disk or a file system"
+				text := waitsForDisk
 				if t.Wchan != "" {
-					text = "uninterruptible, in " + t.Wchan
+					text = uninterruptibleIn.Fill(fix.With{"place": t.Wchan})
 				}
 				return reason{kind: kinds.IOWait, sure: Certain, text: say.Plain(text)}, true
 			}
@@ -218,17 +218,17 @@ func overNetwork(s *scene, p *proc) (reason, bool) {
 		since := sock.Idle
 		switch {
 		case sock.State == platform.SocketSynSent:
-			r = reason{kind: kinds.NetworkLost, sure: Certain, text: "connects, and nobody answers"}
+			r = reason{kind: kinds.NetworkLost, sure: Certain, text: connectsUnanswered}
 		case sock.Retransmits > 0 && sock.Unacked > 0:
-			r = reason{kind: kinds.NetworkLost, sure: Certain, text: "sends again and again, no answer"}
+			r = reason{kind: kinds.NetworkLost, sure: Certain, text: sendsUnanswered}
 		case sock.State == platform.SocketEstablished && before.Inode != 0 && sock.BytesReceived > before.BytesReceived:
 			r = reason{kind: kinds.Downloading, sure: Certain, text: "downloads"}
 		case sock.State == platform.SocketEstablished && since > idleNetwork:
-			r = reason{kind: kinds.DownloadStalled, sure: Likely, text: "no byte came in for " + say.Seconds(since)}
+			r = reason{kind: kinds.DownloadStalled, sure: Likely, text: noByteFor.Fill(fix.With{"time": say.Seconds(since)})}
 		case sock.State == platform.SocketEstablished && since > 2*time.Second:
-			r = reason{kind: kinds.Downloading, sure: Likely, text: "no byte came in for " + say.Seconds(since)}
+			r = reason{kind: kinds.Downloading, sure: Likely, text: noByteFor.Fill(fix.With{"time": say.Seconds(since)})}
 		default:
-			r = reason{kind: kinds.Downloading, sure: Likely, text: "talks to another machine"}
+			r = reason{kind: kinds.Downloading, sure: Likely, text: talksElsewhere}
 		}
 		r.peer, r.idle = sock.Remote.String(), since
 		if worst == nil || fix.Compare(usual(r.kind), usual(worst.kind)) > 0 || r.kind == worst.kind && r.idle > worst.idle {
@@ -269,7 +269,7 @@ func idleWork(s *scene, p *proc) (reason, bool) {
 		return r, true
 	}
 	if !p.Hidden["syscall"] && s.CallsOK && pollsBriefly(s, p) {
-		return unexplained(s, p, "retries, for nothing that can be seen"), true
+		return unexplained(s, p, retriesUnseen), true
 	}
 	return reason{}, false
 }
@@ -280,14 +280,14 @@ func unexplained(s *scene, p *proc, text string) reason {
 	// Of what was not looked at nothing more shows by waiting; of what others may not look into, something may.
 	s.unsettled = s.unsettled || !p.Cut
 	if p.Cut {
-		text = "not looked at closely, it has too much open"
+		text = notLookedClosely
 	}
 	return reason{kind: kinds.Unknown, sure: Guess, text: text}
 }
 
 func explainWorker(s *scene, p *proc) reason {
 	if p.orphan {
-		return reason{kind: kinds.WorkerOrphaned, sure: Certain, text: "its client is gone"}
+		return reason{kind: kinds.WorkerOrphaned, sure: Certain, text: clientGone}
 	}
 	if r, ok := unread(s, p); ok {
 		return r
@@ -300,13 +300,13 @@ func explainWorker(s *scene, p *proc) reason {
 	}
 	if collects(s, p) {
 		if p.Ticks() > 0 || p.Moved() > 0 {
-			return reason{kind: kinds.CollectingGarbage, sure: Certain, text: "collects garbage"}
+			return reason{kind: kinds.CollectingGarbage, sure: Certain, text: collectsGarbage}
 		}
-		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: "collects garbage, idle for a moment"}
+		return reason{kind: kinds.CollectingGarbage, sure: Likely, text: collectsIdle}
 	}
 	if cpuShare(s, p) >= 0.05 || p.Moved() > 64<<10 {
 		if p.Moved() > copies/8 && cpuShare(s, p) < 0.8 {
-			return reason{kind: kinds.CopyingToStore, sure: Likely, text: "copies, " + say.Bytes(p.Moved()) + " in a moment"}
+			return reason{kind: kinds.CopyingToStore, sure: Likely, text: copiesNow.Fill(fix.With{"amount": say.Bytes(p.Moved())})}
 		}
 		return reason{kind: kinds.Working, sure: Certain, text: busyText(s, p)}
 	}
@@ -316,7 +316,7 @@ func explainWorker(s *scene, p *proc) reason {
 				continue
 			}
 			if sock, ok := s.Sockets[socketAt(p, int(t.Call.Args[0]))]; ok && !sock.TCP {
-				return reason{kind: kinds.WaitsForClient, sure: Certain, text: "waits for what its client says"}
+				return reason{kind: kinds.WaitsForClient, sure: Certain, text: waitsForClient}
 			}
 		}
 	}
@@ -324,12 +324,12 @@ func explainWorker(s *scene, p *proc) reason {
 		return r
 	}
 	if p.pair != nil && p.pair.role == Client && cpuShare(s, p.pair) >= 0.05 {
-		return reason{kind: kinds.WaitsForClient, sure: Likely, text: "idle while its client works"}
+		return reason{kind: kinds.WaitsForClient, sure: Likely, text: idleWhileClient}
 	}
 	if fullDisk(s) != "" {
-		return reason{kind: kinds.DiskFull, sure: Likely, text: "the disk is full"}
+		return reason{kind: kinds.DiskFull, sure: Likely, text: diskFull}
 	}
-	return unexplained(s, p, "idle, for no reason that shows")
+	return unexplained(s, p, idleUnexplained)
 }
 
 func socketAt(p *proc, fd int) uint64 {

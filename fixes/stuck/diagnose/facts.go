@@ -1,9 +1,9 @@
 package diagnose
 
 import (
-	"fmt"
 	"slices"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/words"
@@ -15,17 +15,17 @@ func hostFacts(s *scene) []string {
 	for i, dir := range slices.Concat(s.Stores, s.States) {
 		what := "store"
 		if i >= len(s.Stores) {
-			what = "state of Nix"
+			what = stateOfNix
 		}
 		if m, ok := s.Mount(dir); ok {
 			free := ""
 			if n, ok := s.Free[dir]; ok {
-				free = ", " + say.Bytes(n) + " free"
+				free = freeSpace.Fill(fix.With{"amount": say.Bytes(n)})
 			}
-			list = append(list, fmt.Sprintf("%s on %s%s", what, say.Plain(m.Type), free))
+			list = append(list, onFileSystem.Fill(fix.With{"what": what, "type": say.Plain(m.Type), "free": free}))
 		}
 	}
-	return append(list, words.Count(len(s.Builders), "build user"))
+	return append(list, words.Count(len(s.Builders), buildUser))
 }
 
 // socketQueues tells how much waits to be read from the sockets between processes: what is queued for one that does not read
@@ -37,19 +37,18 @@ func socketQueues(s *scene, p *proc) []string {
 		if !ok {
 			continue
 		}
-		what := "unix, " + words.Count(int(sock.Received), "byte") + " not read"
+		what := notReadYet.Fill(fix.With{"amount": words.Count(int(sock.Received), "byte")})
 		switch {
 		case sock.State == platform.SocketListening && !sock.TCP:
-			what = "listens, " + words.Count(int(sock.Received), "connection") + " not accepted"
+			what = notAccepted.Fill(fix.With{"amount": words.Count(int(sock.Received), "connection")})
 		case sock.State == platform.SocketListening:
 			what = "listens"
 		case sock.TCP:
-			what = fmt.Sprintf("TCP, state %d, idle for %s, %d "+
-				"retransmits", sock.State, say.Seconds(sock.Idle), sock.Retransmits)
+			what = tcpState.Fill(fix.With{"state": sock.State, "idle": say.Seconds(sock.Idle), "retransmits": sock.Retransmits})
 		case sock.Peer == 0:
-			what += ", no other side"
+			what += noOtherSide
 		}
-		list = append(list, fmt.Sprintf("%s: socket %d: %s", title(s, p), fd, what))
+		list = append(list, socketFacts.Fill(fix.With{"process": title(s, p), "fd": fd, "what": what}))
 	}
 	slices.Sort(list)
 	return list

@@ -74,7 +74,7 @@ func (g *graph) add(p *proc) {
 func processNode(s *scene, p *proc, r reason) Process {
 	out := Process{
 		Node: node(p), PID: p.PID, Start: p.StartID(), Parent: p.Parent, Role: p.role, Title: title(s, p), Text: r.text,
-		UID: p.UID, User: s.User(p.UID), State: string(rune(p.State)), Seconds: int64(ageOf(s, p).Seconds()), CPU: cpuShare(s, p), Moved: p.Moved(),
+		UID: p.UID, User: s.User(p.UID), Named: s.Named(p.UID), State: string(rune(p.State)), Seconds: int64(ageOf(s, p).Seconds()), CPU: cpuShare(s, p), Moved: p.Moved(),
 		RSSKiB: p.Status.RSSKiB, Blocked: fmt.Sprintf("%016x", p.Status.Blocked), Pending: fmt.Sprintf("%016x", p.Status.Pending),
 	}
 	if p.Second.OK {

@@ -3,13 +3,14 @@ package diagnose
 import (
 	"fmt"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 )
 
 // title names a process in the tree.
 func title(s *scene, p *proc) string {
 	if p == nil {
-		return "a process that cannot be seen"
+		return unseenProcess
 	}
 	name := say.Short(say.Plain(p.Program()), 24)
 	if p.role == Helper {
@@ -17,17 +18,17 @@ func title(s *scene, p *proc) string {
 	}
 	switch p.role {
 	case Worker:
-		return fmt.Sprintf("worker %d", p.PID)
+		return workerNamed.Fill(fix.With{"pid": p.PID})
 	case Listener:
-		return fmt.Sprintf("daemon %d", p.PID)
+		return daemonNamed.Fill(fix.With{"pid": p.PID})
 	case Builder:
-		return fmt.Sprintf("builder %d %s (%s)", p.PID, say.Clip(say.Plain(p.Name), 15), s.User(p.UID))
+		return builderNamed.Fill(fix.With{"pid": p.PID, "name": say.Clip(say.Plain(p.Name), 15), "user": s.User(p.UID)})
 	case Client:
 		return fmt.Sprintf("%s %d (%s, %s)", name, p.PID, s.User(p.UID), say.Seconds(ageOf(s, p)))
 	case Hook:
-		return fmt.Sprintf("build hook %d", p.PID)
+		return hookNamed.Fill(fix.With{"pid": p.PID})
 	case Remote:
-		return fmt.Sprintf("server for another machine %d", p.PID)
+		return serverNamed.Fill(fix.With{"pid": p.PID})
 	}
 	return fmt.Sprintf("%s %d (%s)", name, p.PID, s.User(p.UID))
 }
@@ -35,14 +36,14 @@ func title(s *scene, p *proc) string {
 // describe names a process in a sentence.
 func describe(s *scene, p *proc) string {
 	if p == nil {
-		return "a process that cannot be seen"
+		return unseenProcess
 	}
 	t := title(s, p)
 	if p.role == Worker && p.pair != nil {
 		if p.pairing() != Certain {
-			t += ", probably"
+			t += andProbably
 		}
-		t += " for " + title(s, p.pair)
+		t += forBuild.Fill(fix.With{"drv": title(s, p.pair)})
 	}
 	return t
 }
@@ -51,7 +52,7 @@ func describe(s *scene, p *proc) string {
 func ownerName(s *scene, p *proc) string {
 	if p != nil && p.role == Worker && p.pair != nil {
 		if p.pairing() != Certain {
-			return "probably " + title(s, p.pair)
+			return probablyOf.Fill(fix.With{"owner": title(s, p.pair)})
 		}
 		return title(s, p.pair)
 	}

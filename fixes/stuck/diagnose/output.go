@@ -44,13 +44,13 @@ func unread(s *scene, p *proc) (reason, bool) {
 		return reason{}, false
 	case observe.Terminal(target):
 		s.doubtful = true
-		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "its terminal takes no more output", at: target}, true
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: terminalFull, at: target}, true
 	case strings.HasPrefix(target, "socket:["):
 		return unreadSocket(s, p, target)
 	case !observe.Passes(target):
 		return reason{}, false
 	}
-	r := reason{sure: Certain, any: true, text: "waits until its output is read", at: target}
+	r := reason{sure: Certain, any: true, text: waitsForReader, at: target}
 	for _, q := range s.readers[target] {
 		if q != p {
 			r.waits = append(r.waits, wait{kind: EdgeOutput, proc: q, sure: Certain})
@@ -75,10 +75,10 @@ func unreadSocket(s *scene, p *proc, target string) (reason, bool) {
 	}
 	if p.pair == nil {
 		s.doubtful = true
-		return reason{kind: kinds.OutputNotRead, sure: Likely, text: "its client does not read", at: target}, true
+		return reason{kind: kinds.OutputNotRead, sure: Likely, text: clientReadsNot, at: target}, true
 	}
 	return reason{
-		sure: Certain, text: "waits until its client reads", at: target,
+		sure: Certain, text: waitsForClientRead, at: target,
 		waits: []wait{{kind: EdgeOutput, proc: p.pair, sure: Certain}},
 	}, true
 }
@@ -121,7 +121,7 @@ func unreadUnseen(s *scene, p *proc) (reason, bool) {
 		}
 	}
 	return reason{
-		sure: sure, text: "probably waits until its client reads",
+		sure: sure, text: probablyWaitsForClient,
 		waits: []wait{{kind: EdgeOutput, proc: p.pair, sure: sure}},
 	}, true
 }
@@ -136,10 +136,10 @@ func leftUnread(s *scene, inode uint64) bool {
 // slowReader is the reason of a client that has left unread what its worker wrote to it.
 func slowReader(s *scene, p *proc) reason {
 	if cpuShare(s, p) >= 0.02 || p.Moved() > 0 {
-		return reason{kind: kinds.Working, sure: Certain, text: "prints the log of its build"}
+		return reason{kind: kinds.Working, sure: Certain, text: printsLog}
 	}
 	s.doubtful = true
-	return reason{kind: kinds.OutputNotRead, sure: Likely, text: "reads nothing of what its build says"}
+	return reason{kind: kinds.OutputNotRead, sure: Likely, text: readsNothing}
 }
 
 // explainReader says what a process does that reads what a command prints.
@@ -150,12 +150,12 @@ func explainReader(s *scene, p *proc) reason {
 	switch name := readsFrom(s, p); {
 	case observe.Terminal(name):
 		s.doubtful = true
-		return reason{kind: kinds.OutputNotRead, sure: Certain, text: "waits for a key and reads no further", at: name, how: kinds.Key}
+		return reason{kind: kinds.OutputNotRead, sure: Certain, text: waitsForKey, at: name, how: kinds.Key}
 	case cpuShare(s, p) >= 0.02 || p.Moved() > 0:
-		return reason{kind: kinds.Working, sure: Certain, text: "reads on, slowly"}
+		return reason{kind: kinds.Working, sure: Certain, text: readsSlowly}
 	}
 	s.doubtful = true
-	return reason{kind: kinds.OutputNotRead, sure: Certain, text: "sleeps and does not read", how: kinds.Asleep}
+	return reason{kind: kinds.OutputNotRead, sure: Certain, text: sleepsUnread, how: kinds.Asleep}
 }
 
 // readsFrom is the name of what a process is in read(2) on, in both samples.

@@ -83,6 +83,7 @@ type Process struct {
 	Command []string `json:"command"`
 	UID     int      `json:"uid"`
 	User    string   `json:"user"`
+	Named   bool     `json:"-"` // User is a name, and not only a number
 	State   string   `json:"state"`
 	Seconds int64    `json:"seconds"` // how long it has been there
 	CPU     float64  `json:"cpu"`     // share of a processor
@@ -130,7 +131,7 @@ func (s *Scene) Explain(opts observe.Options) *Report {
 	r := &Report{Schema: Schema, GapMS: s.Gap.Milliseconds(), Asked: opts.PID}
 	for _, l := range s.Limits {
 		if l.NeedsRoot {
-			l.Command = "sudo lixfix check stuck"
+			l.Command = seeMore
 		}
 		r.Limits = append(r.Limits, l)
 	}

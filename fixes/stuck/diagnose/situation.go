@@ -80,7 +80,7 @@ func parameters(s *scene, k *fix.Kind, o *outcome, actions []Action) fix.With {
 	lock, holder := o.locked(k)
 	p := fix.With{
 		"process": describe(s, o.root), "owner": ownerName(s, holder), "holder": describe(s, holder), "lock": say.ShortPath(lockName(lock)),
-		"users": words.Count(len(s.Pool), "build user"), "slots": words.Count(len(s.Load), "slot"), "ring": words.Count(len(o.cycle), "process"),
+		"users": words.Count(len(s.Pool), buildUser), "slots": words.Count(len(s.Load), "slot"), "ring": words.Count(len(o.cycle), "process"),
 		"dotfile": s.Dotfile, "full": fullDisk(s), "peer": o.reason.peer, "idle": say.Seconds(o.reason.idle), "file": say.Plain(o.reason.at),
 	}
 	if o.root != nil {
@@ -114,7 +114,7 @@ func lockName(lf *observe.LockFile) string {
 	case lf == nil:
 		return ""
 	case lf.Path == "":
-		return "a lock on the file " + lf.File.String()
+		return lockOnFile.Fill(fix.With{"file": lf.File.String()})
 	}
 	return lf.Path
 }

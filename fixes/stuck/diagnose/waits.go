@@ -1,12 +1,12 @@
 package diagnose
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/stuck/kinds"
 	"github.com/lixfix/lixfix/fixes/stuck/observe"
 	"github.com/lixfix/lixfix/fixes/stuck/say"
@@ -20,9 +20,9 @@ func lockWait(lf *observe.LockFile) reason {
 	r := reason{sure: Certain, waits: []wait{{kind: EdgeLockWait, lock: lf, sure: Certain}}}
 	kind := kindOf(lf)
 	what := map[lockKind]string{
-		lockOutput: "waits to add the same path", lockGC: "waits for the collector's lock", lockBig: "waits for the store's lock",
-		lockProfile: "waits for the profile's lock", lockFetch: "waits for another fetch", lockMain: "waits to choose a machine",
-		lockUpload: "waits to copy to a machine",
+		lockOutput: waitsForPath, lockGC: waitsForCollector, lockBig: waitsForStore,
+		lockProfile: waitsForProfile, lockFetch: waitsForFetch, lockMain: waitsForMachine,
+		lockUpload: waitsForUpload,
 	}[kind]
 	r.text = what
 	switch kind {
@@ -42,7 +42,7 @@ func lockWait(lf *observe.LockFile) reason {
 	case lockMain, lockUpload:
 		r.kind = kinds.UploadLock
 	default:
-		r.kind, r.text = kinds.Unknown, "waits for a lock"
+		r.kind, r.text = kinds.Unknown, waitsForLock
 	}
 	return r
 }
@@ -58,7 +58,7 @@ func queued(s *scene, p *proc) (reason, bool) {
 	if t, ok := p.InCall(s.Calls.Flock); ok {
 		// In a PID namespace of its own, the kernel leaves out locks whose holders are outside.
 		name := path.Base(p.FDs[int(t.Call.Args[0])])
-		return reason{kind: kinds.Unknown, sure: Certain, text: "waits for the lock " + say.Plain(name) + ", held out of sight"}, true
+		return reason{kind: kinds.Unknown, sure: Certain, text: waitsForLockUnseen.Fill(fix.With{"lock": say.Plain(name)})}, true
 	}
 	return reason{}, false
 }
@@ -87,11 +87,11 @@ func database(s *scene, p *proc) (reason, bool) {
 		}
 		if !heldBefore(s, lf, pid) {
 			// Somebody else wrote a moment ago: there is a queue, and it moves.
-			return reason{kind: kinds.Working, sure: Likely, text: "waits its turn at the database"}, true
+			return reason{kind: kinds.Working, sure: Likely, text: waitsForTurn}, true
 		}
-		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: "retries, the database is locked", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.SQLiteBusy, sure: Certain, text: retriesDatabase, waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if kind == lockCache {
-			r.kind, r.text = kinds.EvalCacheLocked, "retries, its cache is locked"
+			r.kind, r.text = kinds.EvalCacheLocked, retriesCache
 		}
 		if p.Hidden["syscall"] {
 			r.sure = Likely
@@ -144,7 +144,7 @@ func silentGC(s *scene, p *proc) (reason, bool) {
 		if !connected && (!retrying || often < 4 || !opensStore(s, p)) {
 			continue
 		}
-		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: "waits for the collector, silently", waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
+		r := reason{kind: kinds.WaitsForGCSilent, sure: Certain, text: waitsForCollectorSilently, waits: []wait{{kind: EdgePoll, lock: lf, sure: Certain}}}
 		if !connected {
 			r.sure, r.waits[0].sure = Likely, Likely
 		}
@@ -189,7 +189,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 		return wait{kind: kind, lock: lf, sure: sure}
 	}
 	if len(want) > 0 {
-		r := reason{kind: kinds.WaitsForOutputLock, sure: Certain, text: "waits for a lock, retries every 5 s"}
+		r := reason{kind: kinds.WaitsForOutputLock, sure: Certain, text: retriesLock}
 		for _, lf := range want {
 			r.waits = append(r.waits, poll(lf, EdgePoll, Certain))
 		}
@@ -201,8 +201,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 	}
 	if len(mine) > 0 {
 		if n, full := allHeld(s, s.Pool); full {
-			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: fmt.Sprintf("waits for "+
-				"one of %s", words.Count(n, "build user"))}
+			r := reason{kind: kinds.NoFreeBuildUser, sure: sure, text: waitsForOneOf.Fill(fix.With{"all": words.Count(n, buildUser)})}
 			for _, lf := range s.Locks {
 				if kindOf(lf) == lockUser {
 					r.waits = append(r.waits, poll(lf, EdgePoll, sure))
@@ -221,7 +220,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 		return slotless(s, n, sure), true
 	}
 	if len(mine) == 0 && len(p.Roots) == 0 && len(all) > 0 && (!proven || p.Untold) {
-		r := reason{kind: kinds.WaitsForOutputLock, sure: Likely, text: "probably waits for a lock"}
+		r := reason{kind: kinds.WaitsForOutputLock, sure: Likely, text: probablyWaitsForLock}
 		if len(all) > 1 {
 			r.sure = Guess
 		}
@@ -240,8 +239,7 @@ func polling(s *scene, p *proc) (reason, bool) {
 
 // slotless is the reason of a process that waits for a slot of a remote machine.
 func slotless(s *scene, n int, sure Certainty) reason {
-	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: fmt.Sprintf("waits for "+
-		"one of %s", words.Count(n, "remote slot")), any: true}
+	r := reason{kind: kinds.NoMachineSlot, sure: sure, text: waitsForOneOf.Fill(fix.With{"all": words.Count(n, remoteSlot)}), any: true}
 	for _, lf := range s.Locks {
 		if kindOf(lf) == lockSlot {
 			r.waits = append(r.waits, wait{kind: EdgePoll, lock: lf, sure: sure})

@@ -20,7 +20,7 @@ func Picture(r *diagnose.Report, found []fix.Finding) fix.Picture {
 	for _, d := range r.Diagnoses {
 		tree := Figure(r, d)
 		if d.Certainty == diagnose.Likely && len(tree.Rows) > 0 {
-			tree.Rows = append(tree.Rows, figure.Row{Cells: []string{"(likely: inferred from what the processes do)"}})
+			tree.Rows = append(tree.Rows, figure.Row{Cells: []string{likely}})
 		}
 		p.Figures = append(p.Figures, tree)
 		p.Key += keyOf(r, d) + "\n"
@@ -29,7 +29,7 @@ func Picture(r *diagnose.Report, found []fix.Finding) fix.Picture {
 	for _, l := range r.Limits {
 		n := l.What
 		if l.Command != "" {
-			n += "; this sees more: " + l.Command
+			n += seesMore.Fill(fix.With{"command": l.Command})
 		}
 		p.Notes = append(p.Notes, n)
 	}
@@ -100,16 +100,16 @@ func WhatMoved(b, a *diagnose.Report) string {
 		parts = append(parts, strings.Join(moved, "; "))
 	}
 	if len(gone) > 0 {
-		parts = append(parts, "ended: "+strings.Join(gone, ", "))
+		parts = append(parts, ended.Fill(fix.With{"processes": strings.Join(gone, ", ")}))
 	}
 	if len(still) > 0 {
-		parts = append(parts, "waits as before: "+strings.Join(still, ", "))
+		parts = append(parts, waitsAsBefore.Fill(fix.With{"processes": strings.Join(still, ", ")}))
 	}
 	switch {
 	case len(parts) == 0:
-		return "nothing waited"
+		return nothingWaited
 	case len(moved)+len(gone) == 0:
-		return "the chain has not moved; " + strings.Join(parts, "; ")
+		return notMoved.Fill(fix.With{"how": strings.Join(parts, "; ")})
 	}
-	return "the chain has moved; " + strings.Join(parts, "; ")
+	return hasMoved.Fill(fix.With{"how": strings.Join(parts, "; ")})
 }

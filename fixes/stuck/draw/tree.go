@@ -51,7 +51,7 @@ func (t *tree) draw(n string, depth int, unsure bool) {
 		title = base + "  " + dir
 	}
 	if slices.Contains(t.path, n) {
-		t.row(depth, unsure, "", "(back to "+title+")")
+		t.row(depth, unsure, "", backTo.Fill(fix.With{"process": title}))
 		return
 	}
 	mark := ""
@@ -59,7 +59,7 @@ func (t *tree) draw(n string, depth int, unsure bool) {
 		mark = figure.Root
 	}
 	if unsure {
-		title += " (probably)"
+		title += probable
 	}
 	t.row(depth, unsure, mark, title, text)
 	if t.shown[n] {
@@ -89,12 +89,12 @@ func (t *tree) draw(n string, depth int, unsure bool) {
 		if c := t.report.Process(fmt.Sprintf("process:%d", p.Client)); c != nil {
 			client = c.Title
 			if p.Pairing != "" {
-				client = "probably " + client
+				client = probablyFor.Fill(fix.With{"client": client})
 			}
 		}
 	}
 	if client != "" {
-		t.row(depth+1, false, "", "for "+client)
+		t.row(depth+1, false, "", forClient.Fill(fix.With{"client": client}))
 	}
 	for _, e := range edges {
 		guessed := e.Certainty != diagnose.Certain && slices.Contains([]diagnose.EdgeKind{
@@ -103,7 +103,7 @@ func (t *tree) draw(n string, depth int, unsure bool) {
 		t.draw(e.To, depth+1, guessed)
 	}
 	if hidden > 0 {
-		t.row(depth+1, false, "", fmt.Sprintf("and %d more", hidden))
+		t.row(depth+1, false, "", moreHidden.Fill(fix.With{"count": hidden}))
 	}
 }
 

@@ -3,13 +3,13 @@ package observe
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/procfs"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Any user can have any number of processes that are called like those of Nix, with any number of threads and open
@@ -96,8 +96,7 @@ func (c *collector) deepen(ctx context.Context, list []*Process) {
 		if !ok {
 			p.Hidden = map[string]bool{"everything": true}
 			c.late[p.UID]++
-			c.limit("unreadable", fmt.Sprintf("process %d could not be read within %s: "+
-				"something holds the lock of its memory", p.PID, deepTime), false)
+			c.limit("unreadable", unreadInTime.Fill(words.With{"pid": p.PID, "limit": deepTime}), false)
 			continue
 		}
 		read = append(read, p)
@@ -108,12 +107,12 @@ func (c *collector) deepen(ctx context.Context, list []*Process) {
 			continue
 		}
 		most := c.files.left(p)
-		if !c.within(ctx, "the open files of process "+fmt.Sprint(p.PID), p, func(f platform.Files,
+		if !c.within(ctx, openFilesOf.Fill(words.With{"pid": p.PID}), p, func(f platform.Files,
 			q *Process,
 		) {
 			readFiles(f, q, most)
 		}) {
-			p.Hidden["some files"], p.Cut = true, true
+			p.Hidden[someFiles], p.Cut = true, true
 			continue
 		}
 		c.files.spend(p, min(p.Opened, most))
@@ -165,23 +164,19 @@ func unlooked(c *collector) {
 	files, threads := map[string]int{}, map[string]int{}
 	for _, pid := range c.Order {
 		if p := c.Procs[pid]; !p.Gone {
-			if p.Hidden["some files"] {
+			if p.Hidden[someFiles] {
 				files[c.User(p.owner())]++
 			}
-			if p.Hidden["some threads"] {
+			if p.Hidden[someThreads] {
 				threads[c.User(p.owner())]++
 			}
 		}
 	}
 	if len(files) > 0 {
-		c.limit("open-files", "what all the open files of "+tally(files)+" are: there are more than lixfix "+
-			"looks at, "+
-			"so that locks and connections of theirs "+
-			"may be missing", false)
+		c.limit("open-files", tooManyFiles.Fill(words.With{"processes": tally(files)}), false)
 	}
 	if len(threads) > 0 {
-		c.limit("threads", "what all the threads of "+tally(threads)+" do: there are more than lixfix "+
-			"looks at", false)
+		c.limit("threads", tooManyThreads.Fill(words.With{"processes": tally(threads)}), false)
 	}
 }
 
@@ -192,17 +187,17 @@ func tally(users map[string]int) string {
 		return cmp.Or(users[b]-users[a],
 			strings.Compare(a, b))
 	})
-	var words []string
+	var list []string
 	for i, name := range names {
 		if i == most {
-			words = append(words, fmt.Sprintf("of %d more users", len(names)-most))
+			list = append(list, moreUsers.Fill(words.With{"count": len(names) - most}))
 			break
 		}
-		n := fmt.Sprintf("%d processes", users[name])
+		n := processCount.Fill(words.With{"count": users[name]})
 		if users[name] == 1 {
-			n = "one process"
+			n = oneProcess
 		}
-		words = append(words, n+" of "+name)
+		list = append(list, countOf.Fill(words.With{"count": n, "user": name}))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(list, ", ")
 }

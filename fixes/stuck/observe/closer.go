@@ -3,10 +3,10 @@ package observe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // Questions are what can be asked when it is known what the processes are to Nix. Processes are named by their numbers.
@@ -25,11 +25,9 @@ func Closer(ctx context.Context, v platform.View, opts Options, s *Snapshot, q Q
 		return err
 	}
 	if c.facts.OS != platform.Linux {
-		c.limit("macos", "who holds a lock, who queues for it, and in which system call a process is: macOS tells "+
-			"nobody. "+
-			"\"sudo sample PID 1\" shows where one process waits", false)
+		c.limit("macos", macOSTellsNobody, false)
 		if !c.facts.Root() {
-			c.limit("root", "which lock files other users' processes have open", true)
+			c.limit("root", othersLockFiles, true)
 		}
 		return nil
 	}
@@ -84,25 +82,20 @@ func (c *collector) surroundings(ctx context.Context, parts []int) {
 		}
 		if p.Hidden["fd"] || p.Hidden["syscall"] {
 			if c.facts.Root() {
-				c.limit("caged", "what processes wait for, which files they have open and whom their sockets "+
-					"belong to: this root may not look into "+
-					"the processes of others (it lacks CAP_SYS_PTRACE, as in a container)", false)
+				c.limit("caged", noPtrace, false)
 				continue
 			}
-			c.limit("root", "what root's processes wait for, which files they have open and whom their sockets "+
-				"belong to", true)
+			c.limit("root", rootsHidden, true)
 		}
 	}
 	if c.sockErr != nil && c.facts.OS == platform.Linux {
-		c.limit("sockets", "who talks to whom: "+c.sockErr.Error(), false)
+		c.limit("sockets", peersUnseen.Fill(words.With{"error": c.sockErr.Error()}), false)
 	}
 	if !c.CallsOK {
-		c.limit("calls", "which system call a process is in: the numbers of "+c.facts.Arch+" are not known "+
-			"to lixfix", false)
+		c.limit("calls", callsUnknown.Fill(words.With{"arch": c.facts.Arch}), false)
 	}
 	if c.skipped > 0 {
-		c.limit("many", fmt.Sprintf("%d more processes that may be of Nix: "+
-			"%d are read, and none of who makes that slow", c.skipped, maxDeep), false)
+		c.limit("many", tooManyProcesses.Fill(words.With{"count": c.skipped, "limit": maxDeep}), false)
 	}
 	unlooked(c)
 }

@@ -26,7 +26,7 @@ func readFiles(f platform.Files, p *Process, most int) {
 	}
 	p.Opened = len(names)
 	if more {
-		p.Hidden["some files"], p.Cut = true, true
+		p.Hidden[someFiles], p.Cut = true, true
 		// Since Linux 6.2 the directory has their number for its size.
 		if info, err := f.Stat(dir + "/fd"); err == nil {
 			p.Opened = max(p.Opened, int(info.Size))

@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/stuck/say"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 func (c *collector) readLocks(ctx context.Context) ([]proclocks.Lock, error) {
@@ -141,9 +142,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 		return
 	}
 	if len(got.others) > 0 && len(locks) > 0 {
-		c.limit("directories", "which lock files there are in "+say.Plain(got.others[0])+": another user can "+
-			"change that directory, "+
-			"so lixfix does not list it; that user can run lixfix", false)
+		c.limit("directories", unsafeDirectory.Fill(words.With{"directory": say.Plain(got.others[0])}), false)
 	}
 	c.paths, c.made, c.Pool, c.Load, c.Dotfile = got.paths, got.made, got.pool, got.load, got.dot
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // opener is a process that has a file open.
@@ -90,12 +91,12 @@ func (c *collector) findOpeners(ctx context.Context, names map[string]bool) map[
 		return nil
 	})
 	if err != nil {
-		c.limit("openers", "who has locked files open: "+say.Plain(err.Error()), false)
+		c.limit("openers", openersUnseen.Fill(words.With{"error": say.Plain(err.Error())}), false)
 		return known.found
 	}
 	c.names = w.budget
 	for _, p := range w.cut {
-		p.Hidden = map[string]bool{"some files": true}
+		p.Hidden = map[string]bool{someFiles: true}
 	}
 	for name, list := range w.found {
 		known.found[name] = append(known.found[name], list...)

@@ -108,7 +108,7 @@ func readSample(f platform.Files, p *Process, most int) Sample {
 		return s
 	}
 	if more {
-		p.Hidden["some threads"], p.Cut = true, true
+		p.Hidden[someThreads], p.Cut = true, true
 	}
 	for _, name := range tasks {
 		task := dir + "/task/" + name

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // temproots reads which store paths the processes of Nix want. Each writes them to STATE/temproots/PID, and keeps a
@@ -42,34 +42,32 @@ func (c *collector) temproots(ctx context.Context, pids []int) {
 		p.Roots = roots
 	}
 	if len(untold) > 0 && c.facts.Root() {
-		c.limit("temproots", fmt.Sprintf("which store paths %s: "+
-			"lixfix reads no list of these but root's own, of processes of this host",
-			wanting(untold)), false)
+		c.limit("temproots", rootsUnread.Fill(words.With{"processes": wanting(untold)}), false)
 	}
 }
 
 // wanting names processes that want something.
 func wanting(pids []int) string {
 	if len(pids) == 1 {
-		return enumerate(pids) + " wants"
+		return wantsOne.Fill(words.With{"process": enumerate(pids)})
 	}
-	return enumerate(pids) + " want"
+	return wantMany.Fill(words.With{"processes": enumerate(pids)})
 }
 
 // enumerate names processes, the first of them.
 func enumerate(pids []int) string {
 	const most = 3
 	if len(pids) == 1 {
-		return fmt.Sprintf("process %d", pids[0])
+		return processNumber.Fill(words.With{"pid": pids[0]})
 	}
-	var words []string
+	var list []string
 	for i, pid := range pids {
 		if i == most {
-			return fmt.Sprintf("processes %s and %d more", strings.Join(words, ", "), len(pids)-most)
+			return processesAndMore.Fill(words.With{"pids": strings.Join(list, ", "), "count": len(pids) - most})
 		}
-		words = append(words, strconv.Itoa(pid))
+		list = append(list, strconv.Itoa(pid))
 	}
-	return "processes " + strings.Join(words, ", ")
+	return processNumbers.Fill(words.With{"pids": strings.Join(list, ", ")})
 }
 
 // readRoots returns the base names of the store paths that a process wants.
@@ -179,7 +177,6 @@ func (c *collector) logs(ctx context.Context, pids []int) {
 		}
 	}
 	if len(unseen) > 0 {
-		c.limit("logs", fmt.Sprintf("when the builds of %s last wrote to their logs: "+
-			"the files cannot be seen from here", enumerate(unseen)), !c.facts.Root())
+		c.limit("logs", logsUnseen.Fill(words.With{"processes": enumerate(unseen)}), !c.facts.Root())
 	}
 }

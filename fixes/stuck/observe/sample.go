@@ -177,12 +177,10 @@ func (c *collector) shallow(ctx context.Context) error {
 	c.Procs, c.Order, c.Uptime, c.mounts, c.SelfPID = s.procs, s.order, s.uptime, s.mounts, s.pid
 	c.Self, c.net, c.mountNS, c.userNS = s.self, s.net, s.mount, s.user
 	if len(s.mounts) > 0 && c.Procs[1] == nil {
-		c.limit("other-users", "processes of other users are hidden (/proc is mounted with hidepid)", true)
+		c.limit("other-users", hidepid, true)
 	}
 	if s.self != "" && s.self != procfs.InitialPIDNamespace {
-		c.limit("pid-namespace", "lixfix runs in a PID namespace of its own, as in a container: processes outside, "+
-			"and the locks that they hold, cannot be seen; "+
-			"run it on the host if Nix runs there", false)
+		c.limit("pid-namespace", ownNamespace, false)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // OpenFile is a file that a process has open, by the text of its link, which is never followed.
@@ -127,9 +128,6 @@ type LockFile struct {
 	Locks   []proclocks.Lock
 	Waiting []proclocks.Lock
 }
-
-// Unnamed is how a user is called whose name is not known.
-const Unnamed = "user ID "
 
 // owner is the user who started a process: a program with the set-user-ID bit runs as another.
 func (p *Process) owner() int {
@@ -254,8 +252,11 @@ func (s *Snapshot) User(uid int) string {
 	if name := s.users[uid]; name != "" {
 		return say.Plain(name)
 	}
-	return fmt.Sprintf("%s%d", Unnamed, uid)
+	return unnamed.Fill(words.With{"uid": uid})
 }
+
+// Named reports whether the name of a user is known.
+func (s *Snapshot) Named(uid int) bool { return s.users[uid] != "" }
 
 // StartID names the start of a process as platform.Identity does.
 func (p *Process) StartID() string {

@@ -13,6 +13,7 @@ import (
 	"github.com/lixfix/lixfix/platform/processes"
 	"github.com/lixfix/lixfix/platform/procfs"
 	"github.com/lixfix/lixfix/platform/proclocks"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // withTools reads what can be told without /proc: on macOS, with ps and lsof.
@@ -95,7 +96,7 @@ func (c *collector) openLocks(ctx context.Context) {
 		// It ends with 1, and says nothing, when there is no such process.
 		var tool *platform.ToolError
 		if !errors.As(err, &tool) || tool.Err != nil || tool.Exit != 1 || tool.Stdout+tool.Stderr != "" {
-			c.limit("lsof", "which lock files are open, so who waits for whose build: "+say.Plain(err.Error()), false)
+			c.limit("lsof", openLocksUnseen.Fill(words.With{"error": say.Plain(err.Error())}), false)
 		}
 		return
 	}

@@ -3,7 +3,6 @@
 package say
 
 import (
-	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lixfix/lixfix/platform/redact"
+	"github.com/lixfix/lixfix/platform/words"
 )
 
 // IsStoreLock tells from its name whether a file is the lock of a store path: 32 characters of a hash and a name.
@@ -84,24 +84,24 @@ func ShortPath(name string) string {
 func Seconds(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
+		return seconds.Fill(words.With{"count": int(d.Seconds())})
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+		return minutes.Fill(words.With{"count": int(d.Minutes())})
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
+		return hours.Fill(words.With{"count": int(d.Hours())})
 	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return days.Fill(words.With{"count": int(d.Hours() / 24)})
 }
 
 // Bytes writes an amount of data as people say it.
 func Bytes(n uint64) string {
 	switch {
 	case n < 10<<10:
-		return fmt.Sprintf("%d B", n)
+		return byteCount.Fill(words.With{"count": n})
 	case n < 10<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
+		return kib.Fill(words.With{"count": n >> 10})
 	}
-	return fmt.Sprintf("%d MiB", n>>20)
+	return mib.Fill(words.With{"count": n >> 20})
 }
 
 // Command is the arguments of a process without what is secret in them, and without what is longer than anybody reads.
@@ -117,7 +117,7 @@ func Command(argv []string) []string {
 	}
 	list = redact.Arguments(list)
 	if rest > 0 {
-		list = append(list, fmt.Sprintf("… and %d more", rest))
+		list = append(list, more.Fill(words.With{"count": rest}))
 	}
 	return list
 }

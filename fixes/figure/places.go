@@ -1,4 +1,4 @@
-package render
+package figure
 
 import (
 	"fmt"
@@ -6,24 +6,38 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lixfix/lixfix/fixes/figure"
-	"github.com/lixfix/lixfix/fixes/plan"
 	"github.com/lixfix/lixfix/platform/words"
 )
 
-// seats is a run of neighbouring user IDs to which the same happens.
-type seats struct {
-	first, last   int
-	before, after []string
-	made, gone    bool // whether after was nowhere before, and before is nowhere after
+// Place is a numbered place, such as a user ID, and who holds it before and after a change.
+type Place struct {
+	ID     int    `json:"id"`
+	Before string `json:"before,omitempty"` // names, with ", " between several; "" for nobody
+	After  string `json:"after,omitempty"`
 }
 
-// userIDs shows who holds which user ID before and after a plan. The zero value is for a plan without seats.
-func userIDs(all []plan.Seat) figure.Figure {
-	if len(all) == 0 {
-		return figure.Figure{}
+// Back are the places of the change that takes a change back.
+func Back(all []Place) []Place {
+	var back []Place
+	for _, p := range all {
+		back = append(back, Place{ID: p.ID, Before: p.After, After: p.Before})
 	}
-	f := figure.Figure{Title: "User IDs", Heading: []string{"UID", "before", "after"}}
+	return back
+}
+
+// Legend says what the places of a picture are.
+type Legend struct {
+	Title string // "User IDs"
+	ID    string // what a number is: "UID"
+}
+
+// Change is a table of who holds which places before and after a change, in which neighbours to whom the same happens
+// share a row. Without places it is the zero value.
+func Change(all []Place, l Legend) Figure {
+	if len(all) == 0 {
+		return Figure{}
+	}
+	f := Figure{Title: l.Title, Heading: []string{l.ID, "before", "after"}}
 	for _, r := range runs(all) {
 		id := strconv.Itoa(r.first)
 		if r.last > r.first {
@@ -45,15 +59,22 @@ func userIDs(all []plan.Seat) figure.Figure {
 		if r.gone {
 			after += " (removed)"
 		}
-		f.Rows = append(f.Rows, figure.Row{Cells: []string{id, before, after}})
+		f.Rows = append(f.Rows, Row{Cells: []string{id, before, after}})
 	}
 	return f
 }
 
-// runs folds seats.
-func runs(all []plan.Seat) []seats {
+// run is neighbouring places to which the same happens.
+type run struct {
+	first, last   int
+	before, after []string
+	made, gone    bool // whether after was nowhere before, and before is nowhere after
+}
+
+// runs folds places.
+func runs(all []Place) []run {
 	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b plan.Seat) int { return a.ID - b.ID })
+	slices.SortStableFunc(all, func(a, b Place) int { return a.ID - b.ID })
 	was, is := map[string]bool{}, map[string]bool{}
 	for _, s := range all {
 		for name := range strings.SplitSeq(s.Before, ", ") { // several accounts can share a number
@@ -71,15 +92,15 @@ func runs(all []plan.Seat) []seats {
 		}
 		return false
 	}
-	same := func(a, b plan.Seat) bool {
+	same := func(a, b Place) bool {
 		return fate(a) == fate(b) && among(was, a.After) == among(was, b.After) && among(is, a.Before) == among(is, b.Before)
 	}
-	var rows []seats
+	var rows []run
 	for i, s := range all {
 		if i > 0 && s.ID == all[i-1].ID+1 && same(s, all[i-1]) {
 			rows[len(rows)-1].last = s.ID
 		} else {
-			rows = append(rows, seats{
+			rows = append(rows, run{
 				first: s.ID, last: s.ID, made: s.After != "" && !among(was, s.After), gone: s.Before != "" && !among(is, s.Before),
 			})
 		}
@@ -94,14 +115,14 @@ func runs(all []plan.Seat) []seats {
 	return rows
 }
 
-// fate is the same for seats that may share a row. Accounts without a number, those of macOS for instance, share one
+// fate is the same for places that may share a row. Accounts without a number, those of macOS for instance, share one
 // when they stay.
-func fate(s plan.Seat) string {
+func fate(s Place) string {
 	family := func(name string) string {
 		switch {
 		case name == "":
 			return "free"
-		case strings.Contains(name, ","):
+		case len(strings.Split(name, ", ")) > 1:
 			return "several at " + strconv.Itoa(s.ID)
 		}
 		if stem, _, ok := words.Numbered(name); ok {
@@ -119,7 +140,7 @@ func fate(s plan.Seat) string {
 	return change + " " + family(s.Before) + " " + family(s.After)
 }
 
-// holders names who sits there.
+// holders names who is there.
 func holders(names []string) string {
 	if len(names) == 0 {
 		return "free"
