@@ -42,6 +42,7 @@ type Machine struct {
 	facts   func() Facts
 	log     *slog.Logger
 	sockets func(context.Context) ([]Socket, error)
+	ruled   func(context.Context, Rules) (bool, error)
 	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
 	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
 	getenv  func(string) string // for who has called lixfix
@@ -73,6 +74,7 @@ func Local() *Machine {
 		resolve: func(name string) (string, error) { return name, nil },
 		log:     slog.New(slog.DiscardHandler),
 		sockets: kernelSockets,
+		ruled:   kernelRuled,
 		signal:  signalProcess,
 		ask:     dnsquery.Ask,
 		getenv:  os.Getenv,
