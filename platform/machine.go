@@ -310,6 +310,10 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
 		limit := limitOf(ctx)
+		if line, ok := ctx.Value(paragraphKey{}).(string); ok {
+			data, err := readParagraph(f, line, limit)
+			return data, renamed(err, name)
+		}
 		var data bytes.Buffer
 		// The size is a hint, which spares large files from being copied as they grow in memory: those of /proc have none.
 		if info, err := f.Stat(); err == nil {
