@@ -82,8 +82,25 @@ func (u Unit) Installable() bool {
 	return slices.ContainsFunc(u.Settings, func(s Setting) bool { return s.Section == "Install" })
 }
 
-// Find looks for a unit's file as systemd would. The error says what could not be looked at.
+// Find looks for a unit's file as systemd would. The error says what could not be looked at. Callers that Share a context
+// share the answer as well, and must not change it.
 func Find(ctx context.Context, v platform.View, name string) (Unit, error) {
+	s := sharedOf(ctx)
+	if s == nil {
+		return find(ctx, v, name)
+	}
+	s.mu.Lock()
+	once, ok := s.units[name]
+	if !ok {
+		// As with the directories, the answer is for all.
+		once = sync.OnceValues(func() (Unit, error) { return find(context.WithoutCancel(ctx), v, name) })
+		s.units[name] = once
+	}
+	s.mu.Unlock()
+	return once()
+}
+
+func find(ctx context.Context, v platform.View, name string) (Unit, error) {
 	u := Unit{Name: name, Condition: Missing}
 	for _, dir := range Dirs {
 		file := path.Join(dir, name)
@@ -155,25 +172,36 @@ func (u *Unit) dropIns(ctx context.Context, v platform.View) error {
 	return nil
 }
 
-// starters are the directories whose links say what starts units.
-type starters struct {
+// shared is what one look at the host has read of units.
+type shared struct {
 	once sync.Once
-	dirs []string
+	dirs []string // whose links say what starts units
 	err  error
+
+	mu    sync.Mutex
+	units map[string]func() (Unit, error)
 }
 
-type startersKey struct{}
+type sharedKey struct{}
 
-// Share returns a context in which the directories of units are listed once, of which there are some with hundreds of
-// names. It is made anew for each look at the host.
+// Share returns a context in which each unit is looked for once, and the directories of units are listed once, of which
+// there are some with hundreds of names. It is made anew for each look at the host.
 func Share(ctx context.Context) context.Context {
-	return context.WithValue(ctx, startersKey{}, &starters{})
+	return context.WithValue(ctx, sharedKey{}, &shared{units: map[string]func() (Unit, error){}})
+}
+
+func sharedOf(ctx context.Context) *shared {
+	s, ok := ctx.Value(sharedKey{}).(*shared)
+	if !ok || platform.IsFresh(ctx) {
+		return nil
+	}
+	return s
 }
 
 func startersOf(ctx context.Context, v platform.View) ([]string, error) {
-	s, ok := ctx.Value(startersKey{}).(*starters)
-	if !ok || platform.IsFresh(ctx) {
-		s = &starters{}
+	s := sharedOf(ctx)
+	if s == nil {
+		s = &shared{}
 	}
 	s.once.Do(func() {
 		// Who asks first may be short of time; every read has a limit of its own, and the answer is for all.
