@@ -250,14 +250,52 @@ func (m *Machine) parent(name string) (string, error) {
 
 // Stat implements View.
 func (m *Machine) Stat(ctx context.Context, name string) (FileInfo, error) {
-	return bound(ctx, "stat", name, func() (FileInfo, error) {
-		file, err := m.parent(name)
-		if err != nil {
-			return FileInfo{}, err
-		}
-		return lstat(file, name)
-	})
+	return bound(ctx, "stat", name, func() (FileInfo, error) { return m.stat(name) })
 }
+
+func (m *Machine) stat(name string) (FileInfo, error) {
+	file, err := m.parent(name)
+	if err != nil {
+		return FileInfo{}, err
+	}
+	return lstat(file, name)
+}
+
+// Stated is what Stat returns.
+type Stated struct {
+	FileInfo
+	Err error
+}
+
+// StatAll is View.Stat of many names. Where the view is the machine itself, all of them have one time limit together.
+func StatAll(ctx context.Context, v View, names []string) []Stated {
+	if m, ok := v.(interface {
+		statAll(ctx context.Context, names []string) []Stated
+	}); ok {
+		return m.statAll(ctx, names)
+	}
+	all := make([]Stated, len(names))
+	for i, name := range names {
+		all[i].FileInfo, all[i].Err = v.Stat(ctx, name)
+	}
+	return all
+}
+
+func (m *Machine) statAll(ctx context.Context, names []string) []Stated {
+	all, err := bound(ctx, "stat", "files", func() ([]Stated, error) {
+		all := make([]Stated, len(names))
+		for i, name := range names {
+			all[i].FileInfo, all[i].Err = m.stat(name)
+		}
+		return all, nil
+	})
+	if err != nil {
+		all = slices.Repeat([]Stated{{Err: err}}, len(names))
+	}
+	return all
+}
+
+func (m *Memo) statAll(ctx context.Context, names []string) []Stated { return StatAll(ctx, m.Host, names) }
 
 // looked is what there is to say of a file.
 type looked struct {

@@ -68,15 +68,19 @@ func paragraph(data []byte, line string, whole bool) (found, rest []byte) {
 		end = last + len(gap)
 	}
 	in := data[:end]
-	at := 0
-	if !bytes.HasPrefix(in, text[1:]) {
-		at = bytes.Index(in, text)
-	}
-	if at < 0 {
-		return nil, data[end:]
+	at := -1
+	for from := 0; ; from = at + 1 {
+		// Without the end of the line before it: every text has many of those, which would make this slower.
+		next := bytes.Index(in[from:], text[1:])
+		if next < 0 {
+			return nil, data[end:]
+		}
+		if at = from + next; at == 0 || in[at-1] == '\n' {
+			break
+		}
 	}
 	start := 0
-	if before := bytes.LastIndex(in[:at+1], []byte(gap)); before >= 0 {
+	if before := bytes.LastIndex(in[:at], []byte(gap)); before >= 0 {
 		start = before + len(gap)
 	}
 	found, _, _ = bytes.Cut(in[start:], []byte(gap))

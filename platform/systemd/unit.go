@@ -101,6 +101,15 @@ func Find(ctx context.Context, v platform.View, name string) (Unit, error) {
 }
 
 func find(ctx context.Context, v platform.View, name string) (Unit, error) {
+	u, err := Read(ctx, v, name)
+	if err != nil {
+		return u, err
+	}
+	return u, u.wanted(ctx, v)
+}
+
+// Read is Find without what starts the unit, for which many directories are looked at.
+func Read(ctx context.Context, v platform.View, name string) (Unit, error) {
 	u := Unit{Name: name, Condition: Missing}
 	for _, dir := range Dirs {
 		file := path.Join(dir, name)
@@ -133,7 +142,7 @@ func find(ctx context.Context, v platform.View, name string) (Unit, error) {
 			return u, err
 		}
 	}
-	return u, u.wanted(ctx, v)
+	return u, nil
 }
 
 func absent(err error) bool {
@@ -231,9 +240,12 @@ func (u *Unit) wanted(ctx context.Context, v platform.View) error {
 	if err != nil {
 		return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
 	}
-	for _, dir := range dirs {
-		link := path.Join(dir, u.Name)
-		info, err := v.Stat(ctx, link)
+	links := make([]string, len(dirs))
+	for i, dir := range dirs {
+		links[i] = dir + "/" + u.Name
+	}
+	for i, found := range platform.StatAll(ctx, v, links) {
+		link, info, err := links[i], found.FileInfo, found.Err
 		switch {
 		case err == nil:
 			if u.WantedTo == nil {
