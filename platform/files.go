@@ -206,6 +206,14 @@ func (m *Machine) Sockets(ctx context.Context) ([]Socket, error) {
 	return bound(ctx, "list", "the sockets", func() ([]Socket, error) { return m.sockets(ctx) })
 }
 
+// Ruled implements View.
+func (m *Machine) Ruled(ctx context.Context, what Rules) (bool, error) {
+	if m.ruled == nil {
+		return false, fmt.Errorf("look for %s: %w", what, errors.ErrUnsupported)
+	}
+	return bound(ctx, "look for", string(what), func() (bool, error) { return m.ruled(ctx, what) })
+}
+
 // Ask implements View.
 func (m *Machine) Ask(
 	ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type,

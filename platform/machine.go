@@ -42,6 +42,7 @@ type Machine struct {
 	facts   func() Facts
 	log     *slog.Logger
 	sockets func(context.Context) ([]Socket, error)
+	ruled   func(context.Context, Rules) (bool, error)
 	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
 	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
 	getenv  func(string) string // for who has called lixfix
@@ -84,6 +85,7 @@ func Local() *Machine {
 		resolve: func(name string) (string, error) { return name, nil },
 		log:     slog.New(slog.DiscardHandler),
 		sockets: kernelSockets,
+		ruled:   kernelRuled,
 		signal:  signalProcess,
 		ask:     dnsquery.Ask,
 		getenv:  os.Getenv,
@@ -198,24 +200,51 @@ func (m *Machine) StateDir() string {
 // bound runs f, and gives up waiting for it when its time is over. A system call on a dead mount cannot be ended,
 // so f may go on; it must not write to anything that the caller still uses.
 func bound[T any](ctx context.Context, what, name string, f func() (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, fileTime)
-	defer cancel()
 	type answer struct {
 		value T
 		err   error
 	}
 	done := make(chan answer, 1)
-	go func() {
+	work(func() {
 		v, err := f()
 		done <- answer{v, err}
-	}()
+	})
+	late := time.NewTimer(fileTime)
+	defer late.Stop()
+	var none T
 	select {
 	case a := <-done:
 		return a.value, a.err
+	case <-late.C:
+		return none, fmt.Errorf("%s %s: %w", what, name, context.DeadlineExceeded)
 	case <-ctx.Done():
-		var none T
 		return none, fmt.Errorf("%s %s: %w", what, name, context.Cause(ctx))
 	}
+}
+
+// idle are workers that wait for something to do.
+var idle = make(chan chan func(), 8)
+
+// work runs f beside the caller. Workers are kept: a check makes hundreds of small calls, and a new goroutine would take
+// longer to grow its stack than most of them take.
+func work(f func()) {
+	var w chan func()
+	select {
+	case w = <-idle:
+	default:
+		w = make(chan func(), 1)
+		go func() {
+			for f := range w {
+				f()
+				select {
+				case idle <- w:
+				default:
+					return // there are enough of them
+				}
+			}
+		}()
+	}
+	w <- f
 }
 
 // parent resolves the directory of name and leaves its last component alone, for calls that must not follow a link.
@@ -232,14 +261,52 @@ func (m *Machine) parent(name string) (string, error) {
 
 // Stat implements View.
 func (m *Machine) Stat(ctx context.Context, name string) (FileInfo, error) {
-	return bound(ctx, "stat", name, func() (FileInfo, error) {
-		file, err := m.parent(name)
-		if err != nil {
-			return FileInfo{}, err
-		}
-		return lstat(file, name)
-	})
+	return bound(ctx, "stat", name, func() (FileInfo, error) { return m.stat(name) })
 }
+
+func (m *Machine) stat(name string) (FileInfo, error) {
+	file, err := m.parent(name)
+	if err != nil {
+		return FileInfo{}, err
+	}
+	return lstat(file, name)
+}
+
+// Stated is what Stat returns.
+type Stated struct {
+	FileInfo
+	Err error
+}
+
+// StatAll is View.Stat of many names. Where the view is the machine itself, all of them have one time limit together.
+func StatAll(ctx context.Context, v View, names []string) []Stated {
+	if m, ok := v.(interface {
+		statAll(ctx context.Context, names []string) []Stated
+	}); ok {
+		return m.statAll(ctx, names)
+	}
+	all := make([]Stated, len(names))
+	for i, name := range names {
+		all[i].FileInfo, all[i].Err = v.Stat(ctx, name)
+	}
+	return all
+}
+
+func (m *Machine) statAll(ctx context.Context, names []string) []Stated {
+	all, err := bound(ctx, "stat", "files", func() ([]Stated, error) {
+		all := make([]Stated, len(names))
+		for i, name := range names {
+			all[i].FileInfo, all[i].Err = m.stat(name)
+		}
+		return all, nil
+	})
+	if err != nil {
+		all = slices.Repeat([]Stated{{Err: err}}, len(names))
+	}
+	return all
+}
+
+func (m *Memo) statAll(ctx context.Context, names []string) []Stated { return StatAll(ctx, m.Host, names) }
 
 // looked is what there is to say of a file.
 type looked struct {
@@ -292,6 +359,10 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
 		limit := limitOf(ctx)
+		if line, ok := ctx.Value(paragraphKey{}).(string); ok {
+			data, err := readParagraph(f, line, limit)
+			return data, renamed(err, name)
+		}
 		var data bytes.Buffer
 		// The size is a hint, which spares large files from being copied as they grow in memory: those of /proc have none.
 		if info, err := f.Stat(); err == nil {

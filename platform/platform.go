@@ -113,6 +113,9 @@ type View interface {
 	// Sockets lists the Unix and TCP sockets of lixfix's network namespace. The error wraps errors.ErrUnsupported
 	// where the system has no way to ask.
 	Sockets(ctx context.Context) ([]Socket, error)
+	// Ruled reports whether the kernel has rules of a kind in lixfix's network namespace: false is proven, for all of them
+	// were listed. The error wraps errors.ErrUnsupported where the system has no way to ask.
+	Ruled(ctx context.Context, what Rules) (bool, error)
 	// Ask puts one question to one name server, from lixfix's network namespace. What came of it is in the answer; the
 	// error wraps errors.ErrUnsupported where the machine has no network.
 	Ask(ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type) (dnsquery.Answer, error)
@@ -126,6 +129,15 @@ type View interface {
 	// standard output. The error is a *ToolError, or wraps ErrReadOnly.
 	Query(ctx context.Context, tool string, args ...string) ([]byte, error)
 }
+
+// Rules are a kind of rules of the kernel's.
+type Rules string
+
+// Kinds of rules. Where the kernel has none, there is nothing that a tool could tell of them.
+const (
+	FirewallTables Rules = "tables of the firewall"     // those that nft(8) lists; without a table there is no rule
+	RoutesByUser   Rules = "rules of routing for users" // ip-rule(8) calls that a uidrange
+)
 
 // Host is a View with the verbs that change the machine. Only the steps of a plan are given one.
 type Host interface {

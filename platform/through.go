@@ -25,7 +25,11 @@ var processLinks = map[string]int{"root": 1, "cwd": 1, "exe": 1, "fd": 2, "map_f
 // throughProcess refuses a name that leads through a link of a process. What follows a link at the end of the name says
 // so. Links elsewhere that lead to such a link do not show in a name; opening refuses those.
 func throughProcess(op, name string, follows bool) error {
-	parts := strings.Split(path.Clean(name), "/")
+	clean := path.Clean(name)
+	if !strings.HasPrefix(clean, "/proc/") {
+		return nil
+	}
+	parts := strings.Split(clean, "/")
 	if len(parts) < 4 || parts[1] != "proc" || !isProcess(parts[2]) {
 		return nil
 	}

@@ -218,7 +218,7 @@ func (s *survey) mounts(ctx context.Context) {
 			}
 		}
 	}
-	if u, err := systemd.Find(ctx, s.v, "nix.mount"); err == nil && u.Condition == systemd.Present && s.named == "" {
+	if u, err := systemd.Read(ctx, s.v, "nix.mount"); err == nil && u.Condition == systemd.Present && s.named == "" {
 		s.named = u.File
 	}
 }

@@ -136,6 +136,8 @@ func middle(s string, n int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }
 
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
 // Quote writes a string of the language of Graphviz, in which only the quotation mark and the backslash are special.
 func Quote(s string) string {
 	s = strings.Map(func(c rune) rune {
@@ -144,5 +146,5 @@ func Quote(s string) string {
 		}
 		return c
 	}, s)
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+	return `"` + quoting.Replace(s) + `"`
 }

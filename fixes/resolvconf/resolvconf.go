@@ -126,7 +126,7 @@ func detect(ctx context.Context, v platform.View, o settled) (*found, error) {
 	s := look(ctx, v, o.name)
 	d := diagnose(s)
 	if d.missesRules() {
-		s.rules.read(ctx, v)
+		s.rules.read(ctx, v, s.nix.usesPasta())
 		d = diagnose(s)
 	}
 	if err := ctx.Err(); err != nil {
@@ -183,7 +183,7 @@ func (r resolvConf) Probe(ctx context.Context, e fix.Experiment, set fix.Setting
 	asking.Wait()
 	f := &found{diagnosis: diagnose(s), result: &result, observed: resolves(result), now: e.Host.Now()}
 	if !s.rules.asked && (f.observed != Yes || f.missesRules()) {
-		s.rules.read(ctx, e.Host)
+		s.rules.read(ctx, e.Host, s.nix.usesPasta())
 		f.diagnosis = diagnose(s)
 	}
 	f.isolate(ctx, e.Host, ask)

@@ -54,7 +54,7 @@ func look(ctx context.Context, v platform.View, name string) *survey {
 		// pasta asks as a build user, and so does a build without it: a rule that drops what they ask decides whether names
 		// resolve. Only root can read the rules; for others a build has to tell.
 		if s.nix.usesPasta() || s.nix.present && s.facts.Root() {
-			s.rules.read(ctx, v)
+			s.rules.read(ctx, v, s.nix.usesPasta())
 		}
 	})
 	all.Go(func() {

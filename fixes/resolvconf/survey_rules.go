@@ -24,7 +24,12 @@ var ruleWords = map[string][]string{
 	"ip": {"uidrange"},
 }
 
-func (r *ruleFacts) read(ctx context.Context, v platform.View) {
+// kernels are the kinds of rules that a tool lists. Where the kernel proves that it has none, the tool is not run: to start
+// nft and ip takes longer than all else that a check does.
+var kernels = map[string]platform.Rules{"nft": platform.FirewallTables, "ip": platform.RoutesByUser}
+
+// read reads them; what AppArmor denied pasta is of interest only where pasta is used.
+func (r *ruleFacts) read(ctx context.Context, v platform.View, pasta bool) {
 	r.asked = true
 	if !v.Facts().Root() {
 		r.err = onlyRoot
@@ -41,8 +46,18 @@ func (r *ruleFacts) read(ctx context.Context, v platform.View) {
 		{"ip", []string{"rule", "show"}},
 		{"ip", []string{"-6", "rule", "show"}},
 	}
-	// Where the kernel has no table of theirs, the older tools are not run: they would make the tables.
-	calls = slices.DeleteFunc(calls, func(c call) bool { return tableless(ctx, v, c.tool) })
+	ruled := map[platform.Rules]bool{}
+	for _, kind := range []platform.Rules{platform.FirewallTables, platform.RoutesByUser} {
+		is, err := v.Ruled(ctx, kind)
+		ruled[kind] = is || err != nil
+	}
+	calls = slices.DeleteFunc(calls, func(c call) bool {
+		if kind, ok := kernels[c.tool]; ok {
+			return !ruled[kind]
+		}
+		// Where the kernel has no table of theirs, the older tools are not run: they would make the tables.
+		return tableless(ctx, v, c.tool)
+	})
 	found, failed := make([][]string, len(calls)), make([]error, len(calls))
 	var all sync.WaitGroup
 	for i, c := range calls {
@@ -65,7 +80,9 @@ func (r *ruleFacts) read(ctx context.Context, v platform.View) {
 			}
 		})
 	}
-	all.Go(func() { r.readDenied(ctx, v) })
+	if pasta {
+		all.Go(func() { r.readDenied(ctx, v) })
+	}
 	all.Wait()
 	for i, list := range found {
 		r.lines = append(r.lines, list...)

@@ -100,6 +100,7 @@ type Installation struct {
 
 	look   sync.Once
 	found  Found
+	packs  map[string]pack // by the names of programs
 	load   sync.Once
 	config *nixconf.Config
 	group  sync.Once
@@ -109,7 +110,7 @@ type Installation struct {
 }
 
 // At returns the survey of a host. Nothing is read yet.
-func At(v platform.View) *Installation { return &Installation{v: v} }
+func At(v platform.View) *Installation { return &Installation{v: v, packs: map[string]pack{}} }
 
 type sharedKey struct{}
 

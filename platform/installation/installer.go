@@ -1,7 +1,6 @@
 package installation
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -105,12 +104,22 @@ func (in *Installation) packaged(ctx context.Context, name, to string) (pack, bo
 	if strings.HasPrefix(to, StoreDir+"/") || !strings.HasPrefix(name, "/usr/") {
 		return pack{}, false
 	}
+	p, known := in.packs[name]
+	if !known {
+		p = in.packOf(ctx, name)
+		in.packs[name] = p
+	}
+	return p, p.name != ""
+}
+
+// packOf is the package that a program belongs to; without a name where no database knows it.
+func (in *Installation) packOf(ctx context.Context, name string) pack {
 	for _, ask := range []func(context.Context, string) (pack, bool){in.dpkg, in.pacman, in.apk, in.portage, in.rpm} {
 		if p, ok := ask(ctx, name); ok {
-			return p, true
+			return p
 		}
 	}
-	return pack{}, false
+	return pack{}
 }
 
 // released is the release in a version of a package: of "2.8.0+dfsg1-1.1+b1", 2.8.0.
@@ -129,28 +138,15 @@ func released(name, version string) nixconf.Release {
 var upstream = pattern.New(`^\d+(\.\d+)+`)
 
 // stanza returns the fields of one entry of a file of paragraphs, where a field of a name has a value.
-func stanza(data []byte, field, value, separator string) (map[string]string, bool) {
-	// In one go: such files have megabytes.
-	line := []byte(field + separator + value + "\n")
-	at := 0
-	if !bytes.HasPrefix(data, line) {
-		if at = bytes.Index(data, append([]byte("\n"), line...)); at < 0 {
-			return nil, false
-		}
-	}
-	const gap = "\n\n"
-	start := 0
-	if before := bytes.LastIndex(data[:at+1], []byte(gap)); before >= 0 {
-		start = before + len(gap)
-	}
-	part, _, _ := bytes.Cut(data[start:], []byte(gap))
+func (in *Installation) stanza(ctx context.Context, file, field, value, separator string) (map[string]string, error) {
+	data, err := platform.ReadParagraph(ctx, in.v, file, field+separator+value)
 	fields := map[string]string{}
-	for line := range strings.Lines(string(part)) {
+	for line := range strings.Lines(string(data)) {
 		if name, text, ok := strings.Cut(strings.TrimRight(line, "\n"), separator); ok && name != "" && name[0] != ' ' {
 			fields[name] = text
 		}
 	}
-	return fields, true
+	return fields, err
 }
 
 // dpkg asks the database of Debian and what comes from it (dpkg-query(1)).
@@ -163,13 +159,12 @@ func (in *Installation) dpkg(ctx context.Context, name string) (pack, bool) {
 			continue
 		}
 		out := pack{name: "Debian package " + p, release: released(p, ""), from: list}
-		status, err := in.v.ReadFile(ctx, dir+"/status")
+		fields, err := in.stanza(ctx, dir+"/status", "Package", p, ": ")
 		if err != nil {
 			out.unknown = err.Error()
 			return out, true
 		}
-		fields, ok := stanza(status, "Package", p, ": ")
-		if out.release = released(p, fields["Version"]); !ok || out.release.Version == "" {
+		if out.release = released(p, fields["Version"]); out.release.Version == "" {
 			out.unknown = dir + "/status has no version of " + p
 			return out, true
 		}
@@ -211,12 +206,12 @@ func (in *Installation) named(ctx context.Context, dir string, form *pattern.Pat
 // apk asks the database of Alpine Linux.
 func (in *Installation) apk(ctx context.Context, _ string) (pack, bool) {
 	for _, file := range []string{"/usr/lib/apk/db/installed", "/lib/apk/db/installed"} {
-		data, err := in.v.ReadFile(ctx, file)
-		if err != nil {
-			continue
-		}
 		for _, p := range owned {
-			if fields, ok := stanza(data, "P", p, ":"); ok {
+			fields, err := in.stanza(ctx, file, "P", p, ":")
+			if err != nil {
+				break
+			}
+			if len(fields) > 0 {
 				return pack{name: "Alpine Linux package " + p, release: released(p, fields["V"]), from: file}, true
 			}
 		}

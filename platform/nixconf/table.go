@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 //go:embed settings.txt
@@ -49,44 +48,55 @@ type recorded struct {
 	value   string
 }
 
-// table has the lines by name: a name can have been a setting and become an alias.
-var table = sync.OnceValue(func() map[string][]entry {
-	all := map[string][]entry{}
-	for line := range strings.Lines(settingsText) {
-		if line = strings.TrimRight(line, "\n"); line == "" || line[0] == '#' {
-			continue
-		}
-		f := strings.Split(line, "\t")
-		e := entry{
-			name: f[0], kind: kind(f[1]),
-			releases: map[string][]span{Lix: spans(f[2]), Nix: spans(f[3]), Determinate: spans(f[4])},
-			feature:  map[string]string{Lix: strings.Trim(f[5], "-"), Nix: strings.Trim(f[6], "-")},
-		}
-		e.feature[Determinate] = e.feature[Nix]
-		switch {
-		case e.kind == aliasKind:
-			e.of = f[7]
-		case f[7] == "machine":
-			e.machine = true
-		case f[7] != "":
-			for one := range strings.SplitSeq(f[7], " | ") {
-				name, rest, _ := strings.Cut(one, " ")
-				version, quoted, _ := strings.Cut(rest, " ")
-				value, err := strconv.Unquote(quoted)
-				if err != nil {
-					panic("settings.txt: " + line)
-				}
-				implementation := Nix
-				if name == "lix" {
-					implementation = Lix
-				}
-				e.defaults = append(e.defaults, recorded{Release{implementation, version}, value})
-			}
-		}
-		all[e.name] = append(all[e.name], e)
+// entries are the lines of a name: it can have been a setting and become an alias. A check asks for a few of the 230, so
+// that they are read one by one.
+func entries(name string) []entry {
+	if strings.ContainsAny(name, "\t\n") {
+		return nil
 	}
-	return all
-})
+	var list []entry
+	for text := settingsText; ; {
+		at := strings.Index(text, "\n"+name+"\t")
+		if at < 0 {
+			return list
+		}
+		line, _, _ := strings.Cut(text[at+1:], "\n")
+		list = append(list, parseEntry(line))
+		text = text[at+1+len(line):]
+	}
+}
+
+// parseEntry reads a line of settings.txt.
+func parseEntry(line string) entry {
+	f := strings.Split(line, "\t")
+	e := entry{
+		name: f[0], kind: kind(f[1]),
+		releases: map[string][]span{Lix: spans(f[2]), Nix: spans(f[3]), Determinate: spans(f[4])},
+		feature:  map[string]string{Lix: strings.Trim(f[5], "-"), Nix: strings.Trim(f[6], "-")},
+	}
+	e.feature[Determinate] = e.feature[Nix]
+	switch {
+	case e.kind == aliasKind:
+		e.of = f[7]
+	case f[7] == "machine":
+		e.machine = true
+	case f[7] != "":
+		for one := range strings.SplitSeq(f[7], " | ") {
+			name, rest, _ := strings.Cut(one, " ")
+			version, quoted, _ := strings.Cut(rest, " ")
+			value, err := strconv.Unquote(quoted)
+			if err != nil {
+				panic("settings.txt: " + line)
+			}
+			implementation := Nix
+			if name == "lix" {
+				implementation = Lix
+			}
+			e.defaults = append(e.defaults, recorded{Release{implementation, version}, value})
+		}
+	}
+	return e
+}
 
 // known reports whether a release has what the line describes. Of a release that is not known, it may have it.
 func (e *entry) known(r Release) bool {
@@ -103,7 +113,7 @@ func (e *entry) known(r Release) bool {
 
 // find returns the setting of a name, or of an alias, in a release.
 func find(name string, r Release) (entry, bool) {
-	for _, e := range table()[name] {
+	for _, e := range entries(name) {
 		switch {
 		case e.kind == featureKind || !e.known(r):
 		case e.kind == aliasKind:
@@ -117,7 +127,7 @@ func find(name string, r Release) (entry, bool) {
 
 // isFeature reports whether a release has an experimental feature.
 func isFeature(name string, r Release) bool {
-	return slices.ContainsFunc(table()[name], func(e entry) bool { return e.kind == featureKind && e.known(r) })
+	return slices.ContainsFunc(entries(name), func(e entry) bool { return e.kind == featureKind && e.known(r) })
 }
 
 // gate returns the experimental feature without which a release ignores the setting, "" for none. CppNix looks at that

@@ -213,6 +213,19 @@ func (v *View) Sockets(ctx context.Context) ([]platform.Socket, error) {
 	return slices.Clone(a.sockets), a.err
 }
 
+// Ruled implements platform.View. A record that does not say it has no gap: those before lixfix asked the kernel have what
+// the tools said, which are asked then.
+func (v *View) Ruled(ctx context.Context, what platform.Rules) (bool, error) {
+	of := []string{string(what)}
+	if v.live == nil {
+		if a, _ := v.rec.find(v.scope, "ruled", of, 0); a == nil {
+			return false, notRecorded("ruled", of)
+		}
+	}
+	a := v.put("ruled", of, func(a *answer) { a.is, a.err = v.live.Ruled(ctx, what) })
+	return a.is, a.err
+}
+
 // Ask implements platform.View.
 func (v *View) Ask(
 	ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type,

@@ -56,12 +56,14 @@ type scanner struct {
 // hints is built when a text is first looked through.
 var hints = sync.OnceValue(func() *scanner {
 	s := &scanner{classes: 1}
+	states := 1 // at most
 	add := func(bit int, hints []string) {
 		s.all.set(bit)
 		if len(hints) == 0 {
 			s.always.set(bit)
 		}
 		for _, h := range hints {
+			states += len(h)
 			for i := range len(h) {
 				if s.class[h[i]] == 0 {
 					s.class[h[i]] = uint8(s.classes)
@@ -82,6 +84,8 @@ var hints = sync.OnceValue(func() *scanner {
 		}
 	}
 	each(add)
+	// Room that is never written to costs nothing; to move the table as it grows does.
+	s.next, s.out = make([]uint16, 0, states*s.classes), make([]marks, 0, states)
 	s.state()
 	each(func(bit int, hints []string) {
 		for _, h := range hints {
@@ -104,7 +108,7 @@ var hints = sync.OnceValue(func() *scanner {
 })
 
 func (s *scanner) state() uint16 {
-	s.next = append(s.next, make([]uint16, s.classes)...)
+	s.next = s.next[:len(s.next)+s.classes]
 	s.out = append(s.out, marks{})
 	return uint16(len(s.out) - 1)
 }
@@ -112,10 +116,9 @@ func (s *scanner) state() uint16 {
 // link makes a table of what is a tree: where a state has no way on, that of its longest end which is a state counts.
 func (s *scanner) link() {
 	fail := make([]uint16, len(s.out))
-	queue := []uint16{0}
-	for len(queue) > 0 {
-		at := queue[0]
-		queue = queue[1:]
+	queue := append(make([]uint16, 0, len(s.out)), 0)
+	for i := 0; i < len(queue); i++ {
+		at := queue[i]
 		for c := range s.classes {
 			k := int(at)*s.classes + c
 			to := s.next[k]

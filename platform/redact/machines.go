@@ -56,7 +56,7 @@ func isPublic(host string) bool {
 		return true
 	}
 	// The name of a cache on cachix.org is chosen by its owner.
-	return among(publicHosts, host)
+	return among(publicHosts(), host)
 }
 
 // url replaces the host in the address of a service, and its path where that names people.
@@ -85,7 +85,7 @@ func (n *Names) url(m []string) string {
 	}
 	host := strings.TrimRight(authority, ".,;:!)}")
 	switch {
-	case strings.Trim(bare, "/") == "", bare == "/[path", among(publicPaths, host):
+	case strings.Trim(bare, "/") == "", bare == "/[path", among(publicPaths(), host):
 	case strings.EqualFold(host, "github.com") && strings.HasPrefix(strings.ToLower(path), "/nixos/"):
 	default:
 		path = "/" + hiddenPath + path[len(bare):]
@@ -127,7 +127,7 @@ func (n *Names) mayDotted(s string) bool {
 			end = len(s)
 		}
 		last := strings.ToLower(strings.TrimRight(s[:end], "-"))
-		if topLevel[last] || n.ends[last] {
+		if topLevel()[last] || n.ends[last] {
 			return true
 		}
 		s = s[end:]
@@ -152,7 +152,7 @@ func (n *Names) dotted(m []string) string {
 			return n.host(name) + dot
 		}
 	}
-	if last == "arpa" || topLevel[last] && strings.Trim(first, "0123456789") != "" {
+	if last == "arpa" || topLevel()[last] && strings.Trim(first, "0123456789") != "" {
 		return n.host(name) + dot
 	}
 	return m[0]
@@ -191,7 +191,7 @@ var shared = netip.MustParsePrefix("100.64.0.0/10")
 func (n *Names) address(a netip.Addr) string {
 	zone := a.Zone()
 	a = a.WithZone("").Unmap()
-	if well[a.String()] || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a.Is4() &&
+	if well()[a.String()] || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a.Is4() &&
 		a.IsLinkLocalUnicast() ||
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || isMask(a) {
 		return ""

@@ -94,7 +94,7 @@ func inWord(r rune) bool {
 var build = pattern.New(`^(?:nixbld|_nixbld|nixos-build|guixbuild)[0-9]*$`)
 
 func harmless(k string) bool {
-	return k == "" || nobody[k] || build.MatchString(k) || pseudonym.MatchString(k) || strings.Trim(k,
+	return k == "" || nobody()[k] || build.MatchString(k) || pseudonym.MatchString(k) || strings.Trim(k,
 		"0123456789") == ""
 }
 
@@ -150,7 +150,7 @@ var common = set(
 
 // Domain makes a domain known.
 func (n *Names) Domain(name string) {
-	if d := strings.Trim(key(name), "."); !common[d] {
+	if d := strings.Trim(key(name), "."); !common()[d] {
 		n.add(d, domain)
 	}
 }
@@ -217,7 +217,7 @@ func (n *Names) user(name string) string {
 func (n *Names) host(name string) string {
 	k := strings.Trim(key(name), ".")
 	first, _, _ := strings.Cut(k, ".")
-	if harmless(k) || isPublic(k) || common[k] || pseudonym.MatchString(first) {
+	if harmless(k) || isPublic(k) || common()[k] || pseudonym.MatchString(first) {
 		return name
 	}
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
@@ -327,7 +327,7 @@ func (n *Names) known(s string) string {
 			}
 			// A search domain of one label can be a word that a report is full of. That one names something only at the
 			// end of a name; any other, such as a company's, wherever it stands.
-			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') || n.shaped && asked[k] {
+			if of == domain && everyday[k] && (starts[i] == 0 || s[starts[i]-1] != '.') || n.shaped && asked()[k] {
 				continue
 			}
 			if of != account {

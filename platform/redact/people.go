@@ -24,7 +24,7 @@ var nameRules = []nameRule{
 			`(?i)(\b(?:(?:for|of|by|invalid|illegal|authenticating|unknown|target|remote|as) user |user` +
 				`(?:name)?[=:] ?|user ['"]))(` + userName + `)`),
 		with: func(n *Names, m []string) string {
-			if plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
+			if plainWord()[strings.ToLower(m[2])] || isNumber(m[2]) {
 				return m[0]
 			}
 			return m[1] + n.user(m[2])
@@ -35,7 +35,7 @@ var nameRules = []nameRule{
 		find: pattern.New(`(?i)(\buser )(` + userName + `)((?:[.)]?(?:\s|$)|[,(]))`),
 		with: func(n *Names, m []string) string {
 			end := strings.TrimSpace(m[3]) != "" || m[3] == ""
-			if !end || plainWord[strings.ToLower(m[2])] || isNumber(m[2]) {
+			if !end || plainWord()[strings.ToLower(m[2])] || isNumber(m[2]) {
 				return m[0]
 			}
 			name := strings.TrimRight(m[2], ".")
@@ -113,7 +113,7 @@ var nameRules = []nameRule{
 				`\bresolve ['"]|\bhost(?:name)? ['"])(` +
 				label + `(?:\.` + label + `)*)`),
 		with: func(n *Names, m []string) string {
-			if plainWord[strings.ToLower(m[2])] {
+			if plainWord()[strings.ToLower(m[2])] {
 				return m[0]
 			}
 			return m[1] + n.host(m[2])

@@ -83,7 +83,7 @@ func numeric(s string) bool {
 		}
 	}
 	for w := range strings.SplitSeq(strings.TrimSuffix(s, "]"), "/") {
-		if strings.Trim(w, "0123456789") != "" && !kernelWord[w] {
+		if strings.Trim(w, "0123456789") != "" && !kernelWord()[w] {
 			return false
 		}
 	}
@@ -231,7 +231,7 @@ func (r *Recorder) status(data []byte) []byte {
 	for line := range strings.Lines(strings.ToValidUTF8(string(data), "\uFFFD")) {
 		key, value, ok := strings.Cut(line, ":")
 		switch {
-		case !ok || !statusLines[key]:
+		case !ok || !statusLines()[key]:
 			if !ok || !plainValue(value) && !statusWords.MatchString(value) {
 				b.Write(r.plain(line))
 			}

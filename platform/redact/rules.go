@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/base64"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/lixfix/lixfix/platform/pattern"
@@ -400,12 +401,15 @@ var harmlessSettings = set(
 	"stalled-download-timeout", "substitute", "system", "timeout", "use-cgroups", "use-sqlite-wal",
 )
 
-func set(names ...string) map[string]bool {
-	m := map[string]bool{}
-	for _, n := range names {
-		m[n] = true
-	}
-	return m
+// set is a set of words that is made when it is first looked into: most commands print little.
+func set(names ...string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		m := make(map[string]bool, len(names))
+		for _, n := range names {
+			m[n] = true
+		}
+		return m
+	})
 }
 
 // setting is how the name of a setting looks. A token has digits or capitals in it.
@@ -420,7 +424,7 @@ func settingName(name string) string {
 
 // settingValue is a value as Nix quotes it. Only those are told that cannot be a secret.
 func settingValue(name, v string) string {
-	if harmlessSettings[name] {
+	if harmlessSettings()[name] {
 		return v
 	}
 	return Mark
@@ -429,7 +433,7 @@ func settingValue(name, v string) string {
 // configLine is a line of nix.conf, of which only the name is told where the value can be a secret.
 func configLine(l string) string {
 	fields := strings.Fields(l)
-	if len(fields) == 0 || harmlessSettings[fields[0]] {
+	if len(fields) == 0 || harmlessSettings()[fields[0]] {
 		return l
 	}
 	switch name := settingName(fields[0]); {
@@ -450,7 +454,7 @@ func parameters(s string) string {
 	for i, p := range parts {
 		name, v, ok := strings.Cut(p, "=")
 		switch {
-		case v == "", harmlessParameters[strings.ToLower(strings.TrimLeft(strings.TrimPrefix(name, "&amp;"), "?&"))]:
+		case v == "", harmlessParameters()[strings.ToLower(strings.TrimLeft(strings.TrimPrefix(name, "&amp;"), "?&"))]:
 		case ok:
 			parts[i] = name + "=" + value(v)
 		}
@@ -480,7 +484,7 @@ func urlPath(p string) string {
 		if hidden && s != "" && s != Mark || random(s) {
 			parts[i] = Mark
 		}
-		hidden = tokenSegment[strings.ToLower(s)]
+		hidden = tokenSegment()[strings.ToLower(s)]
 	}
 	return strings.Join(parts, "/")
 }

@@ -47,7 +47,7 @@ func outside(c rune) bool {
 // odd reports whether a word is none that stands in texts anyway.
 func odd(w string) bool {
 	const short = 8
-	if len(w) < short || asked[strings.ToLower(w)] || strings.HasPrefix(w, "_nixbld") {
+	if len(w) < short || asked()[strings.ToLower(w)] || strings.HasPrefix(w, "_nixbld") {
 		return false
 	}
 	var digit, upper, lower bool

@@ -82,8 +82,34 @@ func (u Unit) Installable() bool {
 	return slices.ContainsFunc(u.Settings, func(s Setting) bool { return s.Section == "Install" })
 }
 
-// Find looks for a unit's file as systemd would. The error says what could not be looked at.
+// Find looks for a unit's file as systemd would. The error says what could not be looked at. Callers that Share a context
+// share the answer as well, and must not change it.
 func Find(ctx context.Context, v platform.View, name string) (Unit, error) {
+	s := sharedOf(ctx)
+	if s == nil {
+		return find(ctx, v, name)
+	}
+	s.mu.Lock()
+	once, ok := s.units[name]
+	if !ok {
+		// As with the directories, the answer is for all.
+		once = sync.OnceValues(func() (Unit, error) { return find(context.WithoutCancel(ctx), v, name) })
+		s.units[name] = once
+	}
+	s.mu.Unlock()
+	return once()
+}
+
+func find(ctx context.Context, v platform.View, name string) (Unit, error) {
+	u, err := Read(ctx, v, name)
+	if err != nil {
+		return u, err
+	}
+	return u, u.wanted(ctx, v)
+}
+
+// Read is Find without what starts the unit, for which many directories are looked at.
+func Read(ctx context.Context, v platform.View, name string) (Unit, error) {
 	u := Unit{Name: name, Condition: Missing}
 	for _, dir := range Dirs {
 		file := path.Join(dir, name)
@@ -116,7 +142,7 @@ func Find(ctx context.Context, v platform.View, name string) (Unit, error) {
 			return u, err
 		}
 	}
-	return u, u.wanted(ctx, v)
+	return u, nil
 }
 
 func absent(err error) bool {
@@ -155,25 +181,36 @@ func (u *Unit) dropIns(ctx context.Context, v platform.View) error {
 	return nil
 }
 
-// starters are the directories whose links say what starts units.
-type starters struct {
+// shared is what one look at the host has read of units.
+type shared struct {
 	once sync.Once
-	dirs []string
+	dirs []string // whose links say what starts units
 	err  error
+
+	mu    sync.Mutex
+	units map[string]func() (Unit, error)
 }
 
-type startersKey struct{}
+type sharedKey struct{}
 
-// Share returns a context in which the directories of units are listed once, of which there are some with hundreds of
-// names. It is made anew for each look at the host.
+// Share returns a context in which each unit is looked for once, and the directories of units are listed once, of which
+// there are some with hundreds of names. It is made anew for each look at the host.
 func Share(ctx context.Context) context.Context {
-	return context.WithValue(ctx, startersKey{}, &starters{})
+	return context.WithValue(ctx, sharedKey{}, &shared{units: map[string]func() (Unit, error){}})
+}
+
+func sharedOf(ctx context.Context) *shared {
+	s, ok := ctx.Value(sharedKey{}).(*shared)
+	if !ok || platform.IsFresh(ctx) {
+		return nil
+	}
+	return s
 }
 
 func startersOf(ctx context.Context, v platform.View) ([]string, error) {
-	s, ok := ctx.Value(startersKey{}).(*starters)
-	if !ok || platform.IsFresh(ctx) {
-		s = &starters{}
+	s := sharedOf(ctx)
+	if s == nil {
+		s = &shared{}
 	}
 	s.once.Do(func() {
 		// Who asks first may be short of time; every read has a limit of its own, and the answer is for all.
@@ -203,9 +240,12 @@ func (u *Unit) wanted(ctx context.Context, v platform.View) error {
 	if err != nil {
 		return fmt.Errorf("look for what starts the unit %s: %w", u.Name, err)
 	}
-	for _, dir := range dirs {
-		link := path.Join(dir, u.Name)
-		info, err := v.Stat(ctx, link)
+	links := make([]string, len(dirs))
+	for i, dir := range dirs {
+		links[i] = dir + "/" + u.Name
+	}
+	for i, found := range platform.StatAll(ctx, v, links) {
+		link, info, err := links[i], found.FileInfo, found.Err
 		switch {
 		case err == nil:
 			if u.WantedTo == nil {

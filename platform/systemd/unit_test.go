@@ -1,6 +1,7 @@
 package systemd_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,27 @@ func TestFind(t *testing.T) {
 				t.Errorf("%+v, %v", u, err)
 			}
 		})
+	}
+}
+
+// TestShare: whoever looks for the same unit in one look at the host reads it once, also where that fails.
+func TestShare(t *testing.T) {
+	h := memory.New(linux, "/etc/systemd/system/nix-daemon.socket = [Socket]\\n\n/etc/systemd/system/sockets.target.wants/nix-daemon.socket -> x\n")
+	ctx := systemd.Share(t.Context())
+	first, err := systemd.Find(ctx, h, "nix-daemon.socket")
+	if err != nil || len(first.Wanted) != 1 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	asked := len(h.Asked)
+	again, err := systemd.Find(ctx, h, "nix-daemon.socket")
+	if diff := cmp.Diff(first, again); diff != "" || err != nil || len(h.Asked) != asked {
+		t.Errorf("%v, asked %q\n%s", err, h.Asked[asked:], diff)
+	}
+	delete(h.Files, "/etc/systemd/system/nix-daemon.socket")
+	for name, ctx := range map[string]context.Context{"fresh": platform.Fresh(ctx), "another look": systemd.Share(t.Context())} {
+		if u, err := systemd.Find(ctx, h, "nix-daemon.socket"); err != nil || u.Condition != systemd.Missing {
+			t.Errorf("%s: %+v, %v", name, u, err)
+		}
 	}
 }
 

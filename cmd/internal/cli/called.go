@@ -55,7 +55,7 @@ func (a *app) as(text string) string {
 func (a *app) again() string {
 	const longest = 300
 	line := a.Getenv(runAgain)
-	if len(line) > longest || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) ||
+	if line == "" || len(line) > longest || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) ||
 		!againForm.MatchString(line) {
 		return ""
 	}

@@ -135,7 +135,7 @@ func Run(ctx context.Context, cfg Config) int {
 	defer stop()
 	a.sig = sig
 
-	root := a.root()
+	root := a.root(cfg.Args...)
 	root.SetArgs(cfg.Args)
 	root.SetIn(cfg.Stdin)
 	root.SetOut(a.out)

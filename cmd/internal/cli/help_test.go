@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"regexp"
@@ -168,6 +169,36 @@ func TestNearest(t *testing.T) {
 	for in, want := range map[string]string{"chek": "check", "sequoya": "sequoia", "seq": "sequoia", "xyz": "", "": "", "REPAIR": "repair"} {
 		if got := nearest(in, known); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestOneCommand: a command that is built alone is the same as among all others.
+func TestOneCommand(t *testing.T) {
+	var out bytes.Buffer
+	cfg := Config{Fixes: fixes.All(), Name: program, Stdout: &out}
+	cfg.complete()
+	a := &app{Config: cfg, out: ui.NewSink(&out), err: ui.NewSink(&out), format: text, color: "auto"}
+	help := func(cmd *cobra.Command) string {
+		out.Reset()
+		a.help(cmd, nil)
+		return out.String()
+	}
+	whole := a.root()
+	if n := len(whole.Commands()); n != len(commands)-1 { // without help
+		t.Errorf("%d commands are built, %d are listed", n, len(commands)-1)
+	}
+	for _, cmd := range whole.Commands() {
+		alone, _, err := a.root(cmd.Name()).Find([]string{cmd.Name()})
+		if err != nil {
+			t.Errorf("%s: %v", cmd.Name(), err)
+			continue
+		}
+		if got, want := help(alone), help(cmd); got != want || !strings.Contains(want, cmd.Name()) {
+			t.Errorf("%s:\n%s\nwant\n%s", cmd.Name(), got, want)
+		}
+		if n := len(alone.Parent().Commands()); n != 1 && cmd.Name() != completionName {
+			t.Errorf("%s: %d commands are built", cmd.Name(), n)
 		}
 	}
 }

@@ -18,8 +18,9 @@ import (
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
 
-// root builds the commands. Nothing is read from the host for it.
-func (a *app) root() *cobra.Command {
+// root builds the commands. Nothing is read from the host for it. Of a line that begins with the name of a command, only
+// that one is built: to build all of them takes longer than to run some.
+func (a *app) root(args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
 		Short: "Find and repair known issues of Lix and Nix installations",
@@ -57,10 +58,26 @@ func (a *app) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("format", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetHelpCommand(a.helpCommand())
-	root.AddCommand(a.checkCommand(), a.reportCommand(), a.recordCommand(), a.probeCommand(), a.verifyCommand(), a.repairCommand(), a.resumeCommand(), a.undoCommand(), a.historyCommand(), a.scheduleCommand(),
-		a.listCommand(), a.explainCommand(), a.runCommand(), a.versionCommand(), a.completionCommand(), a.schemaCommand())
+	builders := map[string]func() *cobra.Command{
+		"check": a.checkCommand, "report": a.reportCommand, "record": a.recordCommand, "probe": a.probeCommand,
+		"verify": a.verifyCommand, "repair": a.repairCommand, "resume": a.resumeCommand, "undo": a.undoCommand,
+		"history": a.historyCommand, "schedule": a.scheduleCommand, "list": a.listCommand, "explain": a.explainCommand,
+		"run": a.runCommand, "version": a.versionCommand, completionName: a.completionCommand, "schema": a.schemaCommand,
+	}
+	if len(args) > 0 && args[0] != completionName && builders[args[0]] != nil {
+		root.AddCommand(builders[args[0]]())
+		return root
+	}
+	for _, name := range commands {
+		if build := builders[name]; build != nil { // help is built above
+			root.AddCommand(build())
+		}
+	}
 	return root
 }
+
+// completionName is the command that writes scripts about all the others.
+const completionName = "completion"
 
 // commands are listed in the order in which a user meets them.
 var commands = []string{"check", "report", "record", "probe", "verify", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}

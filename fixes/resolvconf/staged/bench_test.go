@@ -4,10 +4,9 @@ package staged
 
 import (
 	"fmt"
-	"math"
-	"os"
 	"os/exec"
-	"syscall"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,20 +23,8 @@ const manual = `derivation {
 // BenchmarkLooks compares what a user can do on one host: lixfix in both ways, the build by hand, and nix doctor. What
 // entering the host costs is in all of them, and alone in "nothing".
 func BenchmarkLooks(b *testing.B) {
-	h := linuxnet.New(b, linuxnet.Options{Nix: true})
-	h.Run(b, "/usr/bin/nix-store", "--init")
-	h.Resolver(b, linuxnet.Addr4)
-	h.WriteFile(b, "/etc/resolv.conf", good, 0o644)
+	h := lookedAt(b)
 	lixfix := linuxnet.Program(b, "github.com/lixfix/lixfix/cmd/lixfix")
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		b.Fatal(err)
-	}
-	data, err := os.ReadFile(busybox)
-	if err != nil {
-		b.Fatal(err)
-	}
-	h.WriteFile(b, "/busybox", string(data), 0o755)
 	for _, c := range []struct {
 		name string
 		argv func() []string
@@ -57,30 +44,109 @@ func BenchmarkLooks(b *testing.B) {
 		{"nix-build by hand", func() []string {
 			return []string{"/usr/bin/nix-build", "--no-out-link", "-E", fmt.Sprintf(manual, time.Now().UnixNano(), "/busybox")}
 		}, -1},
-		{"nix doctor", func() []string {
-			return []string{"/usr/bin/nix", "--extra-experimental-features", "nix-command", "doctor"}
-		}, -1},
+		{"nix doctor", func() []string { return doctor }, -1},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			// On a machine with other work, the shortest run and the processor's time tell more than the mean.
-			shortest, busy, most := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64), int64(0)
+			var u used
 			for b.Loop() {
-				argv := c.argv()
-				cmd := h.Command(argv[0], argv[1:]...)
-				began := time.Now()
-				out, err := cmd.CombinedOutput()
-				shortest = min(shortest, time.Since(began))
-				if cmd.ProcessState == nil || c.exit >= 0 && cmd.ProcessState.ExitCode() != c.exit {
-					b.Fatalf("%v: %v\n%s", argv, err, out)
-				}
-				busy = min(busy, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-				if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-					most = max(most, used.Maxrss)
-				}
+				u.run(b, h, c.argv(), c.exit)
 			}
-			b.ReportMetric(float64(shortest.Microseconds())/1000, "min-ms")
-			b.ReportMetric(float64(busy.Microseconds())/1000, "cpu-ms")
-			b.ReportMetric(float64(most)/1024, "MiB")
+			b.ReportMetric(u.ms(u.wall), "min-ms")
+			b.ReportMetric(u.ms(u.busy), "cpu-ms")
+			b.ReportMetric(peak(b, h, c.argv()), "MiB")
 		})
+	}
+}
+
+// BenchmarkOfDoctor runs a passive check and nix doctor in turn, and tells what part of the other's time it takes: at most
+// half, and at most 15 MiB.
+func BenchmarkOfDoctor(b *testing.B) {
+	h := lookedAt(b)
+	check := []string{linuxnet.Program(b, "github.com/lixfix/lixfix/cmd/lixfix"), "check", "--passive"}
+	var ours, theirs, nothing used
+	for b.Loop() {
+		ours.run(b, h, check, -1)
+		theirs.run(b, h, doctor, -1)
+		nothing.run(b, h, []string{"/bin/true"}, 0)
+	}
+	b.ReportMetric(ours.ms(ours.wall), "check-ms")
+	b.ReportMetric(ours.ms(ours.busy), "check-cpu-ms")
+	b.ReportMetric(theirs.ms(theirs.wall), "doctor-ms")
+	b.ReportMetric(theirs.ms(theirs.busy), "doctor-cpu-ms")
+	b.ReportMetric(nothing.ms(nothing.wall), "nothing-ms")
+	b.ReportMetric(float64(ours.wall)/float64(theirs.wall), "of-doctor")
+	b.ReportMetric(float64(ours.busy)/float64(theirs.busy), "of-doctor-cpu")
+	b.ReportMetric(peak(b, h, check), "MiB")
+	b.ReportMetric(0, "ns/op")
+}
+
+var doctor = []string{"/usr/bin/nix", "--extra-experimental-features", "nix-command", "doctor"}
+
+// lookedAt stages the host.
+func lookedAt(tb testing.TB) *linuxnet.Host {
+	tb.Helper()
+	h := linuxnet.New(tb, linuxnet.Options{Nix: true})
+	h.Run(tb, "/usr/bin/nix-store", "--init")
+	h.Resolver(tb, linuxnet.Addr4)
+	h.WriteFile(tb, "/etc/resolv.conf", good, 0o644)
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h.Copy(tb, busybox, "/busybox", 0o755)
+	return h
+}
+
+// used is the least that runs of a command took: on a machine with other work, the shortest run and the processor's time
+// tell more than the mean.
+type used struct {
+	n          int
+	wall, busy time.Duration
+}
+
+func (*used) ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// run runs a command once; exit is how it is to end, -1 for anyhow.
+func (u *used) run(tb testing.TB, h *linuxnet.Host, argv []string, exit int) {
+	tb.Helper()
+	cmd := h.Command(argv[0], argv[1:]...)
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(began)
+	if cmd.ProcessState == nil || exit >= 0 && cmd.ProcessState.ExitCode() != exit {
+		tb.Fatalf("%v: %v\n%s", argv, err, out)
+	}
+	busy := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if u.n++; u.n == 1 {
+		u.wall, u.busy = wall, busy
+	}
+	u.wall, u.busy = min(u.wall, wall), min(u.busy, busy)
+}
+
+// peak is the most memory that a command, or one of those that it starts, has resident in some runs, in MiB.
+func peak(tb testing.TB, h *linuxnet.Host, argv []string) float64 {
+	tb.Helper()
+	tool := linuxnet.Program(tb, "github.com/lixfix/lixfix/platform/platformtest/linuxnet/peaktool")
+	most := 0
+	for range 5 {
+		kib, err := strconv.Atoi(strings.TrimSpace(h.Run(tb, tool, argv...)))
+		if err != nil {
+			tb.Fatalf("%v: %v", argv, err)
+		}
+		most = max(most, kib)
+	}
+	return float64(most) / 1024
+}
+
+// TestPassiveMemory: a passive check stays small, whatever the machine is busy with.
+func TestPassiveMemory(t *testing.T) {
+	t.Parallel()
+	h := lookedAt(t)
+	if used := peak(t, h, []string{"/bin/true"}); used > 4 {
+		t.Errorf("what does nothing is said to have %.1f MiB", used)
+	}
+	lixfix := linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix")
+	if used := peak(t, h, []string{lixfix, "check", "--passive"}); used > 15 || used < 4 {
+		t.Errorf("a passive check has %.1f MiB resident", used)
 	}
 }

@@ -76,9 +76,14 @@ func Look(ctx context.Context, v platform.View, opts Options) (*Snapshot, error)
 			return nil, err
 		}
 	}
-	c.Sockets, c.sockErr = c.readSockets(ctx)
+	if anything(c) {
+		c.Sockets, c.sockErr = c.readSockets(ctx)
+	}
 	c.elsewhere(ctx)
 	c.tabulate(ctx, locks)
+	if c.Sockets == nil && c.sockErr == nil && anything(c) { // who keeps a lock was found by what is open
+		c.Sockets, c.sockErr = c.readSockets(ctx)
+	}
 	return c.Snapshot, nil
 }
 
@@ -103,7 +108,9 @@ func (c *collector) first(ctx context.Context) error {
 	c.deepen(ctx, owners(c, locks))
 	c.deepen(ctx, candidates(c)) // some have changed their names by now
 	c.seekReaders(ctx)
-	c.Before, c.sockErr = c.readSockets(ctx)
+	if anything(c) { // sockets are looked at for what a process does with them, and the kernel has many
+		c.Before, c.sockErr = c.readSockets(ctx)
+	}
 	return nil
 }
 

@@ -282,6 +282,11 @@ func (h *Host) Sockets(context.Context) ([]platform.Socket, error) {
 	return list, nil
 }
 
+// Ruled implements platform.View: tools have to tell.
+func (*Host) Ruled(context.Context, platform.Rules) (bool, error) {
+	return false, errors.ErrUnsupported
+}
+
 // Free implements platform.View.
 func (h *Host) Free(context.Context, string) (uint64, error) {
 	if h.Room == 0 {
