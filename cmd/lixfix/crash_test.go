@@ -37,8 +37,8 @@ func run(t testing.TB, m *mac.Mac, args ...string) (int, string) {
 	return code, out
 }
 
-// measure does the same and returns the peak of the program's memory in KiB.
-func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
+// command is the program on a Mac.
+func command(t testing.TB, m *mac.Mac, args ...string) *exec.Cmd {
 	t.Helper()
 	file, err := macbox()
 	if err != nil {
@@ -48,6 +48,13 @@ func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
 	cmd.Env = []string{"PATH=/nonexistent"}
 	// When lixfix is killed, the tool that killed it still holds the output.
 	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// measure does the same and returns the peak of the program's memory in KiB.
+func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
+	t.Helper()
+	cmd := command(t, m, args...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {

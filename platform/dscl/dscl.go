@@ -247,8 +247,8 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 	if len(docs) != 1 {
 		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(docs), ErrIncomplete)
 	}
-	var dicts []map[string][]string
-	if err := plistfile.Decode(docs[0], &dicts); err != nil {
+	dicts, err := plistfile.Records(docs[0])
+	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
 	records := make([]*Record, len(dicts))
@@ -276,7 +276,7 @@ func record(dict map[string][]string) (*Record, error) {
 			continue
 		}
 		if len(values) > 0 {
-			r.attrs[name] = values
+			r.attrs[name] = slices.Clip(values) // others share them
 		}
 	}
 	if r.Name = r.First(RecordName); r.Name == "" {

@@ -254,13 +254,13 @@ func (c *cleaner) directory(args []string, text string, mac bool) {
 		return
 	}
 	for _, doc := range plistfile.Documents([]byte(text)) {
-		var many []map[string][]string
-		if plistfile.Decode(doc, &many) != nil {
+		many, err := plistfile.Records(doc)
+		if err != nil {
 			var one map[string][]string
 			if plistfile.Decode(doc, &one) != nil {
 				continue
 			}
-			many = append(many, one)
+			many = []map[string][]string{one}
 		}
 		for _, r := range many {
 			get := func(key string) []string {
