@@ -243,14 +243,14 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
-	docs := plistfile.Documents(out)
-	if len(docs) != 1 {
-		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(docs), ErrIncomplete)
+	lists, err := plistfile.Records(out)
+	if len(lists) != 1 {
+		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(lists), ErrIncomplete)
 	}
-	dicts, err := plistfile.Records(docs[0])
 	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
+	dicts := lists[0]
 	records := make([]*Record, len(dicts))
 	for i, d := range dicts {
 		if records[i], err = record(d); err != nil {

@@ -1,49 +1,42 @@
 package plistfile
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"slices"
 	"sync"
 )
 
-// Records decodes a list of dictionaries whose values are lists of texts, which is how dscl(1) prints accounts. It is
-// Decode, but does the same bytes once: a check asks for the same accounts several times, and decoding them takes most of
-// its time. Callers share what is returned, and must not change it.
-func Records(data []byte) ([]map[string][]string, error) { return remembered.records(data) }
+// Records decodes what dscl(1) prints of accounts: lists of dictionaries whose values are lists of texts. There is one list
+// for each document in data; it is nil where the document is something else, and the error is that of the first one. It is
+// Documents and Decode, but does the same bytes once: a check asks for the same accounts several times, and decoding them
+// takes most of its time. Neither data nor what is returned may be changed.
+func Records(data []byte) ([][]map[string][]string, error) { return remembered.records(data) }
 
 // What is kept in mind: the lists of users and of groups, as they are and without names.
 const (
 	mostLists = 6
-	mostBytes = 32 << 20 // that they were decoded from; a list of 10,000 accounts has nine million
+	mostBytes = 32 << 20 // a list of 10,000 accounts has nine million
 )
 
 var remembered memory
 
-// memory holds the lists that were decoded last.
+// memory holds what was decoded last.
 type memory struct {
 	mu    sync.Mutex
 	lists []*list // the one that was asked for last comes last
 }
 
 type list struct {
-	sum    [sha256.Size]byte
-	size   int
-	decode func() ([]map[string][]string, error)
+	data   []byte
+	decode func() ([][]map[string][]string, error)
 }
 
-func (m *memory) records(data []byte) ([]map[string][]string, error) {
-	sum := sha256.Sum256(data)
+func (m *memory) records(data []byte) ([][]map[string][]string, error) {
 	m.mu.Lock()
-	i := slices.IndexFunc(m.lists, func(l *list) bool { return l.sum == sum })
-	var l *list
-	if i >= 0 {
+	l := &list{data: data, decode: sync.OnceValues(func() ([][]map[string][]string, error) { return decodeAll(data) })}
+	if i := slices.IndexFunc(m.lists, func(l *list) bool { return bytes.Equal(l.data, data) }); i >= 0 {
 		l = m.lists[i]
 		m.lists = slices.Delete(m.lists, i, i+1)
-	} else {
-		l = &list{sum: sum, size: len(data), decode: sync.OnceValues(func() (records []map[string][]string, err error) {
-			err = Decode(data, &records)
-			return records, err
-		})}
 	}
 	m.lists = append(m.lists, l)
 	m.forget()
@@ -56,10 +49,24 @@ func (m *memory) records(data []byte) ([]map[string][]string, error) {
 func (m *memory) forget() {
 	size := 0
 	for i := len(m.lists) - 1; i >= 0; i-- {
-		size += m.lists[i].size
+		size += len(m.lists[i].data)
 		if size > mostBytes || len(m.lists)-i > mostLists {
 			m.lists = slices.Delete(m.lists, 0, i+1)
 			return
 		}
 	}
+}
+
+func decodeAll(data []byte) (all [][]map[string][]string, first error) {
+	for _, doc := range Documents(data) {
+		var records []map[string][]string
+		if err := Decode(doc, &records); err != nil {
+			records = nil
+			if first == nil {
+				first = err
+			}
+		}
+		all = append(all, records)
+	}
+	return all, first
 }
