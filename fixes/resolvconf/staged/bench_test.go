@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
@@ -83,4 +84,29 @@ func BenchmarkLooks(b *testing.B) {
 			b.ReportMetric(float64(most)/1024, "MiB")
 		})
 	}
+}
+
+// BenchmarkRecord records a healthy host, beside the check that it records.
+func BenchmarkRecord(b *testing.B) {
+	h := linuxnet.New(b, linuxnet.Options{Nix: true})
+	h.Run(b, "/usr/bin/nix-store", "--init")
+	h.Resolver(b, linuxnet.Addr4)
+	h.WriteFile(b, "/etc/resolv.conf", good, 0o644)
+	h.Daemon(b)
+	lixfix := linuxnet.Program(b, "github.com/lixfix/lixfix/cmd/lixfix")
+	file := func(round int) string { return fmt.Sprintf("/var/tmp/%d.tar.gz", round) }
+	b.Run("healthy", func(b *testing.B) {
+		replay.Beside(b, func() *exec.Cmd { return h.Command(lixfix, "check", "-v", "--passive") },
+			func(round int) *exec.Cmd { return h.Command(lixfix, "record", "-o", file(round)) },
+			func(round int) int64 {
+				info, err := os.Stat(h.Path(file(round)))
+				if err == nil {
+					err = os.Remove(h.Path(file(round)))
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				return info.Size()
+			})
+	})
 }
