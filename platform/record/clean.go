@@ -55,6 +55,9 @@ func (r *Record) Clean(red *redact.Recorder, machine string) (*Record, error) {
 			words[i] = Line(red.Text(words[i]))
 		}
 	}
+	// os-release(5) is a file like any other.
+	m.Host.Product = Line(red.Text(m.Host.Product))
+	m.Host.Version, m.Host.Build = Line(m.Host.Version), Line(m.Host.Build)
 	m.Replaced = red.Used()
 	return out, nil
 }
