@@ -13,6 +13,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
@@ -171,30 +172,22 @@ func BenchmarkVersion(b *testing.B) {
 	}
 }
 
-// BenchmarkRecord records Macs with 32 and 128 build users, beside the check that it records, in turn, so that both have the
-// same of what else the machine does. It takes the shortest of each.
+// BenchmarkRecord records Macs with 32 and 128 build users, beside the check that it records.
 func BenchmarkRecord(b *testing.B) {
 	for _, users := range []int{32, 128} {
 		b.Run(strconv.Itoa(users)+"-users", func(b *testing.B) {
 			m := benchMac(b, map[int]string{32: "upgraded-15", 128: "count-128"}[users], 32)
 			dir := b.TempDir()
-			best := map[string]time.Duration{}
-			for i := 0; b.Loop(); i++ {
-				file := filepath.Join(dir, strconv.Itoa(i))
-				for _, args := range [][]string{{"check", "-v"}, {"record", "-o", file}} {
-					began := time.Now()
-					if code, out, _ := measure(b, m, args...); code > 3 || code == 2 {
-						b.Fatalf("exit %d: %s", code, out)
+			file := func(round int) string { return filepath.Join(dir, strconv.Itoa(round)) }
+			replay.Beside(b, func() *exec.Cmd { return command(b, m, "check", "-v") },
+				func(round int) *exec.Cmd { return command(b, m, "record", "-o", file(round)) },
+				func(round int) int64 {
+					info, err := os.Stat(file(round))
+					if err != nil {
+						b.Fatal(err)
 					}
-					if took := time.Since(began); best[args[0]] == 0 || took < best[args[0]] {
-						best[args[0]] = took
-					}
-				}
-			}
-			b.ReportMetric(float64(best["check"].Microseconds())/1000, "check-ms")
-			b.ReportMetric(float64(best["record"].Microseconds())/1000, "record-ms")
-			b.ReportMetric(float64(best["record"])/float64(best["check"]), "record-per-check")
-			b.ReportMetric(0, "ns/op")
+					return info.Size()
+				})
 		})
 	}
 }

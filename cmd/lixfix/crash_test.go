@@ -34,17 +34,23 @@ func macbox() (string, error) { return programs.Build("github.com/lixfix/lixfix/
 // that no fault strikes do their work within its process; with those that one may strike, they are processes.
 func run(t testing.TB, m *mac.Mac, args ...string) (int, string) {
 	t.Helper()
-	code, out, _ := box(t, "fast", m, args...)
+	code, out, _ := end(t, box(t, "fast", m, args...))
 	return code, out
 }
 
-// measure runs the program with its tools as processes, and returns the peak of its own memory in KiB as well.
-func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
+// command is the program on a Mac, with its tools as processes.
+func command(t testing.TB, m *mac.Mac, args ...string) *exec.Cmd {
 	t.Helper()
 	return box(t, "run", m, args...)
 }
 
-func box(t testing.TB, verb string, m *mac.Mac, args ...string) (int, string, int64) {
+// measure runs it, and returns the peak of its own memory in KiB as well.
+func measure(t testing.TB, m *mac.Mac, args ...string) (int, string, int64) {
+	t.Helper()
+	return end(t, command(t, m, args...))
+}
+
+func box(t testing.TB, verb string, m *mac.Mac, args ...string) *exec.Cmd {
 	t.Helper()
 	file, err := macbox()
 	if err != nil {
@@ -54,10 +60,15 @@ func box(t testing.TB, verb string, m *mac.Mac, args ...string) (int, string, in
 	cmd.Env = []string{"PATH=/nonexistent"}
 	// When lixfix is killed, the tool that killed it still holds the output.
 	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func end(t testing.TB, cmd *exec.Cmd) (int, string, int64) {
+	t.Helper()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
-		t.Fatalf("lixfix %s: %v", strings.Join(args, " "), err)
+		t.Fatalf("%s: %v", strings.Join(cmd.Args, " "), err)
 	}
 	var peak int64
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {

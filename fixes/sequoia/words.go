@@ -8,7 +8,7 @@ import (
 // What a healthy Mac has, what this one has, and where that was read.
 const (
 	recordNumbers   fix.Words = "record the new numbers, in {changes}"
-	buildUser                = "build user"
+	buildUser                 = "build user"
 	aGroup                    = "a group"
 	launchdJob      fix.Words = "launchctl print system/{label}"
 	notLoaded                 = "not loaded"
@@ -21,7 +21,7 @@ const (
 	ownUserID                 = "a user ID of its own"
 	alsoOf          fix.Words = "{id}, as {names} has"
 	safeIDs                   = "351 to 499"
-	aBuildUser            = "a build user"
+	aBuildUser                = "a build user"
 	anotherAccount            = "another account"
 	accountOfMacOS            = "an account of macOS"
 	anotherNameOf   fix.Words = "another name of the account {name}"

@@ -243,14 +243,14 @@ func readAll(ctx context.Context, v platform.View, kind string) ([]*Record, erro
 	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
-	docs := plistfile.Documents(out)
-	if len(docs) != 1 {
-		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(docs), ErrIncomplete)
+	lists, err := plistfile.Records(out)
+	if len(lists) != 1 {
+		return nil, fmt.Errorf("list /%s: %d lists instead of one: %w", kind, len(lists), ErrIncomplete)
 	}
-	var dicts []map[string][]string
-	if err := plistfile.Decode(docs[0], &dicts); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("list /%s: %w", kind, err)
 	}
+	dicts := lists[0]
 	records := make([]*Record, len(dicts))
 	for i, d := range dicts {
 		if records[i], err = record(d); err != nil {
@@ -276,7 +276,7 @@ func record(dict map[string][]string) (*Record, error) {
 			continue
 		}
 		if len(values) > 0 {
-			r.attrs[name] = values
+			r.attrs[name] = slices.Clip(values) // others share them
 		}
 	}
 	if r.Name = r.First(RecordName); r.Name == "" {

@@ -1,121 +1,72 @@
 package plistfile
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+	"sync"
+)
 
-// records decodes what dscl prints of records, and nothing else: one dictionary, or an array of them, whose values are
-// arrays of strings. It gives the same as the library does, in a tenth of the time: a check of a Mac spent most of its own
-// time there. ok is false for anything that it does not know to the letter, such as an empty array, a number, a comment or a
-// key that is there twice; the library tells then.
-func records(data []byte) (list []map[string][]string, one, ok bool) {
-	if bytes.IndexByte(data, '\r') >= 0 || bytes.Contains(data, []byte("]]>")) {
-		return nil, false, false // line ends that XML changes, and what it does not allow
+// Records decodes what dscl(1) prints of accounts: lists of dictionaries whose values are lists of texts. There is one list
+// for each document in data; it is nil where the document is something else, and the error is that of the first one. It is
+// Documents and Decode, but does the same bytes once: a check asks for the same accounts several times, and decoding them
+// takes most of its time. Neither data nor what is returned may be changed.
+func Records(data []byte) ([][]map[string][]string, error) { return remembered.records(data) }
+
+// What is kept in mind: the lists of users and of groups, as they are and without names.
+const (
+	mostLists = 6
+	mostBytes = 32 << 20 // a list of 10,000 accounts has nine million
+)
+
+var remembered memory
+
+// memory holds what was decoded last.
+type memory struct {
+	mu    sync.Mutex
+	lists []*list // the one that was asked for last comes last
+}
+
+type list struct {
+	data   []byte
+	decode func() ([][]map[string][]string, error)
+}
+
+func (m *memory) records(data []byte) ([][]map[string][]string, error) {
+	m.mu.Lock()
+	l := &list{data: data, decode: sync.OnceValues(func() ([][]map[string][]string, error) { return decodeAll(data) })}
+	if i := slices.IndexFunc(m.lists, func(l *list) bool { return bytes.Equal(l.data, data) }); i >= 0 {
+		l = m.lists[i]
+		m.lists = slices.Delete(m.lists, i, i+1)
 	}
-	s := scanner{data}
-	if !s.head() {
-		return nil, false, false
-	}
-	if s.tag("<dict>") {
-		record, ok := s.dict()
-		return []map[string][]string{record}, true, ok && s.tail()
-	}
-	if !s.tag("<array>") {
-		return nil, false, false
-	}
-	for s.tag("<dict>") {
-		record, ok := s.dict()
-		if !ok {
-			return nil, false, false
+	m.lists = append(m.lists, l)
+	m.forget()
+	m.mu.Unlock()
+	// Whoever asks for the same meanwhile waits for it here.
+	return l.decode()
+}
+
+// forget drops what was not asked for longest, until the rest is within bounds.
+func (m *memory) forget() {
+	size := 0
+	for i := len(m.lists) - 1; i >= 0; i-- {
+		size += len(m.lists[i].data)
+		if size > mostBytes || len(m.lists)-i > mostLists {
+			m.lists = slices.Delete(m.lists, 0, i+1)
+			return
 		}
-		list = append(list, record)
 	}
-	return list, false, len(list) > 0 && s.tag("</array>") && s.tail()
 }
 
-// scanner holds what is still to be read.
-type scanner struct{ rest []byte }
-
-// tag reads white space and a tag, where it is the next one.
-func (s *scanner) tag(tag string) bool {
-	rest := bytes.TrimLeft(s.rest, " \t\n")
-	if len(rest) < len(tag) || string(rest[:len(tag)]) != tag {
-		return false
-	}
-	s.rest = rest[len(tag):]
-	return true
-}
-
-// head reads what every tool of macOS begins a list with.
-func (s *scanner) head() bool {
-	return s.tag(`<?xml version="1.0" encoding="UTF-8"?>`) &&
-		s.tag(`<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">`) &&
-		s.tag(`<plist version="1.0">`)
-}
-
-func (s *scanner) tail() bool {
-	return s.tag("</plist>") && len(bytes.TrimLeft(s.rest, " \t\n")) == 0
-}
-
-// dict reads a record up to its end.
-func (s *scanner) dict() (map[string][]string, bool) {
-	record := map[string][]string{}
-	for s.tag("<key>") {
-		key, ok := s.text("</key>")
-		if _, twice := record[key]; !ok || twice || !s.tag("<array>") {
-			return nil, false
-		}
-		var values []string
-		for s.tag("<string>") {
-			value, ok := s.text("</string>")
-			if !ok {
-				return nil, false
+func decodeAll(data []byte) (all [][]map[string][]string, first error) {
+	for _, doc := range Documents(data) {
+		var records []map[string][]string
+		if err := Decode(doc, &records); err != nil {
+			records = nil
+			if first == nil {
+				first = err
 			}
-			values = append(values, value)
 		}
-		if len(values) == 0 || !s.tag("</array>") {
-			return nil, false
-		}
-		record[key] = values
+		all = append(all, records)
 	}
-	return record, len(record) > 0 && s.tag("</dict>")
-}
-
-// text reads up to the end tag, which is the next tag.
-func (s *scanner) text(end string) (string, bool) {
-	i := bytes.IndexByte(s.rest, '<')
-	if i < 0 || len(s.rest)-i < len(end) || string(s.rest[i:i+len(end)]) != end {
-		return "", false
-	}
-	text := s.rest[:i]
-	s.rest = s.rest[i+len(end):]
-	if bytes.IndexByte(text, '&') < 0 {
-		return string(text), true
-	}
-	return unescape(text)
-}
-
-// unescape knows the references that CoreFoundation writes.
-func unescape(text []byte) (string, bool) {
-	var b bytes.Buffer
-	for {
-		plain, ref, found := bytes.Cut(text, []byte("&"))
-		b.Write(plain)
-		if !found {
-			return b.String(), true
-		}
-		name, rest, ended := bytes.Cut(ref, []byte(";"))
-		if !ended {
-			return "", false
-		}
-		switch string(name) {
-		case "amp":
-			b.WriteByte('&')
-		case "lt":
-			b.WriteByte('<')
-		case "gt":
-			b.WriteByte('>')
-		default:
-			return "", false
-		}
-		text = rest
-	}
+	return all, first
 }

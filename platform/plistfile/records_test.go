@@ -1,102 +1,88 @@
 package plistfile
 
 import (
-	"bytes"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"howett.net/plist"
 )
 
-const (
-	before = `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0">
-`
-	after = "</plist>\n"
-	user  = `<dict>
-	<key>dsAttrTypeStandard:RealName</key>
-	<array>
-		<string>Nix &lt;build&gt; user &amp; 1</string>
-		<string> ä </string>
-	</array>
-	<key>uid</key>
-	<array>
-		<string>350</string>
-	</array>
-</dict>
-`
-)
-
-// theirs decodes with the library alone.
-func theirs(data []byte) (list []map[string][]string, err error) {
-	_, err = plist.Unmarshal(data, &list)
-	return list, err
+func people(names ...string) []byte {
+	var b strings.Builder
+	b.WriteString("<plist><array>")
+	for _, n := range names {
+		fmt.Fprintf(&b, "<dict><key>RecordName</key><array><string>%s</string></array></dict>", n)
+	}
+	b.WriteString("</array></plist>\n")
+	return []byte(b.String())
 }
 
-// TestKnown: what dscl prints is read without the library, and what differs in the least is left to it.
-func TestKnown(t *testing.T) {
-	for i, text := range []string{
-		before + "<array>\n" + user + user + "</array>\n" + after,
-		before + user + after,
+func TestLists(t *testing.T) {
+	const one = "<plist><dict><key>RecordName</key><array><string>alex</string></array></dict></plist>"
+	for _, c := range []struct {
+		name, text string
+		want       []int // records by document; -1 for one that is none
+		fails      bool
+	}{
+		{"nothing", "", nil, false},
+		{"a list", string(people("root", "alex")), []int{2}, false},
+		{"two lists", string(people("root")) + string(people("alex", "kim")), []int{1, 2}, false},
+		{"one record", one, []int{-1}, true},
+		{"a list behind something else", "no list</plist>" + string(people("root")), []int{-1, 1}, true},
+		{"a list that ends in the middle", string(people("root"))[:40], []int{-1}, true},
 	} {
-		list, one, ok := records([]byte(text))
-		want := map[string][]string{"dsAttrTypeStandard:RealName": {"Nix <build> user & 1", " ä "}, "uid": {"350"}}
-		if !ok || one != (i == 1) || len(list) == 0 {
-			t.Fatalf("%v, %v, %v of\n%s", list, one, ok, text)
-		}
-		for _, got := range list {
-			if d := cmp.Diff(want, got); d != "" {
-				t.Error(d)
+		t.Run(c.name, func(t *testing.T) {
+			for range 2 { // what is remembered is the same
+				lists, err := Records([]byte(c.text))
+				var got []int
+				for _, l := range lists {
+					if l == nil {
+						got = append(got, -1)
+						continue
+					}
+					got = append(got, len(l))
+				}
+				if fmt.Sprint(got) != fmt.Sprint(c.want) || (err != nil) != c.fails {
+					t.Errorf("got %v, %v", got, err)
+				}
 			}
-		}
-	}
-	for _, text := range []string{
-		"<array/>", "<array></array>", "<dict/>", "<dict></dict>", "<dict><key>a</key><array/></dict>",
-		"<dict><key>a</key><array></array></dict>", "<dict><key>a</key><string>b</string></dict>",
-		"<dict><key>a</key><array><string/></array></dict>", "<dict><key>a</key><array><integer>1</integer></array></dict>",
-		"<dict><key>a</key><array><string>b<!-- c --></string></array></dict>",
-		"<dict><key>a</key><array><string><![CDATA[b]]></string></array></dict>",
-		"<dict><key>a</key><array><string>b]]>c</string></array></dict>",
-		"<dict><key>a</key><array><string>b\r\nc</string></array></dict>",
-		"<dict><key>a</key><array><string>&quot;</string></array></dict>",
-		"<dict><key>a</key><array><string>&amp</string></array></dict>",
-		"<dict><key>a</key><array><string>b</string></array><key>a</key><array><string>c</string></array></dict>",
-		user + user, "<array>" + user, user + "</array>", "<array>" + user + "</array>x",
-	} {
-		if got, _, ok := records([]byte(before + text + after)); ok {
-			t.Errorf("%s was read as %v", text, got)
-		}
-	}
-	if _, _, ok := records([]byte(before + user)); ok {
-		t.Error("a list that ends in the middle was read")
+		})
 	}
 }
 
-// FuzzRecords: whatever is read without the library, the library reads the same.
-func FuzzRecords(f *testing.F) {
-	for _, seed := range []string{
-		"<array>\n" + user + user + "</array>\n", "<array>" + user + "</array>",
-		"<array><dict><key>CF$UID</key><array><string>1</string></array></dict></array>",
-		"<array><dict><key></key><array><string></string></array></dict></array>",
-		"<array><dict><key>a&amp;</key><array><string>\x00\xff\u2028\ufffe</string></array></dict></array>",
-		"<array>\n<dict>\t<key> a </key> <array> <string> b </string> </array> </dict> </array> ",
-	} {
-		f.Add([]byte(seed))
+// TestMemory: the same bytes are decoded once, whoever asks, and what was not asked for longest is forgotten first.
+func TestMemory(t *testing.T) {
+	var m memory
+	first := people("root", "alex")
+	var all sync.WaitGroup
+	lists := make([][][]map[string][]string, 8)
+	for i := range lists {
+		all.Go(func() { lists[i], _ = m.records([]byte(string(first))) })
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		data := sanitize(fmt.Appendf(nil, "%s%s%s", before, body, after))
-		got, one, ok := records(bytes.TrimLeft(data, " \t\r\n"))
-		if !ok || one {
-			return
+	all.Wait()
+	for i := range lists {
+		if &lists[i][0] != &lists[0][0] {
+			t.Fatal("decoded more than once")
 		}
-		want, err := theirs(data)
-		if err != nil {
-			t.Fatalf("the library says %v, and this was read: %q", err, got)
+	}
+	for i := range mostLists {
+		_, _ = m.records(people(fmt.Sprint("user", i)))
+		if i < mostLists-1 {
+			_, _ = m.records(first) // somebody still asks for it
 		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Fatalf("library against ours:\n%s", d)
-		}
-	})
+	}
+	if len(m.lists) != mostLists {
+		t.Errorf("%d lists are kept", len(m.lists))
+	}
+	if again, _ := m.records(first); &again[0] != &lists[0][0] {
+		t.Error("what was asked for just now is forgotten")
+	}
+	_, _ = m.records(make([]byte, mostBytes))
+	if len(m.lists) != 1 {
+		t.Errorf("%d lists are kept beside one that is as large as all may be", len(m.lists))
+	}
+	_, _ = m.records(make([]byte, mostBytes+1))
+	if len(m.lists) != 0 {
+		t.Errorf("%d lists are kept where one is too large", len(m.lists))
+	}
 }

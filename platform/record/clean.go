@@ -55,8 +55,28 @@ func (r *Record) Clean(red *redact.Recorder, machine string) (*Record, error) {
 			words[i] = Line(red.Text(words[i]))
 		}
 	}
+	// os-release(5) is a file like any other.
+	m.Host.Product = Line(red.Text(m.Host.Product))
+	m.Host.Version, m.Host.Build = Line(m.Host.Version), Line(m.Host.Build)
 	m.Replaced = red.Used()
 	return out, nil
+}
+
+// Prepare has red parse what was answered up to now, so that Clean need not. Others may still be asking.
+func (r *Record) Prepare(red *redact.Recorder) {
+	r.mu.Lock()
+	var bodies [][]byte
+	for _, q := range r.order {
+		for _, a := range q.answers {
+			if a.data != nil {
+				bodies = append(bodies, a.data)
+			}
+		}
+	}
+	r.mu.Unlock()
+	for _, data := range bodies {
+		red.Prepare(data)
+	}
 }
 
 // Line is a text as one line that can be printed.
@@ -167,14 +187,27 @@ func (c *cleaner) learn(r *Record, machine string) {
 	mac := r.Manifest.Host.OS == platform.Darwin
 	// Who is a person decides what a name is, so that comes before what texts say.
 	// Twice, because groups can come before the accounts that their members are.
-	for range 2 {
-		for _, q := range r.order {
-			for _, a := range q.answers {
-				c.structure(q, a, mac)
+	var told []*asked
+	seen := map[string]bool{}
+	for _, q := range r.order {
+		for _, a := range q.answers {
+			// Several ask the same, and are told the same.
+			if len(q.of) == 0 || a.data == nil && a.names == nil {
+				continue
+			}
+			k := strings.Join(append(append([]string{q.ask}, q.of...), string(a.data)), "\x00")
+			if a.data == nil || !seen[k] {
+				seen[k] = true
+				told = append(told, &asked{ask: q.ask, of: q.of, answers: []*answer{a}})
 			}
 		}
 	}
-	seen := map[string]bool{}
+	for range 2 {
+		for _, q := range told {
+			c.structure(q, q.answers[0], mac)
+		}
+	}
+	clear(seen)
 	for _, q := range r.order {
 		c.Learn(q.of...)
 		for _, a := range q.answers {
@@ -198,9 +231,6 @@ func (c *cleaner) learn(r *Record, machine string) {
 
 // structure reads the names out of what is made of them.
 func (c *cleaner) structure(q *asked, a *answer, mac bool) {
-	if len(q.of) == 0 {
-		return
-	}
 	n, name := c.Names(), q.of[0]
 	if q.ask == "list" && redact.Homes(name) {
 		for _, who := range a.names {
@@ -212,37 +242,36 @@ func (c *cleaner) structure(q *asked, a *answer, mac bool) {
 	if a.data == nil {
 		return
 	}
-	text := string(a.data)
 	switch {
 	case name == accounts.PasswdFile:
 		n.Passwd(a.data, redact.FirstPerson(mac))
 	case name == accounts.GroupFile:
 		n.Group(a.data, redact.FirstPerson(mac))
 	case name == "/etc/hosts":
-		n.Hosts(text)
+		n.Hosts(string(a.data))
 	case name == "/etc/hostname", name == "/proc/sys/kernel/hostname":
-		n.Host(strings.TrimSpace(text))
+		n.Host(strings.TrimSpace(string(a.data)))
 	case path.Base(name) == "resolv.conf", path.Base(name) == "stub-resolv.conf":
-		n.ResolvConf(text)
+		n.ResolvConf(string(a.data))
 	case name == "/etc/nix/machines":
-		n.Machines(text)
+		n.Machines(string(a.data))
 	case q.ask == "query" && path.Base(name) == "resolvectl":
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(string(a.data)) {
 			_, list, _ := strings.Cut(line, ":")
 			n.ResolvConf("search " + strings.TrimSpace(list))
 		}
 	case q.ask == "query" && path.Base(name) == "dscl":
-		c.directory(q.of, text, mac)
+		c.directory(q.of, a.data, mac)
 	}
 }
 
 // directory reads people out of what dscl(1) prints of the accounts of a Mac.
-func (c *cleaner) directory(args []string, text string, mac bool) {
+func (c *cleaner) directory(args []string, data []byte, mac bool) {
 	n := c.Names()
 	first := redact.FirstPerson(mac)
 	people := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "/Users") })
 	if !slices.Contains(args, "-plist") {
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(string(data)) {
 			f := strings.Fields(line)
 			if len(f) < 2 || !people {
 				continue
@@ -253,15 +282,22 @@ func (c *cleaner) directory(args []string, text string, mac bool) {
 		}
 		return
 	}
-	for _, doc := range plistfile.Documents([]byte(text)) {
-		var many []map[string][]string
-		if plistfile.Decode(doc, &many) != nil {
-			var one map[string][]string
-			if plistfile.Decode(doc, &one) != nil {
-				continue
+	lists, err := plistfile.Records(data)
+	if err != nil { // of one record
+		lists = nil
+		for _, doc := range plistfile.Documents(data) {
+			var many []map[string][]string
+			if plistfile.Decode(doc, &many) != nil {
+				var one map[string][]string
+				if plistfile.Decode(doc, &one) != nil {
+					continue
+				}
+				many = append(many, one)
 			}
-			many = append(many, one)
+			lists = append(lists, many)
 		}
+	}
+	for _, many := range lists {
 		for _, r := range many {
 			get := func(key string) []string {
 				return slices.Concat(r["dsAttrTypeStandard:"+key], r["dsAttrTypeNative:"+key], r[key])

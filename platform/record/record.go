@@ -144,6 +144,18 @@ func (r *Record) add(scope, ask string, of []string, a *answer) { r.reserve(scop
 func (r *Record) reserve(scope, ask string, of []string) (fill func(*answer)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	q := r.asked(scope, ask, of)
+	n := len(q.answers)
+	q.answers = append(q.answers, &answer{err: errOpen})
+	return func(a *answer) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		q.answers[n] = a
+	}
+}
+
+// asked is the question of a scope.
+func (r *Record) asked(scope, ask string, of []string) *asked {
 	in := r.scopes[scope]
 	if in == nil {
 		in = map[string]*asked{}
@@ -159,13 +171,7 @@ func (r *Record) reserve(scope, ask string, of []string) (fill func(*answer)) {
 		}
 		r.order = append(r.order, q)
 	}
-	n := len(q.answers)
-	q.answers = append(q.answers, &answer{err: errOpen})
-	return func(a *answer) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		q.answers[n] = a
-	}
+	return q
 }
 
 // errOpen is the answer to a question that nobody waited for.
@@ -181,6 +187,29 @@ func (r *Record) find(scope, ask string, of []string, n int) (a *answer, more bo
 	if q == nil {
 		q = r.any[k]
 	}
+	return q.nth(n)
+}
+
+// take is find while others are still asking. What one of them was told becomes an answer to this scope as well: what they
+// are told later is none. How long a burst of another's took is nothing that this one was told.
+func (r *Record) take(scope, ask string, of []string, n int) (a *answer, more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := key(ask, of)
+	q := r.scopes[scope][k]
+	if q == nil {
+		told := r.any[k]
+		if told == nil || ask == "burst" || told.answers[0].err == errOpen { //nolint:errorlint // itself: nobody wraps it
+			return nil, false
+		}
+		q = r.asked(scope, ask, of)
+		q.answers = append(q.answers, told.answers[0])
+	}
+	return q.nth(n)
+}
+
+// nth is the nth answer, or the last where there are fewer.
+func (q *asked) nth(n int) (a *answer, more bool) {
 	if q == nil {
 		return nil, false
 	}

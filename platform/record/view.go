@@ -69,7 +69,7 @@ func (v *View) recorded(ask string, of ...string) *answer {
 	n := v.cursor[k]
 	v.cursor[k]++
 	v.mu.Unlock()
-	a, _ := v.rec.find(v.scope, ask, of, n)
+	a, _ := v.find(ask, of, n)
 	if a == nil && v.live == nil {
 		v.mu.Lock()
 		v.missing = append(v.missing, says(ask, of))
@@ -77,6 +77,14 @@ func (v *View) recorded(ask string, of ...string) *answer {
 		a = &answer{err: notRecorded(ask, of)}
 	}
 	return a
+}
+
+// find is the nth answer that was recorded for a question.
+func (v *View) find(ask string, of []string, n int) (a *answer, more bool) {
+	if v.live != nil {
+		return v.rec.take(v.scope, ask, of, n)
+	}
+	return v.rec.find(v.scope, ask, of, n)
 }
 
 // put asks the host, or the record.
@@ -125,7 +133,7 @@ func (v *View) Now() time.Time {
 	defer v.mu.Unlock()
 	n := v.cursor["now"]
 	v.cursor["now"]++
-	a, more := v.rec.find(v.scope, "now", nil, n)
+	a, more := v.find("now", nil, n)
 	switch {
 	case a == nil && v.live != nil:
 		now := v.live.Now()
@@ -292,7 +300,7 @@ func (v *View) Burst(ctx context.Context, what string, f func(platform.Files) er
 		n := v.cursor[k]
 		v.cursor[k]++
 		v.mu.Unlock()
-		a, more := v.rec.find(v.scope, "burst", []string{what}, n)
+		a, more := v.find("burst", []string{what}, n)
 		switch {
 		case a != nil && more && a.is:
 			return a.err

@@ -73,7 +73,7 @@ func planted() []canary {
 var wholes = map[string][]string{
 	"db8": {"2001:db8::17", "2001:db8:1:2:3"}, "54": {"52:54:00:12:34:56"}, "10.0": {"10.0.0.300"}, "113": {"203.0.113.9"},
 	"lat": {}, "canary": {"AAAAIcanarycanary"}, "arpa": {"9.113.0.203"}, "Ab1": {"Ab1Ab1Ab1"}, "0123": {"0123456789abcdef"},
-	"5254": {"525400123456"}, "5054": {"5054:ff:fe12"},
+	"555": {"555-0199"}, "5254": {"525400123456"}, "5054": {"5054:ff:fe12"},
 }
 
 // places are canaries in what is no line of text, which the structure of a file or of an answer gives away.
@@ -136,7 +136,7 @@ func look(t *testing.T, lines []canary) *record.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := memory.New(platform.Facts{OS: platform.Linux, Arch: "amd64"}, "/home/lobster/\n/home/queenie/\n/etc/nix/x = y\n/nix/x = y\n"+
+	h := memory.New(platform.Facts{OS: platform.Linux, Product: "the \x1b[2JLinux of humpty", Arch: "amd64"}, "/home/lobster/\n/home/queenie/\n/etc/nix/x = y\n/nix/x = y\n"+
 		"/Library/LaunchDaemons/y = z\n/proc/7/x = y\n/run/x = y\n")
 	files := map[string]string{
 		"/etc/passwd": passwd, "/etc/group": groups, "/etc/hosts": hosts, "/etc/resolv.conf": conf + "search carpenter.example.com dumpty\n",

@@ -248,48 +248,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// FuzzMay applies every rule to texts that it is kept from: none of them may change.
-func FuzzMay(f *testing.F) {
-	for _, c := range secrets {
-		f.Add(c.text)
-	}
-	for _, c := range people {
-		f.Add(c.text)
-	}
-	for _, c := range blocks {
-		f.Add(c.text)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if len(s) > 300 {
-			return // all expressions at work are slow
-		}
-		got := hinted(s)
-		for _, r := range slices.Concat(everywhere, within) {
-			if got.has(r.bit) && (r.may == nil || r.may(s)) {
-				continue
-			}
-			if after := r.apply(s); after != s {
-				t.Errorf("%s is kept from %q, which would become %q", r.name, s, after)
-			}
-		}
-		for i, r := range nameRules {
-			n := wonderland()
-			if got.has(nameBits+i) && (r.may == nil || r.may(s)) && (r.known == nil || r.known(n, s)) || r.name == "known name" {
-				continue
-			}
-			after := ""
-			if r.apply != nil {
-				after = r.apply(n, s)
-			} else {
-				after = replace(r.find, s, func(m []string, _, _ string) string { return r.with(n, m) })
-			}
-			if after != s {
-				t.Errorf("%s is kept from %q, which would become %q", r.name, s, after)
-			}
-		}
-	})
-}
-
 // FuzzHinted compares the one look for all hints with one for each.
 func FuzzHinted(f *testing.F) {
 	f.Add("user alice said https://a@b from sha256: tokentokeN=x")

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/lixfix/lixfix/platform/pattern"
 )
@@ -20,8 +21,10 @@ type Recorder struct {
 	names     *Names
 	keepNames bool
 	lines     map[string]string // what was made of a line
+	parsing   sync.Mutex
 	tokens    map[string]bool   // keys of JSON and property lists whose values are secrets
 	read      map[string]bool   // lines that were learned from
+	parsed    map[string]parsed // structured files, by their content
 	known     int               // names and secrets when Settled was last asked
 }
 
@@ -31,6 +34,7 @@ func NewRecorder(keepNames bool) *Recorder {
 	n.shaped = true
 	return &Recorder{
 		names: n, keepNames: keepNames, lines: map[string]string{}, read: map[string]bool{}, tokens: map[string]bool{},
+		parsed: map[string]parsed{},
 	}
 }
 
@@ -172,12 +176,23 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 		return r.arguments(data)
 	case bytes.HasPrefix(data, []byte("bplist00")):
 		return []byte("bplist00" + Mark) // nothing of lixfix reads it
-	case bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n\uFEFF"), []byte("<?xml")):
-		return r.tokensOf(data, xmlTokens)
-	case json.Valid(data) && len(bytes.TrimSpace(data)) > 0 && strings.ContainsRune("{[", rune(bytes.TrimSpace(data)[0])):
-		return r.tokensOf(data, jsonTokens)
+	}
+	if parse := structured(data); parse != nil {
+		return r.tokensOf(data, parse)
 	}
 	return r.plain(string(data))
+}
+
+// structured returns what reads a file that is made of texts, nil where none does.
+func structured(data []byte) parser {
+	trimmed := bytes.TrimLeft(data, " \t\r\n\uFEFF")
+	switch {
+	case bytes.HasPrefix(trimmed, []byte("<?xml")):
+		return xmlTokens
+	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(data):
+		return jsonTokens
+	}
+	return nil
 }
 
 // plain is text in lines.
@@ -471,8 +486,7 @@ func (r *Recorder) LearnBody(name string, data []byte) {
 	case bytes.IndexByte(data, 0) >= 0:
 		texts = strings.Split(string(data), "\x00")
 	case json.Valid(data):
-		all, _ := jsonTokens(r, data)
-		for _, t := range all {
+		for _, t := range r.parse(data, jsonTokens).all {
 			texts = append(texts, t.text)
 		}
 	default:

@@ -322,6 +322,18 @@ var everywhere = numbered(0, ruleset{
 			quotedValue + `|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
+	{
+		// In a comment, people write as they speak: "# the router's password is hunter2".
+		name: "word of a comment", hints: []string{"passw", "passphrase", "passcode", "pwd", "psk", "secret", "token", "key"},
+		may:  least{'#': 1, ';': 1}.in,
+		find: pattern.New(`(?i)\b(?:passw(?:or)?d|passwort|passphrase|passcode|pwd|psk|secret|token|key)\b[^\n]+`),
+		with: func(m []string, before, _ string) string {
+			if !inComment(before) {
+				return m[0]
+			}
+			return spoken(m[0])
+		},
+	},
 	shape("GitHub token", `gh[pousr]_[A-Za-z0-9]{3,}`, "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
 	shape("GitHub fine-grained token", `github_pat_\w{3,}`, "github_pat_"),
 	shape("GitLab token", `gl(?:pat|dt|rt|ptt|ft|imt|agent|oas|soat|cbt|ffct)-[\w-]{8,}`, "glpat-", "gldt-",

@@ -18,10 +18,40 @@ type token struct {
 	quote      func(string) string
 }
 
+// parser finds the texts in a structured file. It returns false for one that is broken.
+type parser func(*Recorder, []byte) ([]token, bool)
+
+// parsed is what was found in a structured file.
+type parsed struct {
+	all []token
+	ok  bool
+}
+
+// Prepare parses the content of a file, or what a tool has printed, before Body is asked for it. It can be called at any time,
+// by several at once: while others still wait for something.
+func (r *Recorder) Prepare(data []byte) {
+	if parse := structured(data); parse != nil {
+		r.parse(data, parse)
+	}
+}
+
+// parse does each file once: redacting takes several passes.
+func (r *Recorder) parse(data []byte, parse parser) parsed {
+	r.parsing.Lock()
+	defer r.parsing.Unlock()
+	found, known := r.parsed[string(data)]
+	if !known {
+		found.all, found.ok = parse(r, data)
+		r.parsed[string(data)] = found
+	}
+	return found
+}
+
 // tokensOf replaces the texts in a structured file, and leaves everything between them as it is.
-func (r *Recorder) tokensOf(data []byte, parse func(*Recorder, []byte) ([]token, bool)) []byte {
-	all, ok := parse(r, data)
-	if !ok {
+func (r *Recorder) tokensOf(data []byte, parse parser) []byte {
+	found := r.parse(data, parse)
+	all := found.all
+	if !found.ok {
 		return r.plain(string(data))
 	}
 	lists := map[int][]int{}

@@ -157,12 +157,22 @@ func (a *app) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Set
 
 // detectAll asks fixes side by side and returns their answers in the order of the fixes.
 func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool) []render.Fix {
+	return a.detectEach(ctx, fixes, settings, closer, func(int, render.Fix) {})
+}
+
+// detectEach is detectAll that calls then for each answer as soon as it is there, several at once.
+func (a *app) detectEach(
+	ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool, then func(i int, found render.Fix),
+) []render.Fix {
 	out := make([]render.Fix, len(fixes))
 	errs := make([]error, len(fixes))
 	view := platform.NewMemo(a.Host) // so that detectors that ask the same spawn a tool once
 	var all sync.WaitGroup
 	for i, f := range fixes {
-		all.Go(func() { out[i], errs[i] = a.detect(ctx, f, view, settings[i], closer) })
+		all.Go(func() {
+			out[i], errs[i] = a.detect(ctx, f, view, settings[i], closer)
+			then(i, out[i])
+		})
 	}
 	all.Wait()
 	var many *multierror.Error

@@ -194,16 +194,21 @@ func (a *app) observed(
 	on := a.quietly(nil)
 	on.scoped = rec.Watch
 	surveyed := on.survey(ctx, r)
-	r.Fixes = on.detectAll(surveyed, wanted, settings, how.probe)
-	// What comes now sees the same moment, and asks the host only for what is new.
-	on.scoped = rec.Again
-	verdict := on.verdict(surveyed, r.Fixes, wanted, settings, true)
+	// What a fix would do is asked as soon as it has looked, while others still wait for something. It sees the same moment, and
+	// asks the host only for what is new.
+	again := *on
+	again.scoped = rec.Again
+	verdict := make([]record.Verdict, len(wanted))
+	red := redact.NewRecorder(how.keepNames)
+	r.Fixes = on.detectEach(surveyed, wanted, settings, how.probe, func(i int, found render.Fix) {
+		verdict[i] = again.verdictOf(surveyed, found, wanted[i], settings[i], true)
+		rec.Prepare(red)
+	})
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
 	a.progress.Now("taking names and secrets out")
 	machine, _ := os.Hostname()
-	red := redact.NewRecorder(how.keepNames)
 	m := &rec.Manifest
 	m.Lixfix, m.Names, m.Probed, m.Verdict = a.Version, how.keepNames, probed(r.Fixes), verdict
 	m.Unseen = unseen(r)
@@ -286,18 +291,8 @@ func (a *app) quietly(r *record.Record) *app {
 	return &b
 }
 
-// verdict is what fixes found, and what they would do. With more, it also asks what only a report asks, and a repair that
+// verdictOf is what a fix found, and what it would do. With more, it also asks what only a report asks, and a repair that
 // nobody is asked about.
-func (a *app) verdict(ctx context.Context, found []render.Fix, wanted []fix.Fix, settings []fix.Settings, more bool) []record.Verdict {
-	out := make([]record.Verdict, len(found))
-	var all sync.WaitGroup
-	for i, f := range found {
-		all.Go(func() { out[i] = a.verdictOf(ctx, f, wanted[i], settings[i], more) })
-	}
-	all.Wait()
-	return out
-}
-
 func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.Settings, more bool) record.Verdict {
 	v := record.Verdict{Fix: found.Name, Status: string(found.Status)}
 	risky := false
@@ -357,8 +352,11 @@ func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, s
 	b := a.quietly(r)
 	report := b.hosted("record")
 	ctx = b.survey(ctx, report)
-	found := b.detectAll(ctx, wanted, settings, r.Manifest.Probed)
-	now := said(b.verdict(ctx, found, wanted, settings, false), red)
+	now := make([]record.Verdict, len(wanted))
+	b.detectEach(ctx, wanted, settings, r.Manifest.Probed, func(i int, found render.Fix) {
+		now[i] = b.verdictOf(ctx, found, wanted[i], settings[i], false)
+	})
+	now = said(now, red)
 	var all []string
 	for i, was := range r.Manifest.Verdict {
 		if why := unequal(was, now[i]); why != "" {

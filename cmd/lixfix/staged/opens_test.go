@@ -19,11 +19,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -139,6 +144,7 @@ func TestOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := besieged(t)
+	replays.Record(t, "in the middle of a siege", h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 	for _, argv := range commands {
 		t.Run(strings.Join(argv, " "), func(t *testing.T) {
 			trace, out := traced(t, h, argv)

@@ -37,8 +37,13 @@ func TestOtherSystems(t *testing.T) {
 		}
 		return line + " "
 	}
-	root := func(line string) *exec.Cmd { return h.Command("unshare", "-m", "/bin/sh", "-c", line) }
-	alice := func(line string) *exec.Cmd { return h.UserCommand("unshare", "-Ur", "/bin/sh", "-c", line) }
+	h.Run(t, "install", "-d", "-o", "1234", "-g", "1234", "/home/alice/records")
+	root := func(line string) *exec.Cmd {
+		return h.Command("unshare", "-m", "env", "HOME=/root", "/bin/sh", "-c", line)
+	}
+	alice := func(line string) *exec.Cmd {
+		return h.UserCommand("unshare", "-Ur", "env", "HOME=/home/alice/records", "/bin/sh", "-c", line)
+	}
 	plain := map[string]answer{}
 	unknown := map[string]bool{"stuck/not-checked": true, "resolv-conf/not-known": true}
 	looks := map[string]string{
@@ -67,6 +72,10 @@ func TestOtherSystems(t *testing.T) {
 				!strings.HasPrefix(string(out), "lixfix ") {
 				t.Errorf("it does not start: %v\n%s", err, out)
 			}
+			replays.RecordBy(t, tt.name, h, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), func(file string) *exec.Cmd {
+				// In a namespace of hers, what root owns outside is nobody's that she could trust.
+				return tt.as("d=$(mktemp -d -p $HOME) && " + tt.before + program + " record stuck resolv-conf -o $d/r && cp $d/r " + file)
+			})
 			for c, want := range plain {
 				got := ask(t, tt.as(tt.before+looks[c]), c)
 				switch {

@@ -160,6 +160,8 @@ func TestUnwritable(t *testing.T) {
 				}
 				ill := etc()
 				h.Run(t, "/bin/sh", "-c", in.put)
+				replays.Record(t, w.kind+", "+in.name, h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"),
+					"resolv-conf", "--name", linuxnet.Name)
 				before := etc()
 				o := lixfix(t, h, slices.Clone(repair)...)
 				if in.seen {
@@ -214,6 +216,8 @@ func TestUnwritableLater(t *testing.T) {
 			t.Errorf("the modes are %q", now)
 		}
 	}
+	replays.Record(t, "a file below a read-only mount", h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"),
+		"resolv-conf", "--name", linuxnet.Name)
 	for _, end := range []string{"undo", "resume"} {
 		half(lixfix(t, h, slices.Clone(repair)...))
 		half(lixfix(t, h, "resume", "--yes"))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,6 +26,7 @@ type Table struct {
 	mu                            sync.Mutex
 	hosts, findings, steps, equal int
 	size                          int // bytes of the largest record
+	made                          atomic.Int64
 }
 
 // String is one line.

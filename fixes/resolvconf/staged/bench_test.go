@@ -4,12 +4,14 @@ package staged
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
@@ -149,4 +151,29 @@ func TestPassiveMemory(t *testing.T) {
 	if used := peak(t, h, []string{lixfix, "check", "--passive"}); used > 15 || used < 4 {
 		t.Errorf("a passive check has %.1f MiB resident", used)
 	}
+}
+
+// BenchmarkRecord records a healthy host, beside the check that it records.
+func BenchmarkRecord(b *testing.B) {
+	h := linuxnet.New(b, linuxnet.Options{Nix: true})
+	h.Run(b, "/usr/bin/nix-store", "--init")
+	h.Resolver(b, linuxnet.Addr4)
+	h.WriteFile(b, "/etc/resolv.conf", good, 0o644)
+	h.Daemon(b)
+	lixfix := linuxnet.Program(b, "github.com/lixfix/lixfix/cmd/lixfix")
+	file := func(round int) string { return fmt.Sprintf("/var/tmp/%d.tar.gz", round) }
+	b.Run("healthy", func(b *testing.B) {
+		replay.Beside(b, func() *exec.Cmd { return h.Command(lixfix, "check", "-v", "--passive") },
+			func(round int) *exec.Cmd { return h.Command(lixfix, "record", "-o", file(round)) },
+			func(round int) int64 {
+				info, err := os.Stat(h.Path(file(round)))
+				if err == nil {
+					err = os.Remove(h.Path(file(round)))
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				return info.Size()
+			})
+	})
 }

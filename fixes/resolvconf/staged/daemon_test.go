@@ -48,7 +48,7 @@ func TestDaemonApart(t *testing.T) {
 				h.Start(t, h.Command("/usr/bin/unshare", "--mount", "/bin/sh", "-c", tt.script))
 				h.AwaitDaemon(t)
 				tt.then(t, h)
-				r := run(t, h, "check", "resolv-conf", "--name", linuxnet.Name)
+				r := recorded(t, h, "a daemon apart: "+tt.name)
 				shown(t, witness, tt.name, r)
 				if got := having(r, fix.Broken); got != tt.id || r.Exit != 1 {
 					t.Errorf("broken %q, want %q; exit %d", got, tt.id, r.Exit)

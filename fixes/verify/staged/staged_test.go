@@ -17,13 +17,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -198,6 +203,7 @@ func TestRungs(t *testing.T) {
 				}
 			}
 			clean(t, h)
+			replays.Record(t, tt.name, h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 			if tt.mend != "" {
 				h.Run(t, "sh", "-ec", tt.mend)
 			} else if out, err := h.Command("env", append([]string{"SUDO_UID=1234", "SUDO_USER=alice", program}, tt.repair...)...).CombinedOutput(); err != nil {
@@ -354,6 +360,7 @@ func TestOneUsers(t *testing.T) {
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
 	h.Run(t, "sh", "-ec", "rm -rf /nix/var /nix/store; chown 1234:1234 /nix "+home+"; printf 'build-users-group =\\nsandbox = false\\n' >/etc/nix/nix.conf")
 	h.Run(t, "setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "env", "HOME="+home, "NIX_REMOTE=local", "/usr/bin/nix-store", "--init")
+	replays.Record(t, "a store of one user's", h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 	names := func(d document) string { before, _, _ := strings.Cut(d.marks(), ", names"); return before }
 	for name, cmd := range map[string]*exec.Cmd{"alice": alice(h), "sudo": sudo(h)} {
 		if d := run(t, cmd); !strings.HasSuffix(names(d), "connection holds, build holds") {
@@ -390,6 +397,7 @@ func TestAlone(t *testing.T) {
 		t.Error(says)
 	}
 	left()
+	replays.Record(t, "root alone, without a daemon", h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 
 	h.WriteFile(t, "/etc/nix/nix.conf", "build-users-group = nobodys-group\nsandbox = false\n", 0o644)
 	d = run(t, root(h))

@@ -6,6 +6,7 @@ package staged
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -13,11 +14,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -199,6 +205,7 @@ func TestAlert(t *testing.T) {
 		return slices.Equal(all, []string{"daemon"}), strings.Join(all, ", ")
 	})
 	t.Log("fires: ", firing(t, h))
+	replays.Record(t, "a masked daemon", h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 
 	h.Run(t, program, "repair", "daemon", "--yes", "--accept", "daemon/masked")
 	check(t, h, "0")

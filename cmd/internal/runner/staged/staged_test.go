@@ -7,6 +7,7 @@ package staged
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -17,11 +18,16 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -119,6 +125,7 @@ func TestRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.spoil != "" {
 				h.Run(t, "sh", "-ec", tt.spoil)
+				replays.Record(t, tt.name, h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 			}
 			for name, run := range map[string]func(*testing.T, *exec.Cmd) result{"pipes": piped, "terminal": onTerminal} {
 				bare, along := run(t, command(h, false, tt.argv)), run(t, command(h, true, tt.argv))

@@ -20,11 +20,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -284,6 +289,7 @@ func TestConfined(t *testing.T) {
 			h := stage(t, s.options)
 			h.Boot(t)
 			s.spoil(t, h)
+			replays.Record(t, s.name, h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 			h.Run(t, program, "schedule", "install", "--yes")
 			want := parse(t, "without confinement", free(t, h, "--format", "json"))
 			got := parse(t, "confined", confined(t, h))

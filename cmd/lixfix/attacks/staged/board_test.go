@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
 
@@ -87,6 +88,9 @@ func (b *board) table() (text string, empty int) {
 	return out.String(), empty
 }
 
+// replays compares what is said of hostile hosts with what is said of their records.
+var replays replay.Table
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Hosts sleep most of the time, and each has some megabytes in memory.
@@ -94,6 +98,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	text, empty := scores.table()
 	if testing.Verbose() {

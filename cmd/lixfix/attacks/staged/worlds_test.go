@@ -120,6 +120,8 @@ func (w world) play(t *testing.T) {
 	s.Daemon(t)
 	if w.stage != nil {
 		w.stage(s)
+		// Whatever is done to a look, its record says the same elsewhere.
+		replays.Record(t, w.way+", "+w.name, s, lixfix, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"))
 	}
 	calls := w.calls
 	if calls == nil {

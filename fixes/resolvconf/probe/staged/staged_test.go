@@ -16,11 +16,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/fixes/resolvconf/probe"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 	"github.com/lixfix/lixfix/platform/sandbox"
 )
+
+// replays compares what is said of hosts with what is said of their records.
+var replays replay.Table
 
 func TestMain(m *testing.M) {
 	// Copied to a host, this program asks for a probe with other settings, which no command line does.
@@ -28,6 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(compare(os.Args[2:]))
 	}
 	code := m.Run()
+	fmt.Println(&replays)
 	linuxnet.Clean()
 	os.Exit(code)
 }
@@ -173,6 +178,8 @@ func TestShapes(t *testing.T) {
 			if len(p.Left) > 0 || len(leftovers(t, h)) > 0 {
 				t.Errorf("left: %v %v", p.Left, leftovers(t, h))
 			}
+			replays.Record(t, tt.name, h, program, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"),
+				"resolv-conf", "--probe", "--name", linuxnet.Name)
 			if tt.outcome != sandbox.Ran {
 				return
 			}
