@@ -14,8 +14,12 @@ func TestChange(t *testing.T) {
 	ports := figure.Legend{Title: "Ports", ID: "port"}
 	all := []figure.Place{
 		{ID: 80, Before: "web", After: "web"},
-		{ID: 9001, Before: "worker1"}, {ID: 9002, Before: "worker2"}, {ID: 9003, Before: "old"},
-		{ID: 7001, After: "worker1"}, {ID: 7002, After: "worker2"}, {ID: 7003, After: "proxy"},
+		{ID: 9001, Before: "worker1"},
+		{ID: 9002, Before: "worker2"},
+		{ID: 9003, Before: "old"},
+		{ID: 7001, After: "worker1"},
+		{ID: 7002, After: "worker2"},
+		{ID: 7003, After: "proxy"},
 		{ID: 443, Before: "web, proxy", After: "web"},
 	}
 	text := func(f figure.Figure) string {
