@@ -130,7 +130,7 @@ type Doc struct {
 	// that a build tells nothing of, such as one that others hold up, nor for a Prober, which makes its own.
 	Builds   bool
 	Places   figure.Legend // what the numbered places are that plans move others to; the zero value for a fix without
-	Symptoms []string // error texts, as users meet them; "…" stands for any text
+	Symptoms []string      // error texts, as users meet them; "…" stands for any text
 	Cause    string
 	Changes  string
 	Undo     string

@@ -13,7 +13,7 @@ const (
 	noLink         = "nothing, beside a socket with Accept=yes"
 	aLink          = "a link"
 	wantsEach      = "wants a service for each connection, and is shut out by one for all"
-	noSuchLine    = "no such line"
+	noSuchLine     = "no such line"
 	startsOne      = "starts one service for all connections, which shuts it out"
 	notConflicting = "no Conflicts=" + socketUnit
 	oneForAll      = "one service for all connections"

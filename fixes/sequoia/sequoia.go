@@ -39,7 +39,7 @@ func (sequoia) Name() string { return "sequoia" }
 func (sequoia) Doc() fix.Doc {
 	return fix.Doc{
 		Title: "macOS 15 and 26 took the user IDs of the Nix build users", Builds: true,
-		Places: figure.Legend{Title: "User IDs", ID: "UID"},
+		Places:   figure.Legend{Title: "User IDs", ID: "UID"},
 		Symptoms: symptoms(),
 		Cause: "Until 2024 the installers gave the build users the user IDs from 301 up. macOS 15 (Sequoia) uses 300 to 304 for " +
 			"accounts of its own and macOS 26 (Tahoe) 305 to 308 as well; its upgrade deletes the build users that hold them. The " +
