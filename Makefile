@@ -27,7 +27,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes site machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes goldens site machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,11 @@ unit: ## go test, with the race detector where it can find something
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes
+
+goldens: ## write what tests compare with anew: read the difference before you commit it
+	scripts/gotest.sh -count=1 -timeout=40m $(addprefix ./fixes/,sequoia stuck daemon lixunits resolvconf step fixtest/netrc) \
+		./cmd/internal/render ./platform/receipt -update
+	LIXFIX_UPDATE=1 scripts/gotest.sh -count=1 -timeout=40m -run='^Test(Scripts|States|Pages)$$' ./cmd/lixfix -update
 
 site: ## write the knowledge base as pages to bin/site
 	go run ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"

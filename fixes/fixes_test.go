@@ -55,5 +55,12 @@ func TestWordsAreInTables(t *testing.T) {
 		for _, s := range found {
 			t.Errorf("%s: say it in kinds.go or words.go", s)
 		}
+		wrong, err := fixtest.Unfilled(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range wrong {
+			t.Error(w)
+		}
 	}
 }

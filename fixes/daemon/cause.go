@@ -20,18 +20,18 @@ import (
 	"github.com/lixfix/lixfix/platform/systemd"
 )
 
-// connection: somebody listens.
-func (s *survey) connection() sight {
+// connectionRung: somebody listens.
+func connectionRung(s *survey) sight {
 	if !s.read[greeting] {
 		return wants(greeting)
 	}
 	switch {
 	case errors.Is(s.greetErr, fs.ErrNotExist):
-		return s.causeOf("missing")
+		return causeOf(s, "missing")
 	case s.greetErr != nil:
-		return s.cannotTell(notConnecting.Fill(fix.With{"path": s.path}), s.greetErr)
+		return cannotTell(s, notConnecting.Fill(fix.With{"path": s.path}), s.greetErr)
 	case s.answer.Outcome == nixdaemon.Stranger:
-		return s.cannotTell(userListens.Fill(fix.With{"uid": s.answer.Peer.UID, "path": s.path}), s.answer.Err)
+		return cannotTell(s, userListens.Fill(fix.With{"uid": s.answer.Peer.UID, "path": s.path}), s.answer.Err)
 	case s.answer.Outcome != nixdaemon.NoConnection:
 		who := processListens.Fill(fix.With{"pid": s.answer.Peer.PID})
 		switch s.answer.Peer.PID {
@@ -42,17 +42,17 @@ func (s *survey) connection() sight {
 		}
 		return holds(listensAt.Fill(fix.With{"who": who, "path": s.path}))
 	case errors.Is(s.answer.Err, fs.ErrPermission):
-		return finds(s.socketModeFinding())
+		return finds(socketModeFinding(s))
 	case errors.Is(s.answer.Err, syscall.ECONNREFUSED):
-		return s.causeOf("refused")
+		return causeOf(s, "refused")
 	case errors.Is(s.answer.Err, fs.ErrNotExist):
-		return s.causeOf("missing")
+		return causeOf(s, "missing")
 	}
-	return s.cannotTell(nothingConnects.Fill(fix.With{"path": s.path}), s.answer.Err)
+	return cannotTell(s, nothingConnects.Fill(fix.With{"path": s.path}), s.answer.Err)
 }
 
-// greeting: a daemon of Nix says what it should.
-func (s *survey) greeting() sight {
+// greetingRung: a daemon of Nix says what it should.
+func greetingRung(s *survey) sight {
 	switch a := s.answer; a.Outcome {
 	case nixdaemon.Greeted:
 		return holds(greeted.Fill(fix.With{"protocol": protocol(a), "ms": a.Took.Milliseconds()}))
@@ -73,9 +73,9 @@ func (s *survey) greeting() sight {
 		seconds := 2 * int(nixdaemon.Time.Seconds())
 		return finds(silent.Found(fix.With{"socket": s.path, "seconds": seconds}, evidence(s.path, aGreeting, "silence")))
 	case nixdaemon.Closed:
-		return s.causeOf("closed")
+		return causeOf(s, "closed")
 	default:
-		return s.cannotTell(strangeAnswer.Fill(fix.With{"answer": a.Outcome}), a.Err)
+		return cannotTell(s, strangeAnswer.Fill(fix.With{"answer": a.Outcome}), a.Err)
 	}
 }
 
@@ -87,11 +87,11 @@ func protocol(a nixdaemon.Answer) string {
 const little = 1 << 20 // bytes: less, and SQLite cannot open its database
 
 // turnedAway finds out whether the daemon closes connections of this user.
-func (s *survey) turnedAway() (sight, bool) {
+func turnedAway(s *survey) (sight, bool) {
 	if s.facts.Root() {
 		return sight{}, false
 	}
-	if group := s.builders(); group != "" {
+	if group := builders(s); group != "" {
 		return finds(notAllowed.Found(
 			fix.With{"user": "you", "why": isMember.Fill(fix.With{"group": group}), "how": leaveGroup},
 			evidence(yourGroups, notGroup.Fill(fix.With{"group": group}), group),
@@ -109,7 +109,7 @@ func (s *survey) turnedAway() (sight, bool) {
 
 // builders is the group of the build users where this user is in it: daemons do not talk to its members
 // (src/nix/daemon.cc), Lix since 2.95 to none, others to those whose first group it is. "" where they are not.
-func (s *survey) builders() string {
+func builders(s *survey) string {
 	name := s.conf.Get("build-users-group").Text
 	group, ok := accounts.GroupByName(s.groups, name)
 	if !ok || name == "" {
@@ -123,14 +123,14 @@ func (s *survey) builders() string {
 }
 
 // byState says what the states of the units mean.
-func (s *survey) byState(how string) fix.Finding {
+func byState(s *survey, how string) fix.Finding {
 	socket, service := s.state[socketUnit], s.state[serviceUnit]
 	file := s.socket()
 	says := evidence(showUnits, "",
 		unitStates.Fill(fix.With{"load": socket.Load, "active": socket.Active, "sub": socket.Sub, "result": socket.Result, "service_load": service.Load, "service_active": service.Active, "service_sub": service.Sub, "service_result": service.Result, "exit": service.Exit}))
 	add := func(f fix.Finding) fix.Finding { f.Evidence = append(f.Evidence, says); return f }
 	unit := fix.With{"unit": socketUnit, "socket": s.path}
-	if s.alone() { // the service makes the socket itself
+	if alone(s) { // the service makes the socket itself
 		socket, file = service, s.service()
 		unit["unit"] = serviceUnit
 	}
@@ -140,9 +140,9 @@ func (s *survey) byState(how string) fix.Finding {
 	}
 	switch {
 	case socket.Load == "not-found" && file.Condition == systemd.Missing:
-		return add(s.missingFinding(socketUnit))
+		return add(missingFinding(s, socketUnit))
 	case socket.Load == "not-found" && socket.Active == "active":
-		return add(s.remade(socketLost, unit))
+		return add(remade(s, socketLost, unit))
 	case socket.Load == "not-found" && s.enforcing && strings.HasPrefix(file.Link, "/nix/"):
 		return add(selinux.Found(fix.With{"file": file.File}))
 	case socket.Load == "not-found" && s.own && strings.HasPrefix(file.Link, "/nix/"):
@@ -157,7 +157,7 @@ func (s *survey) byState(how string) fix.Finding {
 		at := strings.Join(append([]string{from.File}, from.DropIns...), ", ")
 		return add(unitBad.Found(fix.With{"unit": bad, "why": notTaken, "file": at}))
 	}
-	if f, ok := s.failed(service); ok {
+	if f, ok := failed(service); ok {
 		return add(f)
 	}
 	if how == "closed" {
@@ -173,22 +173,22 @@ func (s *survey) byState(how string) fix.Finding {
 	case socket.Active == "failed":
 		return add(socketFailed.Found(fix.With{"unit": unit["unit"], "result": socket.Result}))
 	case socket.Active == "active" && how == "missing":
-		return add(s.remade(socketMissing, unit))
+		return add(remade(s, socketMissing, unit))
 	case socket.Active == "active" || socket.Active == "activating":
-		return add(s.remade(socketLost, unit))
-	case s.unmet() != "":
-		return add(s.conditionFinding())
+		return add(remade(s, socketLost, unit))
+	case unmet(s) != "":
+		return add(conditionFinding(s))
 	case s.ro != "":
 		return add(readOnly.Found(fix.With{"dir": s.ro}, evidence("/proc/self/mountinfo", "rw", "ro")))
 	case len(file.Wanted) == 0 && file.Installable():
-		return add(s.disabledFinding())
+		return add(disabledFinding(s))
 	}
 	return add(stopped.Found(unit))
 }
 
 // unmet is the unit that systemd was to start and skipped, because a condition of it was not met; "" for none. What it
 // tells of a unit that it was never to start means nothing.
-func (s *survey) unmet() string {
+func unmet(s *survey) string {
 	if s.ro != "" {
 		return "" // that is the condition, and says more
 	}
@@ -200,8 +200,8 @@ func (s *survey) unmet() string {
 	return ""
 }
 
-func (s *survey) conditionFinding() fix.Finding {
-	u := s.units[s.unmet()]
+func conditionFinding(s *survey) fix.Finding {
+	u := s.units[unmet(s)]
 	with := fix.With{"unit": u.Name, "conditions": strings.Join(conditions(u), ", ")}
 	return conditionFailed.Found(with, evidence(showUnit.Fill(fix.With{"name": u.Name}), "ConditionResult=yes", "ConditionResult=no"))
 }
@@ -218,7 +218,7 @@ func conditions(u systemd.Unit) []string {
 }
 
 // failed says what a failure of the service means by itself.
-func (s *survey) failed(service systemd.State) (fix.Finding, bool) {
+func failed(service systemd.State) (fix.Finding, bool) {
 	exit, err := strconv.Atoi(service.Exit)
 	switch {
 	case service.Result == "oom-kill":
@@ -233,23 +233,23 @@ func (s *survey) failed(service systemd.State) (fix.Finding, bool) {
 }
 
 // remade is a finding whose remedy starts the socket again: with a daemon at work, that is somebody's work.
-func (s *survey) remade(k *fix.Kind, with fix.With) fix.Finding {
+func remade(s *survey, k *fix.Kind, with fix.With) fix.Finding {
 	f := k.Found(with)
-	f.Remedy = k.Remedy(s.disturbs(), with)
-	f.Evidence = append(f.Evidence, s.atWork()...)
+	f.Remedy = k.Remedy(disturbs(s), with)
+	f.Evidence = append(f.Evidence, busyEvidence(s)...)
 	return f
 }
 
 // disturbs is the case of a remedy that starts the daemon again: "idle" where nobody would notice.
-func (s *survey) disturbs() string {
+func disturbs(s *survey) string {
 	if len(s.running) > 0 && (s.busyErr != nil || s.busy != "") {
 		return "busy"
 	}
 	return "idle"
 }
 
-// atWork is the evidence for who would notice.
-func (s *survey) atWork() []fix.Evidence {
+// busyEvidence is the evidence for who would notice.
+func busyEvidence(s *survey) []fix.Evidence {
 	switch {
 	case len(s.running) == 0:
 		return nil
@@ -274,7 +274,7 @@ func named(p systemd.Process) string {
 }
 
 // withoutSystemd says what a host without systemd lacks.
-func (s *survey) withoutSystemd(how string) fix.Finding {
+func withoutSystemd(s *survey, how string) fix.Finding {
 	program := "nix-daemon"
 	switch d := s.found.Daemon.Value; {
 	case d != nil && path.Base(d.Program) == program:
@@ -283,7 +283,7 @@ func (s *survey) withoutSystemd(how string) fix.Finding {
 		program = path.Join(s.tools, program)
 	}
 	init, command := s.initd.start(program)
-	with := fix.With{"socket": s.path, "init": init, "command": command, "where": s.where()}
+	with := fix.With{"socket": s.path, "init": init, "command": command, "where": where(s)}
 	lix := s.found.Release.Known() && s.found.Release.Value.Implementation == nixconf.Lix && s.found.Release.Value.AtLeast("2.94")
 	switch {
 	case how == "refused" && (lix || s.container == ""):
@@ -296,7 +296,7 @@ func (s *survey) withoutSystemd(how string) fix.Finding {
 	return noInit.Found(with)
 }
 
-func (s *survey) where() string {
+func where(s *survey) string {
 	switch {
 	case s.container != "":
 		return inContainer

@@ -62,18 +62,18 @@ type rung struct {
 // ladder is climbed from the first one up. The first that is broken is the finding; what stands above it stands on it,
 // and is not looked at.
 var ladder = []rung{
-	{"store", (*survey).store, []*fix.Kind{notHere, notNeeded, notMounted}},
-	{"configuration", (*survey).configuration, []*fix.Kind{configError}},
-	{"program", (*survey).daemon, []*fix.Kind{programMissing}},
-	{"units", (*survey).unitRung, []*fix.Kind{unitMissing, unitDangling, unitBad, masked, templateMissing}},
-	{"socket", (*survey).socketRung, []*fix.Kind{dirMissing, dirOwner, dirMode, notInGroup, socketMissing, notASocket, socketMode}},
-	{"connection", (*survey).connection, []*fix.Kind{
+	{"store", storeRung, []*fix.Kind{notHere, notNeeded, notMounted}},
+	{"configuration", configurationRung, []*fix.Kind{configError}},
+	{"program", programRung, []*fix.Kind{programMissing}},
+	{"units", unitRung, []*fix.Kind{unitMissing, unitDangling, unitBad, masked, templateMissing}},
+	{"socket", socketRung, []*fix.Kind{dirMissing, dirOwner, dirMode, notInGroup, socketMissing, notASocket, socketMode}},
+	{"connection", connectionRung, []*fix.Kind{
 		selinux, disabled, stopped, startLimit, socketFailed, serviceFails, oomKilled, diskFull, readOnly, conditionFailed, needsReload, bootRace,
 		socketLost, staleSocket, noInit,
 	}},
-	{"greeting", (*survey).greeting, []*fix.Kind{suspended, silent, closes, notAllowed, notNix, tooOld, refuses}},
-	{"release", (*survey).release, []*fix.Kind{older, deleted}},
-	{"access", (*survey).access, []*fix.Kind{serviceAlone}},
+	{"greeting", greetingRung, []*fix.Kind{suspended, silent, closes, notAllowed, notNix, tooOld, refuses}},
+	{"release", releaseRung, []*fix.Kind{older, deleted}},
+	{"access", accessRung, []*fix.Kind{serviceAlone}},
 }
 
 // Rung is a look at one rung, for people and programs.

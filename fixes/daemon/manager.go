@@ -25,7 +25,7 @@ type manager interface {
 }
 
 // managed is the manager of the host. The error is that of the look for systemd.
-func (s *survey) managed() (manager, error) {
+func managed(s *survey) (manager, error) {
 	switch {
 	case s.bootedErr != nil:
 		return nil, s.bootedErr
@@ -36,8 +36,8 @@ func (s *survey) managed() (manager, error) {
 }
 
 // unitRung: what starts services has the daemon's.
-func (s *survey) unitRung() sight {
-	m, err := s.managed()
+func unitRung(s *survey) sight {
+	m, err := managed(s)
 	if err != nil {
 		return unsure(err.Error())
 	}
@@ -45,13 +45,13 @@ func (s *survey) unitRung() sight {
 }
 
 // causeOf says why there is no daemon.
-func (s *survey) causeOf(how string) sight {
-	m, err := s.managed()
+func causeOf(s *survey, how string) sight {
+	m, err := managed(s)
 	if err != nil {
-		return s.cannotTell(whetherSystemd, err)
+		return cannotTell(s, whetherSystemd, err)
 	}
 	if how == "closed" {
-		if saw, ok := s.turnedAway(); ok {
+		if saw, ok := turnedAway(s); ok {
 			return saw
 		}
 	}
@@ -60,11 +60,11 @@ func (s *survey) causeOf(how string) sight {
 
 // unlessAlive is a broken finding, or one at risk where a daemon serves all the same. That somebody listens for one is no
 // daemon, and neither is a worker that is left of one.
-func (s *survey) unlessAlive(f fix.Finding) sight {
+func unlessAlive(s *survey, f fix.Finding) sight {
 	if !s.read[listeners] {
 		return wants(listeners)
 	}
-	if m, err := s.managed(); s.listening && err == nil {
+	if m, err := managed(s); s.listening && err == nil {
 		serves, more := m.serves(s)
 		if len(more) > 0 {
 			return wants(more...)
@@ -80,7 +80,7 @@ func (s *survey) unlessAlive(f fix.Finding) sight {
 // bySystemd is systemd, as the first process of the host.
 type bySystemd struct{}
 
-func (bySystemd) units(s *survey) sight { return s.systemdUnits() }
+func (bySystemd) units(s *survey) sight { return systemdUnits(s) }
 
 func (bySystemd) cause(s *survey, how string) sight {
 	switch {
@@ -89,9 +89,9 @@ func (bySystemd) cause(s *survey, how string) sight {
 	case len(s.running) > 0 && !s.read[atWork]:
 		return wants(atWork)
 	case s.stateErr != nil:
-		return s.cannotTell(whatSystemdSays, s.stateErr)
+		return cannotTell(s, whatSystemdSays, s.stateErr)
 	}
-	f := s.byState(how)
+	f := byState(s, how)
 	if len(s.log) > 0 {
 		f.Evidence = append(f.Evidence, evidence(theLog, "", strings.Join(s.log, "; ")))
 	}
@@ -107,10 +107,10 @@ func (bySystemd) serves(s *survey) (bool, []need) {
 }
 
 func (bySystemd) starts(s *survey) bool {
-	return s.unitsErr == nil && (s.socket().Condition == systemd.Present || s.alone())
+	return s.unitsErr == nil && (s.socket().Condition == systemd.Present || alone(s))
 }
 
-func (bySystemd) start(s *survey) []plan.Step { return s.start() }
+func (bySystemd) start(s *survey) []plan.Step { return start(s) }
 
 // byOthers is whatever starts services where systemd does not. lixfix says what the host has, and leaves it to people.
 type byOthers struct{}
@@ -129,7 +129,7 @@ func (byOthers) cause(s *survey, how string) sight {
 	if how == "closed" {
 		return finds(closes.Found(nil, evidence(s.path, aGreeting, endOfFile)))
 	}
-	return finds(s.withoutSystemd(how))
+	return finds(withoutSystemd(s, how))
 }
 
 func (byOthers) serves(*survey) (bool, []need) { return true, nil }

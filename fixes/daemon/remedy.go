@@ -31,12 +31,12 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 			if n > 0 {
 				p.Notes = append(p.Notes, mendedToo.Fill(fix.With{"summary": f.Summary}))
 			}
-			files, after := s.steps(f)
+			files, after := steps(s, f)
 			p.Entries = append(p.Entries, entries(f.ID, files)...)
 			if last == nil {
 				last = entries(f.ID, after)
 			}
-			f, ok = s.foresee(ctx, f)
+			f, ok = foresee(ctx, s, f)
 		}
 		starts = starts || last != nil
 		p.Entries = append(p.Entries, last...)
@@ -45,7 +45,7 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 		return p
 	}
 	first := p.Entries[0].For
-	if m, err := s.managed(); !starts && err == nil && m.starts(s) && !s.heard(ctx) {
+	if m, err := managed(s); !starts && err == nil && m.starts(s) && !heard(ctx, s) {
 		p.Entries = append(p.Entries, entries(first, m.start(s))...)
 	}
 	p.Entries = append(p.Entries, entries(first, []plan.Step{step.AwaitDaemon{Socket: s.path}})...)
@@ -61,18 +61,18 @@ func entries(id string, steps []plan.Step) []plan.Entry {
 }
 
 // heard reports whether somebody listens at the socket. Root can ask, whatever its modes are.
-func (s *survey) heard(ctx context.Context) bool {
+func heard(ctx context.Context, s *survey) bool {
 	s.want(ctx, greeting)
 	return s.greetErr == nil && s.answer.Outcome != nixdaemon.NoConnection
 }
 
 // foresee mends a rung in the survey, and finds what is broken above it, as far as files tell.
-func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool) {
+func foresee(ctx context.Context, s *survey, f fix.Finding) (fix.Finding, bool) {
 	switch {
 	case f.Is(unitMissing), f.Is(masked):
 		s.units = maps.Clone(s.units)
 		for name, u := range s.units {
-			if u.Condition != systemd.Present && (s.offered[name] || s.behind(name) != "") {
+			if u.Condition != systemd.Present && (s.offered[name] || behind(s, name) != "") {
 				u.Condition = systemd.Present
 				s.units[name] = u
 			}
@@ -84,7 +84,7 @@ func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool)
 	default:
 		return fix.Finding{}, false
 	}
-	saw := s.socketRung()
+	saw := socketRung(s)
 	for len(saw.wants) > 0 {
 		if slices.ContainsFunc(saw.wants, func(n need) bool { return n == greeting || n == states }) {
 			return fix.Finding{}, false // that is about the host as it is
@@ -92,7 +92,7 @@ func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool)
 		for _, n := range saw.wants {
 			s.want(ctx, n)
 		}
-		saw = s.socketRung()
+		saw = socketRung(s)
 	}
 	if saw.found == nil || !saw.found.Is(dirMissing) && !saw.found.Is(dirMode) && !saw.found.Is(socketMode) {
 		return fix.Finding{}, false
@@ -101,42 +101,42 @@ func (s *survey) foresee(ctx context.Context, f fix.Finding) (fix.Finding, bool)
 }
 
 // steps are those for a finding: what they do to files, and what starts the daemon after that.
-func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
+func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
 	dir := path.Dir(s.path)
 	reload := step.ReloadUnits{Why: filesChanged}
 	switch {
 	case f.Is(stopped), f.Is(startLimit), f.Is(socketFailed), f.Is(oomKilled):
-		return nil, s.start()
+		return nil, start(s)
 	case f.Is(needsReload), f.Is(bootRace):
-		return nil, append([]plan.Step{reload}, s.start()...)
+		return nil, append([]plan.Step{reload}, start(s)...)
 	case f.Is(dirMissing):
 		files = []plan.Step{step.MakeDir{
 			Name: dir, Mode: s.wanted.mode, GID: s.wanted.gid, Sockets: []string{path.Base(s.path)}, Why: holdsSocket,
 		}}
 		if s.listening {
-			return files, s.remake(f)
+			return files, remake(s, f)
 		}
-		return files, s.start()
+		return files, start(s)
 	case f.Is(dirMode):
 		return []plan.Step{step.SetMode{Name: dir, From: s.dirWas.Perm(), To: s.wanted.mode, Why: letUsersIn}}, nil
 	case f.Is(socketMode):
 		return []plan.Step{step.SetMode{Name: s.path, From: s.sockWas.Perm(), To: 0o666, Why: letUsersIn}}, nil
 	case f.Is(socketMissing), f.Is(socketLost):
-		return nil, s.remake(f)
+		return nil, remake(s, f)
 	case f.Is(disabled):
-		return s.wantedBy(s.linkable), append([]plan.Step{reload}, s.start()...)
+		return wantedBy(s, s.linkable), append([]plan.Step{reload}, start(s)...)
 	case f.Is(masked):
-		return s.unmask(), append([]plan.Step{reload}, s.start()...)
+		return unmask(s), append([]plan.Step{reload}, start(s)...)
 	case f.Is(unitMissing):
 		for _, u := range []string{socketUnit, serviceUnit, templateUnit} {
 			if s.offered[u] && s.units[u].Condition == systemd.Missing {
-				files = append(files, s.link(u))
+				files = append(files, link(u))
 			}
 		}
 		if len(s.socket().Wanted) == 0 {
-			files = append(files, s.wantedBy(path.Join(profileUnits, socketUnit))...)
+			files = append(files, wantedBy(s, path.Join(profileUnits, socketUnit))...)
 		}
-		return files, append([]plan.Step{reload}, s.start()...)
+		return files, append([]plan.Step{reload}, start(s)...)
 	case f.Is(suspended):
 		i := slices.IndexFunc(s.daemons(), isStopped)
 		if i < 0 {
@@ -144,17 +144,17 @@ func (s *survey) steps(f fix.Finding) (files, after []plan.Step) {
 		}
 		return []plan.Step{step.ContinueProcess{Process: s.daemons()[i].ProcessID, Name: theDaemon}}, nil
 	case f.Is(older), f.Is(deleted):
-		return nil, s.renew(f)
+		return nil, renew(s, f)
 	}
 	return nil, nil
 }
 
 // start starts the socket and, where that is not for systemd to do at each connection, the service: undo stops both, and
 // a service that only runs would go on listening.
-func (s *survey) start() []plan.Step {
+func start(s *survey) []plan.Step {
 	one := step.StartUnit{Unit: socketUnit, With: []string{serviceUnit}, On: true, Why: answer}
 	switch {
-	case s.alone():
+	case alone(s):
 		one = step.StartUnit{Unit: serviceUnit, On: true, Why: answer}
 	case s.accepts(), len(s.daemons()) > 0:
 		one.With = nil
@@ -167,7 +167,7 @@ func (s *survey) start() []plan.Step {
 }
 
 // idleAt is the socket that nobody may be at work with when a step is done, where nobody has decided that it may be.
-func (s *survey) idleAt(f fix.Finding) string {
+func idleAt(s *survey, f fix.Finding) string {
 	if f.Remedy.Class == fix.Safe && len(s.running) > 0 {
 		return s.path
 	}
@@ -175,10 +175,10 @@ func (s *survey) idleAt(f fix.Finding) string {
 }
 
 // remake starts the socket anew. While the service of a classic socket runs, systemd refuses to.
-func (s *survey) remake(f fix.Finding) []plan.Step {
+func remake(s *survey, f fix.Finding) []plan.Step {
 	steps := []plan.Step{step.ReloadUnits{Why: readWithout}}
 	if len(s.daemons()) > 0 {
-		steps = append(steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: notBeside})
+		steps = append(steps, step.StopUnit{Unit: serviceUnit, Idle: idleAt(s, f), Why: notBeside})
 	}
 	return append(
 		steps, step.ResetFailed{Units: []string{socketUnit, serviceUnit}, Why: afterFailing},
@@ -187,19 +187,19 @@ func (s *survey) remake(f fix.Finding) []plan.Step {
 }
 
 // renew has the daemon that is installed now answer, in the place of an older one.
-func (s *survey) renew(f fix.Finding) []plan.Step {
+func renew(s *survey, f fix.Finding) []plan.Step {
 	steps := []plan.Step{step.ReloadUnits{Why: startsOld}}
 	if s.accepts() && s.answer.Peer.PID == 1 {
 		return append(
-			steps, step.StopUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: startsEach},
+			steps, step.StopUnit{Unit: serviceUnit, Idle: idleAt(s, f), Why: startsEach},
 			step.ResetFailed{Units: []string{socketUnit}, Why: socketAfterFailing}, step.RestartUnit{Unit: socketUnit, Why: answer},
 		)
 	}
-	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: s.idleAt(f), Why: startNew})
+	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: idleAt(s, f), Why: startNew})
 }
 
 // unmask removes masks, and links what an installer's mask has taken the place of.
-func (s *survey) unmask() []plan.Step {
+func unmask(s *survey) []plan.Step {
 	var steps []plan.Step
 	for _, name := range []string{socketUnit, serviceUnit, templateUnit} {
 		u := s.units[name]
@@ -207,29 +207,29 @@ func (s *survey) unmask() []plan.Step {
 			continue
 		}
 		to := ""
-		if s.behind(name) == "" && s.offered[name] {
+		if behind(s, name) == "" && s.offered[name] {
 			to = path.Join(profileUnits, name)
 		}
 		steps = append(steps, step.SetLink{Name: u.File, From: u.Link, To: to, Why: startsNoMasked})
 	}
 	if len(s.socket().Wanted) == 0 {
-		to := s.behind(socketUnit)
+		to := behind(s, socketUnit)
 		if to == "" {
 			to = path.Join(profileUnits, socketUnit)
 		}
-		steps = append(steps, s.wantedBy(to)...)
+		steps = append(steps, wantedBy(s, to)...)
 	}
 	return steps
 }
 
 // link is an installer's link of a unit.
-func (s *survey) link(unit string) step.SetLink {
+func link(unit string) step.SetLink {
 	return step.SetLink{Name: path.Join(systemd.Units, unit), To: path.Join(profileUnits, unit), Why: hasNone}
 }
 
 // wantedBy makes the link that has sockets.target start the socket, in a directory that "systemctl disable" removes with
 // the last one in it.
-func (s *survey) wantedBy(to string) []plan.Step {
+func wantedBy(s *survey, to string) []plan.Step {
 	dir := path.Join(systemd.Units, "sockets.target.wants")
 	var steps []plan.Step
 	if s.wants.missing() {
@@ -239,7 +239,7 @@ func (s *survey) wantedBy(to string) []plan.Step {
 }
 
 // behind is the file of a unit that a mask hides; "" for none.
-func (s *survey) behind(unit string) string {
+func behind(s *survey, unit string) string {
 	i := slices.Index(systemd.Dirs, path.Dir(s.units[unit].File))
 	if i < 0 {
 		return ""

@@ -16,7 +16,7 @@ import (
 )
 
 // cannotTell makes the finding for what could not be looked at.
-func (s *survey) cannotTell(what string, err error) sight {
+func cannotTell(s *survey, what string, err error) sight {
 	f := unknown.Found(fix.With{"what": what})
 	if err != nil {
 		f.Reason = err.Error()
@@ -29,21 +29,21 @@ func evidence(source, expected, observed string) fix.Evidence {
 	return fix.Evidence{Source: source, Expected: expected, Observed: observed}
 }
 
-// store: /nix is there, is mounted, and there is a Nix that somebody else than its user writes for.
-func (s *survey) store() sight {
+// storeRung: /nix is there, is mounted, and there is a Nix that somebody else than its user writes for.
+func storeRung(s *survey) sight {
 	f := s.found
 	if s.named != "" && !s.mounted {
 		return finds(notMounted.Found(fix.With{"file": s.named}, evidence("/proc/self/mountinfo", "/nix", noSuchMount)))
 	}
 	switch {
 	case !f.Present.Known():
-		saw := s.cannotTell(whetherNix, errors.New(f.Present.Unknown))
+		saw := cannotTell(s, whetherNix, errors.New(f.Present.Unknown))
 		saw.found.NeedsRoot = f.Present.Root
 		return saw
 	case !f.Present.Value:
 		return finds(notHere.Found(nil, evidence("Nix", "", f.Present.From)))
 	}
-	if why := s.withoutDaemon(); why != "" {
+	if why := withoutDaemon(s); why != "" {
 		return finds(notNeeded.Found(fix.With{"why": why}))
 	}
 	if !s.nix.there() {
@@ -53,7 +53,7 @@ func (s *survey) store() sight {
 }
 
 // withoutDaemon says why nobody needs a daemon here; "" where somebody may.
-func (s *survey) withoutDaemon() string {
+func withoutDaemon(s *survey) string {
 	f := s.found
 	if f.Daemon.Value != nil || !f.Daemon.Known() || !f.Socket.Known() || f.Socket.Value != "" {
 		return ""
@@ -65,7 +65,7 @@ func (s *survey) withoutDaemon() string {
 		return ""
 	case f.Owner.Known() && f.Owner.Value.UID != 0:
 		return storeOf.Fill(fix.With{"user": f.Owner.Value.String()})
-	case s.sock.missing() && s.setUp():
+	case s.sock.missing() && setUp(s):
 		return ""
 	case !s.facts.Root():
 		return rootsOwn
@@ -74,7 +74,7 @@ func (s *survey) withoutDaemon() string {
 }
 
 // setUp reports whether somebody has set a daemon up, of which nothing but traces is left.
-func (s *survey) setUp() bool {
+func setUp(s *survey) bool {
 	switch {
 	case s.booted:
 		return s.offered[socketUnit] || s.dir.there() && s.found.Installer.Known()
@@ -84,8 +84,8 @@ func (s *survey) setUp() bool {
 	return s.dir.there() // a daemon makes it
 }
 
-// configuration: it parses. Whoever is turned away by an unreadable file is told nothing, so gaps are no obstacle.
-func (s *survey) configuration() sight {
+// configurationRung: it parses. Whoever is turned away by an unreadable file is told nothing, so gaps are no obstacle.
+func configurationRung(s *survey) sight {
 	switch {
 	case s.conf.Err != nil:
 		return finds(configError.Found(
@@ -100,8 +100,8 @@ func (s *survey) configuration() sight {
 	return holds(strings.Join(s.conf.Files, ", "))
 }
 
-// daemon: the program that the units start is there, and can be run.
-func (s *survey) daemon() sight {
+// programRung: the program that the units start is there, and can be run.
+func programRung(s *survey) sight {
 	d := s.found.Daemon.Value
 	if d == nil || d.Program == "" {
 		return unsure(noProgram)
@@ -120,39 +120,39 @@ func (s *survey) daemon() sight {
 		return holds(d.Program)
 	}
 	f := programMissing.Found(fix.With{"program": d.Program, "why": why}, evidence(d.Program, aProgram, why))
-	return s.unlessAlive(f)
+	return unlessAlive(s, f)
 }
 
 // systemdUnits: systemd has the units, and they are not masked.
-func (s *survey) systemdUnits() sight {
+func systemdUnits(s *survey) sight {
 	if s.unitsErr != nil {
 		return unsure(s.unitsErr.Error())
 	}
 	socket, starts := s.socket(), s.starts()
 	switch {
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing && s.offered[socketUnit] && s.sock.missing():
-		return s.unlessAlive(s.missingFinding(socketUnit))
+		return unlessAlive(s, missingFinding(s, socketUnit))
 	case socket.Condition == systemd.Missing && s.service().Condition == systemd.Missing:
 		return unsure(noUnit) // somebody may start it in another way: the connection tells
-	case s.alone():
+	case alone(s):
 		return holds(startsAlone.Fill(fix.With{"unit": s.service().File}))
 	}
 	for _, u := range []systemd.Unit{socket, starts} {
 		switch u.Condition {
 		case systemd.Masked:
-			return s.unlessAlive(s.maskedFinding(u))
+			return unlessAlive(s, maskedFinding(s, u))
 		case systemd.Dangling:
 			f := unitDangling
 			with := fix.With{"file": u.File, "target": u.Link}
 			if s.enforcing && strings.HasPrefix(u.Link, "/nix/") && s.offered[u.Name] {
 				f = selinux
 			}
-			return s.unlessAlive(f.Found(with, evidence(u.File, aUnit, aLinkTo.Fill(fix.With{"target": u.Link}))))
+			return unlessAlive(s, f.Found(with, evidence(u.File, aUnit, aLinkTo.Fill(fix.With{"target": u.Link}))))
 		case systemd.Missing:
 			if u.Name == "" || u.Name == templateUnit || s.accepts() {
-				return s.unlessAlive(templateMissing.Found(fix.With{"file": socket.File}, evidence(templateUnit, aUnit, noUnitFile)))
+				return unlessAlive(s, templateMissing.Found(fix.With{"file": socket.File}, evidence(templateUnit, aUnit, noUnitFile)))
 			}
-			return s.unlessAlive(s.missingFinding(u.Name))
+			return unlessAlive(s, missingFinding(s, u.Name))
 		case systemd.Present:
 		}
 	}
@@ -161,7 +161,7 @@ func (s *survey) systemdUnits() sight {
 		if len(starts.DropIns) > 0 {
 			file = starts.DropIns[len(starts.DropIns)-1]
 		}
-		return s.unlessAlive(unitBad.Found(
+		return unlessAlive(s, unitBad.Found(
 			fix.With{"unit": starts.Name, "why": startsOften.Fill(fix.With{"count": n}), "file": file},
 			evidence(file, startsOnce, times.Fill(fix.With{"count": n})),
 		))
@@ -170,14 +170,14 @@ func (s *survey) systemdUnits() sight {
 }
 
 // alone reports whether the service is meant to run without the socket.
-func (s *survey) alone() bool {
+func alone(s *survey) bool {
 	return s.socket().Condition != systemd.Present && s.service().Condition == systemd.Present && len(s.service().Wanted) > 0
 }
 
-func (s *survey) maskedFinding(u systemd.Unit) fix.Finding {
+func maskedFinding(s *survey, u systemd.Unit) fix.Finding {
 	with := fix.With{"unit": u.Name}
 	f := masked.Found(with, evidence(u.File, aUnit, aLinkToNull))
-	if s.behind(u.Name) != "" || s.offered[u.Name] {
+	if behind(s, u.Name) != "" || s.offered[u.Name] {
 		f.Remedy = masked.Remedy("unmask", with)
 	} else {
 		f.Remedy = masked.Remedy("advice", with)
@@ -185,7 +185,7 @@ func (s *survey) maskedFinding(u systemd.Unit) fix.Finding {
 	return f
 }
 
-func (s *survey) missingFinding(unit string) fix.Finding {
+func missingFinding(s *survey, unit string) fix.Finding {
 	with := fix.With{"unit": unit}
 	f := unitMissing.Found(with, evidence(unit, aUnit, noUnitFile))
 	if s.offered[socketUnit] && s.offered[serviceUnit] {
@@ -197,11 +197,11 @@ func (s *survey) missingFinding(unit string) fix.Finding {
 }
 
 // socketRung: the directory and the socket are there, and open to whom they are to be open.
-func (s *survey) socketRung() sight {
+func socketRung(s *survey) sight {
 	dir := path.Dir(s.path)
 	switch {
 	case s.dir.missing():
-		return s.dirMissing(dir)
+		return dirMissingFinding(s, dir)
 	case s.dir.err != nil:
 		return unsure(s.dir.err.Error())
 	case !s.dir.Mode.IsDir():
@@ -210,21 +210,21 @@ func (s *survey) socketRung() sight {
 	if s.dir.UID != 0 && (!s.found.Owner.Known() || s.found.Owner.Value.UID != s.dir.UID) {
 		return finds(dirOwner.Found(fix.With{"dir": dir, "uid": s.dir.UID}, evidence(dir, rootOwned, ownedBy.Fill(fix.With{"uid": s.dir.UID}))))
 	}
-	group := s.groupName(s.dir.GID)
+	group := groupName(s, s.dir.GID)
 	restricted := s.dir.GID != 0 && s.dir.Mode&0o010 != 0
 	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
 	if errors.Is(s.sock.err, fs.ErrPermission) {
 		if restricted {
 			return finds(notInGroup.Found(fix.With{"group": group}, evidence(dir, openDirectory, modeAndGroup.Fill(fix.With{"mode": mode, "group": group}))))
 		}
-		return finds(s.dirModeFinding("you"))
+		return finds(dirModeFinding(s, "you"))
 	}
 	if s.dir.Mode&0o001 == 0 && !restricted && !s.dir.ACL {
-		return finds(s.dirModeFinding(onlyRootEnters))
+		return finds(dirModeFinding(s, onlyRootEnters))
 	}
 	switch {
 	case s.sock.missing():
-		return s.causeOf("missing")
+		return causeOf(s, "missing")
 	case s.sock.err != nil:
 		return unsure(s.sock.err.Error())
 	case s.sock.Mode&fs.ModeSymlink != 0:
@@ -233,7 +233,7 @@ func (s *survey) socketRung() sight {
 		what := kindOf(s.sock.Mode)
 		return finds(notASocket.Found(fix.With{"socket": s.path, "what": what}, evidence(s.path, aSocket, what)))
 	case s.sock.Mode&0o002 == 0 && !s.sock.ACL && s.socket().Last("Socket", "SocketMode") == "" && (s.sock.GID == 0 || s.sock.Mode&0o020 == 0):
-		return finds(s.socketModeFinding())
+		return finds(socketModeFinding(s))
 	}
 	if restricted && s.dir.Mode&0o001 == 0 {
 		return holds(forMembers.Fill(fix.With{"path": s.path, "group": group}))
@@ -241,8 +241,8 @@ func (s *survey) socketRung() sight {
 	return holds(s.path)
 }
 
-// dirMissing: clients find nothing, whoever listens.
-func (s *survey) dirMissing(dir string) sight {
+// dirMissingFinding: clients find nothing, whoever listens.
+func dirMissingFinding(s *survey, dir string) sight {
 	switch {
 	case !s.read[listeners]:
 		return wants(listeners)
@@ -257,14 +257,14 @@ func (s *survey) dirMissing(dir string) sight {
 	case !s.listening:
 		name = "make"
 	default:
-		name = s.disturbs()
-		f.Evidence = append(f.Evidence, s.atWork()...)
+		name = disturbs(s)
+		f.Evidence = append(f.Evidence, busyEvidence(s)...)
 	}
 	f.Remedy = dirMissing.Remedy(name, with)
 	return finds(f)
 }
 
-func (s *survey) dirModeFinding(who string) fix.Finding {
+func dirModeFinding(s *survey, who string) fix.Finding {
 	mode := fmt.Sprintf("%04o", s.dir.Mode.Perm())
 	to := fmt.Sprintf("%04o", s.wanted.mode)
 	dir := path.Dir(s.path)
@@ -281,7 +281,7 @@ func (s *survey) dirModeFinding(who string) fix.Finding {
 	return f
 }
 
-func (s *survey) socketModeFinding() fix.Finding {
+func socketModeFinding(s *survey) fix.Finding {
 	mode := fmt.Sprintf("%04o", s.sock.Mode.Perm())
 	with := fix.With{"socket": s.path, "mode": mode}
 	f := socketMode.Found(with, evidence(s.path, openMode, modeIs.Fill(fix.With{"mode": mode})))
@@ -306,7 +306,7 @@ func kindOf(m fs.FileMode) string {
 	return somethingElse
 }
 
-func (s *survey) groupName(gid int) string {
+func groupName(s *survey, gid int) string {
 	i := slices.IndexFunc(s.groups, func(g accounts.Group) bool { return g.GID == gid })
 	if i < 0 {
 		return groupNumber.Fill(fix.With{"gid": gid})
@@ -314,13 +314,13 @@ func (s *survey) groupName(gid int) string {
 	return s.groups[i].Name
 }
 
-// release: the daemon that answers is the one that is installed, and still on the disk.
-func (s *survey) release() sight {
-	if p, ok := s.removed(); ok {
+// releaseRung: the daemon that answers is the one that is installed, and still on the disk.
+func releaseRung(s *survey) sight {
+	if p, ok := removed(s); ok {
 		if !s.read[atWork] {
 			return wants(atWork)
 		}
-		return finds(s.renewed(deleted, s.disturbs(), fix.With{"process": named(p), "program": p.Program},
+		return finds(renewed(s, deleted, disturbs(s), fix.With{"process": named(p), "program": p.Program},
 			evidence(fmt.Sprintf("/proc/%d/exe", p.PID), aFile, deletedFile.Fill(fix.With{"program": p.Program}))))
 	}
 	d := s.found.Daemon.Value
@@ -334,7 +334,7 @@ func (s *survey) release() sight {
 		if !s.read[atWork] {
 			return wants(atWork)
 		}
-		return finds(s.renewed(older, s.disturbs(),
+		return finds(renewed(s, older, disturbs(s),
 			fix.With{"running": s.answer.Version, "installed": d.Release.String(), "unit": s.starts().Name},
 			evidence(s.path, d.Release.Version, s.answer.Version),
 		))
@@ -344,7 +344,7 @@ func (s *survey) release() sight {
 
 // removed is a daemon whose program is no longer on the disk. Workers of an older one go on beside a new daemon, so that
 // it is only told where no process has a program that is there.
-func (s *survey) removed() (systemd.Process, bool) {
+func removed(s *survey) (systemd.Process, bool) {
 	list := s.daemons()
 	if len(list) == 0 || slices.ContainsFunc(list, func(p systemd.Process) bool { return !p.Removed }) {
 		return systemd.Process{}, false
@@ -354,21 +354,21 @@ func (s *survey) removed() (systemd.Process, bool) {
 
 // renewed is a finding whose remedy starts the daemon that is installed now. Where its units lack one, reading them again
 // would end what works.
-func (s *survey) renewed(k *fix.Kind, how string, with fix.With, e fix.Evidence) fix.Finding {
+func renewed(s *survey, k *fix.Kind, how string, with fix.With, e fix.Evidence) fix.Finding {
 	f := k.Found(with, e)
 	if !s.booted || s.unitsErr != nil || s.starts().Condition != systemd.Present || len(s.daemons()) == 0 {
 		how = "advice"
 	}
 	f.Remedy = k.Remedy(how, with)
-	f.Evidence = append(f.Evidence, s.atWork()...)
+	f.Evidence = append(f.Evidence, busyEvidence(s)...)
 	return f
 }
 
 // plain reports whether a version is that of a release, and not of a day.
 func plain(version string) bool { return strings.Trim(version, "0123456789.") == "" }
 
-// access: what the daemon allows who has asked.
-func (s *survey) access() sight {
+// accessRung: what the daemon allows who has asked.
+func accessRung(s *survey) sight {
 	who := "you"
 	if s.facts.Root() {
 		who = "root"
@@ -376,23 +376,23 @@ func (s *survey) access() sight {
 	switch s.answer.Trust {
 	case "trusted":
 		saw := holds(trusts.Fill(fix.With{"who": who}))
-		return s.atBoot(saw)
+		return alsoAtBoot(s, saw)
 	case "":
-		return s.atBoot(holds(talksTo.Fill(fix.With{"who": who})))
+		return alsoAtBoot(s, holds(talksTo.Fill(fix.With{"who": who})))
 	}
-	return s.atBoot(holds(restricts.Fill(fix.With{"who": who})))
+	return alsoAtBoot(s, holds(restricts.Fill(fix.With{"who": who})))
 }
 
-// atBoot is a sight, unless what works now will not work after the next start of the machine, or of the daemon.
-func (s *survey) atBoot(saw sight) sight {
-	if saw := s.byHand(); saw.found != nil {
+// alsoAtBoot is a sight, unless what works now will not work after the next start of the machine, or of the daemon.
+func alsoAtBoot(s *survey, saw sight) sight {
+	if saw := byHand(s); saw.found != nil {
 		return saw
 	}
-	return s.wantedAtBoot(saw)
+	return wantedAtBoot(s, saw)
 }
 
 // byHand finds a daemon that has made the socket itself, where systemd was to: it works for as long as it runs.
-func (s *survey) byHand() sight {
+func byHand(s *survey) sight {
 	u := s.socket()
 	if !s.booted || s.unitsErr != nil || s.answer.Peer.PID <= 1 || u.Condition != systemd.Present || len(u.Wanted) == 0 || s.accepts() {
 		return sight{}
@@ -402,18 +402,18 @@ func (s *survey) byHand() sight {
 }
 
 // wantedAtBoot is a sight, unless nothing will start at the next boot what works now.
-func (s *survey) wantedAtBoot(saw sight) sight {
+func wantedAtBoot(s *survey, saw sight) sight {
 	u := s.socket()
 	if !s.booted || s.unitsErr != nil || s.answer.Peer.PID != 1 || u.Condition != systemd.Present || !u.Installable() ||
 		len(u.Wanted) > 0 || len(s.service().Wanted) > 0 {
 		return saw
 	}
-	f := s.disabledFinding()
+	f := disabledFinding(s)
 	f.Status = fix.AtRisk
 	return finds(f)
 }
 
-func (s *survey) disabledFinding() fix.Finding {
+func disabledFinding(s *survey) fix.Finding {
 	return disabled.Found(fix.With{"unit": socketUnit},
 		evidence(systemd.Units+"/sockets.target.wants/"+socketUnit, aLinkTo.Fill(fix.With{"target": s.linkable}), "nothing"))
 }

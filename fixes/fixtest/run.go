@@ -170,6 +170,11 @@ func Problems(f fix.Fix, found fix.Finding) []error {
 			bad("ends in a full stop: " + text)
 		}
 	}
+	for _, e := range found.Evidence {
+		if m := unfilled.FindString(e.Source + " " + e.Expected + " " + e.Observed); m != "" {
+			bad("nothing stands for " + m + " in its evidence from " + e.Source)
+		}
+	}
 	if found.Summary == "" {
 		bad("has no summary")
 	}

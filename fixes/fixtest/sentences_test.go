@@ -79,3 +79,37 @@ func dot() string { return "digraph x {" }
 		t.Errorf("sentences in lines %v, want %v: %q", got, lines, found)
 	}
 }
+
+// TestUnfilled: words that lack a parameter, or get one that they do not have, are seen before anybody reads them.
+func TestUnfilled(t *testing.T) {
+	dir := t.TempDir()
+	for name, code := range map[string]string{
+		"words.go": `package x
+
+const (
+	left  fix.Words = "{count} of {all} are left"
+	mode  fix.Words = "mode {mode}, {mode} again" + more
+	plain           = "{nothing} is filled in here"
+)
+`,
+		"x.go": `package x
+
+var (
+	_ = left.Fill(fix.With{"all": 1, "count": 2})
+	_ = mode.Fill(fix.With{"mode": 1})
+	_ = left.Fill(with)
+	_ = other.Fill(fix.With{"x": 1})
+	_ = left.Fill(fix.With{"count": 2})
+	_ = mode.Fill(fix.With{"mode": 1, "of": 2})
+)
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wrong, err := fixtest.Unfilled(dir)
+	if err != nil || len(wrong) != 2 || !strings.Contains(wrong[0], "x.go:8:") || !strings.Contains(wrong[1], "x.go:9:") {
+		t.Errorf("%q, %v", wrong, err)
+	}
+}

@@ -148,7 +148,7 @@ func (c *collector) knownFiles(ctx context.Context, locks []proclocks.Lock) {
 }
 
 // pathOf returns the name of a locked file, exact where it was read from an open one.
-func (c *collector) pathOf(file proclocks.File) (name string, exact bool) {
+func pathOf(c *collector, file proclocks.File) (name string, exact bool) {
 	if c.opened == nil {
 		c.opened = map[proclocks.File]string{}
 		for _, pid := range slices.Backward(c.Order) {
@@ -176,7 +176,7 @@ func owners(c *collector, locks []proclocks.Lock) []*Process {
 		if p == nil || p.Deep {
 			continue
 		}
-		name, _ := c.pathOf(l.File)
+		name, _ := pathOf(c, l.File)
 		if name != "" || queues[l.File] {
 			list = append(list, p)
 			list = append(list, p.Children...)
@@ -193,7 +193,7 @@ func (c *collector) tabulate(ctx context.Context, locks []proclocks.Lock) {
 		lf := files[l.File]
 		if lf == nil {
 			lf = &LockFile{File: l.File}
-			lf.Path, lf.Exact = c.pathOf(l.File)
+			lf.Path, lf.Exact = pathOf(c, l.File)
 			// The lock of an output is removed by who held it, so it is as old as the file.
 			if made := c.made[l.File]; !made.IsZero() && say.IsStoreLock(lf.Path) {
 				lf.Held = max(0, c.v.Now().Sub(made))
