@@ -38,7 +38,9 @@ func TestOtherSystems(t *testing.T) {
 		return line + " "
 	}
 	h.Run(t, "install", "-d", "-o", "1234", "-g", "1234", "/home/alice/records")
-	root := func(line string) *exec.Cmd { return h.Command("unshare", "-m", "env", "HOME=/root", "/bin/sh", "-c", line) }
+	root := func(line string) *exec.Cmd {
+		return h.Command("unshare", "-m", "env", "HOME=/root", "/bin/sh", "-c", line)
+	}
 	alice := func(line string) *exec.Cmd {
 		return h.UserCommand("unshare", "-Ur", "env", "HOME=/home/alice/records", "/bin/sh", "-c", line)
 	}
