@@ -17,7 +17,7 @@ RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact ./scripts/release
 ALONE    := KnownMacs|Many|Linear
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
 # theirs with "make staged".
-TABLES   := Records|RecordOf128Users|Canaries|Hostile
+TABLES   := Records|RecordOf128Users|Canaries|Hostile|StagedHosts
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
@@ -105,7 +105,7 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print what came of it
-	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record" -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
+	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record ./fixes/fixtest/replay" -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 unit: ## go test, with the race detector where it can find something

@@ -49,8 +49,7 @@ func TestSharedRecord(t *testing.T) {
 	dir := t.TempDir()
 	// Root is root here, and what pages on a terminal only prints.
 	around := `set -e; sudo() { "$@"; }; less() { cat "$@"; }; lixfix() { "$program" run "$root" "$@"; }; `
-	var said []string
-	for _, line := range lines {
+	shell := func(line string) string {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", around+line)
 		cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "program=" + program[0], "root=" + m.Root}
 		out, err := cmd.CombinedOutput()
@@ -58,7 +57,11 @@ func TestSharedRecord(t *testing.T) {
 		if err != nil && (!strings.Contains(line, "check") || cmd.ProcessState.ExitCode() != 1) {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
-		said = append(said, string(out))
+		return string(out)
+	}
+	var said []string
+	for _, line := range lines {
+		said = append(said, shell(line))
 	}
 	look, _, _ := strings.Cut(lines[1], " #")
 	look = strings.TrimSpace(look)
@@ -78,6 +81,13 @@ func TestSharedRecord(t *testing.T) {
 	}
 	if strings.TrimSpace(rest) != strings.TrimSpace(live) {
 		t.Errorf("%s prints\n%s\nand on the Mac itself\n%s", lines[2], rest, live)
+	}
+	// What leads on leads to the same host.
+	said = append(said, shell("lixfix explain \"error: the user '_nixbld1' in the group 'nixbld' does not exist\" --host host.tar.gz"))
+	for _, line := range []string{"lixfix check sequoia --host host.tar.gz", "lixfix explain sequoia/users-missing --host host.tar.gz"} {
+		if !strings.Contains(said[3], " "+line+"\n") || !strings.Contains(shell(line), "This is not this machine") {
+			t.Errorf("no %q that works in\n%s", line, said[3])
+		}
 	}
 	if host, err := os.Hostname(); err == nil && len(host) > 3 {
 		names = append(names, strings.ToLower(host))

@@ -48,8 +48,8 @@ func (m *memory) records(data []byte) ([][]map[string][]string, error) {
 // forget drops what was not asked for longest, until the rest is within bounds.
 func (m *memory) forget() {
 	size := 0
-	for i := len(m.lists) - 1; i >= 0; i-- {
-		size += len(m.lists[i].data)
+	for i, l := range slices.Backward(m.lists) {
+		size += len(l.data)
 		if size > mostBytes || len(m.lists)-i > mostLists {
 			m.lists = slices.Delete(m.lists, 0, i+1)
 			return

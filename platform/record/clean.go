@@ -26,28 +26,29 @@ func (r *Record) Clean(red *redact.Recorder, machine string) (*Record, error) {
 	out := &Record{Manifest: r.Manifest, scopes: map[string]map[string]*asked{}, any: map[string]*asked{}}
 	// What one text says of a secret is known only when it was read: what comes before it is done again.
 	red.Settled()
-	for range 3 {
+	var done []*asked
+	for range 4 {
+		done = done[:0]
 		for _, q := range r.order {
+			clean := &asked{scope: q.scope, ask: q.ask, of: c.question(q)}
 			for _, a := range q.answers {
-				if _, err := c.answer(q, a); err != nil {
+				answer, err := c.answer(q, a)
+				if err != nil {
 					return nil, err
 				}
+				clean.answers = append(clean.answers, answer)
 			}
+			done = append(done, clean)
 		}
 		if red.Settled() {
 			break
 		}
 		c.bodies = map[string][]byte{}
 	}
-	for _, q := range r.order {
-		of := c.question(q)
-		for _, a := range q.answers {
-			done, err := c.answer(q, a)
-			if err != nil {
-				return nil, err
-			}
-			out.add(q.scope, q.ask, of, done)
-		}
+	for _, q := range done {
+		// Two questions can be one without names.
+		same := out.asked(q.scope, q.ask, q.of)
+		same.answers = append(same.answers, q.answers...)
 	}
 	m := &out.Manifest
 	for _, words := range [][]string{m.Unseen, m.Differs} {

@@ -63,7 +63,7 @@ func (a *app) recorded() *render.Recorded {
 		return nil
 	}
 	m := a.replay.Manifest
-	return &render.Recorded{Made: m.Made, Lixfix: m.Lixfix}
+	return &render.Recorded{Made: m.Made, Lixfix: m.Lixfix, File: a.host}
 }
 
 // unrecorded is the error for what only the machine itself can do.

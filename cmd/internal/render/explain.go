@@ -108,7 +108,7 @@ func (t *Text) ExplainKind(k Kind) {
 	if k.Here == nil {
 		t.line(0, piece{text: "here?", width: label + 1}, piece{text: "lixfix explain " + k.ID + " --here", color: bold})
 	}
-	t.line(0, piece{text: "look", width: label + 1}, piece{text: "lixfix check " + name, color: bold})
+	t.line(0, piece{text: "look", width: label + 1}, piece{text: "lixfix check " + name + t.on, color: bold})
 	t.line(0, piece{text: "more", width: label + 1}, piece{text: "lixfix explain " + name, color: bold})
 }
 
@@ -199,10 +199,10 @@ func (t *Text) match(m Match) {
 		t.para(2, piece{text: "note", width: wide}, "lixfix has no fix for it yet; the page says what you can do")
 	}
 	if len(m.Kinds) == 1 || len(m.Kinds) > 0 && m.Kinds[0].Here != nil && m.Kinds[0].Here.Is == Confirmed {
-		t.line(2, piece{text: "more", width: wide}, piece{text: "lixfix explain " + m.Kinds[0].ID, color: bold})
+		t.line(2, piece{text: "more", width: wide}, piece{text: "lixfix explain " + m.Kinds[0].ID + t.on, color: bold})
 	}
 	if len(m.Fixes) > 0 {
-		t.line(2, piece{text: "look", width: wide}, piece{text: "lixfix check " + strings.Join(m.Fixes, " "), color: bold})
+		t.line(2, piece{text: "look", width: wide}, piece{text: "lixfix check " + strings.Join(m.Fixes, " ") + t.on, color: bold})
 	}
 }
 
@@ -303,8 +303,8 @@ func (t *Text) Explain(r Report) {
 		t.list("Sources", e.Sources)
 		t.blank()
 		const label = 9
-		t.line(0, piece{text: "look", width: label}, piece{text: "lixfix check " + e.Name, color: bold})
-		t.line(0, piece{text: "preview", width: label}, piece{text: "lixfix repair " + e.Name + " --dry-run", color: bold})
+		t.line(0, piece{text: "look", width: label}, piece{text: "lixfix check " + e.Name + t.on, color: bold})
+		t.line(0, piece{text: "preview", width: label}, piece{text: "lixfix repair " + e.Name + " --dry-run" + t.on, color: bold})
 		t.line(0, piece{text: "repair", width: label}, piece{text: "sudo lixfix repair " + e.Name, color: bold})
 	}
 	if r.Summary != "" {

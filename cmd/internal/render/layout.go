@@ -40,7 +40,8 @@ const (
 // Text lays out a report for people. Colour is never the only carrier of a meaning.
 type Text struct {
 	Style
-	b strings.Builder
+	b  strings.Builder
+	on string // what commands that are shown need, to look at the same host: "", or a flag
 }
 
 // NewText returns an empty page.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lixfix/lixfix/platform"
 )
 
 // Recorded is the first line of every page about a host in a file; nothing for one that is none.
@@ -14,6 +16,9 @@ func (t *Text) Recorded(r *Recorded) {
 	t.para(0, piece{text: "recorded", color: yellow, width: len("recorded") + 2},
 		fmt.Sprintf("This is not this machine: it is a host as it was on %s, recorded by lixfix %s.", r.When(), r.Lixfix))
 	t.blank()
+	if r.File != "" {
+		t.on = " --host " + platform.Quote(r.File)
+	}
 }
 
 // what is asked, as people call it, in the order in which it is listed.

@@ -85,6 +85,7 @@ type Host struct {
 type Recorded struct {
 	Made   time.Time `json:"made"`
 	Lixfix string    `json:"lixfix"` // the version that made the record
+	File   string    `json:"-"`      // as it was named
 }
 
 // When is when it was, for people.

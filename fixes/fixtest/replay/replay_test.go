@@ -12,11 +12,12 @@ import (
 
 // without are the staged packages that record no host in this way, and why.
 var without = map[string]string{
-	"cmd/gendocs/staged":      "a browser looks at the site",
-	"platform/nixconf/staged": "Nix and lixfix read single files; no fix looks",
-	"platform/staged":         "root writes files; no fix looks",
-	"scripts/ansible/staged":  "the collection records hosts itself, and the controller looks at their records",
-	"scripts/nix/staged":      "Nix evaluates and builds lixfix; there is no host",
+	"cmd/gendocs/staged":           "a browser looks at the site",
+	"platform/installation/staged": "the survey runs alone, and platform knows no fix; every other record has a survey in it",
+	"platform/nixconf/staged":      "Nix and lixfix read single files; no fix looks",
+	"platform/staged":              "root writes files; no fix looks",
+	"scripts/ansible/staged":       "the collection records hosts itself, and the controller looks at their records",
+	"scripts/nix/staged":           "Nix evaluates and builds lixfix; there is no host",
 }
 
 // TestStagedHosts: whatever stages hosts for fixes to look at records them as well, or is listed with a reason.
