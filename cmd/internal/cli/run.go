@@ -49,8 +49,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().DurationVar(&wait, "patience", patience, "how long (`TIME`) the command may be silent before lixfix says what it "+
-		"waits for; 0 for never")
+	cmd.Flags().DurationVar(&wait, "patience", patience, "after `TIME` of silence, such as 5m, say what the command waits for; 0 for never")
 	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
