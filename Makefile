@@ -35,10 +35,10 @@ help: ## print this list
 build: ## link bin/lixfix for this machine
 	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BIN)/lixfix ./cmd/lixfix
 
-blackbox: ## link bin/lixfix-blackbox, which takes a machine with a sw_vers for a Mac
+blackbox: ## link bin/lixfix-blackbox, which treats a machine with sw_vers as a Mac
 	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
 
-quick: format vet lint ## what a minute can tell: format, go vet, lint, and the tests that start no processes
+quick: format vet lint ## what fits into a minute: format, go vet, lint, and the tests that start no processes
 	go test -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
 
 test: ## everything that CI checks
@@ -58,14 +58,14 @@ test-long: ## kill a repair at each of its writes, run races a thousand times, f
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
-deps: ## install the Debian packages that the tests need, where missing
+deps: ## install missing Debian packages that the tests need
 	@scripts/deps.sh
 
 fmt: ## format Go and shell sources
 	$(TOOL) gofumpt -w .
 	$(TOOL) shfmt -w $(SCRIPTS)
 
-format: ## fail where "make fmt" would change something
+format: ## fail if "make fmt" would change something
 	@bad=$$($(TOOL) gofumpt -l .) && { [ -z "$$bad" ] || { echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; }; }
 	$(TOOL) shfmt -d $(SCRIPTS)
 
@@ -73,7 +73,7 @@ vet: ## go vet for Linux and macOS
 	GOOS=linux go vet ./...
 	GOOS=darwin CGO_ENABLED=0 go vet ./...
 
-scripts: ## shellcheck, and that no other test is left out by its name
+scripts: ## shellcheck; also check that no test is left out by its name
 	shellcheck $(SCRIPTS)
 	@for name in $(subst |, ,$(ALONE)|$(TABLES)); do \
 		have=$$(git grep -lE "^func Test$$name\(" -- '*_test.go' | grep -v /staged/); \
@@ -94,21 +94,21 @@ lint: ## golangci-lint
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
-staged: ## hang the real Nix, break its sandbox, and print what was recognised, mended and taken back
+staged: ## hang the real Nix, break its sandbox, and print what was recognised, repaired and taken back
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
 	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute. The longest ones
 	@# come first. Without the race detector: what they stage are programs, which it does not see.
 	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list $(LONGEST)) $$(go list ./... | grep /staged$$ | grep -Fvx "$$(go list $(LONGEST))"))" -p 3 -v -count=1 -timeout=40m | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
-records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print what came of it
+records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print the results
 	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record ./fixes/fixtest/replay" -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
-unit: ## go test, with the race detector where it can find something
+unit: ## go test, with the race detector where that can find something
 	scripts/gotest.sh --again "$(RACELESS)" -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$'
 	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$'))" -race -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
 
@@ -123,7 +123,7 @@ goldens: ## write what tests compare with anew: read the difference before you c
 site: ## write the knowledge base as pages to bin/site
 	go run ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"
 
-machines: ## print every known state of a Mac, with what check, repair, check and undo end with
+machines: ## print every known state of a Mac, and how check, repair, check and undo end on it
 	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 bench: ## benchmarks, with the tools spawned by each

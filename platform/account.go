@@ -14,7 +14,7 @@ import (
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
-// Account is whom a tool of Nix runs as. Of root, nothing is taken away; anybody else has their own groups, no
+// Account is the user that a tool of Nix runs as. Root keeps everything; anybody else has their own groups, no
 // capabilities, and no way to gain any.
 type Account struct {
 	Name     string // for people; may be empty
@@ -26,8 +26,8 @@ type Account struct {
 // NixStore is the directory that Nix has for its store, its database and its profiles.
 const NixStore = "/nix"
 
-// Invoker is who has called lixfix: the user it runs as or, for root, who became root with sudo(8) or doas(1). Where
-// that cannot be told, or the environment lies, it is nobody. It is never root but where root itself is all there is.
+// Invoker is the user who called lixfix: the one it runs as or, for root, the one who became root with sudo(8) or doas(1).
+// If that cannot be told, or the environment lies, it is the user nobody. It is root only if there is no other user.
 func (m *Machine) Invoker(ctx context.Context) Account {
 	passwd, err := m.ReadFile(ctx, accounts.PasswdFile)
 	if err != nil {
@@ -53,7 +53,7 @@ func (m *Machine) Invoker(ctx context.Context) Account {
 	return Account{Name: "nobody", UID: accounts.Overflow, GID: accounts.Overflow}
 }
 
-// sudoer is the user that the environment names, where /etc/passwd agrees with all that it says.
+// sudoer is the user that the environment names, if /etc/passwd agrees with everything that it says.
 func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
 	if v := m.getenv("SUDO_UID"); v != "" {
 		uid, err := strconv.ParseUint(v, 10, 31)
@@ -68,7 +68,7 @@ func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
 	return u, ok && u.UID != 0
 }
 
-// builds reports whether a user is one that builds run as, or may be: where the groups cannot be read.
+// builds reports whether a user is one that builds run as, or may be one because the groups cannot be read.
 func (m *Machine) builds(ctx context.Context, u accounts.User) bool {
 	data, err := m.ReadFile(ctx, accounts.GroupFile)
 	if err != nil {
@@ -93,9 +93,9 @@ func (m *Machine) identity(ctx context.Context, u accounts.User) Account {
 	return id
 }
 
-// Owner is whom Nix runs as where it writes to a store itself, in root, the directory that holds nix/store: whoever
-// can change that directory, and the names on the way to it. Where that is not one user beside root, the error is an
-// *Untrusted. A store that does not exist is its parent's.
+// Owner is the user that Nix runs as if it writes to a store without a daemon: whoever can change root, the directory that
+// holds nix/store, and the names on the way to it. If that is more than one user beside root, the error is an *Untrusted.
+// A store that does not exist belongs to whoever owns its parent.
 func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
 	if believed() == nil {
 		return m.Invoker(ctx), nil
@@ -176,8 +176,8 @@ func sticky(f *trust.Found) bool {
 	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
 }
 
-// Installer is whom root runs a program of Nix as: the one user beside root who could have put it there, or else who
-// has called lixfix, never root. The error is an *Untrusted where it could have been anybody.
+// Installer is the user that root runs a program of Nix as: the one user beside root who could have put it there, or else
+// the one who called lixfix; never root. The error is an *Untrusted if anybody could have put it there.
 func (m *Machine) Installer(ctx context.Context, program string) (Account, error) {
 	if believed() == nil {
 		return m.Invoker(ctx), nil

@@ -17,7 +17,7 @@ import (
 func beside(base string) string { return "." + base + ".lixfix-new" }
 
 // ErrIrreplaceable is returned for a file that is more than its content, its owner, its permissions and its attributes:
-// the rest would be lost where another one takes its place.
+// the rest would be lost if another file took its place.
 var ErrIrreplaceable = errors.New("it cannot be replaced without a loss")
 
 // WriteFile implements Host. On Linux the extended attributes of a file that it replaces are carried over, among them
@@ -42,7 +42,7 @@ func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
 	})
 }
 
-// replaceable refuses an entry of which a new file in its place would not be the same with another content.
+// replaceable refuses an entry if a new file in its place would differ in more than its content.
 func replaceable(p *trust.Place) error {
 	var st unix.Stat_t
 	switch err := unix.Fstatat(p.FD, p.Base, &st, unix.AT_SYMLINK_NOFOLLOW); {
@@ -66,9 +66,9 @@ func replaceable(p *trust.Place) error {
 	return info.Replaceable()
 }
 
-// Replaceable returns why a file cannot be replaced by a new one without a loss, an error that wraps ErrIrreplaceable;
-// nil where it can. The other names of a file would keep the old content. Its set-user-ID, set-group-ID and sticky bits
-// mean something to whoever has set them, which is nothing that content written by root should get.
+// Replaceable returns why a file cannot be replaced by a new one without a loss, as an error that wraps ErrIrreplaceable;
+// nil if it can. The other names of a file would keep the old content. Somebody has set the set-user-ID, set-group-ID or
+// sticky bit for a reason, and content written by root should not get it.
 func (i FileInfo) Replaceable() error {
 	switch special := i.Mode & (fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky); {
 	case !i.Mode.IsRegular():

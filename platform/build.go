@@ -16,28 +16,28 @@ import (
 )
 
 // Builder is a View that can also run the tools of Nix, which write to its store. Only the probe of the build sandbox
-// and the build that proves a repair are given one: what they build is new, their own, and removed again.
+// and the build that proves a repair get one: what they build is new, their own, and removed again.
 type Builder interface {
 	View
-	// Invoker is who has called lixfix, never root where somebody else has: who asks the daemon of Nix for something.
+	// Invoker is the user who called lixfix, never root if that was somebody else. The daemon is asked as this user.
 	Invoker(ctx context.Context) Account
-	// Owner is whom Nix runs as where it writes to a store itself, in root, the directory that holds nix/store. The error
-	// is an *Untrusted where the store is not one user's.
+	// Owner is the user that Nix runs as if it writes to a store without a daemon; root is the directory that holds
+	// nix/store. The error is an *Untrusted if the store is not one user's.
 	Owner(ctx context.Context, root string) (Account, error)
-	// Lend makes a file that as can read of one of lixfix's own; done removes it. Where as can read it where it is,
-	// nothing is copied.
+	// Lend copies a file of lixfix's own to where as can read it; done removes the copy. If as can read the file where it
+	// is, nothing is copied.
 	Lend(ctx context.Context, name string, as Account) (lent string, done func(), err error)
 	// Build runs a tool of Nix, named by its absolute path, to its end. The end of ctx sends it SIGINT, as Ctrl-C
-	// does, and later SIGKILL. A tool that fails is no error of Build: Built tells.
+	// does, and later SIGKILL. If the tool fails, Built says so, and there is no error.
 	Build(ctx context.Context, b Build) (Built, error)
-	// Daemon greets a daemon as Greet does, and keeps the connection of one that is Up: it is nil for any other, and else to
-	// be closed. The daemon takes who is connected for who lixfix runs as.
+	// Daemon greets a daemon as Greet does. If the daemon is Up, it returns the connection, which the caller must close;
+	// otherwise nil. To the daemon, the client is the user that lixfix runs as.
 	Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error)
 }
 
 var _ Builder = (*Machine)(nil)
 
-// AsBuilder returns a host as one that can be asked for a build. ok is false for hosts that cannot.
+// AsBuilder returns a host as one that can be asked for a build. ok is false for a host that cannot.
 func AsBuilder(h Host) (b Builder, ok bool) {
 	if m, is := h.(*Memo); is {
 		h = m.Host
@@ -55,11 +55,11 @@ type Build struct {
 	Limit  time.Duration // how long it may take
 	// Started is called with the number of the process as soon as there is one; nil for nobody.
 	Started func(pid int)
-	// Enough is called with all of standard error whenever there is more of it; where it returns true, the tool is ended
-	// as by Ctrl-C. nil lets it end by itself.
+	// Enough is called with all of standard error whenever there is more of it. If it returns true, the tool is ended as by
+	// Ctrl-C. nil lets the tool end by itself.
 	Enough func(stderr []byte) bool
-	// Login is the login shell that looks for the tool and becomes it, as whoever As is and with nothing in its
-	// environment; nil for the tool itself. Remote is not used then.
+	// Login is the login shell that looks for the tool and becomes it, as the user As and with nothing in its environment;
+	// nil runs the tool itself. With Login, Remote is not used.
 	Login *Login
 }
 
@@ -67,10 +67,10 @@ type Build struct {
 type Built struct {
 	Exit   int // -1 where a signal ended it
 	Stdout []byte
-	// Stderr is what came first, up to 16 MiB: builders may write any amount.
+	// Stderr is the beginning of standard error, up to 16 MiB: builders may write any amount.
 	Stderr []byte
 	Cut    bool // there was more of one of them
-	// Found is where a login shell has found the tool; "" where it did not, and the exit status is 127.
+	// Found is where a login shell found the tool; "" if it did not, and then the exit status is 127.
 	Found string
 }
 
@@ -79,7 +79,7 @@ const (
 	interruptWait = 10 * time.Second // for Nix to end its builders after SIGINT
 )
 
-// ErrNotBuilder is returned by Build for a program that is no tool of Nix.
+// ErrNotBuilder is returned by Build for a program that is not a tool of Nix.
 var ErrNotBuilder = errors.New("not a tool of Nix")
 
 // errEnough ends a tool that has said what was to be known.

@@ -29,11 +29,11 @@ type Files interface {
 	// Read returns the content of a file below /proc, or of a regular file. It is overwritten by the next Read. It
 	// fails with ErrTooLarge above 4 MiB.
 	Read(name string) ([]byte, error)
-	// Owned is Read for a regular file that nobody but root and the user who runs lixfix can have put there, or can
-	// change; see package trust. A link at its end is not followed.
+	// Owned is Read for a regular file that only root or the user who runs lixfix can have put there and can change; see
+	// package trust. It does not follow a link at the end of the name.
 	Owned(name string) ([]byte, FileInfo, error)
-	// OwnedNames is Names for a directory of one of the two in directories as with Owned. Others may be able to write
-	// to it, as to the store. The errors of both wrap ErrUntrusted.
+	// OwnedNames is Names for a directory that belongs to one of these two, reached as with Owned. Others may be able to
+	// write to it, as to the store. The errors of both wrap ErrUntrusted.
 	OwnedNames(dir string) ([]string, error)
 	// Names returns the names in a directory, in no order. It fails with ErrTooLarge above a million.
 	Names(dir string) ([]string, error)

@@ -14,10 +14,10 @@ import (
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
-// Keep writes a new file that nobody but its owner can read, for who has called lixfix: of the user who called sudo, where
-// the directory is one that this user could have written to as well, and else of root. There is no such file before;
-// what stops on the way leaves none behind. The error wraps fs.ErrExist, or is an *Untrusted where a third one could have
-// turned the directory. The name is one of the machine that lixfix runs on, also where it looks at another one.
+// Keep writes a new file that only its owner can read. The owner is the user who called sudo, if that user could have
+// written to the directory too; otherwise root. The file must not exist before, and a Keep that fails leaves none behind.
+// The error wraps fs.ErrExist, or is an *Untrusted if a third user could have redirected the directory. The name is one of
+// the machine that lixfix runs on, even if lixfix looks at another one.
 func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 	name, err := filepath.Abs(name)
 	if err != nil {
@@ -92,8 +92,8 @@ func (m *Machine) keep(at int, name string, owner int, data []byte) (err error) 
 	return f.Sync()
 }
 
-// OpenRegular opens a file for reading that somebody has named, if it is a regular one: nothing else is opened even for
-// an instant.
+// OpenRegular opens for reading a file that somebody has named, if it is a regular one. It opens nothing else, not even
+// for an instant.
 func OpenRegular(name string) (*os.File, error) {
 	fd, err := regular(name, unix.O_RDONLY)
 	if err != nil {

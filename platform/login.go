@@ -82,7 +82,7 @@ func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark strin
 // longestName is PATH_MAX of Linux, in bytes; that of macOS is smaller.
 const longestName = 4096
 
-// ErrNoMark is returned where a login shell ended, or became something else, before it looked for the tool.
+// ErrNoMark is returned if a login shell ended, or became something else, before it looked for the tool.
 var ErrNoMark = errors.New("its startup files end it before it can run a command")
 
 // marked leaves out what a login shell has printed before it looked for the tool, and says where it found that.

@@ -72,11 +72,11 @@ type Answered struct {
 	Exit           int
 }
 
-// SetTools makes the machine ask f what a tool answers that it would start otherwise. It exists for tests: a simulated Mac
-// answers some hundred thousand calls, which takes a tenth of the time of as many processes.
+// SetTools makes the machine ask f for a tool's answer instead of starting the tool. It exists for tests: a simulated Mac
+// answers some hundred thousand calls, in a tenth of the time that as many processes would take.
 func (m *Machine) SetTools(f func(file string, args []string) (Answered, bool)) { m.tools = f }
 
-// SetEnvironment makes the machine take from f who has called lixfix. It exists for tests: a machine of At has nobody.
+// SetEnvironment makes the machine ask f who called lixfix. It exists for tests: nobody has called a machine of At.
 func (m *Machine) SetEnvironment(f func(string) string) { m.getenv = f }
 
 // Local returns the machine that lixfix runs on.
@@ -107,8 +107,8 @@ func Local() *Machine {
 // earlier, and those with SYSTEM_VERSION_COMPAT=1 in their environment, another one in its place, which says 10.16.
 const SystemVersion = "/System/Library/CoreServices/SystemVersion.plist"
 
-// SwVers reads the facts of a Mac, starting from the given ones: from SystemVersion, and where that is of no use, from
-// sw_vers. Where both fail, the version stays empty.
+// SwVers reads the facts of a Mac, starting from the given ones: from SystemVersion or, if that is of no use, from
+// sw_vers. If both fail, the version stays empty.
 func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
 	var file struct{ ProductName, ProductVersion, ProductBuildVersion string }
 	data, err := ReadSmall(ctx, m, SystemVersion)

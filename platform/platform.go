@@ -61,7 +61,7 @@ type FileInfo struct {
 	Inode  uint64
 	// File is the inode with its device, that of a socket as sock_diag(7) tells it; zero in a Burst.
 	File FileID
-	// ACL says that an access control list says more than Mode of who may do what, or may; Linux alone is asked.
+	// ACL: an access control list grants or may grant other access than Mode shows; only on Linux is it looked for.
 	ACL bool
 	// Links is how many names the file has; 0 where that was not asked.
 	Links uint64
@@ -83,29 +83,30 @@ type Content struct {
 // of its own, or earlier with its context. Names are absolute.
 type View interface {
 	Facts() Facts
-	// Now is what time it is on the machine.
+	// Now is the time on the machine.
 	Now() time.Time
-	// Pause waits for d, or until ctx ends, whose cause is the error. What is waited for tells one wait from another.
+	// Pause waits for d, or until ctx ends; the error is then its cause. what says what is waited for, and tells one wait
+	// from another.
 	Pause(ctx context.Context, what string, d time.Duration) error
 	// StateDir is the directory of the journals. It may not exist.
 	StateDir() string
 	// Stat describes name without following a link at its end. The error of a missing file wraps fs.ErrNotExist.
 	Stat(ctx context.Context, name string) (FileInfo, error)
 	// ReadFile returns the content of a regular file, following links. It fails with ErrTooLarge above 16 MiB, with
-	// ErrNotRegular, and with an *Untrusted where somebody could have made the name lead to what they may not read: root
-	// does not read for them.
+	// ErrNotRegular, and with an *Untrusted if somebody could have pointed the name at what they may not read: root does
+	// not read for them.
 	ReadFile(ctx context.Context, name string) ([]byte, error)
 	// ReadDir returns the names in a directory, sorted.
 	ReadDir(ctx context.Context, name string) ([]string, error)
 	// Locked reports whether somebody holds an exclusive flock(2) on name. It tries a shared lock for an instant, so
 	// it belongs into a repair and not into a check.
 	Locked(ctx context.Context, name string) (bool, error)
-	// Guarded returns nil where only root can change what stands in the directory of name, or on the way to it. The
-	// error is an *Untrusted that names the directory and whose it is, or tells why that could not be looked at. What it
-	// refuses, the writing verbs of Host refuse as well.
+	// Guarded returns nil if only root can change the directory of name and those on the way to it. The error is an
+	// *Untrusted that names the directory and its owner, or says why that could not be looked at. The writing verbs of
+	// Host refuse the same names.
 	Guarded(ctx context.Context, name string) error
-	// Trusted returns where name leads, without a link on the way, if nobody but root can make it lead elsewhere. Where
-	// somebody can, the error is an *Untrusted, and says who; where the name leads now is returned all the same.
+	// Trusted returns where name leads, with all links resolved, if nobody but root can make it lead elsewhere. If somebody
+	// can, the error is an *Untrusted that says who, and Trusted still returns where the name leads now.
 	Trusted(ctx context.Context, name string) (string, error)
 	// Burst runs f with a reader of many small files, such as those below /proc, within one time limit for all of
 	// them. After an error f may still be running, so nothing that it writes to may be used.
@@ -113,15 +114,15 @@ type View interface {
 	// Sockets lists the Unix and TCP sockets of lixfix's network namespace. The error wraps errors.ErrUnsupported
 	// where the system has no way to ask.
 	Sockets(ctx context.Context) ([]Socket, error)
-	// Ruled reports whether the kernel has rules of a kind in lixfix's network namespace: false is proven, for all of them
-	// were listed. The error wraps errors.ErrUnsupported where the system has no way to ask.
+	// Ruled reports whether the kernel has rules of a kind in lixfix's network namespace. False is proven: the kernel listed
+	// all of them. The error wraps errors.ErrUnsupported where the system has no way to ask.
 	Ruled(ctx context.Context, what Rules) (bool, error)
-	// Ask puts one question to one name server, from lixfix's network namespace. What came of it is in the answer; the
-	// error wraps errors.ErrUnsupported where the machine has no network.
+	// Ask puts one question to one name server, from lixfix's network namespace. The answer says what happened; the error
+	// wraps errors.ErrUnsupported if the machine has no network.
 	Ask(ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type) (dnsquery.Answer, error)
-	// Greet connects to the Unix socket of a Nix daemon and exchanges greetings. What came of it is in the answer. The error
-	// is that of a socket that was not connected to: fs.ErrNotExist, an *Untrusted. Root connects to a socket of root's
-	// that nobody else can have put there, and says nothing unless root listens. Where systemd listens, it starts the daemon.
+	// Greet connects to the Unix socket of a Nix daemon and exchanges greetings. The answer says what happened; the error
+	// says why lixfix did not connect: fs.ErrNotExist, an *Untrusted. Root connects only to a socket of root's that nobody
+	// else can have put there, and sends nothing unless root listens. If systemd listens, it starts the daemon.
 	Greet(ctx context.Context, socket string) (nixdaemon.Answer, error)
 	// Free returns how many bytes ordinary users can still write to the file system that holds name.
 	Free(ctx context.Context, name string) (uint64, error)
@@ -142,9 +143,9 @@ const (
 // Host is a View with the verbs that change the machine. Only the steps of a plan are given one.
 type Host interface {
 	View
-	// WriteFile replaces or creates name: written beside it, made durable, renamed over it. A kill leaves the old or
-	// the new content; it can also leave the file beside it, which Tidy removes. The error wraps ErrIrreplaceable for a
-	// file that would lose something.
+	// WriteFile replaces or creates name: it writes a file beside it, makes that durable, and renames it over name. A kill
+	// leaves the old or the new content; it can also leave the file beside it, which Tidy removes. The error wraps
+	// ErrIrreplaceable for a file that would lose something.
 	WriteFile(ctx context.Context, name string, c Content) error
 	// Tidy removes what an interrupted WriteFile of name has left beside it.
 	Tidy(ctx context.Context, name string) error
@@ -152,23 +153,23 @@ type Host interface {
 	Remove(ctx context.Context, name string) error
 	// SetMode sets the permission bits of name, which is no symbolic link, and makes that durable. Other bits stay.
 	SetMode(ctx context.Context, name string, mode fs.FileMode) error
-	// SetLink makes name a symbolic link to target. It takes the place of a link or of nothing, at once; the error
-	// wraps ErrNotLink where something else is there. Tidy removes what a kill leaves beside it.
+	// SetLink atomically makes name a symbolic link to target, replacing a link or nothing. The error wraps ErrNotLink if
+	// something else is there. Tidy removes what a kill leaves beside it.
 	SetLink(ctx context.Context, name, target string) error
-	// MakeDir makes a directory with that mode, permission bits, and owner. It appears at once; Tidy removes what a kill
-	// leaves beside it. The error wraps fs.ErrExist where something is there.
+	// MakeDir makes a directory with that mode (permission bits) and owner, atomically. Tidy removes what a kill leaves
+	// beside it. The error wraps fs.ErrExist if something is there.
 	MakeDir(ctx context.Context, name string, mode fs.FileMode, uid, gid int) error
 	// RemoveDir removes an empty directory. One that is not there is no error.
 	RemoveDir(ctx context.Context, name string) error
 	// Run runs a tool, named by its absolute path, in a process group of its own, so that Ctrl-C on the terminal does
-	// not reach it. It is not cut short by anything but the end of ctx. The error is a *ToolError.
+	// not reach it. Only the end of ctx cuts it short. The error is a *ToolError.
 	Run(ctx context.Context, tool string, args ...string) error
-	// Signal sends a signal to a process, if it is still the one that p names. The error wraps ErrGone where it is
-	// not: another process that was given the same number is never sent anything.
+	// Signal sends a signal to a process if it is still the one that p names. Otherwise the error wraps ErrGone: another
+	// process that was given the same number is never sent anything.
 	Signal(ctx context.Context, p ProcessID, s syscall.Signal) error
 }
 
-// ProcessID names one process for good: the kernel gives numbers out again, but not with the same start.
+// ProcessID names one process for good: the kernel reuses numbers, but not with the same start.
 type ProcessID struct {
 	PID   int    `json:"pid"`
 	Start string `json:"start"` // ticks since boot on Linux, the "lstart" of ps on macOS
@@ -182,7 +183,7 @@ func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, 
 
 type secondKey struct{}
 
-// Second returns a context whose queries are asked a second time: a Memo keeps the answer beside the first one.
+// Second returns a context whose queries are asked a second time; a Memo keeps that answer beside the first one.
 func Second(ctx context.Context) context.Context { return context.WithValue(ctx, secondKey{}, true) }
 
 // IsSecond reports whether a context is one of Second.

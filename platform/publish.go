@@ -21,10 +21,10 @@ var ErrOccupied = errors.New("there is already a file of that name which lixfix 
 // publishWait is how long Publish waits for another one that writes the same file. It takes milliseconds.
 const publishWait = 30 * time.Second
 
-// Publish writes a file that everybody may read, in the place of one that it has written before: of those, begins is the
-// beginning. Readers see the old content or the new one, and where it fails, the old one stays. Several may publish at
-// the same time. The error is an *Untrusted where root would write to a directory that others can change, and wraps
-// ErrOccupied where another file is in the place.
+// Publish writes a file that everybody may read, replacing one that it wrote before: those begin with begins. Readers see
+// the old content or the new one, and if Publish fails, the old one stays. Several may publish at the same time. The error
+// is an *Untrusted if root would write to a directory that others can change, and wraps ErrOccupied if another file is
+// there.
 func (m *Machine) Publish(ctx context.Context, name, begins string, data []byte) error {
 	return m.within(name, "write", func(p *trust.Place) error {
 		if err := published(p, begins); err != nil {

@@ -25,7 +25,7 @@ func SystemTool(name string) []string {
 	return all
 }
 
-// forms are the arguments with which tools of the system change nothing, by the name of the tool.
+// forms are the arguments with which a tool of the system changes nothing, by the name of the tool.
 var forms = map[string][][]string{
 	"nft":            {{"list", "ruleset"}},
 	"iptables-save":  {{}},

@@ -19,8 +19,8 @@ type (
 	paragraphKey struct{}
 )
 
-// ReadUpTo returns the content of a regular file of at most so many bytes, as View.ReadFile does of larger ones. It
-// fails with ErrTooLarge without reading more than that. 16 MiB is the most.
+// ReadUpTo is View.ReadFile with a smaller limit, in bytes: it fails with ErrTooLarge without reading more than that. The
+// limit can be at most 16 MiB.
 func ReadUpTo(ctx context.Context, v View, name string, limit int) ([]byte, error) {
 	data, err := v.ReadFile(context.WithValue(ctx, limitKey{}, limit), name)
 	if len(data) > limit {
@@ -29,8 +29,8 @@ func ReadUpTo(ctx context.Context, v View, name string, limit int) ([]byte, erro
 	return data, err
 }
 
-// ReadSmall is ReadUpTo for files such as /etc/hostname and /etc/os-release, of which whatever is larger than
-// SmallLimit is none.
+// ReadSmall is ReadUpTo with SmallLimit, for files such as /etc/hostname and /etc/os-release: anything larger is not one
+// of these.
 func ReadSmall(ctx context.Context, v View, name string) ([]byte, error) {
 	return ReadUpTo(ctx, v, name, SmallLimit)
 }

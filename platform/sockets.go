@@ -16,7 +16,7 @@ const (
 	SocketListening   = 10
 )
 
-// Socket is what the kernel tells of one socket to everybody, through sock_diag(7).
+// Socket is what the kernel tells everybody about a socket, through sock_diag(7).
 type Socket struct {
 	Inode uint64 // what /proc/PID/fd calls "socket:[INODE]"
 	TCP   bool   // else Unix
@@ -43,7 +43,7 @@ type FileID struct {
 	Inode        uint64
 }
 
-// Is reports whether both are the same file, as far as the 32 bits of inode tell that sock_diag(7) has.
+// Is reports whether both are the same file, as far as can be told from the 32 bits of inode that sock_diag(7) has.
 func (f FileID) Is(o FileID) bool {
 	return f.Major == o.Major && f.Minor == o.Minor && uint32(f.Inode) == uint32(o.Inode) && f.Inode != 0
 }

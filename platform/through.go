@@ -49,10 +49,10 @@ func isProcess(name string) bool {
 	return name == "self" || name == "thread-self" || name != "" && strings.Trim(name, "0123456789") == ""
 }
 
-// OpenOwned opens a regular file of root, or of the user who runs lixfix, to which nobody else can write. It does not
-// follow a link at the end of the name, and opens nothing else even for an instant. The error wraps ErrNotRegular,
-// ErrUntrusted, or is ELOOP for a link. Flags say whether it is read or also written. The directory is the caller's to
-// judge.
+// OpenOwned opens a regular file of root, or of the user who runs lixfix, that nobody else can write to. It does not
+// follow a link at the end of the name, and opens nothing else, not even for an instant. The error wraps ErrNotRegular or
+// ErrUntrusted, or is ELOOP for a link. Flags say whether the file is read or also written. Judging the directory is up to
+// the caller.
 func OpenOwned(name string, flags int) (*os.File, error) {
 	fd, err := regular(name, flags|unix.O_NOFOLLOW)
 	if err != nil {

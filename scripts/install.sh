@@ -437,7 +437,7 @@
 		release=${name%"-$os-$arch"}
 		release=${release#lixfix-}
 		if [ -n "$version" ] && [ "$name" != "lixfix-$version-$os-$arch" ]; then
-			die 5 "asked for version $version, and the release found is ${name#lixfix-}"
+			die 5 "asked for version $version, but the release found is ${name#lixfix-}"
 		fi
 	}
 
@@ -465,7 +465,7 @@
 	# lixfix, or lead what root writes to another file.
 	settle() {
 		if ! walk "$prefix/bin" || others "$at"; then
-			die 5 "$prefix/bin is no place for what root runs: $who can change $which; give it to root alone, or name a" \
+			die 5 "$prefix/bin is not safe for a program that root runs: $who can change $which; give it to root alone, or name a" \
 				"directory that is root's, such as --prefix /opt/lixfix"
 		fi
 		bin=${at%/}${rest:+/${rest%/}}
@@ -646,7 +646,7 @@
 				shift
 				break
 				;;
-			-*) die 2 "$1 is not an option of install.sh; options of lixfix go behind \"--\"" ;;
+			-*) die 2 "$1 is not an option of install.sh; options of lixfix go after \"--\"" ;;
 			*) break ;;
 			esac
 			case $option in

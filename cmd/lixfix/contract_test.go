@@ -201,7 +201,7 @@ func TestTwoAtOnce(t *testing.T) {
 	if o := unattended(t, m, "timeout -s TERM 1 $L repair sequoia --yes --wait 1m"); o.code != 124 && o.code != 143 {
 		t.Errorf("ended while waiting: exit %d\n%s", o.code, o.stderr)
 	}
-	if o := unattended(t, m, "$L repair sequoia --yes --wait 1m --limit 1s"); o.code != 143 || !strings.Contains(o.stderr, "--limit gives is over") {
+	if o := unattended(t, m, "$L repair sequoia --yes --wait 1m --limit 1s"); o.code != 143 || !strings.Contains(o.stderr, "given with --limit is over") {
 		t.Errorf("out of time while waiting: exit %d\n%s", o.code, o.stderr)
 	}
 	time.AfterFunc(time.Second, func() { _ = other.Close() })

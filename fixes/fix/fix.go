@@ -28,7 +28,7 @@ var severity = map[Status]int{NotApplicable: 0, OK: 1, AtRisk: 2, Unknown: 3, Br
 // Compare orders statuses as cmp.Compare does, the worst last.
 func Compare(a, b Status) int { return severity[a] - severity[b] }
 
-// Worst returns the worst status of some findings. A fix that found nothing at all has not told anything: Unknown.
+// Worst returns the worst status of some findings. A fix that found nothing at all has told nothing: Unknown.
 func Worst(findings []Finding) Status {
 	if len(findings) == 0 {
 		return Unknown
@@ -81,7 +81,7 @@ type Remedy struct {
 	// Changes says what it changes on the host; for Advice, what the user is to do.
 	Changes string `json:"changes"`
 	Command string `json:"command,omitempty"` // "sudo lixfix repair sequoia"
-	// Undo says how it is taken back, or that it cannot be.
+	// Undo says how the change is taken back, or that it cannot be.
 	Undo string `json:"undo,omitempty"`
 }
 
@@ -97,7 +97,7 @@ type Option struct {
 	Check func(value string) error
 }
 
-// Setting is the value that an option was given, and by what: "flag" or "environment".
+// Setting is the value given to an option, and where it came from: "flag" or "environment".
 type Setting struct {
 	Value  string
 	Source string
@@ -118,16 +118,16 @@ type Request struct {
 	Allowed func(findingID string, c Class) bool
 	// Random is the source of identifiers that the plan chooses.
 	Random io.Reader
-	// Probed is what the experiment of a Prober came to, so that the plan is made of what was shown; nil where there
-	// was none.
+	// Probed is the result of a Prober's experiment, so that the plan is made from what the user was shown; nil without
+	// an experiment.
 	Probed *Probed
 }
 
 // Doc is what "lixfix explain" says of a fix.
 type Doc struct {
 	Title string // one line, without a full stop
-	// Builds says that repairs are for builds, and end with one that shows whether they have helped. It is not for a fix
-	// that a build tells nothing of, such as one that others hold up, nor for a Prober, which makes its own.
+	// Builds says that repairs are for builds, and end with one that shows whether they helped. Leave it unset if a build
+	// would tell nothing about the repair, for example because others hold it up, and for a Prober, which builds itself.
 	Builds   bool
 	Places   figure.Legend // what the numbered places are that plans move others to; the zero value for a fix without
 	Symptoms []string      // error texts, as users meet them; "…" stands for any text
@@ -171,15 +171,15 @@ type Picture struct {
 	Key string
 	// Moves says that nothing is in anything's way.
 	Moves bool
-	// Again, where it is not nil, are the settings to look at the same thing again: a process can end, and its number be
-	// given to another one.
+	// Again, unless nil, are the settings for looking at the same thing again: a process can end, and its number go to
+	// another one.
 	Again Settings
 }
 
 // Drawer is a Fix that can draw what it found.
 type Drawer interface {
 	Fix
-	// Draw looks like Detect and says more.
+	// Draw looks at the host as Detect does, and says more.
 	Draw(context.Context, platform.View, Settings) (Picture, error)
 	// Moved compares two pictures, before and after a repair, in one sentence without a full stop.
 	Moved(before, after Picture) string
@@ -188,8 +188,8 @@ type Drawer interface {
 // Sketcher is a Fix that can draw a finding without a host, for pages about it.
 type Sketcher interface {
 	Fix
-	// Sketch is the figure that hosts with such a finding have, as Draw would have it, and a sentence about it, without a
-	// full stop; the zero value for none.
+	// Sketch is the figure that Draw would make of a host with such a finding, and a sentence about it without a full stop;
+	// the zero value for none.
 	Sketch(*Kind) (f figure.Figure, says string)
 }
 
@@ -205,13 +205,13 @@ type Experiment struct {
 	Host    platform.Builder
 	Program string            // the absolute name of the running lixfix
 	Waiting func(what string) // told where it takes long, and when what it waits for changes
-	// Tried, unless nil, stands between a Prober and do: it keeps what do leaves in into, which JSON has to carry, or leaves
-	// there what was kept, and does nothing. what says what is tried, first in a word.
+	// Tried, unless nil, stands between a Prober and do. It either runs do and keeps what that leaves in into, which must
+	// survive JSON, or puts there what was kept and runs nothing. what says what is tried, in one word first.
 	Tried func(what []string, into any, do func(platform.Builder) error) error
 }
 
-// Try has do try something out on the host, and leave in into what came of it. All that a Prober learns by other means
-// than reading the host goes through here, so that records have it.
+// Try lets do try something out on the host and leave the result in into. Whatever a Prober learns other than by reading
+// the host goes through here, so that records have it.
 func (e Experiment) Try(what []string, into any, do func(platform.Builder) error) error {
 	if e.Tried == nil {
 		return do(e.Host)
@@ -219,7 +219,7 @@ func (e Experiment) Try(what []string, into any, do func(platform.Builder) error
 	return e.Tried(what, into, do)
 }
 
-// Probed is what an experiment came to.
+// Probed is the result of an experiment.
 type Probed struct {
 	Findings []Finding
 	State    any // the fix's own
@@ -229,7 +229,7 @@ type Probed struct {
 // only Detect.
 type Prober interface {
 	Fix
-	// Probe looks like Detect, makes the experiment, and says what both came to.
+	// Probe looks at the host as Detect does, makes the experiment, and says what both found.
 	Probe(context.Context, Experiment, Settings) (Probed, error)
 	// Judge compares experiments from before and after a repair. The error says why the repair is not worth keeping;
 	// before is the zero value where nobody knows.

@@ -16,7 +16,7 @@ import (
 
 // ErrStrange is returned for an entry of the state directory that has the name of a journal, and is none or not to be
 // believed.
-var ErrStrange = errors.New("it was not looked at")
+var ErrStrange = errors.New("lixfix did not open it")
 
 // IDs returns the IDs of all repairs, from the names of their journals. It needs no root. Strange are the entries that
 // are no files; what else may be wrong with a journal shows when it is opened. A directory that does not exist has
@@ -51,7 +51,7 @@ func list(dir string) (names []string, strange []error, err error) {
 }
 
 func stranger(name, what string) error {
-	return fmt.Errorf("%s is %s and no journal: %w; remove it, or move it elsewhere", name, what, ErrStrange)
+	return fmt.Errorf("%s is %s, so it cannot be a journal: %w; remove it, or move it elsewhere", name, what, ErrStrange)
 }
 
 // what names a kind of file.
@@ -68,7 +68,7 @@ func what(mode fs.FileMode) string {
 	case mode&fs.ModeDevice != 0:
 		return "a device"
 	}
-	return "no regular file"
+	return "not a regular file"
 }
 
 // open opens a journal: a regular file, of root or of the user who runs lixfix, which nobody else can write to and
@@ -77,7 +77,7 @@ func open(name string, flags int) (*os.File, error) {
 	f, err := platform.OpenOwned(name, flags)
 	switch {
 	case errors.Is(err, platform.ErrNotRegular), errors.Is(err, unix.ELOOP):
-		kind := "no regular file"
+		kind := "not a regular file"
 		if info, err := os.Lstat(name); err == nil {
 			kind = what(info.Mode())
 		}

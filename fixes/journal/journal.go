@@ -50,7 +50,7 @@ var (
 	// ErrUnsafe is returned for a state directory that others than root can write to, or that is a link.
 	ErrUnsafe = errors.New("the state directory is not safe")
 	// ErrFormat is returned for a journal that this version does not read, or that is damaged.
-	ErrFormat = errors.New("not a journal that this version of lixfix reads")
+	ErrFormat = errors.New("not a journal that this version of lixfix can read")
 	// ErrNotFound is returned for an ID that no journal has.
 	ErrNotFound = errors.New("no such repair")
 )

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrForeign is returned for a journal that somebody else than lixfix can have written.
-var ErrForeign = errors.New("not a journal of lixfix's own")
+var ErrForeign = errors.New("not one of lixfix's own journals")
 
 // undoingSuffix stands before unfinishedSuffix where steps are taken back, so that it shows without reading the file.
 const undoingSuffix = ".undoing"

@@ -7,15 +7,15 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// The driver knows no kind of step. What a step can do beside Step it says by the interfaces of this file, each of
-// which is all that the driver knows of it.
+// The driver knows no kind of step. A step says what else it can do by implementing interfaces of this file; they are
+// all that the driver knows of it.
 
 // Write is a Step that compares and sets a value.
 type Write interface {
 	Step
 	// State compares. For Foreign, the string says what is there instead.
 	State(context.Context, *Pass) (State, string, error)
-	// Inverse is the step that takes this one back; nil when another step's inverse does that as well.
+	// Inverse is the step that takes this one back; nil if the inverse of another step does that too.
 	Inverse() Write
 }
 
@@ -26,7 +26,7 @@ type Lasting interface {
 	Lasting() string
 }
 
-// Settler is a Write that is compared with what the pass keeps, and not with the machine each time.
+// Settler is a Write that is compared with what the pass keeps, rather than with the machine each time.
 type Settler interface {
 	Write
 	// Settle records in the pass what Apply did to the machine.
@@ -36,16 +36,16 @@ type Settler interface {
 // Expecter is a Write whose value a Check of the same plan reads back.
 type Expecter interface {
 	Write
-	// Expect tells the pass what the check should find. Where the write does not hold, because it was left or has
-	// failed, that is nothing.
+	// Expect tells the pass what the check should find: nothing if the write does not hold, because it was left alone or
+	// has failed.
 	Expect(in *Pass, holds bool)
 }
 
 // Check is a Step that compares what the plan has set with the machine. It is never passed over.
 type Check interface {
 	Step
-	// Rounds is how often it is done before a value that is not kept ends the run. The error of Apply wraps an Untaken
-	// then, and the driver sets those values again in between.
+	// Rounds is how often the check is made before a value that is not kept ends the run. The error of Apply then wraps
+	// an Untaken, and the driver sets those values again between rounds.
 	Rounds() int
 }
 
@@ -56,10 +56,10 @@ type Untaken interface {
 	Touches(Write) bool
 }
 
-// Mender is a Write that can be finished by another one where it did not take.
+// Mender is a Write that another one can finish if it did not take.
 type Mender interface {
 	Write
-	// Mend returns that write; nil where this one is to be made again.
+	// Mend returns that write; nil if this one should be made again.
 	Mend(*Pass, Untaken) Write
 }
 
@@ -77,14 +77,14 @@ type Part interface {
 	PartOf() string
 }
 
-// Subject is a Write of which several can be about one thing. That it is somebody else's is said once.
+// Subject is a Write that can share its subject with others. If the subject is somebody else's, that is said only once.
 type Subject interface {
 	Write
 	// Subject names the thing.
 	Subject() string
 }
 
-// Exclusive is a Write that running builds would notice. Holds are in force and guards are asked as long as one is left.
+// Exclusive is a Write that running builds would notice. As long as one is left, holds are in force and guards are asked.
 type Exclusive interface {
 	Write
 	Exclusive() bool
@@ -96,8 +96,8 @@ func IsExclusive(s Step) bool {
 	return ok && x.Exclusive()
 }
 
-// Late is a Write of which only what the plan does before shows whether there is anything to do. It is not looked at in
-// advance, and it takes another write back even where that one found everything as it was to be.
+// Late is a Write that has something to do or not depending on what the plan does before it. So it is not looked at in
+// advance, and it takes another write back even if that one found nothing to change.
 type Late interface {
 	Write
 	Late() bool
@@ -109,7 +109,7 @@ func IsLate(s Step) bool {
 	return ok && l.Late()
 }
 
-// Lenient is a Write that may fail where it takes another one back, without the rest being in vain.
+// Lenient is a Write that may fail when it takes another one back: the rest is still worth doing.
 type Lenient interface {
 	Write
 	Lenient() bool
@@ -130,7 +130,7 @@ type Hold interface {
 	Release() Step
 }
 
-// Proof is a Step that leaves the host as it is and shows whether the plan has come to what it is for. It is done on
+// Proof is a Step that leaves the host as it is and shows whether the plan has achieved its purpose. It is done on
 // every run of the plan, at its place, and never when the plan is taken back. The error of Apply wraps an *Unproven.
 type Proof interface {
 	Step
@@ -141,7 +141,7 @@ type Proof interface {
 // Unproven is the error of a Proof.
 type Unproven struct {
 	Err error
-	// Untried says that nobody could try it, which is no failure: it is told, and the run goes on.
+	// Untried says that nobody could try it. That is no failure: it is reported, and the run goes on.
 	Untried bool
 }
 
@@ -162,13 +162,13 @@ func isProof(s Step) bool {
 	return ok
 }
 
-// Tidier is a Write that a kill can make leave something beside its target.
+// Tidier is a Write that can leave something beside its target if it is killed.
 type Tidier interface {
 	Write
 	Tidy(context.Context, platform.Host) error
 }
 
-// Placed is a Write that writes to names itself. What tools write for it is theirs to guard.
+// Placed is a Write that itself writes to names. What tools write for it is for them to guard.
 type Placed interface {
 	Write
 	Places() []string
@@ -177,7 +177,7 @@ type Placed interface {
 // Barred is a Write that something about its target can forbid.
 type Barred interface {
 	Write
-	// Barred returns why, as far as that shows in advance; nil for nothing.
+	// Barred returns why, as far as that shows in advance; nil if nothing forbids it.
 	Barred(context.Context, platform.View) error
 }
 
@@ -213,8 +213,8 @@ func expect(in *Pass, w Write, holds bool) {
 	}
 }
 
-// Unwritten marks the error of a write that has failed and has left the machine as it was, also where an earlier attempt
-// at it may have been interrupted.
+// Unwritten marks the error of a write that has failed and has left the machine as it was, even if an earlier attempt at
+// it may have been interrupted.
 func Unwritten(err error) error { return &unwritten{err} }
 
 type unwritten struct{ error }

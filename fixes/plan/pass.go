@@ -18,14 +18,14 @@ type Pass struct {
 
 // Kept is what a kind of step keeps in a pass, such as a list that many steps are compared with.
 type Kept interface {
-	// Fork returns a copy in which steps can be tried without touching the original. It may leave the copying for when
-	// it is needed: the original stays as it is meanwhile.
+	// Fork returns a copy in which steps can be tried without touching the original. It may copy lazily: the original
+	// does not change in the meantime.
 	Fork() Kept
-	// Renew forgets what was read of the machine, which somebody else may have changed; the next step reads it anew.
+	// Renew forgets what was read of the machine, because somebody else may have changed it; the next step reads it again.
 	Renew()
 }
 
-// NewPass returns a pass over the steps of a plan that is looked at, and not run.
+// NewPass returns a pass over the steps of a plan that is only looked at, not run.
 func NewPass(v platform.View) *Pass { return &Pass{view: v} }
 
 // View is the machine.
@@ -40,10 +40,10 @@ func (p *Pass) Fresh(ctx context.Context) context.Context {
 	return ctx
 }
 
-// Torn reports of the write that is applied that an earlier attempt at it may have been interrupted.
+// Torn reports whether an earlier attempt at the write being applied may have been interrupted.
 func (p *Pass) Torn() bool { return p.torn }
 
-// Keep returns what the kinds of steps that share the type K keep in a pass. first makes it, where there is none yet.
+// Keep returns what the kinds of steps that share the type K keep in a pass. first makes it if there is none yet.
 func Keep[K Kept](p *Pass, first func(*Pass) K) K {
 	var key K // a nil pointer of its type
 	if k, ok := p.kept[key].(K); ok {

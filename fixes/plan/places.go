@@ -7,9 +7,9 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// Guarded returns an error that wraps a *platform.Untrusted where steps write to a name that somebody else than root
-// can turn elsewhere meanwhile; then root would write wherever they like, and the machine refuses it. It returns that of
-// Barred where the target itself forbids a step. What a step makes is root's, and names in it are as safe as its own.
+// Guarded returns an error that wraps a *platform.Untrusted if steps write to a name that anybody but root can point
+// elsewhere in the meantime: root would write wherever they like, so the machine refuses. It returns the error of Barred
+// if the target itself forbids a step. What a step makes is root's, and names in it are as safe as its own.
 func Guarded(ctx context.Context, v platform.View, steps ...Step) error {
 	made := map[string]bool{}
 	for _, s := range steps {

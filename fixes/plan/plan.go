@@ -56,7 +56,7 @@ type Setting struct {
 	Source string `json:"source"`
 }
 
-// Plan is what a repair is going to do. The zero number of entries means that there is nothing to do.
+// Plan is what a repair is going to do. No entries means that there is nothing to do.
 type Plan struct {
 	Schema   int            `json:"schema"`
 	ID       string         `json:"id"`
@@ -74,7 +74,7 @@ type Plan struct {
 // Empty reports whether the plan does nothing.
 func (p Plan) Empty() bool { return len(p.Entries) == 0 }
 
-// ErrSchema is returned for a plan of a version that this lixfix does not read.
+// ErrSchema is returned for a plan of a version that this lixfix cannot read.
 var ErrSchema = errors.New("made by another version of lixfix")
 
 // Blobs returns the file contents that the plan refers to by their SHA-256. They are not part of the plan's JSON,

@@ -77,8 +77,8 @@ type Verdict struct {
 	Reason string
 }
 
-// Preview tells, for each entry of the plan, how it stands now if all entries before it are applied. Entries that are
-// no writes are Pending.
+// Preview tells, for each entry of the plan, how it stands once all entries before it are applied. Entries that are not
+// writes are Pending.
 func Preview(ctx context.Context, v platform.View, p Plan) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(p.Entries))
 	pass := NewPass(v)
@@ -141,8 +141,8 @@ type Driver struct {
 	Host    platform.Host
 	Log     Log
 	Observe func(Event)
-	// Leave has steps whose value somebody has changed since left alone, where they would otherwise stop the run: the
-	// plan takes another one back.
+	// Leave says to leave steps alone whose value somebody has changed since, instead of stopping the run: the plan
+	// takes another one back.
 	Leave bool
 	// Stop returns why the run should end before the next step; nil to go on. The step in flight is always finished,
 	// unless the context of Run ends as well.
@@ -166,7 +166,7 @@ func (d Driver) runner() *runner {
 	if d.Stop == nil {
 		d.Stop = func() error { return nil }
 	}
-	// Between the plan and its first write somebody was asked, so what was read for the plan is not good enough.
+	// Somebody was asked between the plan and its first write, so what was read for the plan may be out of date.
 	return &runner{Driver: d, marks: d.Log.Marks(), pass: &Pass{view: d.Host, fresh: true}}
 }
 

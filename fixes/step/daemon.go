@@ -22,8 +22,8 @@ const (
 	answerPause = 200 * time.Millisecond
 )
 
-// AwaitDaemon waits until a Nix daemon answers, and fails where none does: systemd calls it a success to start a socket
-// whose service cannot start, and to skip a unit whose conditions are not met.
+// AwaitDaemon waits until a Nix daemon answers, and fails if none does. systemd is no proof: it reports success when it
+// starts a socket whose service cannot start, and when it skips a unit whose conditions are not met.
 type AwaitDaemon struct {
 	Socket string `json:"socket"`
 }
@@ -63,7 +63,7 @@ func (s AwaitDaemon) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 }
 
 // TryBuild has each login shell of the host build a derivation of a few bytes, as "lixfix verify" does, and removes it
-// again. The one who asks is who called lixfix, and not root where somebody else has: what root may do proves nothing.
+// again. It builds as the user who called lixfix, not as root if that is somebody else: what root may do proves nothing.
 type TryBuild struct {
 	Tools  string   `json:"tools"` // the directory of the tools of Nix, where there is no shell
 	Socket string   `json:"socket"`
@@ -72,7 +72,7 @@ type TryBuild struct {
 
 var _ plan.Proof = TryBuild{}
 
-// NewTryBuild is the proof that a plan ends with which is for builds; false where this host has nothing to build with.
+// NewTryBuild is the proof that ends a plan that is for builds; false if this host has nothing to build with.
 func NewTryBuild(m verify.Means) (TryBuild, bool) {
 	return TryBuild{Tools: m.Tools, Socket: installation.Socket, Shells: m.Shells}, m.Tools != "" || len(m.Shells) > 0
 }
@@ -95,7 +95,7 @@ func (s TryBuild) String() string {
 // Proves implements Proof.
 func (TryBuild) Proves() string { return "the daemon can build" }
 
-// ErrNotBuilt is the error of a TryBuild where the daemon could be asked, and did not build.
+// ErrNotBuilt is the error of a TryBuild if the daemon could be asked, but did not build.
 var ErrNotBuilt = errors.New("the test build failed")
 
 // Apply implements Step.

@@ -18,8 +18,8 @@ type MakeDir struct {
 	Mode fs.FileMode `json:"mode"` // permission bits
 	UID  int         `json:"uid"`
 	GID  int         `json:"gid"`
-	// Sockets are names in it under which others will listen. When the directory is taken back they go with it: a socket
-	// has no content.
+	// Sockets are names in it at which others will listen. They are removed along with the directory: a socket has no
+	// content.
 	Sockets []string `json:"sockets,omitempty"`
 	// Names are those that later steps of the plan put into it. They are gone by the time the directory is taken back.
 	Names []string `json:"names,omitempty"`
@@ -35,7 +35,7 @@ var _ interface {
 func (MakeDir) Kind() string { return "make-dir" }
 
 func (s MakeDir) String() string {
-	return fmt.Sprintf("make the directory %s with the mode %04o, of user %d and group %d: %s", s.Name, s.Mode, s.UID, s.GID, s.Why)
+	return fmt.Sprintf("make the directory %s with mode %04o, owned by user %d and group %d: %s", s.Name, s.Mode, s.UID, s.GID, s.Why)
 }
 
 // is reports whether such a directory is there; reason says what is there instead.
@@ -47,9 +47,9 @@ func (s MakeDir) is(ctx context.Context, v platform.View) (there bool, reason st
 	case err != nil:
 		return false, "", err
 	case !info.Mode.IsDir():
-		return false, s.Name + " is no directory", nil
+		return false, s.Name + " is not a directory", nil
 	case info.Mode.Perm() != s.Mode || info.UID != s.UID || info.GID != s.GID:
-		return false, fmt.Sprintf("%s has the mode %04o and belongs to user %d and group %d",
+		return false, fmt.Sprintf("%s has mode %04o and belongs to user %d and group %d",
 			s.Name, info.Mode.Perm(), info.UID, info.GID), nil
 	}
 	return true, "", nil

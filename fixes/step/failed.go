@@ -11,7 +11,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// failed is the error of a write that takes at once or not at all: one rename, one chmod, one unlink. Where the old value
+// failed is the error of a write that happens at once or not at all: one rename, one chmod, one unlink. If the old value
 // is there, and nothing beside it, nothing was written, and the plan need not be taken back for it. name is what was
 // written to, and at the file or the directory that had to change for it.
 func failed(ctx context.Context, h platform.Host, w plan.Write, name, at string, err error) error {
@@ -29,7 +29,7 @@ func failed(ctx context.Context, h platform.Host, w plan.Write, name, at string,
 	return plan.Unwritten(err)
 }
 
-// way adds to the error of a write what shows the reason, and what can be done about it.
+// way adds to the error of a write which command shows the reason, and what can be done about it.
 func way(host platform.Facts, name, at string, err error) error {
 	mac := host.OS == platform.Darwin
 	quoted, place := platform.Quote(name), platform.Quote(at)
@@ -50,8 +50,8 @@ func way(host platform.Facts, name, at string, err error) error {
 	case (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)) && mac:
 		next = fmt.Sprintf(`"ls -lOde %s" shows flags (uchg, schg, restricted) and access control lists that forbid it`, both)
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		next = fmt.Sprintf(`"lsattr -d %s" shows whether it is immutable (i) or may only grow (a), which "chattr -i" and `+
-			`"chattr -a" take away; otherwise a security module such as SELinux forbids it`, both)
+		next = fmt.Sprintf(`"lsattr -d %s" shows whether it is immutable (i) or append-only (a), which "chattr -i" or `+
+			`"chattr -a" undoes; otherwise a security module such as SELinux forbids it`, both)
 	case errors.Is(err, platform.ErrIrreplaceable):
 		next = fmt.Sprintf(`"ls -li %s" shows both, and "find / -xdev -samefile %[1]s" its other names. Change it in an editor that `+
 			`writes into the file, or make it a plain file with one name, and run the command again`, quoted)

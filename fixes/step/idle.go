@@ -14,7 +14,7 @@ import (
 	"github.com/lixfix/lixfix/platform/processes"
 )
 
-// ErrBusy is returned where builds run that a plan would disturb.
+// ErrBusy is returned if builds are running that a plan would disturb.
 var ErrBusy = errors.New("builds are running")
 
 // RequireIdle lets the plan go on only while no build runs as a build user: no process under one of the user IDs,
@@ -46,7 +46,7 @@ func (s RequireIdle) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 	return nil
 }
 
-// Busy returns what keeps the build users busy: processes, also those that ask names beside the user IDs, and locks.
+// Busy returns what keeps the build users busy: processes, including those that ask names beside the user IDs, and locks.
 func (s RequireIdle) Busy(ctx context.Context, v platform.View, also func(processes.Process) bool) ([]string, error) {
 	busy, err := heldLocks(ctx, v, s.Pool)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// SetLink makes a name a symbolic link to another place. "" stands for no file at all.
+// SetLink makes a name a symbolic link to another place. "" means that there is no file.
 type SetLink struct {
 	Name string `json:"name"`
 	From string `json:"from"` // target
@@ -46,7 +46,7 @@ func (s SetLink) State(ctx context.Context, in *plan.Pass) (plan.State, string, 
 	case err != nil:
 		return plan.Foreign, "", err
 	case info.Mode&fs.ModeSymlink == 0:
-		return plan.Foreign, s.Name + " is no symbolic link now", nil
+		return plan.Foreign, s.Name + " is no longer a symbolic link", nil
 	default:
 		target = info.Target
 	}

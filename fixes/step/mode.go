@@ -45,7 +45,7 @@ func (s SetMode) State(ctx context.Context, in *plan.Pass) (plan.State, string, 
 	case s.From.Perm():
 		return plan.Pending, "", nil
 	default:
-		return plan.Foreign, fmt.Sprintf("%s has the mode %04o", s.Name, mode), nil
+		return plan.Foreign, fmt.Sprintf("%s has mode %04o", s.Name, mode), nil
 	}
 }
 

@@ -56,7 +56,7 @@ func processState(ctx context.Context, v platform.View, p platform.ProcessID) (p
 	case p.Boot != "" && now.Boot != p.Boot:
 		return plan.Applied, 0, "", nil // it did not survive the restart of the machine
 	case now.Start != p.Start:
-		return plan.Foreign, 0, fmt.Sprintf("process %d is another one now: its number was given out again", p.PID), nil
+		return plan.Foreign, 0, fmt.Sprintf("process %d is another one now: the number was reused", p.PID), nil
 	case state == 'Z' || state == 'X':
 		return plan.Applied, state, "", nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/lixfix/lixfix/platform/launchd"
 )
 
-// StopService boots a service of macOS out for as long as the plan runs.
+// StopService stops a macOS service (launchctl bootout) for as long as the plan runs.
 type StopService struct {
 	Label string `json:"label"`
 	Plist string `json:"plist"` // what starts it again

@@ -1,8 +1,8 @@
 // Package step has the kinds of steps that plans are made of. Those of accounts, which share a reading of the directory,
 // have a package of their own.
 //
-// A kind is a type that implements plan.Step, and one line in Kinds. What else it can do it says by the interfaces of
-// package plan: see plan.Write first.
+// A kind is a type that implements plan.Step, and one line in Kinds. It says what else it can do by implementing
+// interfaces of package plan: see plan.Write first.
 package step
 
 import (

@@ -44,7 +44,7 @@ func (s EnableUnit) State(ctx context.Context, in *plan.Pass) (plan.State, strin
 	case err != nil:
 		return plan.Foreign, "", err
 	case info.Mode&fs.ModeSymlink == 0 || path.Base(info.Target) != s.Unit:
-		return plan.Foreign, link + " is not what systemd makes of " + s.Unit, nil
+		return plan.Foreign, link + " is not the link that systemd makes for " + s.Unit, nil
 	default:
 		enabled = true
 	}
@@ -70,8 +70,8 @@ type StartUnit struct {
 	// With are units that are started after it, and stopped after it. A socket goes first: it stops listening, so that no
 	// client has systemd start the service again meanwhile.
 	With []string `json:"with,omitempty"`
-	// Sockets are names that are not there while it does not run. systemd leaves them behind when it stops a socket, and
-	// clients that find one believe that there is a daemon: they go when the step is taken back, unless somebody listens.
+	// Sockets are names that should not exist while the unit is stopped. systemd leaves them behind when it stops a socket,
+	// and a client that finds one believes there is a daemon. Taking the step back removes them, unless somebody listens.
 	Sockets []string `json:"sockets,omitempty"`
 	On      bool     `json:"on"`
 	Why     string   `json:"why"`
@@ -165,11 +165,11 @@ func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) err
 	return nil
 }
 
-// RestartUnit starts a unit anew, if it runs, so that it reads its configuration. It is harmless when repeated, and is
+// RestartUnit restarts a unit if it runs, so that it reads its configuration. It is harmless when repeated, and is
 // repeated when the plan is taken back.
 type RestartUnit struct {
 	Unit string `json:"unit"`
-	// Idle is the socket of the service where nobody may be at work with it; "" where that does not matter.
+	// Idle is the socket of the service if nobody may be using it during the restart; "" if that does not matter.
 	Idle string `json:"idle,omitempty"`
 	Why  string `json:"why"`
 }
@@ -195,7 +195,7 @@ func unless(socket string) string {
 	if socket == "" {
 		return ""
 	}
-	return " unless somebody is at work with it"
+	return " unless somebody is using it"
 }
 
 // idle returns an ErrBusy where a service is at work for others. It is asked at the last moment: what was true when
@@ -232,7 +232,7 @@ func (s ReloadUnits) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 	return systemd.Reload(ctx, h)
 }
 
-// ResetFailed has systemd forget that units failed, and how often they were started of late, so that it starts them
+// ResetFailed has systemd forget that units failed, and how often they were started recently, so that it starts them
 // again. It is harmless when repeated.
 type ResetFailed struct {
 	Units []string `json:"units"`
@@ -253,7 +253,7 @@ func (s ResetFailed) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 	return systemd.ResetFailed(ctx, h, s.Units...)
 }
 
-// StopUnit stops a unit for as long as the plan needs it, or for good where the plan starts it in another way. It is
+// StopUnit stops a unit for as long as the plan needs it, or for good if the plan starts it in another way. It is
 // harmless when repeated, and is repeated when the plan is taken back.
 type StopUnit struct {
 	Unit string `json:"unit"`

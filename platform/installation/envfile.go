@@ -45,7 +45,7 @@ func (in *Installation) readFiles(ctx context.Context, d *Daemon) {
 
 func (in *Installation) variablesOf(ctx context.Context, f environmentFile) (map[string]string, error) {
 	if !path.IsAbs(f.name) || strings.ContainsAny(f.name, `*?[]%\`) {
-		return nil, fmt.Errorf("lixfix reads no files with a name such as %s", f.name)
+		return nil, fmt.Errorf("lixfix does not read files with a name such as %s", f.name)
 	}
 	data, err := platform.ReadSmall(ctx, in.v, f.name)
 	if errors.Is(err, fs.ErrNotExist) && f.optional {

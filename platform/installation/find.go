@@ -157,7 +157,7 @@ func (in *Installation) socket(ctx context.Context) Fact[string] {
 	case s == absent:
 		return fact("", name+" is not there")
 	case info.Mode&fs.ModeSocket == 0 && info.Mode&fs.ModeSymlink == 0:
-		return fact("", name+" is no socket")
+		return fact("", name+" is not a socket")
 	}
 	return fact(name, from)
 }
@@ -294,14 +294,14 @@ func (in *Installation) program(ctx context.Context, name string) (p Program, ok
 		return p, true
 	}
 	if strings.HasPrefix(p.Real, StoreDir+"/") {
-		p.Unknown = p.Real + " does not tell"
+		p.Unknown = p.Real + " does not say"
 		return p, true
 	}
 	if pack, ok := in.packaged(ctx, p.Path, p.Real); ok {
 		p.Release, p.From, p.Unknown = pack.release, pack.from, pack.unknown
 		return p, true
 	}
-	p.Unknown = "no database of packages that lixfix reads knows " + p.Real
+	p.Unknown = "no package database that lixfix can read knows " + p.Real
 	return p, true
 }
 
@@ -374,7 +374,7 @@ func (in *Installation) findRelease() {
 func (f *Found) Line() string {
 	switch {
 	case !f.Present.Known():
-		return "whether there is a Nix here is not known: " + f.Present.Unknown
+		return "it is not known whether Nix is here: " + f.Present.Unknown
 	case !f.Present.Value && len(f.Leftovers) > 0:
 		return "no Nix here; left of one: " + strings.Join(f.Leftovers, ", ")
 	case !f.Present.Value:

@@ -227,7 +227,7 @@ var hosts = []struct {
 		accountsText + store + in(profile, lixPath) + "/etc/nix/nix.conf = cores = 1\n/etc/nix2/nix.conf = cores = 2\n" +
 			linked(lixPath, `[Service]\nEnvironment=NIX_CONF_DIR=/etc/nix3\nEnvironmentFile=/etc/default/nix*\n`+`ExecStart=`+lixPath+`/bin/nix-daemon --daemon\n`) + "",
 		"Lix 2.95.1, multi-user",
-		[]string{"socket? EnvironmentFile= of /etc/systemd/system/nix-daemon.service: lixfix reads no files with a name such as /etc/default/nix*"},
+		[]string{"socket? EnvironmentFile= of /etc/systemd/system/nix-daemon.service: lixfix does not read files with a name such as /etc/default/nix*"},
 	},
 	{
 		"a Lix of the installer on a Mac, with nix-darwin", mac,
@@ -274,12 +274,12 @@ var hosts = []struct {
 	{
 		"Fedora", linux, accountsText + store + "/usr/bin/nix = x\n/usr/lib/sysimage/rpm/rpmdb.sqlite = x\n",
 		"Nix or Lix of an unknown version, multi-user, installed by the distribution's package",
-		[]string{"release? it is in /usr/lib/sysimage/rpm/rpmdb.sqlite, which rpm alone reads"},
+		[]string{"release? it is in /usr/lib/sysimage/rpm/rpmdb.sqlite, which only rpm can read"},
 	},
 	{
 		"compiled by hand", linux, accountsText + store + "/usr/local/bin/nix = x\n/usr/lib/sysimage/rpm/rpmdb.sqlite = x\n",
 		"Nix or Lix of an unknown version, multi-user",
-		[]string{"release? no database of packages that lixfix reads knows /usr/local/bin/nix"},
+		[]string{"release? no package database that lixfix can read knows /usr/local/bin/nix"},
 	},
 	{
 		"a receipt that lixfix may not read", user, accountsText + store + in(profile, lixPath) + "0600 0 /nix/receipt.json = {}\n",
@@ -289,7 +289,7 @@ var hosts = []struct {
 	{
 		"a receipt that is none", linux, accountsText + store + in(profile, lixPath) + "/nix/receipt.json = []\n",
 		"Lix 2.95.1, multi-user",
-		[]string{"installer? /nix/receipt.json is no receipt that lixfix understands"},
+		[]string{"installer? /nix/receipt.json is not a receipt that lixfix understands"},
 	},
 	{
 		"a socket's directory that is closed", user, accountsText + "/nix/var/nix/db/db.sqlite = x\n0700 0 /nix/var/nix/daemon-socket/\n" + in(profile, nixPath),

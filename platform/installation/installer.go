@@ -54,7 +54,7 @@ func (in *Installation) installer(ctx context.Context) Fact[string] {
 	if f.Mode.Known() && f.Mode.Value == SingleUser && f.Owner.Known() && f.Owner.Value.UID != 0 {
 		return fact(Script, f.Owner.From+": only the script gives a store to a user")
 	}
-	return unknown[string]("nothing here says so: neither " + receiptFile + ", nor a database of packages, nor what the script installer moves away")
+	return unknown[string]("nothing here says so: neither " + receiptFile + ", nor a package database, nor the files that the script installer moves away")
 }
 
 // receipt asks the receipt. Its shape changed often; few fields are looked at, and none of them has to be there.
@@ -73,7 +73,7 @@ func (in *Installation) receipt(ctx context.Context) (Fact[string], bool) {
 		Actions json.RawMessage `json:"actions"`
 	}
 	if json.Unmarshal(data, &r) != nil || r.Actions == nil {
-		return unknown[string](receiptFile + " is no receipt that lixfix understands"), true
+		return unknown[string](receiptFile + " is not a receipt that lixfix understands"), true
 	}
 	// Lix's installer alone asks whether to enable flakes; nix-darwin tells the two apart in the same way.
 	_, lix := r.Planner.Settings["enable_flakes"]
@@ -225,5 +225,5 @@ func (in *Installation) rpm(ctx context.Context, name string) (pack, bool) {
 	if db == "" || strings.HasPrefix(name, "/usr/local/") {
 		return pack{}, false
 	}
-	return pack{name: "distribution's package", from: db, unknown: "it is in " + db + ", which rpm alone reads"}, true
+	return pack{name: "distribution's package", from: db, unknown: "it is in " + db + ", which only rpm can read"}, true
 }

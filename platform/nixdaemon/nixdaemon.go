@@ -124,7 +124,7 @@ func Open(ctx context.Context, path string, root bool) (*Conn, Answer) {
 		_ = conn.Close()
 		return nil, Answer{
 			Outcome: Stranger, Peer: p, Took: time.Since(began),
-			Err: fmt.Errorf("user %d listens there, and root talks to listeners of root's only", p.UID),
+			Err: fmt.Errorf("user %d listens there, and root talks only to listeners of its own", p.UID),
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
@@ -158,7 +158,7 @@ func Greet(stream io.ReadWriter) Answer {
 }
 
 // errOdd is wrapped by what makes an answer none of a Nix daemon.
-var errOdd = errors.New("this is no answer of a Nix daemon")
+var errOdd = errors.New("this is not an answer from a Nix daemon")
 
 func outcome(err error) Outcome {
 	switch {
@@ -200,7 +200,7 @@ func (r *reader) answer(a *Answer) (Outcome, error) {
 		case trust == 2:
 			a.Trust = NotTrusted
 		case trust != 0:
-			return Garbage, fmt.Errorf("%w: whom it trusts is %d", errOdd, trust)
+			return Garbage, fmt.Errorf("%w: its level of trust is %d", errOdd, trust)
 		}
 	}
 	text, err := r.messages(both)
@@ -252,7 +252,7 @@ func (r *reader) messages(version uint64) (text string, err error) {
 			return "", fmt.Errorf("%w: %#x stands where the end of what it says belongs", errOdd, word)
 		}
 	}
-	return "", fmt.Errorf("%w: what it says does not end", errOdd)
+	return "", fmt.Errorf("%w: its messages do not end", errOdd)
 }
 
 // reader reads words until the first error, and zeroes from there on.

@@ -58,7 +58,7 @@ func classify(e ended) (Outcome, string) {
 	case m != nil && waited:
 		return PastaNotRun, m[0]
 	case waited && e.pastaDead:
-		return SetupTimeout, "pasta has ended, and Nix went on waiting for the network that it was to set up"
+		return SetupTimeout, "pasta exited, and Nix kept waiting for the network that pasta was to set up"
 	case waited:
 		return SetupTimeout, "Nix gave up waiting for the network of the sandbox"
 	case noDaemon.MatchString(text):
@@ -66,7 +66,7 @@ func classify(e ended) (Outcome, string) {
 	case badConfig.MatchString(text):
 		return BadConfig, complaint(text)
 	case e.exit == 0:
-		return NoLog, "the build succeeded, and its log is kept nowhere (keep-build-log)"
+		return NoLog, "the build succeeded, but Nix kept no log of it (keep-build-log)"
 	case interruption.MatchString(text):
 		return Interrupted, ""
 	case setUp.MatchString(text):

@@ -233,7 +233,7 @@ func TestClassify(t *testing.T) {
 			ended: ended{exit: 1, stderr: []byte("\x01\x1b[31;1mError\x1b[0mexecuting '/nix/store/7d6s7saqfrs1xwa7mz81jk0b5cap5cyq-lixfix-probe': No such file or directory\n")},
 		},
 		{
-			name: "dead pasta, and interrupted for it", want: SetupTimeout, reason: "pasta has ended",
+			name: "dead pasta, and interrupted for it", want: SetupTimeout, reason: "pasta exited",
 			ended: ended{exit: 1, pastaDead: true, stderr: []byte("Failed to set up tap device in namespace\nerror: interrupted by the user\n")},
 		},
 		{

@@ -119,7 +119,7 @@ func (p *prober) end(o Outcome, reason string) { p.result.Outcome, p.result.Reas
 func (p *prober) probe(ctx context.Context) {
 	static, err := isStatic(ctx, p.b, p.o.Builder)
 	if err != nil {
-		p.end(Other, "whether "+p.o.Builder+" is statically linked could not be told: "+err.Error())
+		p.end(Other, "could not tell whether "+p.o.Builder+" is statically linked: "+err.Error())
 		return
 	}
 	if !static {
@@ -137,7 +137,7 @@ func (p *prober) probe(ctx context.Context) {
 	p.result.Daemon = n.remote == "daemon"
 	// Nix would make a store where there is none: the host is not to be given one by a look at it.
 	if _, err := p.b.Stat(ctx, database); n.remote == "local" && errors.Is(err, fs.ErrNotExist) {
-		p.end(NoNix, "there is "+n.dir+"/nix-store, and no store yet: "+database+" does not exist")
+		p.end(NoNix, "there is "+n.dir+"/nix-store, but no store yet: "+database+" does not exist")
 		return
 	}
 	if info, err := p.b.Stat(ctx, ResolvConf); err == nil && info.Mode&fs.ModeNamedPipe != 0 {
@@ -210,7 +210,7 @@ func isStatic(ctx context.Context, v platform.View, name string) (bool, error) {
 	if interpreted, ok := interpreter(head); ok {
 		return !interpreted, nil
 	}
-	return false, fmt.Errorf("read %s: it is no program of 64 bits whose headers are at its beginning", name)
+	return false, fmt.Errorf("read %s: not a 64-bit program with its headers at the beginning", name)
 }
 
 // interpreter reports whether the beginning of a program of 64 bits asks for an interpreter. It is not ok where that is
@@ -392,7 +392,7 @@ func (p *prober) built(built platform.Built, err error, dead bool) {
 	if p.result.Report == nil && err != nil && !dead {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && outcome != PastaNotRun:
-			outcome, reason = SetupTimeout, fmt.Sprintf("nobody reported within %s", p.limit())
+			outcome, reason = SetupTimeout, fmt.Sprintf("the builder did not report within %s", p.limit())
 		case !errors.Is(err, context.DeadlineExceeded):
 			outcome, reason = Other, err.Error()
 		}
@@ -453,7 +453,7 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 			dead := deadPasta(ctx, p.b, pid)
 			if dead && before {
 				if p.o.Waiting != nil {
-					p.o.Waiting("pasta has ended; not waiting any longer")
+					p.o.Waiting("pasta has exited; not waiting any longer")
 				}
 				stop(errDead)
 				return

@@ -107,11 +107,11 @@ func (w *watchdog) look(ctx context.Context, end context.CancelCauseFunc) {
 func reasonFor(line, why string) string {
 	switch {
 	case why == "":
-		return fmt.Sprintf("Nix says \"%s\", and that went on for %s", line, waitLimit)
+		return fmt.Sprintf("Nix says \"%s\", still so after %s", line, waitLimit)
 	case line == "":
-		return fmt.Sprintf("%s, and that went on for %s", why, waitLimit)
+		return fmt.Sprintf("%s, still so after %s", why, waitLimit)
 	}
-	return fmt.Sprintf("%s; Nix says \"%s\", and that went on for %s", why, line, waitLimit)
+	return fmt.Sprintf("%s; Nix says \"%s\", still so after %s", why, line, waitLimit)
 }
 
 // waitsFor is what a client waits for; "" where that is its own work, or nobody knows.
@@ -170,7 +170,7 @@ func (p *prober) greeted(g greeting) bool {
 	case p.held(g.held):
 		return false
 	case errors.Is(g.err, context.DeadlineExceeded):
-		p.end(Waiting, fmt.Sprintf("the daemon takes connections and has said nothing for %s: it is stopped, or waits itself", pingLimit))
+		p.end(Waiting, fmt.Sprintf("the daemon takes connections, but has said nothing for %s: it is stopped, or waits for something itself", pingLimit))
 		return false
 	}
 	p.result.Trusted, p.greeting = g.trusted, g.version

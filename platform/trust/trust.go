@@ -44,7 +44,7 @@ type Untrusted struct {
 func (e *Untrusted) Whose() string {
 	switch {
 	case e.Mounted && e.UID == Anybody:
-		return "whoever has mounted it, which cannot be told"
+		return "whoever mounted it (not known)"
 	case e.UID != Anybody && e.User != "":
 		return fmt.Sprintf("user %s (%d)", e.User, e.UID)
 	case e.UID != Anybody:

@@ -75,7 +75,7 @@ func (c *change) consent(ctx context.Context, question string, draw func(*render
 		a.log.Debug("no terminal", "error", err)
 		return &failure{
 			code: NoConsent, err: errors.New("cannot ask for consent: there is no terminal"),
-			next: "run it in a terminal, or add --yes to have it done without a question",
+			next: "run it in a terminal, or add --yes to skip the question",
 		}
 	}
 	defer tty.Close()
@@ -312,10 +312,10 @@ func (c *change) left(err error) error {
 		code = Waiting
 	}
 	ways := c.ways(err)
-	next := ways[0] + " takes back what was done, and leaves alone what others have changed; resume refuses as long as that is so"
+	next := ways[0] + " takes back what was done, and leaves alone what others have changed; resume refuses while those changes are there"
 	switch {
 	case c.undoing:
-		next = ways[0] + " goes on taking it back"
+		next = ways[0] + " finishes taking it back"
 	case len(ways) > 1:
 		next = ways[0] + " finishes it, " + ways[1] + " takes it back"
 	}
@@ -358,7 +358,7 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	case err != nil:
 		o.Result, o.Next = render.Unfinished, c.ways(err)
 		if cause != nil {
-			err = fmt.Errorf("%w; and taking back failed: %w", cause, err)
+			err = fmt.Errorf("%w; taking it back failed, too: %w", cause, err)
 		}
 		return c.failed(c.left(err), c.ended)
 	case cause != nil:
@@ -390,7 +390,7 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {
 			c.report.After = nil
-			err = fmt.Errorf("all steps are done; the look at the result was ended: %w", context.Cause(ctx))
+			err = fmt.Errorf("all steps are done, but the check of the result was cut short: %w", context.Cause(ctx))
 			return c.failed(err, c.ended)
 		}
 		if d, ok := c.fix.(fix.Drawer); ok && c.before != nil && after.Picture != nil && !c.undoing {
@@ -454,7 +454,7 @@ func (a *app) waiting(all []journal.Waiting) error {
 		case w.Trouble != nil:
 			nexts = append(nexts, "its journal cannot be used ("+message(w.Trouble)+"); move it away: "+a.aside(w.ID))
 		case w.Undo:
-			nexts = append(nexts, "sudo "+a.Name+" undo goes on taking it back")
+			nexts = append(nexts, "sudo "+a.Name+" undo finishes taking it back")
 		default:
 			nexts = append(nexts, fmt.Sprintf("sudo %[1]s resume finishes it, sudo %[1]s undo takes it back", a.Name))
 		}

@@ -13,22 +13,22 @@ Ask for exactly what you want, and go by the exit code:
   lixfix repair sequoia --yes --wait 5m      repairs without a question
   lixfix repair sequoia --dry-run            1 if something would be done
 
-Consent. Without --yes a repair asks on /dev/tty, never on standard input. Where
-there is no terminal it changes nothing and exits with 6; it never hangs. --yes
+Consent. Without --yes a repair asks on /dev/tty, never on standard input. If
+there is no terminal, it changes nothing and exits with 6; it never hangs. --yes
 agrees to safe remedies only, --accept ID to a risky one.
 
 Root. Without root a repair prints the sudo line and exits with 6. lixfix never
 runs sudo itself.
 
-Streams. Results go to standard output, all else to standard error. Both may be
-closed, at any time: a repair goes on to its end. TERM, HOME, LANG and the
+Streams. Results go to standard output, all else to standard error. Either may
+be closed at any time: a repair goes on to its end. TERM, HOME, LANG and the
 directory it is started in may be missing; the umask does not matter.
 
 Formats. --format json prints one document, with a schema number (lixfix
 schema). --format jsonl prints what happens, one object a line: found, planned,
 step-begin, step-done (or step-already, step-tolerated, step-refused,
-step-failed) and at last verdict, whose report is that document. Errors are
-JSON on standard error then. outcome.changed says whether the command has
+step-failed) and finally verdict, whose report is that document. Errors are
+then JSON on standard error. outcome.changed says whether the command has
 changed the host. New fields and events can appear; ignore what you do not
 know. Text output is for people and may change.
 
@@ -45,12 +45,12 @@ check does the same after "lixfix schedule install --prometheus FILE".
 Two at once. The second one exits with 7, or waits as long as --wait says.
 
 Signals. SIGTERM, SIGHUP and SIGINT end a repair after the step in flight; a
-second one cuts that step short. --limit TIME does after that time what SIGTERM
-does. The journal stays unfinished, and every later repair refuses with 4 until
-"lixfix resume" or "lixfix undo" settles it. Send the signal once, to lixfix or
-to its process group, but not to both.
+second one cuts that step short. --limit TIME ends a repair after that time as
+SIGTERM would. The journal stays unfinished, and every later repair refuses with
+4 until "lixfix resume" or "lixfix undo" settles it. Send the signal once, to
+lixfix or to its process group, but not to both.
 
-State. Journals are in /var/db/lixfix (macOS) or /var/lib/lixfix (Linux). Where
+State. Journals are in /var/db/lixfix (macOS) or /var/lib/lixfix (Linux). If
 they cannot be written, lixfix changes nothing on the host.
 
 ` + exitHelp() + "\nIf several apply: 4, then 1, then 3; 4 also comes before 6.\n"

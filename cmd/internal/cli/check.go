@@ -45,15 +45,15 @@ func (a *app) checkOne(f fix.Fix) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name + " [FIX...]",
 		Short: f.Doc().Title,
-		Long: paragraph("Look whether "+f.Doc().Title+". Nothing is changed. \"lixfix list "+name+"\" lists what it can find.") +
+		Long: paragraph("Check whether "+f.Doc().Title+". Nothing is changed. \"lixfix list "+name+"\" lists what it can find.") +
 			exitHelp(checkCodes...),
 		Example: "  lixfix check " + name,
 	}
 	if _, ok := f.(fix.Drawer); ok {
 		cmd.Annotations = map[string]string{draws: ""}
 		cmd.Example += "\n  lixfix check " + name + " --watch\n  lixfix check " + name + " --format dot"
-		cmd.Long += "\n\n" + strings.TrimSpace(paragraph("It is drawn when it is the only fix named; --format dot then prints the "+
-			"picture in the language of Graphviz."))
+		cmd.Long += "\n\n" + strings.TrimSpace(paragraph("If you name only this fix, it also draws a picture; --format dot then prints "+
+			"that picture for Graphviz."))
 	}
 	a.looking(cmd, f)
 	return cmd
@@ -69,7 +69,7 @@ func (a *app) looking(cmd *cobra.Command, of ...fix.Fix) {
 	for _, f := range of {
 		if _, ok := f.(fix.Drawer); ok {
 			cmd.Flags().BoolVar(&how.again, "watch", false,
-				"look again and again, until nothing waits any more or Ctrl-C; with --format jsonl a line for each change")
+				"keep checking until nothing waits any more, or until Ctrl-C; --format jsonl prints a line for each change")
 		}
 		lookFlags(cmd, f)
 	}
@@ -165,7 +165,7 @@ func (a *app) survey(ctx context.Context, r *render.Report) context.Context {
 		return in.Found(ctx).Brief(), nil
 	})
 	if err != nil {
-		page.Summary = "what Nix is here could not be read: " + message(err)
+		page.Summary = "could not tell what Nix is here: " + message(err)
 	}
 	r.Installation = &page
 	return systemd.Share(installation.Share(ctx, in))

@@ -196,7 +196,7 @@ func (a *app) run(f func(ctx context.Context, cmd *cobra.Command, args []string)
 			return err
 		}
 		if cmd.Flags().Changed(limitFlag) && a.limit <= 0 {
-			return usagef("say how long it may take, such as --limit 15m", "--limit %v: that time is over before it begins", a.limit)
+			return usagef("say how long it may take, such as --limit 15m", "--limit: %v leaves no time to work in", a.limit)
 		}
 		a.started = true
 		if err := a.fromRecord(cmd); err != nil {

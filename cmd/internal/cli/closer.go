@@ -65,17 +65,17 @@ func (c *change) worthwhile(ctx context.Context) error {
 	}
 	after, err := c.app.probed(ctx, p, *e, c.settings)
 	if err != nil {
-		return fmt.Errorf("look whether the repair has helped: %w", err)
+		return fmt.Errorf("check whether the repair helped: %w", err)
 	}
 	return p.Judge(*c.probed, after)
 }
 
 // discard takes a repair back that has not helped.
 func (c *change) discard(ctx context.Context, j *journal.Journal, why error) (Code, error) {
-	c.app.notice("the repair has not helped: " + message(why))
+	c.app.notice("the repair did not help: " + message(why))
 	c.app.notice("taking back what was done")
 	return c.takeBack(ctx, j, &failure{
-		code: Failed, err: fmt.Errorf("the repair has not helped, and was taken back: %w", why),
+		code: Failed, err: fmt.Errorf("the repair did not help, and was taken back: %w", why),
 		next: fmt.Sprintf("%s check %s shows what is left", c.app.Name, c.fix.Name()),
 	})
 }

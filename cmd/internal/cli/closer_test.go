@@ -155,7 +155,7 @@ func TestRepairIsKeptWhereItHelps(t *testing.T) {
 func TestRepairIsTakenBackWhereItDoesNotHelp(t *testing.T) {
 	s := newSandboxed(t)
 	s.works = func(string) bool { return false }
-	s.run("repair", "resolv-conf", "--yes").ends(Failed).says("the repair has not helped", "names still do not resolve", "taken back")
+	s.run("repair", "resolv-conf", "--yes").ends(Failed).says("the repair did not help", "names still do not resolve", "taken back")
 	if s.text() != tabbed {
 		t.Errorf("it was not taken back: %q", s.text())
 	}

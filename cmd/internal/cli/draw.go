@@ -88,7 +88,7 @@ func (a *app) lookable(cmd *cobra.Command, wanted []fix.Fix, named, again bool) 
 	case again && a.format == dotFormat:
 		return usagef("leave one of them out", "--watch and --format dot do not go together")
 	case again && a.format == jsonFormat && !a.events:
-		return usagef("use --format jsonl, which prints a line for each change", "--watch and --format json do not go together: that is one document")
+		return usagef("use --format jsonl, which prints a line for each change", "--watch and --format json do not go together: JSON is one document")
 	case again:
 		what = "--watch"
 	case a.format == dotFormat:

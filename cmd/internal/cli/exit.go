@@ -112,7 +112,7 @@ type signalled struct {
 
 func (s *signalled) Error() string {
 	if s.over {
-		return "the time that --limit gives is over"
+		return "the time given with --limit is over"
 	}
 	return signalName(s.sig)
 }
@@ -182,13 +182,13 @@ func nextOf(err error) string {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "Free some space on that disk, and run the command again."
 	case errors.Is(err, syscall.EROFS):
-		return "That file system cannot be written to. A repair needs the place to write down what it does first."
+		return "That file system is read-only. A repair must be able to write down there what it does."
 	case errors.Is(err, journal.ErrUnsafe):
-		return "What is in it cannot be trusted, because others could have put it there. Move it away, such as with \"sudo mv DIR DIR.untrusted\", and run the command again."
+		return "What is in it cannot be trusted, because others could have put it there. Move it away, for example with \"sudo mv DIR DIR.untrusted\", and run the command again."
 	case errors.Is(err, journal.ErrForeign):
-		return "Nothing in it is believed. \"lixfix history --set-aside ID\" as root moves it away."
+		return "lixfix trusts nothing in it. \"sudo lixfix history --set-aside ID\" moves it away."
 	case dscl.Passing(err):
-		return "macOS did not answer, as it does now and then. Run the command again; if it stays so, restart the Mac."
+		return "macOS did not answer, which happens now and then. Run the command again; if that does not help, restart the Mac."
 	}
 	return ""
 }

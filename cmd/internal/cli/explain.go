@@ -110,7 +110,7 @@ func (a *app) pastedText(args []string) (string, error) {
 		words = string(data)
 	}
 	if len(words) > messages.Longest {
-		return "", usagef("leave out what is not about the error: tail -c 16M LOG | "+a.Name+" explain -", "explain: the text is longer than %d MiB",
+		return "", usagef("keep only the part about the error, for example: tail -c 16M LOG | "+a.Name+" explain -", "explain: the text is longer than %d MiB",
 			messages.Longest>>20)
 	}
 	if strings.TrimSpace(words) == "" {
@@ -198,7 +198,7 @@ func (a *app) here(ctx context.Context, kinds []*fix.Kind) map[string]render.Her
 	for _, k := range kinds {
 		f := a.fixOf(k)
 		if f == nil {
-			all[k.ID] = render.Here{Is: render.NotLooked, Why: "lixfix has no fix for it yet, and so cannot look"}
+			all[k.ID] = render.Here{Is: render.NotLooked, Why: "lixfix has no fix for it yet, and so cannot check for it"}
 			if os := known.System(k.ID); os != "" && os != a.Host.Facts().OS {
 				all[k.ID] = render.Here{Is: render.Absent, Why: "it is about " + render.System(os)}
 			}

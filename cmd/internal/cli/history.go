@@ -80,12 +80,12 @@ func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code
 	r := a.hosted("history")
 	r.SetAside = &render.Aside{ID: aside.ID, File: aside.File, Reason: message(aside.Why)}
 	if aside.Version != "" && aside.Version != a.Version {
-		r.Notes = append(r.Notes, "lixfix "+aside.Version+" made it. That one can still use it, under its old name.")
+		r.Notes = append(r.Notes, "lixfix "+aside.Version+" made it, and can still use it under its old name.")
 	}
 	if aside.Began {
-		r.Notes = append(r.Notes, "It is not known any more which steps of this repair were done, and what was there before: nothing of it can be "+
-			"finished or taken back.")
-		r.Notes = append(r.Notes, "A service that it had stopped may still be out. \""+a.Name+" check\" says what is true now, and a repair mends what is broken.")
+		r.Notes = append(r.Notes, "Which steps of this repair were done, and what was there before, is no longer known, so it can be neither "+
+			"finished nor taken back.")
+		r.Notes = append(r.Notes, "A service that it stopped may still be down. \""+a.Name+" check\" shows how things are now, and a repair mends what is broken.")
 	} else {
 		r.Notes = append(r.Notes, "That repair cannot be taken back any more.")
 	}
@@ -151,7 +151,7 @@ func (a *app) history(cmd *cobra.Command) (Code, error) {
 		for _, err := range strange {
 			r.Problems = append(r.Problems, message(err))
 		}
-		r.Summary = fmt.Sprintf("lixfix %s: %s; more is for root to read", a.Version, repairs(len(ids)))
+		r.Summary = fmt.Sprintf("lixfix %s: %s; only root can read more", a.Version, repairs(len(ids)))
 		if _, err := a.emit(r, NoConsent, show); err != nil {
 			return Failed, err
 		}

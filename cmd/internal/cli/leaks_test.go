@@ -155,7 +155,7 @@ func TestProbeLeaksNothing(t *testing.T) {
 			for _, args := range [][]string{{}, {"--format", "json"}, {"--debug"}, {"--text", "--debug"}} {
 				w.run(append([]string{"probe"}, args...)...).ends(Failed).secretless().says(hidden)
 			}
-			w.run("probe", "--text").ends(Failed).secretless().nameless().says("does not read its configuration")
+			w.run("probe", "--text").ends(Failed).secretless().nameless().says("cannot read its configuration")
 			w.run("probe", "--text", "--format", "json").ends(Failed).secretless().nameless()
 			w.run("probe", "--text", "--format", "jsonl").ends(Failed).secretless().nameless()
 

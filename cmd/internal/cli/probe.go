@@ -19,27 +19,25 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe",
 		Short: "Look at the network of the build sandbox from inside",
-		Long: "Build a small derivation with lixfix itself as the builder, which reports what\n" +
-			"it sees in the Linux build sandbox: resolv.conf, interfaces, routes, and what\n" +
-			"each name server answers. It needs no network to build, and no root where a\n" +
-			"daemon builds. Its output and derivation are removed again; a copy of lixfix\n" +
-			"stays in the store until the next garbage collection, and a log of some\n" +
-			"kilobytes.\n\n" +
-			"With --text it prints what to paste into a bug report to the Lix developers:\n" +
-			"the file of the host, the file of the sandbox, versions and settings. Names of\n" +
-			"users, groups and machines, domains and addresses are replaced, the same name by\n" +
-			"the same word, and tokens and passwords are taken out. Read it before you send\n" +
-			"it.\n\n" +
+		Long: "Run a small build whose builder is lixfix itself. It reports what it sees in the\n" +
+			"Linux build sandbox: resolv.conf, interfaces, routes, and what each name server\n" +
+			"answers. The build needs no network and, where a daemon builds, no root. Its\n" +
+			"output and derivation are removed again. What stays is a log of a few kilobytes\n" +
+			"and, until the next garbage collection, a copy of lixfix in the store.\n\n" +
+			"--text prints what to paste into a bug report to the Lix developers: resolv.conf\n" +
+			"of the host and of the sandbox, versions and settings. Names of users, groups\n" +
+			"and machines, domains and addresses are replaced, the same name always by the\n" +
+			"same word; tokens and passwords are taken out. Read it before you send it.\n\n" +
 			exitHelp(Healthy, Problems, Usage, Failed, Hangup, Interrupt, Terminated) + "\n" +
-			"1 means that the name cannot be looked up in the sandbox, or that no build gets\n" +
-			"there; 3 that nothing could be built, for example because there is no Nix, or\n" +
-			"because the build had to wait for something else.",
+			"1 means that the name cannot be looked up in the sandbox, or that no build can\n" +
+			"start there; 3 that nothing could be built, for example because there is no Nix,\n" +
+			"or because the build had to wait for something else.",
 		Example: "  lixfix probe\n  lixfix probe --name git.example.org\n  lixfix probe --text\n  lixfix probe --format json",
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&o.Name, "name", sandbox.DefaultName, "`NAME` to look up")
 	cmd.Flags().StringVar(&o.Store, "store", "",
-		"build in this `STORE`: a directory, daemon or local; else the daemon where there is one")
+		"build in this `STORE`: a directory, daemon or local (default: the daemon where there is one)")
 	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, even those that no program would have asked")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
 	a.verbosely(cmd)
@@ -75,7 +73,7 @@ func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, e
 	}
 	if ctx.Err() != nil {
 		cause := context.Cause(ctx)
-		next := "Nothing was left behind but a copy of lixfix in the store."
+		next := "Only a copy of lixfix was left behind, in the store."
 		if len(res.Left) > 0 {
 			next = "Left in the store: " + strings.Join(res.Left, " ")
 		}

@@ -130,7 +130,7 @@ exit 1`
 		code    Code
 		says    []string
 	}{
-		"network of the sandbox": {timeout, Problems, []string{"its network is not set up", "pasta said", "Permission denied", "last lines"}},
+		"network of the sandbox": {timeout, Problems, []string{"its network does not come up", "pasta said", "Permission denied", "last lines"}},
 		"no room":                {`echo "error: No space left on device" >&2; exit 1`, Failed, []string{"could not be built: No space left"}},
 		"no log":                 {`rm "$root/log"; echo "$out"`, Failed, []string{"its output is lost"}},
 	} {
@@ -155,11 +155,11 @@ func TestProbeRefuses(t *testing.T) {
 		w.run(append([]string{"probe"}, strings.Split(args, " ")...)...).ends(Usage)
 	}
 	// Nothing in the world looks like Nix, and lixfix itself is not where it should be.
-	w.run("probe").ends(Failed).says("could not be told")
+	w.run("probe").ends(Failed).says("could not tell whether")
 	w.mkdir("usr/bin")
 	w.write("usr/bin/lixfix", elfHeader)
 	w.run("probe").ends(Failed).says("no Nix", "/usr/bin")
-	w.run("probe", "--text").ends(Failed).says("built by: nobody; asked with: no tool of Nix", "(no Nix was asked)")
+	w.run("probe", "--text").ends(Failed).says("built by: nobody; client: no Nix tool", "(no Nix was asked)")
 	// The interpreter of a dynamic program is in a segment of type 3.
 	w.write("usr/bin/lixfix", elfHeader[:32]+"\x40\x00\x00\x00\x00\x00\x00\x00"+elfHeader[40:56]+"\x01\x00"+elfHeader[58:]+
 		"\x03\x00\x00\x00\x04\x00\x00\x00"+strings.Repeat("\x00", 48))

@@ -206,11 +206,11 @@ func TestWatchOnTerminal(t *testing.T) {
 		},
 		{
 			name: "Ctrl-C", width: 80, height: 50, key: "\x03", code: Interrupt,
-			shows: []string{"stuck/gc-stopped", "not watched any more: SIGINT", "Nothing was changed."}, not: []string{"^C"},
+			shows: []string{"stuck/gc-stopped", "stopped watching: SIGINT", "Nothing was changed."}, not: []string{"^C"},
 		},
 		{
 			name: "SIGTERM in a small window", width: 60, height: 8, signal: syscall.SIGTERM, code: Terminated,
-			shows: []string{"stuck/gc-stopped", "more lines; a taller window shows them", "not watched any more"},
+			shows: []string{"stuck/gc-stopped", "more lines; a taller window shows them", "stopped watching"},
 		},
 	}
 	for _, tt := range tests {

@@ -43,7 +43,7 @@ func (a *app) fromRecord(cmd *cobra.Command) error {
 	if err != nil {
 		next := ""
 		if errors.Is(err, record.ErrBad) {
-			next = "ask for the file as \"lixfix record\" has written it"
+			next = "ask for the file again, exactly as \"lixfix record\" wrote it"
 		}
 		return &failure{code: Failed, err: fmt.Errorf("read the record %s: %w", a.host, err), next: next}
 	}
@@ -68,7 +68,7 @@ func (a *app) recorded() *render.Recorded {
 
 // unrecorded is the error for what only the machine itself can do.
 func (a *app) unrecorded(what string) error {
-	return usagef("leave out --"+hostFlag+", on the host itself", "--%s: this is a recorded host, and %s would need the host itself",
+	return usagef("run it on the host itself, without --"+hostFlag, "--%s: this is a recorded host, and %s would need the host itself",
 		hostFlag, what)
 }
 

@@ -38,9 +38,9 @@ func (a *app) repairCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair FIX",
 		Short: "Repair a known issue: show the plan, ask, do it",
-		Long: "Repair a known issue. The plan is shown before anything is asked; every step is\n" +
-			"written to a journal before it is done, so that a repair that was cut short can\n" +
-			"be finished (lixfix resume) or taken back (lixfix undo).\n\n" + changing(),
+		Long: "Repair a known issue. lixfix shows the plan before it asks. It writes each step\n" +
+			"to a journal before it takes it, so a repair that is cut short can be finished\n" +
+			"(lixfix resume) or taken back (lixfix undo).\n\n" + changing(),
 		Example: "  lixfix repair --help\n  lixfix list",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -58,14 +58,21 @@ func (a *app) repairCommand() *cobra.Command {
 	return cmd
 }
 
+// variables says what stands in brackets behind the flags of a fix; nothing where no flag has a variable.
+func variables(f fix.Fix) string {
+	if !slices.ContainsFunc(f.Options(), func(o fix.Option) bool { return o.Env != "" }) {
+		return ""
+	}
+	return paragraph("If you leave out a flag that has a variable in [brackets], lixfix takes its value from that variable of " +
+		"the environment.")
+}
+
 func (a *app) repairOne(f fix.Fix) *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
-		Use:   f.Name(),
-		Short: f.Doc().Title,
-		Long: strings.Join(render.Wrap(f.Doc().Title+". See \"lixfix explain "+f.Name()+"\".", helpWidth), "\n") + "\n\n" +
-			strings.Join(render.Wrap("An option that is not given as a flag is taken from its variable in the environment, where it has one.", helpWidth), "\n") +
-			"\n\n" + changing(),
+		Use:     f.Name(),
+		Short:   f.Doc().Title,
+		Long:    paragraph("Repair this: "+f.Doc().Title+". See \"lixfix explain "+f.Name()+"\".") + variables(f) + changing(),
 		Example: fmt.Sprintf("  lixfix repair %[1]s --dry-run\n  sudo lixfix repair %[1]s\n  sudo lixfix repair %[1]s --yes --rollback-on-failure", f.Name()),
 	}
 	cmd.Args = a.noArgs
@@ -90,9 +97,9 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 		flags.BoolVar(&how.passive, "passive", false, "run no build, so a repair that did not help is not taken back either")
 	}
 	if f.Doc().Builds {
-		flags.BoolVar(&how.unproven, "no-verify", false, "leave out the build at the end, which shows whether the repair has helped")
+		flags.BoolVar(&how.unproven, "no-verify", false, "skip the build at the end that shows whether the repair helped")
 	}
-	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back when a step fails")
+	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back if a step fails")
 	a.hostFlag(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		return a.repair(ctx, cmd, f, how)

@@ -125,7 +125,7 @@ func TestRepairDryRun(t *testing.T) {
 		t.Error("something was changed")
 	}
 	w = newWorld(t, "blue", "gone")
-	w.run("repair", "paint", "--dry-run").ends(Problems).says("nothing that lixfix can do here: 1 problem")
+	w.run("repair", "paint", "--dry-run").ends(Problems).says("lixfix can do nothing here: 1 problem")
 	w = newWorld(t, "blue", "dark")
 	w.run("repair", "paint", "--dry-run").ends(Failed)
 	w = newWorld(t, "blue")
@@ -423,12 +423,12 @@ func TestUndoUnfinishedRefuses(t *testing.T) {
 	w.cut("3")
 	w.run("repair", "paint", "--yes").ends(Waiting)
 	w.write("walls/1", "green\n")
-	w.run("undo", "--yes").ends(Unsafe).says("Not taken back", "/walls/1 has changed", "taken back, but for 1 step")
+	w.run("undo", "--yes").ends(Unsafe).says("Not taken back", "/walls/1 has changed", "taken back, except for 1 step")
 	if got := w.walls(); got != "green pink red" {
 		t.Errorf("the walls are %s", got)
 	}
 	w.run("check").ends(Problems)
-	w.run("undo", "--yes").ends(Healthy).says("was taken back already, but for 1 step that had changed")
+	w.run("undo", "--yes").ends(Healthy).says("was taken back already, except for 1 step that had changed")
 }
 
 func TestUndo(t *testing.T) {
@@ -449,7 +449,7 @@ func TestUndo(t *testing.T) {
 			undo = n
 		}
 	}
-	w.run("undo", undo).ends(Unsafe).says("that is not undone", "repair again: sudo lixfix repair paint")
+	w.run("undo", undo).ends(Unsafe).says("an undo cannot be undone", "repair again: sudo lixfix repair paint")
 	w.run("undo", "nonsense").ends(Usage).says("no such repair")
 	w.run("history").ends(Healthy).says("taken back", "took back …", "2 repairs")
 	doc := w.run("history", "--format", "json").ends(Healthy).report()
@@ -464,7 +464,7 @@ func TestUndoRefuses(t *testing.T) {
 	w.write("walls/2", "green\n")
 	w.run("undo", "--dry-run").ends(Unsafe).says("Left alone, because the host has changed since", "/walls/2 has changed")
 	r := w.run("undo", "--yes").ends(Unsafe)
-	r.says("taken back, but for 1 step", "/walls/2 has changed")
+	r.says("taken back, except for 1 step", "/walls/2 has changed")
 	if got := w.walls(); got != "red green red" {
 		t.Errorf("the walls are %s", got)
 	}
@@ -506,7 +506,7 @@ func TestUnreadableJournal(t *testing.T) {
 		w.run("repair", "paint", "--dry-run").ends(Waiting).says(advice)
 		w.run("history").ends(Failed).says("1 could not be read", advice)
 		w.run("history", "--format", "json").ends(Failed)
-		w.run("history", "--set-aside", waitingID).ends(Healthy).says("set aside", "not known any more", "kept as")
+		w.run("history", "--set-aside", waitingID).ends(Healthy).says("set aside", "no longer known", "kept as")
 		w.run("history", "--set-aside", waitingID).ends(Usage)
 		w.run("check").ends(Problems)
 	}
@@ -671,7 +671,7 @@ func TestLimit(t *testing.T) {
 		return nil
 	}
 	r := w.run("repair", "paint", "--yes", "--limit", "500ms").ends(Terminated)
-	r.says("--limit gives is over: finishing the step in flight", "sudo lixfix resume")
+	r.says("given with --limit is over: finishing the step in flight", "sudo lixfix resume")
 	if got := w.walls(); got != "blue blue red" {
 		t.Errorf("the walls are %s", got)
 	}
@@ -694,7 +694,7 @@ func TestLimit(t *testing.T) {
 
 	w = newWorld(t, "red")
 	w.paint.hook = hang
-	w.run("repair", "paint", "--yes", "--limit", "200ms").ends(Terminated).says("--limit gives is over")
+	w.run("repair", "paint", "--yes", "--limit", "200ms").ends(Terminated).says("given with --limit is over")
 	if len(w.journals()) > 0 {
 		t.Error("a journal was made")
 	}

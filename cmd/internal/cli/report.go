@@ -23,8 +23,8 @@ const named = " Names of users, groups and machines, domains and addresses are r
 func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FIX]",
-		Short: "Describe what was found, to be pasted into an issue",
-		Long: paragraph("Describe what was found on this host as Markdown, to be pasted into an issue: of one fix, or of "+
+		Short: "Describe what was found, for pasting into an issue",
+		Long: paragraph("Describe what was found on this host, as Markdown for pasting into an issue: by one fix, or by "+
 			"every fix whose status is not ok."+named) + exitHelp(reportCodes...),
 		Example: "  lixfix report\n" + a.example("  lixfix report %s"),
 	}
@@ -49,7 +49,7 @@ func (a *app) reportOne(f fix.Fix) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   f.Name(),
 		Short: "Describe what " + f.Name() + " has found",
-		Long: paragraph("Describe what "+f.Name()+" has found on this host as Markdown, to be pasted into an issue."+named) +
+		Long: paragraph("Describe what "+f.Name()+" has found on this host, as Markdown for pasting into an issue."+named) +
 			exitHelp(reportCodes...),
 		Example: fmt.Sprintf("  lixfix report %[1]s\n  sudo lixfix report %[1]s", f.Name()),
 	}
@@ -161,7 +161,7 @@ func pageOf(f fix.Fix, found []fix.Finding, facts platform.Facts, names *redact.
 	for _, one := range found {
 		page.Item("%s (%s): %s", one.ID, redact.Own(one.Status), one.Summary)
 		if one.Reason != "" {
-			page.Line("  - why it could not be told: %s", one.Reason)
+			page.Line("  - why lixfix could not tell: %s", one.Reason)
 		}
 		for _, e := range one.Evidence {
 			switch {

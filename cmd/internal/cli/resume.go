@@ -20,10 +20,10 @@ func (a *app) resumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "Finish a repair that was cut short",
-		Long: "Finish a repair that was cut short, by a signal, a crash or a step that failed.\n" +
-			"Its journal tells which steps are done; the rest is shown, asked for once and\n" +
-			"done. If the host has changed since, it refuses. An undo that was cut short\n" +
-			"is finished as an undo.\n\n" + changing(),
+		Long: "Finish a repair that was cut short by a signal, a crash or a step that failed.\n" +
+			"Its journal says which steps are done. lixfix shows the rest, asks once, and\n" +
+			"does it; if the host has changed since, it refuses. If an undo was cut short, it\n" +
+			"finishes the undo.\n\n" + changing(),
 		Example: "  lixfix resume --dry-run\n  sudo lixfix resume",
 	}
 	cmd.Args = a.noArgs
@@ -116,9 +116,9 @@ func (c *change) heading(j *journal.Journal, back bool) string {
 	steps := fmt.Sprintf("%d of %s", held(j), render.Steps(len(j.Plan.Entries)))
 	switch {
 	case j.Plan.Undoes != "":
-		return fmt.Sprintf("The repair %s is being taken back since %s; %s are done. To be done now:", j.Plan.Undoes, began, steps)
+		return fmt.Sprintf("The undo of the repair %s began on %s and has done %s. To be done now:", j.Plan.Undoes, began, steps)
 	case j.Back():
-		return fmt.Sprintf("The repair %s began on %s and is being taken back; %s are still to go. To be taken back now:", j.Plan.ID, began, steps)
+		return fmt.Sprintf("The repair %s began on %s and is being taken back; %s are left. To be taken back now:", j.Plan.ID, began, steps)
 	case back:
 		return fmt.Sprintf("The repair %s began on %s and has done %s. To be taken back now:", j.Plan.ID, began, steps)
 	}
@@ -189,7 +189,7 @@ func (a *app) unreadable(err error) error {
 	}
 	f := &failure{code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err), next: "If a newer lixfix made it, use that one. Otherwise " + next + "."}
 	if errors.Is(err, journal.ErrForeign) {
-		f.code, f.next = Unsafe, "Nothing in it is believed; "+next+"."
+		f.code, f.next = Unsafe, "lixfix trusts nothing in it; "+next+"."
 	}
 	return f
 }

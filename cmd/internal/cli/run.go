@@ -33,6 +33,8 @@ func (a *app) runCommand() *cobra.Command {
 	var wait time.Duration
 	keep := false
 	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+
 		Use:   "run [FLAGS] [--] COMMAND [ARGUMENT...]",
 		Short: "Run a command, and say what its errors point to",
 		Long: paragraph("Run a command as if lixfix were not there: with the same terminal, input, output, signals and "+
@@ -47,8 +49,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().DurationVar(&wait, "patience", patience, "how long the command may be silent before lixfix says what it "+
-		"waits for; 0 for never")
+	cmd.Flags().DurationVar(&wait, "patience", patience, "after `TIME` of silence, such as 5m, say what the command waits for; 0 for never")
 	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -71,7 +72,7 @@ func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, k
 	stdout, ok2 := a.Stdout.(*os.File)
 	stderr, ok3 := a.Stderr.(*os.File)
 	if !ok1 || !ok2 || !ok3 {
-		return Failed, errors.New("run: the standard streams are no files")
+		return Failed, errors.New("run: the standard streams are not files")
 	}
 	program, err := a.Program()
 	if err != nil {

@@ -54,7 +54,7 @@ func (a *app) scheduleCommand() *cobra.Command {
 		install,
 		a.scheduleOne("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
 			return schedule.Remove(ctx, c.memo)
-		}, "The file of metrics that it wrote is removed as well."))
+		}, "This also removes the file of metrics that the job wrote."))
 	return cmd
 }
 

@@ -19,7 +19,7 @@ func TestStrangeJournals(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	named := []string{"-x.jsonl is a FIFO", "-y.unfinished.jsonl is a FIFO", "not looked at"}
+	named := []string{"-x.jsonl is a FIFO", "-y.unfinished.jsonl is a FIFO", "lixfix did not open it"}
 	unwrapped := func(r result) result {
 		// Long messages are folded at the width of the terminal.
 		r.out, r.err = strings.Join(strings.Fields(r.out), " "), strings.Join(strings.Fields(r.err), " ")

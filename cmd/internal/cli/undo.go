@@ -22,8 +22,8 @@ func (a *app) undoCommand() *cobra.Command {
 		Short: "Take a repair back",
 		Long: "Take a repair back: the unfinished one, else the last one, or the one whose ID\n" +
 			"you name (\"lixfix history\" lists them). A step whose value has changed since is\n" +
-			"left alone, with the reason; the rest is taken back. Run it again to finish an\n" +
-			"undo that was cut short.\n\n" + changing(),
+			"left alone, and lixfix says why; the rest is taken back. Run it again to finish\n" +
+			"an undo that was cut short.\n\n" + changing(),
 		Example: "  sudo lixfix undo --dry-run\n  sudo lixfix undo\n  sudo lixfix history",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			ids, _, _ := journal.IDs(a.Host.StateDir())
@@ -83,7 +83,7 @@ func (c *change) past(ctx context.Context, dir *journal.Dir, id string, how ask)
 	case journal.Undone:
 		return c.nothing(past.Plan.ID + " was taken back already; nothing to do")
 	case journal.Partly:
-		return c.nothing(fmt.Sprintf("%s was taken back already, but for %s that had changed; nothing to do",
+		return c.nothing(fmt.Sprintf("%s was taken back already, except for %s that had changed; nothing to do",
 			past.Plan.ID, render.Steps(len(past.Left()))))
 	case journal.Abandoned:
 		return c.nothing(past.Plan.ID + " failed before it changed anything; nothing to take back")
@@ -125,7 +125,7 @@ func (a *app) target(id string) (*journal.Repair, error) {
 		}
 		if past.Plan.Undoes != "" {
 			return nil, &failure{
-				code: Unsafe, err: fmt.Errorf("%s took %s back, and that is not undone", id, past.Plan.Undoes),
+				code: Unsafe, err: fmt.Errorf("%s took %s back, and an undo cannot be undone", id, past.Plan.Undoes),
 				next: "repair again: sudo " + a.Name + " repair " + past.Plan.Fix,
 			}
 		}

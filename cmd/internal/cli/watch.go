@@ -96,5 +96,5 @@ func (a *app) unwatched(ctx context.Context, screen *ui.Screen) (Code, error) {
 		screen.Close()
 	}
 	why := context.Cause(ctx)
-	return codeOf(why), &failure{code: codeOf(why), err: fmt.Errorf("not watched any more: %w", why), next: "Nothing was changed."}
+	return codeOf(why), &failure{code: codeOf(why), err: fmt.Errorf("stopped watching: %w", why), next: "Nothing was changed."}
 }

@@ -22,7 +22,7 @@ func (t *Text) Host(r Report) {
 	}
 	if len(p.Settings) > 0 {
 		t.blank()
-		t.para(0, piece{}, "Settings of who writes to the store:")
+		t.para(0, piece{}, "Settings of the process that writes to the store:")
 	}
 	for _, s := range p.Settings {
 		t.setting(s)

@@ -32,7 +32,7 @@ func (t *Text) Waiting(r Report) {
 	for _, w := range r.Waiting {
 		label, text := piece{text: "unfinished", color: red, width: wide}, w.ID+" (or another lixfix is at work on it)"
 		if w.Undo {
-			text = w.ID + ": it was being taken back (or another lixfix is at it)"
+			text = w.ID + ": it was being taken back (or another lixfix is at work on it)"
 		}
 		if w.Trouble != "" {
 			label.text, text = "unusable", w.ID+": "+w.Trouble

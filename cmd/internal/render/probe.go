@@ -18,16 +18,16 @@ func (t *Text) Probe(r Report) {
 	if rep := p.Report; rep != nil {
 		inside := "yes"
 		if !p.Sandbox {
-			inside = "no: the builder was not in one"
+			inside = "no: the build ran outside of one"
 		}
 		say("sandbox", fmt.Sprintf("%s (user %d, group %d, in %s)", inside, rep.UID, rep.GID, rep.Cwd))
 		say("network", networks[p.Network])
 		if p.Hook != "" {
-			say("hook", "the daemon ran "+p.Hook+" on the output, a file with a random word:")
-			say("", "it does not let users whom it does not trust turn its post-build-hook off")
+			say("hook", "the daemon ran "+p.Hook+" on the output (a file with a random word):")
+			say("", "users it does not trust cannot turn off its post-build-hook")
 		}
 		if rep.RouteLate {
-			say("", fmt.Sprintf("it had no address or route when the build began; waited %.0f ms", rep.RouteWait))
+			say("", fmt.Sprintf("no address or route when the build began; the builder waited %.0f ms", rep.RouteWait))
 		}
 		for _, i := range rep.Interfaces {
 			state := "down"
@@ -93,7 +93,7 @@ func builtBy(p probe.Result) string {
 		s = "nobody: " + string(p.Outcome)
 	}
 	if p.Client != "" && !strings.Contains(p.Client, p.Version) || p.Report == nil && p.Client != "" {
-		s += "; asked with " + p.Client
+		s += "; client: " + p.Client
 	}
 	return s
 }
@@ -101,15 +101,15 @@ func builtBy(p probe.Result) string {
 var networks = map[sandbox.Network]string{
 	sandbox.HostNetwork:  "the host's own",
 	sandbox.PastaNetwork: "one of its own, behind pasta",
-	sandbox.LateNetwork:  "one of its own, which pasta has not set up in time",
-	sandbox.NoTun:        "an empty one: lo alone, and down",
-	sandbox.Closed:       "lo alone, as for builds that are allowed no network",
-	sandbox.OtherNetwork: "neither the host's nor one that Lix makes",
+	sandbox.LateNetwork:  "one of its own, which pasta did not set up in time",
+	sandbox.NoTun:        "an empty one: only lo, and that is down",
+	sandbox.Closed:       "only lo, as for builds that get no network",
+	sandbox.OtherNetwork: "neither the host's nor one that Lix sets up",
 }
 
 func (t *Text) probeFile(name string, f sandbox.File) {
 	t.blank()
-	head := name + " in it"
+	head := name + ", as the build sees it"
 	switch {
 	case f.Error != "":
 		head += ": " + f.Error
@@ -138,7 +138,7 @@ func (t *Text) queries(all []sandbox.Query) {
 	for _, q := range all {
 		server := q.Server
 		if q.Fallback {
-			server += " (no server is named)"
+			server += " (default: the file names none)"
 		}
 		rows = append(rows, []string{server, q.Protocol, q.Type, q.Says(), fmt.Sprintf("%.0f", q.Millis)})
 	}

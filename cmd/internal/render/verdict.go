@@ -164,7 +164,7 @@ func ChangeVerdict(r Report) string {
 		case len(r.Undecided) > 1:
 			s = "nothing was changed: " + itoa(len(r.Undecided)) + " risky remedies wait for --accept; " + found.String()
 		case found.Broken+found.Unknown > 0:
-			s = "nothing that lixfix can do here: " + found.String()
+			s = "lixfix can do nothing here: " + found.String()
 		case found.AtRisk > 0:
 			s = "nothing is broken, and nothing was changed: " + found.String()
 		case found.Checked > 0:
@@ -183,7 +183,7 @@ func ChangeVerdict(r Report) string {
 		}
 		switch {
 		case r.Plan != nil && r.Plan.Undoes != "" && len(r.Refused) > 0:
-			s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
+			s = "taken back, except for " + words.Count(len(r.Refused), "step") + is
 		case r.Plan != nil && r.Plan.Undoes != "":
 			s = "taken back in " + steps + is
 		case o.Error != "":
@@ -196,7 +196,7 @@ func ChangeVerdict(r Report) string {
 	case Undone:
 		s = "everything was taken back" + is
 	case PartlyUndone:
-		s = "taken back, but for " + words.Count(len(r.Refused), "step") + is
+		s = "taken back, except for " + words.Count(len(r.Refused), "step") + is
 	case Abandoned:
 		s = "nothing was changed: it failed before the first change"
 		if o.Ended {

@@ -192,7 +192,7 @@ func (s *seat) follow(ctx context.Context) (int, syscall.Signal, error) {
 	for {
 		line, err := s.monitor.lines.ReadString('\n')
 		if err == io.EOF {
-			return 0, 0, fmt.Errorf("the monitor of %s has ended before it", s.Args[0])
+			return 0, 0, fmt.Errorf("the monitor of %s ended before the command did", s.Args[0])
 		}
 		if err != nil {
 			return 0, 0, fmt.Errorf("listen to the monitor of %s: %w", s.Args[0], err)

@@ -393,7 +393,7 @@ func TestRefuses(t *testing.T) {
 			if err := os.Symlink("/dev/null", filepath.Join(dir, "lixfix-check.service")); err != nil {
 				t.Fatal(err)
 			}
-		}, "is not what systemd makes"},
+		}, "is not the link that systemd makes"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

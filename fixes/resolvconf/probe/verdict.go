@@ -196,9 +196,9 @@ func (r Result) Verdict() string {
 }
 
 func (r Result) ran() string {
-	where, midst := inSandbox, inSandbox
+	where := inSandbox
 	if !r.Sandbox {
-		where, midst = inBuild, inBuildMidst
+		where = inBuild
 	}
 	if len(r.Report.Queries) == 0 {
 		return noServerAsked.Fill(fix.With{"where": where})
@@ -206,7 +206,7 @@ func (r Result) ran() string {
 	name, got := name(r.Report), r.Lookup()
 	switch missing := got.Verdict == lookup.NoName || got.Verdict == lookup.Nothing; {
 	case got.Unasked && missing:
-		return noProgramAsks.Fill(fix.With{"where": midst, "nsswitch": sandbox.NSSwitch, "name": name, "hosts": sandbox.Hosts})
+		return noProgramAsks.Fill(fix.With{"where": where, "nsswitch": sandbox.NSSwitch, "name": name, "hosts": sandbox.Hosts})
 	case missing && r.elsewhere(got):
 		return nobodyHere.Fill(fix.With{"where": where, "name": name})
 	case missing && r.Nowhere:

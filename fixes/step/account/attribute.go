@@ -44,11 +44,11 @@ type SetAttribute struct {
 	To     []string `json:"to"`
 	// New is set when a CreateRecord of the same plan makes the record; its inverse removes the attribute as well.
 	New bool `json:"new,omitempty"`
-	// GeneratedUID is that of the record. A record of the same name with another one is somebody else's, and is left
-	// alone. Empty where it was not known; journals of the versions before have none.
+	// GeneratedUID is that of the record. A record of the same name with another GeneratedUID is somebody else's, and is
+	// left alone. Empty if it was not known; journals of earlier versions have none.
 	GeneratedUID string `json:"generated_uid,omitempty"`
-	// Beside names other users who hold the user ID From. Only undo brings two users to one ID again, and only beside
-	// these; macOS may refuse it.
+	// Beside names other users who hold the user ID From. Only undo gives two users one ID again, and only to share it
+	// with these; macOS may refuse that.
 	Beside []string `json:"beside,omitempty"`
 	// Back is set in the inverse of a step.
 	Back bool `json:"back,omitempty"`
@@ -83,7 +83,7 @@ func values(v []string) string {
 	return strings.Join(v, " ")
 }
 
-// State implements Write. A user ID that another user holds is Foreign, because then two would share it.
+// State implements Write. A user ID that another user holds is Foreign, because two users would share it.
 func (s SetAttribute) State(ctx context.Context, in *plan.Pass) (plan.State, string, error) {
 	r := readingOf(in)
 	p, err := dscl.ParsePath(s.Record)
@@ -256,19 +256,19 @@ func explain(ctx context.Context, h platform.Host, err error) error {
 	switch {
 	case dscl.Refused(err):
 		next := "macOS does not let your terminal administer user accounts. Allow it when macOS asks, or open System Settings > " +
-			"Privacy & Security > Full Disk Access, add the terminal application and start it anew; then run the command " +
+			"Privacy & Security > Full Disk Access, add the terminal application and restart it; then run the command " +
 			"again. (\"tccutil reset SystemPolicySysAdminFiles\" makes macOS ask again, for every program.)"
 		if session, sErr := launchd.Session(ctx, h); sErr == nil && session != "Aqua" {
 			next = "This is not a graphical session (" + session + "), so macOS cannot ask for permission. Either allow it in " +
 				"System Settings > General > Sharing > Remote Login > \"Allow full disk access for remote users\", or " +
 				"run the command in a terminal on the Mac itself."
 		}
-		return plan.Hint(err, next+" On a managed Mac the profile of the administrator may forbid it.")
+		return plan.Hint(err, next+" On a managed Mac, a management profile may forbid it.")
 	case dscl.Killed(err):
 		return plan.Hint(err, "macOS, a management profile or security software kills dscl. Ask the administrator of this Mac to "+
 			"allow /usr/bin/dscl, or run the command in a terminal that has Full Disk Access.")
 	case dscl.Taken(err):
-		return plan.Hint(err, "Another account took the value meanwhile. Run \"lixfix check\" to see which.")
+		return plan.Hint(err, "Another account has taken the value in the meantime. Run \"lixfix check\" to see which.")
 	}
 	return err
 }
@@ -367,8 +367,8 @@ func (s KeepNames) Apply(ctx context.Context, h platform.Host, in *plan.Pass) er
 	return SetAttribute{Record: s.Record, Key: dscl.GroupMembership, To: s.Names}.Apply(ctx, h, in)
 }
 
-// ProbeConsent writes a value back that a record has already. macOS lets root change user IDs only with the user's
-// consent, asks for it at the first such write, and tells no other way whether it was given (NixOS/nix#10892).
+// ProbeConsent writes a value that a record already has. macOS lets root change user IDs only with the user's consent,
+// asks for it at the first such write, and offers no other way to find out whether it was given (NixOS/nix#10892).
 type ProbeConsent struct {
 	Record string `json:"record"`
 	Key    string `json:"key"`

@@ -11,8 +11,8 @@ import (
 	"github.com/lixfix/lixfix/platform/dscl"
 )
 
-// ReadBack reads the directory once more and compares every value that the plan has set so far. What macOS has ignored,
-// although dscl reported success, the driver sets again, and then it reads once more.
+// ReadBack reads the directory once more and compares every value that the plan has set so far. If macOS has ignored
+// some of them, although dscl reported success, the driver sets them again and repeats the check.
 type ReadBack struct{}
 
 var _ plan.Check = ReadBack{}

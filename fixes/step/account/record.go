@@ -112,9 +112,8 @@ func (s CreateRecord) Mend(in *plan.Pass, untaken plan.Untaken) plan.Write {
 // Inverse implements Write.
 func (s CreateRecord) Inverse() plan.Write { return DeleteRecord(s) }
 
-// Apply implements Step. "dscl -create" does not tell a record that it makes from one that is there, and overwrites
-// that; so what the list of accounts left out is believed only when a reading of this one record, right before, says
-// that there is none.
+// Apply implements Step. "dscl -create" makes a record or silently overwrites the one that exists. So it is not enough
+// that the list of accounts lacks the record: a reading of this one record, right before, must say that there is none.
 func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass) error {
 	p, err := dscl.ParsePath(s.Record)
 	if err != nil {
@@ -128,7 +127,7 @@ func (s CreateRecord) Apply(ctx context.Context, h platform.Host, in *plan.Pass)
 		case rec != nil && rec.First(dscl.GeneratedUID) == s.GeneratedUID:
 			return false, nil
 		case rec != nil && (!begun || !rec.Blank()):
-			return false, s.unmade(begun, plan.Conflict("%s is there (GeneratedUID %s), although the list of accounts was without it",
+			return false, s.unmade(begun, plan.Conflict("%s is there (GeneratedUID %s), although the list of accounts lacked it",
 				s.Record, orNone(rec.Values(dscl.GeneratedUID))))
 		}
 		// From here on, a record with nothing but a name is what this step has left.

@@ -89,7 +89,7 @@ func TestLix(t *testing.T) {
 		},
 		{
 			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, conf: file(good, 0o644), outcome: sandbox.SetupTimeout, exit: 1,
-			reason: "pasta has ended", pasta: "Failed to open", dead: true,
+			reason: "pasta exited", pasta: "Failed to open", dead: true,
 		},
 		{
 			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, conf: file(good, 0o644), outcome: sandbox.PastaNotRun, exit: 1,
@@ -156,11 +156,11 @@ func TestLixDaemon(t *testing.T) {
 		{name: "healthy", outcome: sandbox.Ran},
 		{
 			name: "tun for root alone", options: linuxnet.Options{Tun: 0o600}, outcome: sandbox.SetupTimeout, exit: 1,
-			reason: "pasta has ended", dead: true,
+			reason: "pasta exited", dead: true,
 		},
 		{
 			name: "no pasta, old Lix", lix: linuxnet.Lix{Version: "2.93.4", Pasta: "/nix/store/gone/bin/pasta"},
-			outcome: sandbox.SetupTimeout, exit: 1, reason: "pasta has ended", dead: true,
+			outcome: sandbox.SetupTimeout, exit: 1, reason: "pasta exited", dead: true,
 		},
 		{
 			name: "no pasta", lix: linuxnet.Lix{Pasta: `""`}, outcome: sandbox.PastaNotRun, exit: 1, reason: "could not exec pasta",

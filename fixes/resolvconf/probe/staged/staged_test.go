@@ -377,7 +377,7 @@ func TestText(t *testing.T) {
 		"builders = ssh://"+linuxnet.User+"@secret.example\ntrusted-users = root "+linuxnet.User+"\n"+
 		"extra-sandbox-paths = /b=/home/"+linuxnet.User+"/x?\n", 0o644)
 	out := h.Run(t, program, "probe", "--text", "--name", linuxnet.Name)
-	_, settings, ok := strings.Cut(out, "### Settings, as Nix has them here\n")
+	_, settings, ok := strings.Cut(out, "### Settings as Nix sees them\n")
 	if !ok {
 		t.Fatal(out)
 	}
