@@ -295,7 +295,9 @@ func (m *Machine) statAll(ctx context.Context, names []string) []Stated {
 	return all
 }
 
-func (m *Memo) statAll(ctx context.Context, names []string) []Stated { return StatAll(ctx, m.Host, names) }
+func (m *Memo) statAll(ctx context.Context, names []string) []Stated {
+	return StatAll(ctx, m.Host, names)
+}
 
 // looked is what there is to say of a file.
 type looked struct {
