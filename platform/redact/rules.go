@@ -205,7 +205,7 @@ var everywhere = numbered(0, ruleset{
 	},
 	{
 		// Before netrc, whose password can be on the next line: that would take an option for one, and leave its value.
-		name: "argument", hints: []string{"arg", "option", "set", "define"},
+		name: "argument", hints: []string{"-arg", "-option", "-set", "-define"},
 		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
 			words + `)[\w.-]*['"]?\s+)(` +
 			quotedValue + `|` + bareValue + `)`),

@@ -3,10 +3,13 @@
 package staged
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 )
@@ -19,10 +22,7 @@ var spawned = regexp.MustCompile(`execve(?:at)?\([^"]*"([^"]*)", (\[[^\]]*\])`)
 func TestSpawns(t *testing.T) {
 	t.Parallel()
 	lixfix := linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix")
-	h := linuxnet.New(t, linuxnet.Options{Nix: true})
-	h.Run(t, "/usr/bin/nix-store", "--init")
-	h.Resolver(t, linuxnet.Addr4)
-	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
+	h := lookedAt(t)
 	for _, c := range []struct {
 		name string
 		make []string
@@ -66,5 +66,45 @@ func TestSpawns(t *testing.T) {
 				t.Errorf("%s, %v: runs %q, want %q\n%s", c.name, argv[1:], runs, c.runs, trace)
 			}
 		}
+	}
+}
+
+// TestCalls counts what a passive check asks the kernel: on a host with hundreds of processes, each of them must cost little,
+// and where none is Nix's, the kernel's tables of sockets are not gone through.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	lixfix := linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix")
+	h := lookedAt(t)
+	calls := func() (n int) {
+		t.Helper()
+		trace := h.Run(t, "sh", "-c",
+			`strace -f -qq -e trace=%file,%network,read,pread64,close,fstat,getdents64 -e signal=none -o /run/trace "$1" check --passive >/dev/null; cat /run/trace`,
+			"sh", lixfix)
+		if strings.Contains(trace, "NETLINK_SOCK_DIAG") {
+			t.Error("the sockets of the kernel are listed, although no process of Nix runs")
+		}
+		for line := range strings.Lines(trace) {
+			if !strings.Contains(line, "resumed>") { // the second half of a call
+				n++
+			}
+		}
+		return n
+	}
+	const many, each, most = 200, 8, 1500
+	few := calls()
+	if few > most || few < 100 {
+		t.Errorf("%d calls on a host with few processes, which is not within 100 and %d", few, most)
+	}
+	h.Start(t, h.Command("sh", "-c", fmt.Sprintf("for i in $(seq %d); do sleep 100000 & done; wait", many)))
+	for deadline := time.Now().Add(time.Minute); len(strings.Fields(h.Run(t, "sh", "-c", "pgrep -x sleep || true"))) < many; {
+		if time.Now().After(deadline) {
+			t.Fatal("the processes are not there within a minute")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	more := calls()
+	t.Logf("%d calls, and %d with %d processes more", few, more, many)
+	if more > few+many*each {
+		t.Errorf("%d processes take %d calls more, want at most %d", many, more-few, many*each)
 	}
 }
