@@ -445,13 +445,12 @@ func (h *Host) Symlink(t testing.TB, target, name string) {
 // where the test fails.
 func (h *Host) Start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Helper()
-	return h.start(t, cmd)
+	return h.start(t, cmd, &safe{})
 }
 
-// start is Start for a command whose output may go somewhere else already.
-func (h *Host) start(t testing.TB, cmd *exec.Cmd) (stop func()) {
+// start is Start with a place for what the command says. Its output may go somewhere else already.
+func (h *Host) start(t testing.TB, cmd *exec.Cmd, out *safe) (stop func()) {
 	t.Helper()
-	out := &safe{}
 	if cmd.Stdout == nil {
 		cmd.Stdout = out
 	}
@@ -466,7 +465,7 @@ func (h *Host) start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Cleanup(func() {
 		stop()
 		if t.Failed() {
-			t.Logf("%s\n%s", strings.Join(cmd.Args, " "), out.String())
+			t.Logf("%s\n%s", strings.Join(cmd.Args, " "), out)
 		}
 	})
 	return stop
