@@ -79,10 +79,13 @@ func BenchmarkBeside(b *testing.B) {
 // TestSpawnsNothing: where the daemon answers, no tool is run to tell so.
 func TestSpawnsNothing(t *testing.T) {
 	for _, on := range []shape{packaged, linked, each} {
-		h := stage(t, on)
-		h.Run(t, "strace", "-f", "-qq", "-e", "trace=execve", "-o", "/tmp/trace", program, "check", "daemon", "lix-units")
-		if n := strings.Count(h.Run(t, "cat", "/tmp/trace"), "execve("); n != 1 {
-			t.Errorf("%s: %d programs were run:\n%s", on, n, h.Run(t, "cat", "/tmp/trace"))
-		}
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			h := stage(t, on)
+			h.Run(t, "strace", "-f", "-qq", "-e", "trace=execve", "-o", "/tmp/trace", program, "check", "daemon", "lix-units")
+			if n := strings.Count(h.Run(t, "cat", "/tmp/trace"), "execve("); n != 1 {
+				t.Errorf("%d programs were run:\n%s", n, h.Run(t, "cat", "/tmp/trace"))
+			}
+		})
 	}
 }

@@ -20,6 +20,7 @@ func builds(h *linuxnet.Host) bool {
 // TestBusy: with a build running, nothing starts the daemon again that nobody has decided on, and a build that came after
 // the decision is not disturbed by it.
 func TestBusy(t *testing.T) {
+	t.Parallel()
 	h := stage(t, linked)
 	h.Run(t, "sh", "-ec", older("systemctl start nix-daemon.service"))
 	main := func() string {
@@ -80,6 +81,7 @@ func TestBusy(t *testing.T) {
 // TestForgedLog: everybody can write into the journal that they are a unit. What root is shown as the daemon's log is
 // the daemon's and systemd's.
 func TestForgedLog(t *testing.T) {
+	t.Parallel()
 	h := stage(t, packaged)
 	h.Run(t, "sh", "-ec", "systemctl start nix-daemon.service; "+stop)
 	forged := h.UserCommand("logger", "--journald")

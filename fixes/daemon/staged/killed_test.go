@@ -4,7 +4,9 @@ package staged
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,7 +28,7 @@ case "$1" in
 start|stop|daemon-reload|reset-failed|try-restart) ;;
 *) exec ` + genuine + ` "$@" ;;
 esac
-n=$(($(cat ` + killer + `/count) + 1)); echo $n >` + killer + `/count
+read -r n <` + killer + `/count; n=$((n + 1)); echo $n >` + killer + `/count
 read -r at when <` + killer + `/at
 if [ "$n $when" = "$at before" ]; then kill -9 $PPID; exit 1; fi
 ` + genuine + ` "$@"; rc=$?
@@ -37,12 +39,17 @@ exit $rc
 // arm has lixfix killed at a call of systemctl; 0 for none.
 func arm(t *testing.T, h *linuxnet.Host, at int, when string) {
 	t.Helper()
-	h.Run(t, "sh", "-c", fmt.Sprintf("mkdir -p %[1]s; echo 0 >%[1]s/count; echo %d %s >%[1]s/at", killer, at, when))
+	h.WriteFile(t, killer+"/count", "0\n", 0o644)
+	h.WriteFile(t, killer+"/at", fmt.Sprintf("%d %s\n", at, when), 0o644)
 }
 
 func calls(t *testing.T, h *linuxnet.Host) int {
 	t.Helper()
-	n, err := strconv.Atoi(strings.TrimSpace(h.Run(t, "cat", killer+"/count")))
+	data, err := os.ReadFile(h.Path(killer + "/count"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +89,11 @@ func (k *killed) is(want, when string) {
 
 // waits reports whether an unfinished repair waits.
 func (k *killed) waits() bool {
-	return strings.Contains(k.h.Run(k.t, "sh", "-c", "ls /var/lib/lixfix 2>/dev/null || true"), ".unfinished.")
+	names, err := filepath.Glob(k.h.Path("/var/lib/lixfix/*.unfinished.*"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return len(names) > 0
 }
 
 // once has lixfix die, finishes what waits or takes it back, and compares the host. It reports whether lixfix died.

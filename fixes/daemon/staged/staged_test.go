@@ -6,11 +6,14 @@ package staged
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +22,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/fixes/daemon"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -181,13 +185,62 @@ func severity(f fix.Finding) int {
 }
 
 // state is what a repair and its undo may change. That a unit has failed is not kept: it is not running in either case.
+// The files are read from outside of the host, without programs of it: this is asked some hundred times.
 func state(t *testing.T, h *linuxnet.Host) string {
 	t.Helper()
-	text := h.Run(t, "sh", "-c", `for d in /etc/systemd/system /run/systemd/system /nix/var/nix/daemon-socket; do
-		find $d -name 'nix-daemon*' -printf '%p %y %m %U:%G %l\n' -o -path "*daemon-socket*" -printf '%p %y %m %U:%G %l\n' 2>/dev/null; done | sort
-		find /etc/systemd/system /run/systemd/system -name 'nix-daemon*' -type f -exec sha256sum {} + | sort
-		for u in nix-daemon.socket nix-daemon.service; do systemctl show -p Id,LoadState,ActiveState,UnitFileState $u; done; true`)
-	return strings.ReplaceAll(text, "ActiveState=failed", "ActiveState=inactive")
+	var names, sums []string
+	for _, top := range []string{"/etc/systemd/system", "/run/systemd/system", dir} {
+		err := filepath.WalkDir(h.Path(top), func(file string, _ fs.DirEntry, err error) error {
+			name := strings.TrimPrefix(file, h.Path(""))
+			if err != nil || top != dir && !strings.HasPrefix(filepath.Base(name), "nix-daemon") {
+				return gone(err)
+			}
+			var is unix.Stat_t
+			if err := unix.Lstat(file, &is); err != nil {
+				return gone(err)
+			}
+			kind, to := "", ""
+			switch is.Mode & unix.S_IFMT {
+			case unix.S_IFREG:
+				kind = "f"
+			case unix.S_IFDIR:
+				kind = "d"
+			case unix.S_IFSOCK:
+				kind = "s"
+			case unix.S_IFLNK:
+				kind = "l"
+				if to, err = os.Readlink(file); err != nil {
+					return gone(err)
+				}
+			default:
+				kind = fmt.Sprintf("%o", is.Mode)
+			}
+			names = append(names, fmt.Sprintf("%s %s %o %d:%d %s\n", name, kind, is.Mode&0o7777, is.Uid, is.Gid, to))
+			if kind == "f" && top != dir {
+				data, err := os.ReadFile(file)
+				if err != nil {
+					return gone(err)
+				}
+				sums = append(sums, fmt.Sprintf("%x %s\n", sha256.Sum256(data), name))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(names)
+	slices.Sort(sums)
+	text := h.Run(t, "systemctl", "show", "-p", "Id,LoadState,ActiveState,UnitFileState", "nix-daemon.socket", "nix-daemon.service")
+	return strings.Join(names, "") + strings.Join(sums, "") + strings.ReplaceAll(text, "ActiveState=failed", "ActiveState=inactive")
+}
+
+// gone is an error, unless it says that a file is not there, or not any more.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // situation is a way in which a daemon is broken.

@@ -28,6 +28,7 @@ package linuxnet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -324,15 +325,26 @@ func (h *Host) nix() error {
 		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"), 0o644)
 }
 
-// all runs commands in the host, one after the other.
+// all runs commands in the host, one after the other, from one shell: a host has some sixty, and to enter it for each of
+// them costs more than most of them do.
 func (h *Host) all(steps [][]string) error {
+	var script strings.Builder
 	for _, argv := range steps {
-		if out, err := h.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
+		words := make([]string, len(argv))
+		for i, w := range argv {
+			words[i] = quoted(w)
 		}
+		line := strings.Join(words, " ")
+		fmt.Fprintf(&script, "%s || { echo failed: %s >&2; exit 1; }\n", line, quoted(line))
+	}
+	if out, err := h.Command("/bin/sh", "-c", script.String()).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }
+
+// quoted is a word as a shell reads it.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // Command makes a command that runs in the host, as root, in its root directory.
 func (h *Host) Command(name string, args ...string) *exec.Cmd {
@@ -381,33 +393,41 @@ func (h *Host) Path(name string) string { return fmt.Sprintf("/proc/%d/root%s", 
 // WriteFile replaces a file of the host, or what is in its place, and makes its directory.
 func (h *Host) WriteFile(t testing.TB, name, data string, mode fs.FileMode) {
 	t.Helper()
-	file := h.Path(name)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := h.write(name, strings.NewReader(data), mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (h *Host) write(name string, from io.Reader, mode fs.FileMode) error {
+	file := h.Path(name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(file); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	// No child of this process may be born with the file open: a program that somebody can still write is not run.
 	syscall.ForkLock.RLock()
-	err := os.WriteFile(file, []byte(data), mode)
-	syscall.ForkLock.RUnlock()
+	defer syscall.ForkLock.RUnlock()
+	to, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := os.Chmod(file, mode); err != nil {
-		t.Fatal(err)
-	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Chmod(mode), to.Close())
 }
 
 // Copy puts a copy of a file of this side into the host, where every user of it can reach it.
 func (h *Host) Copy(t testing.TB, from, to string, mode fs.FileMode) {
 	t.Helper()
-	data, err := os.ReadFile(from)
+	in, err := os.Open(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.WriteFile(t, to, string(data), mode)
+	defer in.Close()
+	if err := h.write(to, in, mode); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Symlink puts a link in the place of a file of the host.
@@ -425,13 +445,12 @@ func (h *Host) Symlink(t testing.TB, target, name string) {
 // where the test fails.
 func (h *Host) Start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Helper()
-	return h.start(t, cmd)
+	return h.start(t, cmd, &safe{})
 }
 
-// start is Start for a command whose output may go somewhere else already.
-func (h *Host) start(t testing.TB, cmd *exec.Cmd) (stop func()) {
+// start is Start with a place for what the command says. Its output may go somewhere else already.
+func (h *Host) start(t testing.TB, cmd *exec.Cmd, out *safe) (stop func()) {
 	t.Helper()
-	out := &safe{}
 	if cmd.Stdout == nil {
 		cmd.Stdout = out
 	}
@@ -446,7 +465,7 @@ func (h *Host) start(t testing.TB, cmd *exec.Cmd) (stop func()) {
 	t.Cleanup(func() {
 		stop()
 		if t.Failed() {
-			t.Logf("%s\n%s", strings.Join(cmd.Args, " "), out.String())
+			t.Logf("%s\n%s", strings.Join(cmd.Args, " "), out)
 		}
 	})
 	return stop

@@ -17,14 +17,16 @@ func (h *Host) Resolver(t testing.TB, addresses ...string) (stop func()) {
 	t.Helper()
 	args := []string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
-		"--bind-interfaces", "--address=/" + Name + "/127.0.0.1", "--address=/" + Name + "/::1",
+		"--log-facility=-", "--bind-interfaces", "--address=/" + Name + "/127.0.0.1", "--address=/" + Name + "/::1",
 	}
 	for _, a := range addresses {
 		args = append(args, "--listen-address="+a)
 	}
-	before := h.listeners()
-	stop = h.Start(t, h.Command("dnsmasq", args...))
-	await(t, "dnsmasq listens", func() bool { return h.listeners() >= before+len(addresses) })
+	out := &safe{}
+	stop = h.start(t, h.Command("dnsmasq", args...), out)
+	// It says so once it listens. To find its sockets in /proc/net/tcp takes the kernel milliseconds each time: it looks
+	// through the connections of all network namespaces.
+	await(t, "dnsmasq listens", func() bool { return strings.Contains(out.String(), ": started, version ") })
 	return stop
 }
 
@@ -35,26 +37,9 @@ func (h *Host) Faulty(t testing.TB, address string, faults ...string) (stop func
 	out := &safe{}
 	cmd := h.Command("/usr/local/bin/dnstool", append([]string{address, Name}, faults...)...)
 	cmd.Stdout = out
-	stop = h.start(t, cmd)
+	stop = h.start(t, cmd, &safe{})
 	await(t, "the faulty name server listens", func() bool { return strings.Contains(out.String(), "listening") })
 	return stop
-}
-
-// listeners counts who listens on port 53 of TCP, which dnsmasq opens after that of UDP.
-func (h *Host) listeners() int {
-	n := 0
-	for _, table := range []string{"tcp", "tcp6"} {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.pid, table))
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(data)) {
-			if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], ":0035") && f[3] == "0A" {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // Daemon starts the machine's nix-daemon in the host; its store is the host's /nix.

@@ -161,30 +161,35 @@ func systemdMounts(root string) [][]string {
 	return steps
 }
 
-// systemdFiles leaves those units out that are not wanted, with whatever the machine has enabled.
+// systemdFiles leaves those units out that are not wanted, with whatever the machine has enabled, and the generators, which
+// make units of the machine's disks, kernel and old scripts, again at each reload.
 func (h *Host) systemdFiles() error {
 	const units = "/lib/systemd/system/"
 	steps := [][]string{
-		{"rm", "-rf", "/etc/systemd/system", "/etc/fstab"},
+		{"rm", "-rf", "/etc/systemd/system", "/etc/fstab", "/lib/systemd/system-generators", "/etc/systemd/system-generators"},
 		{"mkdir", "-p", "/etc/systemd/system"},
 		{"sh", "-c", "rm -f /etc/rc?.d/* && echo 0123456789abcdef0123456789abcdef >/etc/machine-id"},
 	}
-	mask := []string{}
+	if err := h.all(steps); err != nil {
+		return err
+	}
 	for _, kind := range []string{"sysinit", "sockets", "basic", "multi-user", "timers", "local-fs", "paths", "graphical"} {
 		names, err := filepath.Glob(h.Path(units + kind + ".target.wants/*"))
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			if unit := filepath.Base(name); !slices.Contains(wanted, unit) {
-				mask = append(mask, "/etc/systemd/system/"+unit)
+			unit := filepath.Base(name)
+			if slices.Contains(wanted, unit) {
+				continue
+			}
+			// Several targets may want it.
+			if err := os.Symlink("/dev/null", h.Path("/etc/systemd/system/"+unit)); err != nil && !errors.Is(err, os.ErrExist) {
+				return err
 			}
 		}
 	}
-	for _, unit := range mask {
-		steps = append(steps, []string{"ln", "-sfn", "/dev/null", unit})
-	}
-	return h.all(steps)
+	return nil
 }
 
 // Boot makes systemd the first process of a host with Options.Systemd, and returns when all that it starts has started.
@@ -199,7 +204,8 @@ func (h *Host) Boot(t testing.TB) {
 	}
 	state := ""
 	await(t, "systemd has booted", func() bool {
-		out, _ := h.Command("/usr/bin/systemctl", "is-system-running").CombinedOutput()
+		// It fails as long as nobody answers, and then waits.
+		out, _ := h.Command("timeout", "20", "/usr/bin/systemctl", "is-system-running", "--wait").CombinedOutput()
 		state = string(bytes.TrimSpace(out))
 		return state == "running" || state == "degraded"
 	})
