@@ -12,8 +12,10 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # What takes five to ten times as long with the race detector, and shows it little: lixfix, shells and compilers as
 # processes of their own, one known Mac after the other, and loops over long texts. "make test-long" has it look at the
-# first two as well.
-RACELESS := ./cmd/lixfix ./fixes/sequoia ./platform/redact ./scripts/release
+# second and the third as well. The longest comes first.
+RACELESS := ./scripts/release ./cmd/lixfix ./fixes/sequoia ./platform/redact
+# The longest of those with it come first, too.
+LONGER   := ./cmd/internal/cli ./fixes/resolvconf ./fixes/stuck ./fixes/step
 ALONE    := KnownMacs|Many|Linear
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
 # theirs with "make staged".
@@ -27,7 +29,7 @@ STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit readmes goldens site machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit raced raceless readmes goldens site machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +41,7 @@ blackbox: ## link bin/lixfix-blackbox, which treats a machine with sw_vers as a 
 	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
 
 quick: format vet lint ## what fits into a minute: format, go vet, lint, and the tests that start no processes
-	go test -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
+	go test -vet=off -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
 
 test: ## everything that CI checks
 	@start=$$(date +%s); for stage in $(STAGES); do \
@@ -101,16 +103,27 @@ staged: ## hang the real Nix, break its sandbox, and print what was recognised, 
 	@# -v prints the tables; what it says of each that passed is left out. -count=1: a remembered result has no table.
 	@# Three packages at a time: they wait, for time-outs of name servers and of Nix, more than they compute. The longest ones
 	@# come first. Without the race detector: what they stage are programs, which it does not see.
-	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list $(LONGEST)) $$(go list ./... | grep /staged$$ | grep -Fvx "$$(go list $(LONGEST))"))" -p 3 -v -count=1 -timeout=40m | \
+	@bash -o pipefail -c 'scripts/gotest.sh --again "$$(echo $$(go list $(LONGEST)) $$(go list ./... | grep /staged$$ | grep -Fvx "$$(go list $(LONGEST))"))" -p 3 -vet=off -v -count=1 -timeout=40m | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 records: ## record every known state of a Mac, look for planted secrets, read hostile archives, and print the results
-	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record ./fixes/fixtest/replay" -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
+	@bash -o pipefail -c 'scripts/gotest.sh --again "./cmd/lixfix ./platform/redact ./platform/record ./fixes/fixtest/replay" -vet=off -v -count=1 -timeout=40m -run="^Test($(TABLES))\$$" | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
 
 unit: ## go test, with the race detector where that can find something
-	scripts/gotest.sh --again "$(RACELESS)" -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$'
-	scripts/gotest.sh --again "$$(echo $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$'))" -race -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
+	@# Both at once: many tests wait for others, and the last package of a call leaves a processor idle.
+	@printf '%s\n' raced raceless | xargs -P 2 -I CALL $(MAKE) --no-print-directory CALL
+
+raced:
+	@# "make vet" vets all. What is compiled with the race detector would be vetted once more, and all that it imports.
+	scripts/gotest.sh --again "$$(echo $$(go list $(LONGER)) $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$' | grep -Fvx "$$(go list $(LONGER))"))" \
+		-race -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
+
+raceless:
+	@# What it prints comes in one piece, so that it is not between the lines of the other call.
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
+	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >"$$log" 2>&1 || failed=$$?; \
+	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables
 	go run ./cmd/gendocs -readmes fixes

@@ -134,18 +134,41 @@ func (h *host) tun(mode os.FileMode) {
 }
 
 // nix puts a nix in place, which was built to use that pasta, and reads nix.conf for another one. Without a pasta it does
-// not know the setting.
+// not know the setting. It starts no other program, because it is asked some thousand times.
 func (h *host) nix(version, pasta string) {
-	setting, value := "", ""
+	setting, value, arg := "", "", ""
 	if pasta != "-" {
 		setting = `,"pasta-path":{"value":"%s"}`
-		value = fmt.Sprintf(`"$(value pasta-path '%s')"`, strings.ReplaceAll(pasta, "'", `'\''`))
+		value = fmt.Sprintf("value pasta-path '%s'\n", strings.ReplaceAll(pasta, "'", `'\''`))
+		arg = ` "$said"`
 	}
 	h.Put("usr/bin/nix", fmt.Sprintf(`#!/bin/sh
 [ "$1" != --version ] || { echo '%s'; exit; }
-value() { { echo "$1 = $2"; cat '%s/etc/nix/nix.conf' 2>/dev/null; } | sed -n 's/#.*//; s/ *$//; s/"/\\"/g; '"s/^$1 *= *//p" | tail -n 1; }
-printf '{"sandbox":{"value":%%s},"build-users-group":{"value":"nixbld"}%s}\n' "$(value sandbox true)" %s
-`, version, h.Root, setting, value), 0o755)
+line() { # KEY LINE
+	rest=${2%%%%#*}
+	while [ "$rest" != "${rest%% }" ]; do rest=${rest%% }; done
+	case $rest in "$1"*) rest=${rest#"$1"} ;; *) return 0 ;; esac
+	while [ "$rest" != "${rest# }" ]; do rest=${rest# }; done
+	case $rest in =*) rest=${rest#=} ;; *) return 0 ;; esac
+	while [ "$rest" != "${rest# }" ]; do rest=${rest# }; done
+	last=$rest
+}
+value() { # KEY DEFAULT
+	line "$1" "$1 = $2"
+	if [ -r '%[2]s/etc/nix/nix.conf' ]; then
+		while IFS= read -r text || [ -n "$text" ]; do line "$1" "$text"; done <'%[2]s/etc/nix/nix.conf'
+	fi
+	said=
+	while [ "$last" != "${last#*\"}" ]; do
+		said=$said${last%%%%\"*}\\\"
+		last=${last#*\"}
+	done
+	said=$said$last
+}
+value sandbox true
+sandbox=$said
+%[4]sprintf '{"sandbox":{"value":%%s},"build-users-group":{"value":"nixbld"}%[3]s}\n' "$sandbox"%[5]s
+`, version, h.Root, setting, value, arg), 0o755)
 }
 
 func (h *host) routes(families string) {

@@ -35,8 +35,11 @@ func main() {
 		root = "/"
 	}
 	did := mactools.Run(root, place, os.Args[1:], os.Getppid())
-	os.Stdout.Write(did.Stdout)
-	os.Stderr.Write(did.Stderr)
+	_, out := os.Stdout.Write(did.Stdout)
+	_, err = os.Stderr.Write(did.Stderr)
+	if out != nil || err != nil {
+		os.Exit(mac.Broken)
+	}
 	os.Exit(did.Exit)
 }
 
