@@ -75,10 +75,10 @@ var nameOne = fix.Remedial{
 
 const nameCommand = "sudo lixfix repair " + Name + " --" + optServer + " ADDRESS"
 
-// checking is the command that has a build look.
+// checking is the command that checks with a build.
 const checking = "lixfix check " + Name
 
-var buildLooks = fix.Remedial{Class: fix.Advice, Changes: "have a build look", Command: checking}
+var buildLooks = fix.Remedial{Class: fix.Advice, Changes: "check with a build", Command: checking}
 
 // works is what a healthy host has to say.
 var works = &fix.Kind{
@@ -87,7 +87,7 @@ var works = &fix.Kind{
 		"from what the host shows.",
 	Says: "names resolve in the sandbox ({by}, {took})",
 	Or: map[string]fix.Words{
-		casePassive: "names should resolve in the sandbox, by what the host shows; \"" + checking + "\" has a build look",
+		casePassive: "names should resolve in the sandbox, judging by the host; run \"" + checking + "\" to check with a build",
 	},
 }
 
@@ -136,11 +136,11 @@ var (
 		},
 		Remedies: []fix.Remedial{
 			{
-				Case: "build", When: "a build could tell", Class: fix.Advice, Changes: "have a build look", Command: checking,
+				Case: "build", When: "a build could tell", Class: fix.Advice, Changes: "check with a build", Command: checking,
 			},
 			{
 				Case: "large", When: "the file is too large to read", Class: fix.Advice,
-				Changes: "have a build look, and make the file smaller", Command: checking,
+				Changes: "check with a build, and make the file smaller", Command: checking,
 			},
 		},
 	}
@@ -156,7 +156,7 @@ var (
 	}
 	noDaemon = &fix.Kind{
 		ID: Name + "/daemon-down", Status: fix.Broken, Title: "the daemon does not run",
-		Means: "Users other than root cannot build anything, and lixfix could not have a build look.",
+		Means: "Users other than root cannot build anything, and lixfix could not check with a build.",
 		Messages: []string{
 			"cannot connect to socket at '…': Connection refused",
 			"cannot connect to daemon at '…': Connection refused",

@@ -254,7 +254,7 @@ var rows = []row{
 			h.Put("etc/resolv.conf", "nameserver "+live+"\n", 0o600)
 			h.acl("etc/resolv.conf")
 		},
-		other: []string{"not-known"}, says: []string{"an access control list", "whether build users"},
+		other: []string{"not-known"}, says: []string{"an access control list", "may read /etc/resolv.conf"},
 	},
 	{
 		name: "5: a list says who may pass a directory", spoil: func(h *host) {
@@ -263,7 +263,7 @@ var rows = []row{
 			h.acl("var/private")
 			h.link("/var/private/resolv.conf")
 		},
-		other: []string{"not-known"}, says: []string{"whether build users"},
+		other: []string{"not-known"}, says: []string{"may read /etc/resolv.conf"},
 	},
 	{
 		name: "12: pasta is off", spoil: func(h *host) { h.tun(0o600); h.nix(lix, "") }, other: []string{"works"},

@@ -42,12 +42,12 @@ const (
 	shouldWork                = "lookups should work"
 	shouldFail                = "lookups should fail"
 	notKnownYet               = "not known"
-	answerNoName              = "servers should answer, that there is no such name"
+	answerNoName              = "servers should answer that there is no such name"
 	unlessFirewall            = " (unless the firewall treats build users differently, which a build would show)"
-	rulesUnread     fix.Words = " (rules of the firewall that look at users were not read: {why})"
+	rulesUnread     fix.Words = " (firewall rules by user were not read: {why})"
 	insidePredicted           = "in the sandbox (predicted)"
 	lookupsWork               = "lookups work"
-	lookAtBuild     fix.Words = "{prediction}; \"" + checking + "\" has a build look"
+	lookAtBuild     fix.Words = "{prediction}; run \"" + checking + "\" to check with a build"
 	inside                    = "in the sandbox"
 	fromHost                  = "predicted from the host"
 	buildSaw                  = "what the build saw"
@@ -111,15 +111,15 @@ const (
 	whyPastaClosed             = "pasta cannot be executed"
 	whyPastaEnds               = "this pasta ends at once on a host without a default route"
 	whyPastaUnclear            = "it is not known whether pasta can run"
-	whyPastaBlind              = "it is not known whether build users, as pasta is, may read /etc/resolv.conf"
+	whyPastaBlind              = "it is not known whether pasta, which runs as a build user, may read /etc/resolv.conf"
 	whyPastaNotAsked           = "the server that pasta forwards to could not be asked"
 	whyPastaNoServer           = "pasta finds no server that it can use in /etc/resolv.conf"
 	whyPastaTCP                = "lookups go over TCP here, and pasta gets no answer over it"
 	whyPastaSilent             = "pasta forwards to one server of each family, and none of these answers"
-	whyPathGone      fix.Words = "every build fails before it starts, for {source}, which {setting} names, is not there"
+	whyPathGone      fix.Words = "every build fails before it starts: {source}, which {setting} names, does not exist"
 	whyPathClosed    fix.Words = "build users may not read {source}, which stands for {target} in the sandbox"
-	whyNoDNS         fix.Words = "programs in the sandbox never ask a name server, by the hosts line of {source}"
-	whyPathLeads     fix.Words = "of {source}, which stands for {target} in the sandbox, no server is known to answer " +
+	whyNoDNS         fix.Words = "because of the hosts line in {source}, programs in the sandbox never ask a name server"
+	whyPathLeads     fix.Words = "no server in {source}, which stands for {target} in the sandbox, is known to answer " +
 		"from there"
 )
 
@@ -190,14 +190,14 @@ const (
 	noNixThere        fix.Words = "there is no nix to build with: {why}"
 	noDaemonThere     fix.Words = "the daemon is not there: {why}"
 	badConfig         fix.Words = "nix cannot read its configuration: {why}"
-	noLogKept                   = "it was built, and nobody has kept what the builder said"
+	noLogKept                   = "it was built, but its log was not kept"
 	linkedDynamically           = "this lixfix is linked dynamically and cannot be a builder; build it with CGO_ENABLED=0"
 	hadToWait         fix.Words = "the probe had to wait: {why}"
 	wasInterrupted              = "the build was interrupted"
 	buildFailed       fix.Words = "the build failed: {why}"
-	saidNothing                 = "it said nothing"
+	saidNothing                 = "it printed no error"
 	pastaSaid         fix.Words = "; pasta said: {lines}"
-	toldNothing                 = "it told nothing"
+	toldNothing                 = "it reported nothing"
 	notWaitedFor                = "not waited for"
 	doesNotFit                  = "does not fit"
 	okIn              fix.Words = "ok in {ms} ms"
@@ -208,10 +208,10 @@ const (
 
 // What a step is for, and what a repair ends in.
 const (
-	asReadersTake               = "write the lines of servers as every reader takes them"
+	asReadersTake               = "write the server lines so that every reader understands them"
 	letPastaSee                 = "let pasta see the servers"
 	writeFile         fix.Words = "write {file}"
-	leadToFile                  = "lead to a file that is there"
+	leadToFile                  = "point to a file that exists"
 	nameAnswering               = "name a server that answers"
 	nameServers                 = "name servers"
 	letBuildersRead             = "let build users read " + conf.File
@@ -220,7 +220,7 @@ const (
 	stubLine                    = "nameserver " + stubServer + "\n"
 	answerOn          fix.Words = "answer on {address}"
 	askNamedFirst               = "ask the servers you named first"
-	askAnsweringFirst           = "ask a server first that answers"
+	askAnsweringFirst           = "put a server that answers first"
 	letPastaOpen                = "let pasta open /dev/net/tun as a build user"
 	makeTun                     = "make /dev/net/tun"
 	ownPasta                    = "use the pasta that Lix was built with"
@@ -231,8 +231,8 @@ const (
 	rootOnly                    = "only root can change it"
 	othersCan         fix.Words = "{who} can"
 	letBuildersReadIt           = "let build users read it"
-	thenLooks                   = "afterwards a build looks whether names resolve; if that is no better than before, all of this is " +
-		"taken back"
+	thenLooks                   = "afterwards a build checks whether names resolve; if that is no better than before, all of this is " +
+		"undone"
 	willHave fix.Words = "{file} will have {count} lines"
 	willRead fix.Words = conf.File + " will read: {lines}"
 )
