@@ -18,7 +18,6 @@ import (
 var large = map[string]int{
 	"cmd/internal/cli.app":               143, // a command each, and what commands share
 	"platform.Machine":                   66,  // the ways to look at a machine and to change it
-	"cmd/internal/render.Text":           60,  // a page each, and the lines that pages are made of
 	"platform/installation.Installation": 44,  // a question each
 	"platform/redact.Names":              41,  // a sort of names each
 	"cmd/internal/cli.change":            35,
