@@ -34,20 +34,21 @@ var variables = []string{
 	"NIX_USER_CONF_FILES", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME",
 }
 
-// findDaemon looks how a daemon is started. Whether it runs is not asked here.
-func (in *Installation) findDaemon(ctx context.Context) {
-	if in.v.Facts().OS == platform.Darwin {
-		in.found.Daemon = in.launchd(ctx)
-		return
+// daemons looks how a daemon is started. Whether it runs is not asked here.
+type daemons struct{ host }
+
+func (h daemons) find(ctx context.Context) Fact[*Daemon] {
+	if h.v.Facts().OS == platform.Darwin {
+		return h.launchd(ctx)
 	}
-	in.found.Daemon = in.systemd(ctx)
+	return h.systemd(ctx)
 }
 
 // launchd reads the job of a daemon.
-func (in *Installation) launchd(ctx context.Context) Fact[*Daemon] {
+func (h daemons) launchd(ctx context.Context) Fact[*Daemon] {
 	for _, label := range Labels {
 		name := Plist(label)
-		switch s, _, err := in.at(ctx, name); s {
+		switch s, _, err := h.at(ctx, name); s {
 		case absent:
 			continue
 		case hidden:
@@ -59,7 +60,7 @@ func (in *Installation) launchd(ctx context.Context) Fact[*Daemon] {
 			Program              string
 			ProgramArguments     []string
 		}
-		data, err := in.v.ReadFile(ctx, name)
+		data, err := h.v.ReadFile(ctx, name)
 		if err == nil {
 			err = plistfile.Decode(data, &job)
 		}
@@ -68,17 +69,16 @@ func (in *Installation) launchd(ctx context.Context) Fact[*Daemon] {
 		}
 		d.keep(job.EnvironmentVariables)
 		d.run(append([]string{job.Program}, job.ProgramArguments...))
-		in.release(ctx, d)
 		return fact(d, name)
 	}
 	return fact[*Daemon](nil, "there is no job of a daemon in /Library/LaunchDaemons")
 }
 
 // systemd reads the units of a daemon, as systemd would find them.
-func (in *Installation) systemd(ctx context.Context) Fact[*Daemon] {
+func (h daemons) systemd(ctx context.Context) Fact[*Daemon] {
 	d := &Daemon{Kind: "systemd", environment: map[string]string{}}
 	for _, unit := range units {
-		name, why := in.unit(ctx, unit)
+		name, why := h.unit(ctx, unit)
 		if why != "" {
 			return unknown[*Daemon](why)
 		}
@@ -86,15 +86,15 @@ func (in *Installation) systemd(ctx context.Context) Fact[*Daemon] {
 			continue
 		}
 		d.Files = append(d.Files, name)
-		in.settings(ctx, d, name)
+		h.settings(ctx, d, name)
 		for _, dir := range slices.Backward(unitDirs) {
-			names, err := in.v.ReadDir(ctx, dir+"/"+unit+".d")
+			names, err := h.v.ReadDir(ctx, dir+"/"+unit+".d")
 			if err != nil {
 				continue
 			}
 			for _, n := range names {
 				if strings.HasSuffix(n, ".conf") {
-					in.settings(ctx, d, path.Join(dir, unit+".d", n))
+					h.settings(ctx, d, path.Join(dir, unit+".d", n))
 				}
 			}
 		}
@@ -102,15 +102,14 @@ func (in *Installation) systemd(ctx context.Context) Fact[*Daemon] {
 	if len(d.Files) == 0 {
 		return fact[*Daemon](nil, "systemd has no unit of a daemon")
 	}
-	in.readFiles(ctx, d)
-	in.release(ctx, d)
+	h.readFiles(ctx, d)
 	return fact(d, d.Files[0])
 }
 
 // unit returns the file of a unit; a link to nothing, and one to /dev/null, is what somebody has put there, too.
-func (in *Installation) unit(ctx context.Context, unit string) (name, why string) {
+func (h daemons) unit(ctx context.Context, unit string) (name, why string) {
 	for _, dir := range unitDirs {
-		switch s, _, err := in.at(ctx, dir+"/"+unit); s {
+		switch s, _, err := h.at(ctx, dir+"/"+unit); s {
 		case there:
 			return dir + "/" + unit, ""
 		case hidden:
@@ -121,8 +120,8 @@ func (in *Installation) unit(ctx context.Context, unit string) (name, why string
 }
 
 // settings takes from a unit, or a piece of one, what is started and with which environment (systemd.exec(5)).
-func (in *Installation) settings(ctx context.Context, d *Daemon, name string) {
-	data, err := platform.ReadSmall(ctx, in.v, name)
+func (h daemons) settings(ctx context.Context, d *Daemon, name string) {
+	data, err := platform.ReadSmall(ctx, h.v, name)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
 			d.unread = append(d.unread, nixconf.Gap{File: name, Err: err})
@@ -209,22 +208,5 @@ func (d *Daemon) run(argv []string) {
 				d.Program = word
 			}
 		}
-	}
-}
-
-// release finds out which one the program of a daemon is.
-func (in *Installation) release(ctx context.Context, d *Daemon) {
-	if r, ok := ReleaseOf(d.Program); ok {
-		d.Release = r
-		return
-	}
-	if d.Program == "" {
-		return
-	}
-	to, _ := in.follow(ctx, d.Program)
-	if r, ok := ReleaseOf(to); ok {
-		d.Release = r
-	} else if p, ok := in.packaged(ctx, d.Program, to); ok && to != "" {
-		d.Release = p.release
 	}
 }

@@ -32,9 +32,9 @@ func (d *Daemon) from(unit, name string) {
 
 // readFiles reads the files with variables, which overrule those of the units. One that cannot be read can set any of
 // them.
-func (in *Installation) readFiles(ctx context.Context, d *Daemon) {
+func (h daemons) readFiles(ctx context.Context, d *Daemon) {
 	for _, f := range d.files {
-		env, err := in.variablesOf(ctx, f)
+		env, err := h.variablesOf(ctx, f)
 		if err != nil {
 			d.unread = append(d.unread, nixconf.Gap{File: f.name, Err: fmt.Errorf("EnvironmentFile= of %s: %w", f.unit, err)})
 			continue
@@ -43,11 +43,11 @@ func (in *Installation) readFiles(ctx context.Context, d *Daemon) {
 	}
 }
 
-func (in *Installation) variablesOf(ctx context.Context, f environmentFile) (map[string]string, error) {
+func (h daemons) variablesOf(ctx context.Context, f environmentFile) (map[string]string, error) {
 	if !path.IsAbs(f.name) || strings.ContainsAny(f.name, `*?[]%\`) {
 		return nil, fmt.Errorf("lixfix does not read files with a name such as %s", f.name)
 	}
-	data, err := platform.ReadSmall(ctx, in.v, f.name)
+	data, err := platform.ReadSmall(ctx, h.v, f.name)
 	if errors.Is(err, fs.ErrNotExist) && f.optional {
 		return nil, nil //nolint:nilnil // no file sets nothing
 	}

@@ -87,7 +87,7 @@ func (in *Installation) Page(ctx context.Context) Page {
 		show("installer", f.Installer, same),
 		show("manager", f.Manager, same),
 		show("mode", f.Mode, func(m Mode) string { return string(m) }),
-		show("programs", f.Programs, programs),
+		show("programs", f.Programs, paths),
 		show("profile", f.Profile, same),
 		show("store", f.Store, same),
 		show("state", f.State, same),
@@ -139,7 +139,8 @@ func (in *Installation) configuration(ctx context.Context, p *Page) Field {
 	return field
 }
 
-func programs(list []Program) string {
+// paths are programs and where they really are.
+func paths(list []Program) string {
 	var words []string
 	for _, p := range list {
 		word := p.Path

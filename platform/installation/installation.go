@@ -8,7 +8,6 @@ package installation
 
 import (
 	"context"
-	"strings"
 	"sync"
 
 	"github.com/lixfix/lixfix/platform"
@@ -94,23 +93,23 @@ type Owner struct {
 	Name, Home string // as /etc/passwd has them
 }
 
-// Installation is the survey of one host.
+// Installation is the survey of one host. How its parts are found out is up to find, package nixconf and builders.
 type Installation struct {
-	v platform.View
+	v     platform.View
+	users *users
 
 	look   sync.Once
 	found  Found
-	packs  map[string]pack // by the names of programs
 	load   sync.Once
 	config *nixconf.Config
 	group  sync.Once
 	build  Fact[Group]
-	users  sync.Once
-	passwd []accounts.User
 }
 
 // At returns the survey of a host. Nothing is read yet.
-func At(v platform.View) *Installation { return &Installation{v: v, packs: map[string]pack{}} }
+func At(v platform.View) *Installation {
+	return &Installation{v: v, users: &users{host: host{v}}}
+}
 
 type sharedKey struct{}
 
@@ -131,7 +130,7 @@ func Of(ctx context.Context, v platform.View) *Installation {
 // Found returns what Nix is here.
 func (in *Installation) Found(ctx context.Context) *Found {
 	// Who asks first may be short of time; every read has a limit of its own, and the answer is for all.
-	in.look.Do(func() { in.find(context.WithoutCancel(ctx)) })
+	in.look.Do(func() { in.found = find(context.WithoutCancel(ctx), host{in.v}, in.users) })
 	return &in.found
 }
 
@@ -159,7 +158,7 @@ func (in *Installation) Reader(ctx context.Context) nixconf.Release {
 
 func (in *Installation) sources(ctx context.Context) nixconf.Sources {
 	f := in.Found(ctx)
-	s := nixconf.Sources{Root: true, OS: in.v.Facts().OS, Home: in.rootHome(ctx)}
+	s := nixconf.Sources{Root: true, OS: in.v.Facts().OS, Home: in.users.rootHome(ctx)}
 	var env map[string]string
 	switch {
 	case f.Daemon.Value != nil:
@@ -173,27 +172,6 @@ func (in *Installation) sources(ctx context.Context) nixconf.Sources {
 	s.Dir, s.Inline, s.Remote = env["NIX_CONF_DIR"], env["NIX_CONFIG"], env["NIX_REMOTE"]
 	s.User = nixconf.UserFiles(s.Home, env)
 	return s
-}
-
-// rootHome is the home of root.
-func (in *Installation) rootHome(ctx context.Context) string {
-	if in.v.Facts().OS == platform.Darwin {
-		return "/var/root"
-	}
-	if u, ok := accounts.ByUID(in.accounts(ctx), 0); ok && strings.HasPrefix(u.Home, "/") {
-		return u.Home
-	}
-	return "/root"
-}
-
-// accounts are the users of /etc/passwd. On macOS that file has those of the system alone.
-func (in *Installation) accounts(ctx context.Context) []accounts.User {
-	in.users.Do(func() {
-		if data, err := in.v.ReadFile(context.WithoutCancel(ctx), accounts.PasswdFile); err == nil {
-			in.passwd = accounts.Users(data)
-		}
-	})
-	return in.passwd
 }
 
 // Builders returns the group whose members builds run as. Accounts of a Mac are in its directory service, where package
@@ -226,7 +204,7 @@ func (in *Installation) builders(ctx context.Context) Fact[Group] {
 	}
 	g.GID = group.GID
 	for _, name := range group.Members {
-		if u, ok := accounts.ByName(in.accounts(ctx), name); ok {
+		if u, ok := accounts.ByName(in.users.all(ctx), name); ok {
 			g.Users = append(g.Users, u)
 		} else {
 			g.Lost = append(g.Lost, name)

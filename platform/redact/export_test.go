@@ -49,12 +49,12 @@ func RuleNames() []string {
 
 // Without leaves out a rule.
 func (r *Recorder) Without(rule string) *Recorder {
-	r.names.skip = rule
+	r.names.Without(rule)
 	return r
 }
 
 // Without leaves out a rule.
 func (n *Names) Without(rule string) *Names {
-	n.skip = rule
+	n.skip, n.secrets.skip = rule, rule
 	return n
 }

@@ -75,8 +75,8 @@ func FirstPerson(mac bool) int {
 func (n *Names) User(name string, uid, first int) {
 	switch {
 	case strings.HasPrefix(name, "_") || uid < first || harmless(key(name)):
-		n.add(name, account)
-		n.series[stem(name)] = true
+		n.table.add(name, account)
+		n.users.series[stem(name)] = true
 	default:
 		n.Person(name)
 	}
@@ -96,7 +96,7 @@ func (n *Names) FullName(name string) {
 // GroupName makes a group known, where it is none of the system.
 func (n *Names) GroupName(name string, gid, first int) {
 	if gid >= first && !strings.HasPrefix(name, "_") && !build.MatchString(key(name)) {
-		n.add(name, group)
+		n.table.add(name, group)
 	}
 }
 
@@ -104,8 +104,8 @@ func (n *Names) GroupName(name string, gid, first int) {
 func (n *Names) Member(name string) {
 	switch {
 	case strings.HasPrefix(name, "_"), build.MatchString(key(name)):
-	case stem(name) != key(name) && n.series[stem(name)]:
-		n.add(name, account) // one of a series of accounts of the system, which may be missing
+	case stem(name) != key(name) && n.users.series[stem(name)]:
+		n.table.add(name, account) // one of a series of accounts of the system, which may be missing
 	default:
 		n.Person(name)
 	}
@@ -125,11 +125,11 @@ func (n *Names) Machines(text string) {
 		}
 		at, _, _ = strings.Cut(at, "?")
 		if user, host, ok := strings.Cut(at, "@"); ok {
-			n.user(user)
+			n.users.user(user)
 			at = host
 		}
 		at, _, _ = strings.Cut(at, ":")
-		n.host(strings.Trim(at, "/"))
+		n.machines.host(strings.Trim(at, "/"))
 	}
 }
 
@@ -144,7 +144,7 @@ func (n *Names) Passwd(passwd []byte, first int) {
 		uid, err := strconv.Atoi(f[id])
 		at := slices.ContainsFunc(homeDirs[:], func(dir string) bool { return strings.HasPrefix(f[home], dir+"/") })
 		if err == nil && uid < first && !at || harmless(key(f[name])) {
-			n.add(f[name], account)
+			n.table.add(f[name], account)
 			continue
 		}
 		n.Person(f[name])
@@ -168,13 +168,13 @@ func (n *Names) Group(groups []byte, first int) {
 		builders := build.MatchString(key(f[name])) || key(f[name]) == "nixbld"
 		for m := range strings.SplitSeq(f[members], ",") {
 			if builders {
-				n.add(m, account)
+				n.table.add(m, account)
 			} else {
 				n.Person(m)
 			}
 		}
 		if gid, err := strconv.Atoi(f[id]); (err != nil || gid >= first) && !builders {
-			n.add(f[name], group)
+			n.table.add(f[name], group)
 		}
 	}
 }

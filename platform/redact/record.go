@@ -2,7 +2,6 @@ package redact
 
 import (
 	"bytes"
-	encodinghex "encoding/hex"
 	"encoding/json"
 	"net/netip"
 	"path"
@@ -31,7 +30,7 @@ type Recorder struct {
 // NewRecorder returns a Recorder that knows nobody. With keepNames, secrets alone are taken out.
 func NewRecorder(keepNames bool) *Recorder {
 	n := NewNames()
-	n.shaped = true
+	n.table.shaped = true
 	return &Recorder{
 		names: n, keepNames: keepNames, lines: map[string]string{}, read: map[string]bool{}, tokens: map[string]bool{},
 		parsed: map[string]parsed{},
@@ -44,13 +43,13 @@ func (r *Recorder) Names() *Names { return r.names }
 // Used is how often something was replaced, by what it was.
 func (r *Recorder) Used() map[string]int {
 	used := map[string]int{}
-	for what, n := range r.names.used {
+	for what, n := range r.names.table.used {
 		if what != "" {
 			used[what] = n
 		}
 	}
-	if r.names.cut > 0 {
-		used["secret"] = r.names.cut
+	if r.names.secrets.count > 0 {
+		used["secret"] = r.names.secrets.count
 	}
 	return used
 }
@@ -67,9 +66,9 @@ func (r *Recorder) text(s string, secrets bool) string {
 	}
 	t := strings.ToValidUTF8(s, "\uFFFD")
 	if secrets {
-		t = r.names.secretsOf(t, false)
+		t = r.names.secrets.of(t, false)
 	}
-	t = r.names.encoded(r.names.swept(t), r.namesOf)
+	t = r.names.secrets.encoded(r.names.secrets.swept(t), r.namesOf)
 	t = r.namesOf(t)
 	if len(s) < 4<<10 {
 		r.lines[s] = t
@@ -108,11 +107,11 @@ func (r *Recorder) namesOf(s string) string {
 
 // Arguments are the arguments of a program.
 func (r *Recorder) Arguments(argv []string) []string {
-	rules := r.names.everywhere()
+	rules := r.names.secrets.rules()
 	out := rules.arguments(argv)
 	for i := range out {
 		if out[i] != argv[i] {
-			r.names.remember(argv[i], out[i])
+			r.names.secrets.remember(argv[i], out[i])
 		}
 		out[i] = r.text(out[i], true)
 	}
@@ -124,7 +123,7 @@ func (r *Recorder) Address(a netip.Addr) netip.Addr {
 	if r.keepNames || !a.IsValid() {
 		return a
 	}
-	if s := r.names.address(a); s != "" {
+	if s := r.names.addresses.of(a); s != "" {
 		if to, err := netip.ParseAddr(s); err == nil {
 			if a.Is4In6() {
 				return netip.AddrFrom16(to.As16())
@@ -167,11 +166,11 @@ func (r *Recorder) Body(name string, data []byte) []byte {
 	case name == "/etc/nsswitch.conf":
 		return r.services(data)
 	case strings.HasPrefix(name, "/proc/net/") && (base == "ipv6_route" || base == "if_inet6" || base == "route"):
-		return r.routes(data, base == "route")
+		return routes(data, base == "route", r.Address)
 	case strings.HasPrefix(name, "/proc/") && base == "environ":
 		return r.environment(data)
 	case strings.HasPrefix(name, "/proc/") && (base == "tcp" || base == "tcp6") && path.Base(path.Dir(name)) == "net":
-		return r.connections(data)
+		return connections(data, r.Address)
 	case bytes.IndexByte(data, 0) >= 0 && strings.HasPrefix(name, "/proc/"):
 		return r.arguments(data)
 	case bytes.HasPrefix(data, []byte("bplist00")):
@@ -197,7 +196,7 @@ func structured(data []byte) parser {
 
 // plain is text in lines.
 func (r *Recorder) plain(s string) []byte {
-	s = r.names.secretsOf(strings.ToValidUTF8(s, "\uFFFD"), true)
+	s = r.names.secrets.of(strings.ToValidUTF8(s, "\uFFFD"), true)
 	var b strings.Builder
 	for line := range strings.Lines(s) {
 		bare := strings.TrimRight(line, "\r\n")
@@ -339,7 +338,7 @@ func (r *Recorder) nixConf(data []byte) []byte {
 		setting := len(f) == 0 || len(f) > 1 && f[1] == "=" || f[0] == "include" || f[0] == "!include"
 		if !setting {
 			done := configLine(text)
-			r.names.remember(text, done)
+			r.names.secrets.remember(text, done)
 			line = done + line[len(bare):]
 		}
 		b.WriteString(line)
@@ -362,42 +361,6 @@ func (r *Recorder) services(data []byte) []byte {
 	return []byte(b.String())
 }
 
-// routes are the tables of the kernel, which write addresses as bare numbers: IPv6 as it is sent, IPv4 in the order of
-// the machine.
-func (r *Recorder) routes(data []byte, four bool) []byte {
-	form := bare6
-	if four {
-		form = bare4
-	}
-	return form.ReplaceAllFunc(data, func(m []byte) []byte {
-		raw, err := encodinghex.DecodeString(string(m))
-		if err != nil {
-			return m
-		}
-		if len(raw) == 4 {
-			slices.Reverse(raw)
-		}
-		a, ok := netip.AddrFromSlice(raw)
-		if !ok {
-			return m
-		}
-		to := r.Address(a).AsSlice()
-		if len(to) != len(raw) {
-			return m
-		}
-		if len(raw) == 4 {
-			slices.Reverse(to)
-			return []byte(strings.ToUpper(encodinghex.EncodeToString(to)))
-		}
-		return []byte(encodinghex.EncodeToString(to))
-	})
-}
-
-var (
-	bare4 = pattern.New(`\b[0-9A-F]{8}\b`)
-	bare6 = pattern.New(`\b[0-9a-f]{32}\b`)
-)
-
 // environment keeps the names of variables alone: nobody needs more, and anything can be in them.
 func (r *Recorder) environment(data []byte) []byte {
 	var out []byte
@@ -406,10 +369,10 @@ func (r *Recorder) environment(data []byte) []byte {
 		if ok && value != "" && value != Mark {
 			for w := range strings.FieldsFuncSeq(value, outside) {
 				if odd(w) && secretName.MatchString(name) {
-					r.names.secrets[strings.ToLower(w)] = true
+					r.names.secrets.seen[strings.ToLower(w)] = true
 				}
 			}
-			r.names.cut++
+			r.names.secrets.count++
 			value = Mark
 		}
 		if len(out) > 0 {
@@ -428,46 +391,14 @@ func (r *Recorder) arguments(data []byte) []byte {
 	return []byte(strings.Join(r.Arguments(strings.Split(string(data), "\x00")), "\x00"))
 }
 
-// connections are /proc/PID/net/tcp, which writes addresses as words of four bytes in the order of the machine.
-func (r *Recorder) connections(data []byte) []byte {
-	return hexAddress.ReplaceAllFunc(data, func(m []byte) []byte {
-		raw, err := encodinghex.DecodeString(string(m[:len(m)-5]))
-		if err != nil {
-			return m
-		}
-		swap := func(b []byte) {
-			for i := 0; i+4 <= len(b); i += 4 {
-				slices.Reverse(b[i : i+4])
-			}
-		}
-		swap(raw) // of machines that count from the lowest byte, as all do that Lix is built for
-		a, ok := netip.AddrFromSlice(raw)
-		if !ok {
-			return m
-		}
-		to := r.Address(a).AsSlice()
-		if a.Is4In6() {
-			b := netip.AddrFrom16(r.Address(a).As16())
-			to = b.AsSlice()
-		}
-		if len(to) != len(raw) {
-			return m
-		}
-		swap(to)
-		return append([]byte(strings.ToUpper(encodinghex.EncodeToString(to))), m[len(m)-5:]...)
-	})
-}
-
-var hexAddress = pattern.New(`\b(?:[0-9A-F]{32}|[0-9A-F]{8}):[0-9A-F]{4}\b`)
-
 // Settled reports whether nothing new was found out since it was last asked: what was redacted before that may have to be
 // redacted again.
 func (r *Recorder) Settled() bool {
-	known := len(r.names.secrets) + len(r.names.kinds)
+	known := len(r.names.secrets.seen) + len(r.names.table.kinds)
 	if known == r.known {
 		return true
 	}
-	r.known, r.lines, r.names.cut, r.names.used = known, map[string]string{}, 0, map[string]int{}
+	r.known, r.lines, r.names.secrets.count, r.names.table.used = known, map[string]string{}, 0, map[string]int{}
 	return false
 }
 

@@ -9,32 +9,39 @@ import (
 	"github.com/lixfix/lixfix/platform/pattern"
 )
 
-// secretsOf takes the secrets out of a text, and remembers what they were.
-func (n *Names) secretsOf(s string, several bool) string {
-	t := n.everywhere().apply(s)
+// cutter takes secrets out of texts, and also where no rule would know them, once it has seen them.
+type cutter struct {
+	seen  map[string]bool // in small letters
+	count int             // how many were taken out
+	skip  string          // a rule that is left out, for tests
+}
+
+// of takes the secrets out of a text, and remembers what they were.
+func (c *cutter) of(s string, several bool) string {
+	t := c.rules().apply(s)
 	if several {
 		more := within
-		if n.skip != "" {
-			more = within.without(n.skip)
+		if c.skip != "" {
+			more = within.without(c.skip)
 		}
 		t = more.apply(t)
 	}
 	if t != s {
-		n.remember(s, t)
+		c.remember(s, t)
 	}
 	return t
 }
 
 // remember notes what was cut out of a text, where it is long and odd enough to be a secret wherever it stands.
-func (n *Names) remember(before, after string) {
-	n.cut += strings.Count(after, Mark) - strings.Count(before, Mark)
+func (c *cutter) remember(before, after string) {
+	c.count += strings.Count(after, Mark) - strings.Count(before, Mark)
 	left := map[string]int{}
 	for w := range strings.FieldsFuncSeq(after, outside) {
 		left[w]++
 	}
 	for w := range strings.FieldsFuncSeq(before, outside) {
 		if left[w]--; left[w] < 0 && odd(w) {
-			n.secrets[strings.ToLower(w)] = true
+			c.seen[strings.ToLower(w)] = true
 		}
 	}
 }
@@ -60,23 +67,23 @@ func odd(w string) bool {
 }
 
 // swept takes out secrets that were found elsewhere.
-func (n *Names) swept(s string) string {
-	if len(n.secrets) == 0 {
+func (c *cutter) swept(s string) string {
+	if len(c.seen) == 0 {
 		return s
 	}
 	var b strings.Builder
 	last, start := 0, -1
 	end := func(i int) {
-		if start >= 0 && n.secret(s[start:i]) {
+		if start >= 0 && c.is(s[start:i]) {
 			b.WriteString(s[last:start])
 			b.WriteString(Mark)
 			last = i
-			n.cut++
+			c.count++
 		}
 		start = -1
 	}
-	for i, c := range s {
-		switch out := outside(c); {
+	for i, r := range s {
+		switch out := outside(r); {
 		case out:
 			end(i)
 		case start < 0:
@@ -91,17 +98,18 @@ func (n *Names) swept(s string) string {
 	return b.String()
 }
 
-func (n *Names) secret(w string) bool {
+// is reports whether a word is a secret that was seen.
+func (c *cutter) is(w string) bool {
 	const short = 8
 	if len(w) < short {
 		return false
 	}
-	if n.secrets[strings.ToLower(w)] {
+	if c.seen[strings.ToLower(w)] {
 		return true
 	}
 	if strings.Contains(w, "%") {
 		if plain, err := neturl.PathUnescape(w); err == nil {
-			return n.secrets[strings.ToLower(plain)]
+			return c.seen[strings.ToLower(plain)]
 		}
 	}
 	return false
@@ -111,7 +119,7 @@ func (n *Names) secret(w string) bool {
 var escaped = pattern.New(`[^\s"'<>]*%[0-9A-Fa-f]{2}[^\s"'<>]*`)
 
 // encoded replaces what is written with bytes as %XX where it says what is to be replaced.
-func (n *Names) encoded(s string, names func(string) string) string {
+func (c *cutter) encoded(s string, names func(string) string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}
@@ -120,17 +128,17 @@ func (n *Names) encoded(s string, names func(string) string) string {
 		if err != nil || plain == w || !utf8.ValidString(plain) || strings.ContainsFunc(plain, unicode.IsControl) {
 			return w
 		}
-		if done := names(n.swept(n.secretsOf(plain, false))); done != plain {
+		if done := names(c.swept(c.of(plain, false))); done != plain {
 			return done
 		}
 		return w
 	})
 }
 
-// everywhere are the rules for secrets, for tests without one of them.
-func (n *Names) everywhere() ruleset {
-	if n.skip == "" {
+// rules are the rules for secrets, for tests without one of them.
+func (c *cutter) rules() ruleset {
+	if c.skip == "" {
 		return everywhere
 	}
-	return everywhere.without(n.skip)
+	return everywhere.without(c.skip)
 }

@@ -67,10 +67,10 @@ func (r *Recorder) tokensOf(data []byte, parse parser) []byte {
 		for i, at := range items {
 			argv[i] = all[at].text
 		}
-		rules := r.names.everywhere()
+		rules := r.names.secrets.rules()
 		for i, w := range rules.arguments(argv) {
 			if w != argv[i] {
-				r.names.remember(argv[i], w)
+				r.names.secrets.remember(argv[i], w)
 				said[items[i]] = w
 			}
 		}
@@ -83,7 +83,7 @@ func (r *Recorder) tokensOf(data []byte, parse parser) []byte {
 			text = t.text
 		}
 		if t.secret && !t.key && text != "" && text != Mark {
-			r.names.remember(text, Mark)
+			r.names.secrets.remember(text, Mark)
 			text = Mark
 		}
 		lines := strings.SplitAfter(text, "\n")
@@ -107,7 +107,7 @@ func (r *Recorder) tokensOf(data []byte, parse parser) []byte {
 func (r *Recorder) secretKey(key string) bool {
 	is, known := r.tokens[key]
 	if !known {
-		rules := r.names.everywhere()
+		rules := r.names.secrets.rules()
 		const value = "Zx9Qw8Er7Ty6"
 		is = !strings.Contains(rules.apply(key+"="+value), value) || !strings.Contains(rules.apply(`"`+key+`":"`+value+`"`), value)
 		r.tokens[key] = is

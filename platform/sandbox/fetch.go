@@ -75,7 +75,7 @@ func Fetch(ctx context.Context, b platform.Builder, o Options) (Fetched, error) 
 	}
 	built, err := b.Build(ctx, platform.Build{
 		Tool: n.dir + "/nix-store", As: n.as, Remote: n.remote, Limit: fetchLimit,
-		Args: n.in(append([]string{"--realise", p.drv, "-j1"}, p.settings()...)),
+		Args: n.in(append([]string{"--realise", p.drv, "-j1"}, overrides(p.o.Extra)...)),
 		// A daemon of Nix 2.8 tries five times, whatever it is told.
 		Enough: decided(),
 	})

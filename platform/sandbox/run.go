@@ -239,13 +239,14 @@ func interpreter(head []byte) (interpreted, ok bool) {
 	return false, true
 }
 
-// settings are given to every tool: what would change the meaning of the expression, or build elsewhere.
-func (p *prober) settings() []string {
+// overrides are given to every tool: what would change the meaning of the expression, or build elsewhere, and what was asked
+// for.
+func overrides(extra [][2]string) []string {
 	// A hook of the user's would be handed the output, and could upload it.
 	args := []string{
 		"--option", "substitute", "false", "--option", "builders", "", "--option", "post-build-hook", "",
 	}
-	for _, e := range p.o.Extra {
+	for _, e := range extra {
 		args = append(args, "--option", e[0], e[1])
 	}
 	return args
@@ -255,7 +256,7 @@ func (p *prober) settings() []string {
 func (p *prober) evaluate(ctx context.Context, expression string, arguments ...string) bool {
 	args := slices.Concat(
 		[]string{"--expr", expression, "--argstr", "nonce", p.nonce}, arguments,
-		[]string{"--option", "restrict-eval", "false"}, p.settings(),
+		[]string{"--option", "restrict-eval", "false"}, overrides(p.o.Extra),
 	)
 	// The copy of the builder has some megabytes; a loaded machine takes its time for them.
 	built, held, err := p.patient(ctx, otherLimit, "nix-instantiate", nil, args...)
@@ -314,7 +315,7 @@ func (p *prober) build(ctx context.Context) bool {
 	args := slices.Concat([]string{
 		"--no-out-link", "--expr", Expression, "--argstr", "nonce", p.nonce, "--argstr", "builder", p.o.Builder,
 		"--argstr", "name", p.o.Name, "--argstr", "far", far, "-j1", "--option", "restrict-eval", "false",
-	}, p.settings())
+	}, overrides(p.o.Extra))
 	built, held, err := p.patient(inner, lixLimit, "nix-build", func(pid int) { started <- pid }, args...)
 	cause := context.Cause(inner)
 	stop(nil)
@@ -392,7 +393,7 @@ func (p *prober) built(built platform.Built, err error, dead bool) {
 	if p.result.Report == nil && err != nil && !dead {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && outcome != PastaNotRun:
-			outcome, reason = SetupTimeout, fmt.Sprintf("the builder did not report within %s", p.limit())
+			outcome, reason = SetupTimeout, fmt.Sprintf("the builder did not report within %s", p.nix.limit())
 		case !errors.Is(err, context.DeadlineExceeded):
 			outcome, reason = Other, err.Error()
 		}
@@ -404,8 +405,8 @@ func (p *prober) built(built platform.Built, err error, dead bool) {
 }
 
 // limit is how long a build may take. It is known when the tools have said what they are.
-func (p *prober) limit() time.Duration {
-	if p.nix.implementation == "Nix" {
+func (n *nix) limit() time.Duration {
+	if n.implementation == "Nix" {
 		return otherLimit
 	}
 	return lixLimit
@@ -432,7 +433,7 @@ func (p *prober) watch(ctx context.Context, stop context.CancelCauseFunc, starte
 			return
 		case <-asked:
 			asked, byNix = nil, p.nix.implementation == "Nix"
-			late = time.After(p.limit() - time.Since(began))
+			late = time.After(p.nix.limit() - time.Since(began))
 		case <-late:
 			stop(context.DeadlineExceeded)
 			return
@@ -480,8 +481,8 @@ func (p *prober) judge(ctx context.Context) {
 		return
 	}
 	if rep := r.Report; rep != nil {
-		r.Sandbox = sandboxed(rep, p.namespace(ctx, "user"))
-		r.Network = network(rep, p.namespace(ctx, "net"))
+		r.Sandbox = sandboxed(rep, namespace(ctx, p.b, "user"))
+		r.Network = network(rep, namespace(ctx, p.b, "net"))
 	}
 	if !r.Daemon {
 		r.Implementation, r.Version = p.nix.implementation, p.nix.version
@@ -502,8 +503,9 @@ func (p *prober) judge(ctx context.Context) {
 	}
 }
 
-func (p *prober) namespace(ctx context.Context, kind string) string {
-	info, err := p.b.Stat(ctx, "/proc/self/ns/"+kind)
+// namespace names the one that lixfix is in; "" where that cannot be told.
+func namespace(ctx context.Context, v platform.View, kind string) string {
+	info, err := v.Stat(ctx, "/proc/self/ns/"+kind)
 	if err != nil {
 		return ""
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // figure draws a picture: a table as other tables, and what is a list or a tree as it is laid out.
-func (t *Text) figure(f figure.Figure) {
+func (w *writer) figure(f figure.Figure) {
 	f.Rows = slices.Clone(f.Rows)
 	cells := make([][]string, len(f.Rows))
 	for i := range f.Rows {
@@ -21,10 +21,10 @@ func (t *Text) figure(f figure.Figure) {
 	}
 	switch {
 	case len(f.Heading) == 0:
-		t.Verbatim(f.Lines())
-	case !t.table(2, f.Heading, cells):
+		w.verbatim(f.Lines())
+	case !w.table(2, f.Heading, cells):
 		for _, row := range cells {
-			t.para(2, piece{text: row[0], width: 10}, strings.Join(row[1:], " → "))
+			w.para(2, piece{text: row[0], width: 10}, strings.Join(row[1:], " → "))
 		}
 	}
 }

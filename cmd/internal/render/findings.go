@@ -6,7 +6,6 @@ import (
 
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
-	"github.com/lixfix/lixfix/platform/redact"
 	"github.com/lixfix/lixfix/platform/words"
 )
 
@@ -28,100 +27,88 @@ const (
 	evidence    = 8 // rows that are shown of one finding
 )
 
-// Fixes shows what was found: a line for each fix and, below it, what is not ok.
-func (t *Text) Fixes(fixes []Fix) {
+// findingsView is what fixes have found.
+type findingsView struct{ *writer }
+
+// show shows what was found: a line for each fix and, below it, what is not ok.
+func (v findingsView) show(fixes []Fix) {
 	wide := 0
 	for _, f := range fixes {
-		wide = max(wide, width(t.clean(f.Name)))
+		wide = max(wide, width(v.clean(f.Name)))
 	}
 	for _, f := range fixes {
-		if t.skip(f) {
+		if v.skip(f) {
 			continue
 		}
 		look := looks[f.Status]
-		if t.Named && f.Picture != nil {
-			t.picture(f)
+		if v.Named && f.Picture != nil {
+			v.picture(f)
 			continue
 		}
 		notable := notable(f.Findings)
-		head := t.padded(piece{text: look.word, color: look.color, width: statusWidth}) +
-			t.padded(piece{text: f.Name, color: bold, width: wide + 2})
+		head := v.padded(piece{text: look.word, color: look.color, width: statusWidth}) +
+			v.padded(piece{text: f.Name, color: bold, width: wide + 2})
 		hang := statusWidth + wide + 2
-		for n, l := range wrap(t.clean(headline(f)), t.Width-hang) {
+		for n, l := range wrap(v.clean(headline(f)), v.Width-hang) {
 			if n > 0 {
 				head = strings.Repeat(" ", hang)
 			}
-			t.b.WriteString(head + l + "\n")
+			v.b.WriteString(head + l + "\n")
 		}
 		for _, finding := range notable {
-			t.finding(finding, finding.Summary == worst(f))
+			v.finding(finding, finding.Summary == worst(f))
 		}
 		if len(notable) > 0 {
-			t.blank()
+			v.blank()
 		}
 	}
 }
 
 // picture shows every finding with its drawing, which takes the place of the evidence.
-func (t *Text) picture(f Fix) {
+func (v findingsView) picture(f Fix) {
 	for i, finding := range f.Findings {
-		if t.Quiet && finding.Status == fix.OK {
+		if v.Quiet && finding.Status == fix.OK {
 			continue
 		}
 		look := looks[finding.Status]
-		t.line(0, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: finding.ID, color: bold})
+		v.line(0, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: finding.ID, color: bold})
 		const indent = 2
-		t.para(indent, piece{}, finding.Summary)
+		v.para(indent, piece{}, finding.Summary)
 		if i < len(f.Picture.Figures) && len(f.Picture.Figures[i].Rows) > 0 {
-			t.blank()
-			t.figure(f.Picture.Figures[i])
-			t.blank()
+			v.blank()
+			v.figure(f.Picture.Figures[i])
+			v.blank()
 		}
 		if finding.Reason != "" {
-			t.para(indent, piece{text: "reason", width: label}, finding.Reason)
+			v.para(indent, piece{text: "reason", width: label}, finding.Reason)
 		}
-		if t.Verbose {
-			t.evidence(indent, finding.Evidence)
+		if v.Verbose {
+			v.evidence(indent, finding.Evidence)
 		}
 		switch {
 		case finding.Remedy == nil:
 		case finding.Status == fix.OK && finding.Remedy.Class == fix.Advice:
-			t.para(indent, piece{text: "note", width: label}, finding.Remedy.Changes) // there is nothing to mend
+			v.para(indent, piece{text: "note", width: label}, finding.Remedy.Changes) // there is nothing to mend
 		default:
-			t.remedy(indent, *finding.Remedy)
+			v.remedy(indent, *finding.Remedy)
 		}
-		t.blank()
+		v.blank()
 	}
 	for _, n := range f.Picture.Notes {
-		t.para(0, piece{text: "not seen", color: yellow, width: len("not seen") + 2}, n)
+		v.para(0, piece{text: "not seen", color: yellow, width: len("not seen") + 2}, n)
 	}
 	if len(f.Picture.Notes) > 0 {
-		t.blank()
-	}
-}
-
-// Verbatim writes lines as they are laid out: only what a terminal would act on is replaced.
-func (t *Text) Verbatim(lines []string) {
-	for _, l := range lines {
-		words := strings.Split(redact.Secrets(l), " ") // which can have spaces in them
-		for i, w := range words {
-			w = Clean(w)
-			if t.ASCII {
-				w = toASCII(drawn.Replace(w))
-			}
-			words[i] = w
-		}
-		t.b.WriteString(strings.TrimRight(strings.Join(words, " "), " ") + "\n")
+		v.blank()
 	}
 }
 
 // skip reports whether a fix is not worth a line: it does not apply, or all is well and only problems are wanted.
-func (t *Text) skip(f Fix) bool {
+func (v findingsView) skip(f Fix) bool {
 	switch f.Status {
 	case fix.NotApplicable:
-		return !t.Named && (!t.Verbose || t.Quiet)
+		return !v.Named && (!v.Verbose || v.Quiet)
 	case fix.OK:
-		return t.Quiet
+		return v.Quiet
 	}
 	return false
 }
@@ -157,46 +144,46 @@ func headline(f Fix) string {
 }
 
 // finding shows one of them; its summary may stand in the line above already.
-func (t *Text) finding(f fix.Finding, said bool) {
+func (v findingsView) finding(f fix.Finding, said bool) {
 	look := looks[f.Status]
 	const indent = 4
-	t.line(2, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: f.ID, color: bold})
+	v.line(2, piece{text: look.word, color: look.color, width: statusWidth}, piece{text: f.ID, color: bold})
 	if !said {
-		t.para(indent, piece{}, f.Summary)
+		v.para(indent, piece{}, f.Summary)
 	}
 	if f.Reason != "" {
-		t.para(indent, piece{text: "reason", width: label}, f.Reason)
+		v.para(indent, piece{text: "reason", width: label}, f.Reason)
 	}
 	if f.NeedsRoot {
-		t.para(indent, piece{text: "run", width: label}, "it with sudo: root can tell")
+		v.para(indent, piece{text: "run", width: label}, "it with sudo: root can tell")
 	}
-	t.evidence(indent, f.Evidence)
+	v.evidence(indent, f.Evidence)
 	if f.Remedy != nil {
-		t.remedy(indent, *f.Remedy)
+		v.remedy(indent, *f.Remedy)
 	}
 }
 
-func (t *Text) evidence(indent int, all []fix.Evidence) {
+func (v findingsView) evidence(indent int, all []fix.Evidence) {
 	if len(all) == 0 {
 		return
 	}
 	shown := all
-	if len(all) > evidence && !t.Verbose {
+	if len(all) > evidence && !v.Verbose {
 		shown = all[:evidence-1]
 	}
 	var rows [][]string
 	for _, e := range shown {
 		rows = append(rows, []string{e.Source, orDash(e.Expected), orDash(e.Observed)})
 	}
-	if !t.table(indent, []string{"where", "expected", "found"}, rows) {
+	if !v.table(indent, []string{"where", "expected", "found"}, rows) {
 		for _, e := range shown {
-			t.para(indent, piece{}, e.Source)
-			t.para(indent+2, piece{text: "expected", color: dim, width: 10}, orDash(e.Expected))
-			t.para(indent+2, piece{text: "found", color: dim, width: 10}, orDash(e.Observed))
+			v.para(indent, piece{}, e.Source)
+			v.para(indent+2, piece{text: "expected", color: dim, width: 10}, orDash(e.Expected))
+			v.para(indent+2, piece{text: "found", color: dim, width: 10}, orDash(e.Observed))
 		}
 	}
 	if n := len(all) - len(shown); n > 0 {
-		t.line(indent, piece{text: fmt.Sprintf("… and %d more (-v shows all)", n)})
+		v.line(indent, piece{text: fmt.Sprintf("… and %d more (-v shows all)", n)})
 	}
 }
 
@@ -208,7 +195,7 @@ func orDash(s string) string {
 }
 
 // remedy says what can be done, who may decide on it, and how it is taken back.
-func (t *Text) remedy(indent int, r fix.Remedy) {
+func (v findingsView) remedy(indent int, r fix.Remedy) {
 	class := map[fix.Class]string{
 		fix.Safe:   "safe",
 		fix.Risky:  "risky: asks a person, or needs --accept",
@@ -221,12 +208,12 @@ func (t *Text) remedy(indent int, r fix.Remedy) {
 	if class != "" {
 		text += " (" + class + ")"
 	}
-	t.para(indent, piece{text: "remedy", width: label}, text)
+	v.para(indent, piece{text: "remedy", width: label}, text)
 	if r.Undo != "" {
-		t.para(indent, piece{text: "undo", width: label}, r.Undo)
+		v.para(indent, piece{text: "undo", width: label}, r.Undo)
 	}
 	if r.Command != "" {
-		t.line(indent, piece{text: "run", width: label}, piece{text: r.Command, color: bold})
+		v.line(indent, piece{text: "run", width: label}, piece{text: r.Command, color: bold})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/lixfix/lixfix/platform/redact"
 	"github.com/lixfix/lixfix/platform/words"
 )
 
@@ -37,47 +38,46 @@ const (
 	yellow color = "33"
 )
 
-// Text lays out a report for people. Colour is never the only carrier of a meaning.
-type Text struct {
+// writer lays out lines, paragraphs and tables. It knows nothing of what they are about.
+type writer struct {
 	Style
 	b  strings.Builder
 	on string // what commands that are shown need, to look at the same host: "", or a flag
 }
 
-// NewText returns an empty page.
-func NewText(s Style) *Text {
+func newWriter(s Style) *writer {
 	if s.Width == 0 {
 		s.Width = usual
 	}
 	s.Width = min(max(s.Width, narrow), broadest)
-	return &Text{Style: s}
+	return &writer{Style: s}
 }
 
 // WriteTo writes the page and empties it.
-func (t *Text) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.WriteString(w, t.b.String())
-	t.b.Reset()
+func (w *writer) WriteTo(to io.Writer) (int64, error) {
+	n, err := io.WriteString(to, w.b.String())
+	w.b.Reset()
 	return int64(n), err
 }
 
 // String returns the page.
-func (t *Text) String() string { return t.b.String() }
+func (w *writer) String() string { return w.b.String() }
 
 // clean is Clean for this terminal.
-func (t *Text) clean(s string) string {
-	if t.Rename != nil {
-		s = t.Rename(s)
+func (w *writer) clean(s string) string {
+	if w.Rename != nil {
+		s = w.Rename(s)
 	}
 	s = Clean(s)
-	if t.ASCII {
+	if w.ASCII {
 		s = toASCII(s)
 	}
 	return s
 }
 
 // paint colours text that has its final width already.
-func (t *Text) paint(c color, s string) string {
-	if !t.Color || c == plain || s == "" {
+func (w *writer) paint(c color, s string) string {
+	if !w.Color || c == plain || s == "" {
 		return s
 	}
 	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
@@ -90,43 +90,82 @@ type piece struct {
 	width int // pad to that many columns
 }
 
-func (t *Text) blank() {
-	if s := t.b.String(); s != "" && !strings.HasSuffix(s, "\n\n") {
-		t.b.WriteByte('\n')
+func (w *writer) blank() {
+	if s := w.b.String(); s != "" && !strings.HasSuffix(s, "\n\n") {
+		w.b.WriteByte('\n')
 	}
 }
 
 // line writes pieces without wrapping; commands are copied, and so kept whole.
-func (t *Text) line(indent int, pieces ...piece) {
-	t.b.WriteString(strings.TrimRight(strings.Repeat(" ", indent)+t.pieces(pieces), " ") + "\n")
+func (w *writer) line(indent int, pieces ...piece) {
+	w.b.WriteString(strings.TrimRight(strings.Repeat(" ", indent)+w.pieces(pieces), " ") + "\n")
 }
 
-func (t *Text) pieces(pieces []piece) string {
+func (w *writer) pieces(pieces []piece) string {
 	var b strings.Builder
 	for _, p := range pieces {
-		b.WriteString(t.padded(p))
+		b.WriteString(w.padded(p))
 	}
 	return b.String()
 }
 
-func (t *Text) padded(p piece) string {
-	s := t.clean(p.text)
-	return t.paint(p.color, s) + strings.Repeat(" ", max(p.width-width(s), 0))
+func (w *writer) padded(p piece) string {
+	s := w.clean(p.text)
+	return w.paint(p.color, s) + strings.Repeat(" ", max(p.width-width(s), 0))
 }
 
 // para writes text, wrapped, behind a label; further lines start below the text.
-func (t *Text) para(indent int, label piece, text string) { t.colored(indent, label, plain, text) }
+func (w *writer) para(indent int, label piece, text string) { w.colored(indent, label, plain, text) }
 
-func (t *Text) colored(indent int, label piece, c color, text string) {
-	head := t.padded(label)
-	hang := indent + max(label.width, width(t.clean(label.text)))
-	for n, l := range wrap(t.clean(text), t.Width-hang) {
+func (w *writer) colored(indent int, label piece, c color, text string) {
+	head := w.padded(label)
+	hang := indent + max(label.width, width(w.clean(label.text)))
+	for n, l := range wrap(w.clean(text), w.Width-hang) {
 		if n == 0 {
-			t.b.WriteString(strings.Repeat(" ", indent) + head)
+			w.b.WriteString(strings.Repeat(" ", indent) + head)
 		} else {
-			t.b.WriteString(strings.Repeat(" ", hang))
+			w.b.WriteString(strings.Repeat(" ", hang))
 		}
-		t.b.WriteString(t.paint(c, l) + "\n")
+		w.b.WriteString(w.paint(c, l) + "\n")
+	}
+}
+
+// verbatim writes lines as they are laid out: only what a terminal would act on is replaced.
+func (w *writer) verbatim(lines []string) {
+	for _, l := range lines {
+		parts := strings.Split(redact.Secrets(l), " ") // which can have spaces in them
+		for i, part := range parts {
+			part = Clean(part)
+			if w.ASCII {
+				part = toASCII(drawn.Replace(part))
+			}
+			parts[i] = part
+		}
+		w.b.WriteString(strings.TrimRight(strings.Join(parts, " "), " ") + "\n")
+	}
+}
+
+// section writes paragraphs below a heading; nothing for no text.
+func (w *writer) section(heading, text string) {
+	if text == "" {
+		return
+	}
+	w.blank()
+	w.line(0, piece{text: heading, color: bold})
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		w.para(2, piece{}, paragraph)
+	}
+}
+
+// bullets writes a list below a heading; nothing for no items.
+func (w *writer) bullets(heading string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	w.blank()
+	w.line(0, piece{text: heading, color: bold})
+	for _, i := range items {
+		w.para(2, piece{text: "-", width: 2}, i)
 	}
 }
 
@@ -156,23 +195,23 @@ func wrap(text string, columns int) []string {
 
 // table writes rows under a dim heading, in columns as wide as their widest cell. It reports false, and writes
 // nothing, where that does not fit.
-func (t *Text) table(indent int, heading []string, rows [][]string) bool {
+func (w *writer) table(indent int, heading []string, rows [][]string) bool {
 	const gap = 2
 	widths := make([]int, len(heading))
 	clean := make([][]string, 0, len(rows)+1)
 	for _, row := range append([][]string{heading}, rows...) {
 		cells := make([]string, len(row))
 		for i, c := range row {
-			cells[i] = t.clean(c)
+			cells[i] = w.clean(c)
 			widths[i] = max(widths[i], width(cells[i]))
 		}
 		clean = append(clean, cells)
 	}
 	total := indent - gap
-	for _, w := range widths {
-		total += w + gap
+	for _, columns := range widths {
+		total += columns + gap
 	}
-	if total > t.Width {
+	if total > w.Width {
 		return false
 	}
 	for n, row := range clean {
@@ -184,7 +223,7 @@ func (t *Text) table(indent int, heading []string, rows [][]string) bool {
 		for i, cell := range row {
 			pieces[i] = piece{text: cell, color: c, width: widths[i] + gap}
 		}
-		t.line(indent, pieces...)
+		w.line(indent, pieces...)
 	}
 	return true
 }

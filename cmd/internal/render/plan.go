@@ -8,54 +8,46 @@ import (
 	"github.com/lixfix/lixfix/platform/words"
 )
 
-// Plan shows what a plan does: folded, or a line a step when verbose. Below stands its picture, the zero value for none.
-func (t *Text) Plan(p plan.Plan, drawn figure.Figure) {
+// planView is what a plan does.
+type planView struct{ *writer }
+
+// show shows what a plan does: folded, or a line a step when verbose. Below stands its picture, the zero value for none.
+func (v planView) show(p plan.Plan, drawn figure.Figure) {
 	if p.Empty() {
 		return
 	}
-	t.blank()
+	v.blank()
 	what := "Plan"
 	if p.Undoes != "" {
 		what = "Plan to take back " + p.Undoes
 	}
-	t.line(0, piece{text: what + ": " + words.Count(len(p.Entries), "step"), color: bold})
-	t.steps(p.Entries)
+	v.line(0, piece{text: what + ": " + words.Count(len(p.Entries), "step"), color: bold})
+	v.steps(p.Entries)
 	if len(drawn.Rows) > 0 {
-		t.blank()
-		t.line(0, piece{text: drawn.Title, color: bold})
-		t.figure(drawn)
+		v.blank()
+		v.line(0, piece{text: drawn.Title, color: bold})
+		v.figure(drawn)
 	}
 	if len(p.Settings) > 0 {
-		t.blank()
-		t.line(0, piece{text: "Settings", color: bold})
+		v.blank()
+		v.line(0, piece{text: "Settings", color: bold})
 		var rows [][]string
 		for _, s := range p.Settings {
 			rows = append(rows, []string{s.Name, s.Value, s.Source})
 		}
-		if !t.table(2, []string{"name", "value", "from"}, rows) {
+		if !v.table(2, []string{"name", "value", "from"}, rows) {
 			for _, row := range rows {
-				t.para(2, piece{}, row[0]+" = "+row[1]+" ("+row[2]+")")
+				v.para(2, piece{}, row[0]+" = "+row[1]+" ("+row[2]+")")
 			}
 		}
 	}
-	t.notes(p.Notes)
-}
-
-func (t *Text) notes(notes []string) {
-	if len(notes) == 0 {
-		return
-	}
-	t.blank()
-	t.line(0, piece{text: "Notes", color: bold})
-	for _, n := range notes {
-		t.para(2, piece{text: "-", width: 2}, n)
-	}
+	v.bullets("Notes", p.Notes)
 }
 
 // steps lists entries with their numbers in the plan.
-func (t *Text) steps(entries []plan.Entry) {
+func (v planView) steps(entries []plan.Entry) {
 	groups := Groups(entries)
-	if t.Verbose {
+	if v.Verbose {
 		groups = groups[:0]
 		for i, e := range entries {
 			text := e.Step.String()
@@ -72,7 +64,7 @@ func (t *Text) steps(entries []plan.Entry) {
 		wide = max(wide, width(labels[i]))
 	}
 	for i, g := range groups {
-		t.para(2, piece{text: labels[i], color: dim, width: wide + 2}, g.Text)
+		v.para(2, piece{text: labels[i], color: dim, width: wide + 2}, g.Text)
 	}
 }
 
@@ -83,21 +75,4 @@ func Span(first, last int) string {
 		s += "–" + strconv.Itoa(last+1)
 	}
 	return s
-}
-
-// Refused shows steps that are left alone.
-func (t *Text) Refused(heading string, refused []Refused) {
-	if len(refused) == 0 {
-		return
-	}
-	t.blank()
-	t.line(0, piece{text: heading, color: bold})
-	const most = 20
-	for i, r := range refused {
-		if i == most && !t.Verbose {
-			t.para(2, piece{text: "-", width: 2}, itoa(len(refused)-most)+" more (-v shows all)")
-			break
-		}
-		t.para(2, piece{text: "-", width: 2}, r.Step+": "+r.Reason)
-	}
 }

@@ -9,11 +9,14 @@ import (
 	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
-// Probe shows what was seen in the build sandbox.
-func (t *Text) Probe(r Report) {
+// probeView is what was seen in the build sandbox.
+type probeView struct{ *writer }
+
+// show shows what was seen in the build sandbox.
+func (v probeView) show(r Report) {
 	p := r.Probe
 	const label = 13
-	say := func(what, text string) { t.para(0, piece{text: what, color: dim, width: label}, text) }
+	say := func(what, text string) { v.para(0, piece{text: what, color: dim, width: label}, text) }
 	say("built by", builtBy(*p))
 	if rep := p.Report; rep != nil {
 		inside := "yes"
@@ -34,30 +37,30 @@ func (t *Text) Probe(r Report) {
 			if i.Up {
 				state = "up"
 			}
-			if t.Verbose || !i.Loopback || p.Network == sandbox.NoTun {
+			if v.Verbose || !i.Loopback || p.Network == sandbox.NoTun {
 				say("interface", strings.TrimSpace(fmt.Sprintf("%s %s %s", i.Name, state, strings.Join(i.Addresses, " "))))
 			}
 		}
-		t.probeFile(sandbox.ResolvConf, rep.Files[sandbox.ResolvConf])
-		if t.Verbose {
+		v.file(sandbox.ResolvConf, rep.Files[sandbox.ResolvConf])
+		if v.Verbose {
 			for _, route := range rep.Routes {
 				say("route", strings.TrimSpace(fmt.Sprintf("%s dev %s %s", route.To, route.Interface, route.Via)))
 			}
-			t.probeFile(sandbox.NSSwitch, rep.Files[sandbox.NSSwitch])
-			t.probeFile(sandbox.Hosts, rep.Files[sandbox.Hosts])
+			v.file(sandbox.NSSwitch, rep.Files[sandbox.NSSwitch])
+			v.file(sandbox.Hosts, rep.Files[sandbox.Hosts])
 		}
-		t.queries(rep.Queries)
+		v.queries(rep.Queries)
 	}
 	if len(p.Pasta) > 0 {
-		t.blank()
+		v.blank()
 		for _, line := range p.Pasta {
 			say("pasta said", line)
 		}
 	}
-	if p.Report == nil || t.Verbose {
+	if p.Report == nil || v.Verbose {
 		for n, line := range p.Stderr {
 			if n == 0 {
-				t.blank()
+				v.blank()
 				say("last lines", line)
 			} else {
 				say("", line)
@@ -65,11 +68,11 @@ func (t *Text) Probe(r Report) {
 		}
 	}
 	if len(p.Left) > 0 {
-		t.blank()
+		v.blank()
 		say("left", strings.Join(p.Left, " "))
 	}
-	t.blank()
-	t.Verdict(r)
+	v.blank()
+	verdict(v.writer, r)
 }
 
 func builtBy(p probe.Result) string {
@@ -107,8 +110,8 @@ var networks = map[sandbox.Network]string{
 	sandbox.OtherNetwork: "neither the host's nor one that Lix sets up",
 }
 
-func (t *Text) probeFile(name string, f sandbox.File) {
-	t.blank()
+func (v probeView) file(name string, f sandbox.File) {
+	v.blank()
 	head := name + ", as the build sees it"
 	switch {
 	case f.Error != "":
@@ -116,23 +119,23 @@ func (t *Text) probeFile(name string, f sandbox.File) {
 	case f.Link != "":
 		head += ", a link to " + f.Link
 	}
-	t.para(0, piece{}, head)
+	v.para(0, piece{}, head)
 	// Before it is spelled out: <TAB> is no white space.
 	for line := range strings.Lines(redact.Block(string(f.Data))) {
 		// Clean makes spaces of tabs and CR, which may be what is wrong with the file.
 		line = strings.NewReplacer("\t", "<TAB>", "\r", "<CR>", "\uFEFF", "<BOM>").Replace(strings.TrimSuffix(line, "\n"))
 		if strings.TrimSpace(line) != "" {
-			t.line(2, piece{text: line})
+			v.line(2, piece{text: line})
 		}
 	}
 }
 
-func (t *Text) queries(all []sandbox.Query) {
+func (v probeView) queries(all []sandbox.Query) {
 	if len(all) == 0 {
 		return
 	}
-	t.blank()
-	t.para(0, piece{}, "Name servers, asked from inside for "+all[0].Name)
+	v.blank()
+	v.para(0, piece{}, "Name servers, asked from inside for "+all[0].Name)
 	heading := []string{"SERVER", "", "TYPE", "ANSWER", "MS"}
 	var rows [][]string
 	for _, q := range all {
@@ -142,10 +145,10 @@ func (t *Text) queries(all []sandbox.Query) {
 		}
 		rows = append(rows, []string{server, q.Protocol, q.Type, q.Says(), fmt.Sprintf("%.0f", q.Millis)})
 	}
-	if t.table(2, heading, rows) {
+	if v.table(2, heading, rows) {
 		return
 	}
 	for _, row := range rows {
-		t.para(2, piece{}, strings.Join(row, " "))
+		v.para(2, piece{}, strings.Join(row, " "))
 	}
 }

@@ -8,16 +8,19 @@ import (
 	"github.com/lixfix/lixfix/platform"
 )
 
-// Recorded is the first line of every page about a host in a file; nothing for one that is none.
-func (t *Text) Recorded(r *Recorded) {
+// recordView is about a host in a file.
+type recordView struct{ *writer }
+
+// recorded is the first line of every page about a host in a file; nothing for one that is none.
+func (v recordView) recorded(r *Recorded) {
 	if r == nil {
 		return
 	}
-	t.para(0, piece{text: "recorded", color: yellow, width: len("recorded") + 2},
+	v.para(0, piece{text: "recorded", color: yellow, width: len("recorded") + 2},
 		fmt.Sprintf("This is not this machine: it is a host as it was on %s, recorded by lixfix %s.", r.When(), r.Lixfix))
-	t.blank()
+	v.blank()
 	if r.File != "" {
-		t.on = " --host " + platform.Quote(r.File)
+		v.on = " --host " + platform.Quote(r.File)
 	}
 }
 
@@ -42,8 +45,8 @@ func counted(n int, one, other string) string {
 	return fmt.Sprintf("%d %s", n, other)
 }
 
-// Record tells what is in a record that was made.
-func (t *Text) Record(r Report) {
+// show tells what is in a record that was made.
+func (v recordView) show(r Report) {
 	rec := r.Record
 	var parts []string
 	for _, w := range what {
@@ -55,7 +58,7 @@ func (t *Text) Record(r Report) {
 			parts = append(parts, counted(n, w.one, w.other))
 		}
 	}
-	label := func(name, text string) { t.para(0, piece{text: name, width: 12}, text) }
+	label := func(name, text string) { v.para(0, piece{text: name, width: 12}, text) }
 	label("in it", strings.Join(parts, ", "))
 	var gone []string
 	for name := range rec.Replaced {
@@ -81,10 +84,10 @@ func (t *Text) Record(r Report) {
 		label(f.Name, string(f.Status)+" here, and the same in the record")
 	}
 	for _, d := range rec.Differs {
-		t.para(0, piece{text: "differs", color: yellow, width: 12}, d)
+		v.para(0, piece{text: "differs", color: yellow, width: 12}, d)
 	}
-	t.blank()
-	t.para(0, piece{}, r.Summary)
-	t.line(2, piece{text: "look at it", width: 14}, piece{text: "tar -xzf " + rec.File + " && less lixfix-record/manifest.json", color: bold})
-	t.line(2, piece{text: "send it", width: 14}, piece{text: "attach it to https://github.com/lixfix/lixfix/issues/new", color: bold})
+	v.blank()
+	v.para(0, piece{}, r.Summary)
+	v.line(2, piece{text: "look at it", width: 14}, piece{text: "tar -xzf " + rec.File + " && less lixfix-record/manifest.json", color: bold})
+	v.line(2, piece{text: "send it", width: 14}, piece{text: "attach it to https://github.com/lixfix/lixfix/issues/new", color: bold})
 }

@@ -194,7 +194,7 @@ func TestCheckGolden(t *testing.T) {
 func TestPlanGolden(t *testing.T) {
 	for name, style := range styles() {
 		if name != "quiet" {
-			golden(t, "plan-"+name, page(style, func(t *Text) { t.Plan(manyMoves(), userIDs(manyMoves())) }))
+			golden(t, "plan-"+name, page(style, func(t *Text) { planView{t.writer}.show(manyMoves(), userIDs(manyMoves())) }))
 		}
 	}
 }
@@ -263,7 +263,7 @@ func TestWidth(t *testing.T) {
 		width := NewText(style).Width
 		draw := func(t *Text) {
 			t.Check(upgraded())
-			t.Plan(manyMoves(), userIDs(manyMoves()))
+			planView{t.writer}.show(manyMoves(), userIDs(manyMoves()))
 		}
 		text := page(style, draw)
 		if name != "ascii" && escapes.ReplaceAllString(page(colored, draw), "") != escapes.ReplaceAllString(text, "") {
@@ -294,7 +294,7 @@ func TestNoContents(t *testing.T) {
 	if err := JSON(&b, Report{Plan: &p}); err != nil {
 		t.Fatal(err)
 	}
-	if text := b.String() + page(Style{Verbose: true}, func(t *Text) { t.Plan(p, userIDs(p)) }); strings.Contains(text, "secret") {
+	if text := b.String() + page(Style{Verbose: true}, func(t *Text) { planView{t.writer}.show(p, userIDs(p)) }); strings.Contains(text, "secret") {
 		t.Error(text)
 	}
 }

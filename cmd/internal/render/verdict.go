@@ -213,3 +213,26 @@ func ChangeVerdict(r Report) string {
 	}
 	return "lixfix " + r.Lixfix + ": " + s
 }
+
+// verdict is the last line, and there is always one.
+func verdict(w *writer, r Report) {
+	c := green
+	switch {
+	case r.Exit != 0:
+		c = red
+	case Count(r.Fixes).AtRisk > 0 && r.After == nil:
+		c = yellow
+	}
+	w.colored(0, piece{}, c, r.Summary)
+}
+
+// unread names what could not be read.
+func unread(w *writer, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	w.blank()
+	for _, p := range all {
+		w.para(0, piece{text: "not read", color: yellow, width: len("not read") + 2}, p)
+	}
+}
