@@ -179,13 +179,14 @@ func (a *app) checkOnce(ctx context.Context, r *render.Report, wanted []fix.Fix,
 		return Failed, &failure{code: codeOf(context.Cause(ctx)), err: context.Cause(ctx), next: "Run it again; nothing was changed."}
 	}
 	// Read last, so that a repair that ended meanwhile is not reported as unfinished.
-	all, err := a.waits(r)
+	journals := ledger{a}
+	all, err := journals.waits(r)
 	tally := render.Count(r.Fixes)
 	if err != nil {
 		r.Problems = append(r.Problems, message(err))
 		tally.Unknown++
 	}
-	for _, err := range a.strange() {
+	for _, err := range journals.strange() {
 		r.Problems = append(r.Problems, message(err))
 		tally.Unknown++
 	}

@@ -104,7 +104,6 @@ type app struct {
 
 	format  string
 	events  bool          // --format jsonl
-	wait    time.Duration // for another lixfix to end
 	limit   time.Duration // after which a command ends as by SIGTERM; 0 for never
 	color   string
 	debug   bool

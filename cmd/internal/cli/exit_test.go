@@ -100,7 +100,7 @@ func TestTrackerFollowsServices(t *testing.T) {
 		cfg.complete()
 		a := &app{Config: cfg}
 		a.progress = silent()
-		tr := a.change("repair").tracker(p, false)
+		tr := newChange(a, "repair").tracker(p, false)
 		for _, e := range []plan.Event{
 			{Index: 0, Step: stop, Phase: plan.Starting},
 			{Index: 0, Step: stop, Phase: plan.Finished},

@@ -165,7 +165,7 @@ func (a *app) history(cmd *cobra.Command) (Code, error) {
 		r.Problems = append(r.Problems, message(err))
 	}
 	for _, id := range journal.Unusable(errs) {
-		r.Problems = append(r.Problems, a.aside(id)+" moves it out of the way")
+		r.Problems = append(r.Problems, ledger{a}.aside(id)+" moves it out of the way")
 	}
 	code := Healthy
 	r.Summary = fmt.Sprintf("lixfix %s: %s", a.Version, repairs(len(all)))

@@ -60,8 +60,8 @@ func (a *app) root(args ...string) *cobra.Command {
 	root.SetHelpCommand(a.helpCommand())
 	builders := map[string]func() *cobra.Command{
 		"check": a.checkCommand, "report": a.reportCommand, "record": a.recordCommand, "probe": a.probeCommand,
-		"verify": a.verifyCommand, "repair": a.repairCommand, "resume": a.resumeCommand, "undo": a.undoCommand,
-		"history": a.historyCommand, "schedule": a.scheduleCommand, "list": a.listCommand, "explain": a.explainCommand,
+		"verify": a.verifyCommand, "repair": repairer{a}.command, "resume": resumer{a}.command, "undo": undoer{a}.command,
+		"history": a.historyCommand, "schedule": scheduler{a}.command, "list": a.listCommand, "explain": a.explainCommand,
 		"run": a.runCommand, "version": a.versionCommand, completionName: a.completionCommand, "schema": a.schemaCommand,
 	}
 	if len(args) > 0 && args[0] != completionName && builders[args[0]] != nil {
