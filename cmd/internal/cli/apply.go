@@ -25,6 +25,7 @@ type change struct {
 	settings fix.Settings
 	memo     *platform.Memo // one reading for looking and planning
 	report   *render.Report // which say prints
+	look     *looker
 	journals ledger
 	trial    *trial
 	say      *speaker
@@ -34,7 +35,8 @@ func newChange(a *app, command string) *change {
 	r := a.hosted(command)
 	r.Outcome = &render.Outcome{Result: render.NotStarted}
 	c := &change{
-		app: a, memo: platform.NewMemo(a.Host), report: r, journals: ledger{a}, say: &speaker{app: a, report: r},
+		app: a, memo: platform.NewMemo(a.Host), report: r, look: &looker{app: a}, journals: ledger{a},
+		say: &speaker{app: a, report: r},
 	}
 	c.trial = &trial{change: c}
 	for _, err := range c.journals.strange() {
@@ -165,7 +167,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 			o.Next = c.say.ways(err)
 			return c.say.failed(err, c.say.ended)
 		}
-		return c.look(ctx, code)
+		return c.lookAgain(ctx, code)
 	case !j.Touched():
 		o.Result, o.Ended = render.Abandoned, interrupted(runErr)
 		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
@@ -214,9 +216,9 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	case cause != nil:
 		return c.say.failed(cause, c.say.ended)
 	case o.Result == render.PartlyUndone:
-		return c.look(ctx, Unsafe)
+		return c.lookAgain(ctx, Unsafe)
 	}
-	return c.look(ctx, Healthy)
+	return c.lookAgain(ctx, Healthy)
 }
 
 // discard takes a repair back that has not helped.
@@ -229,9 +231,9 @@ func (c *change) discard(ctx context.Context, j *journal.Journal, why error) (Co
 	})
 }
 
-// look asks the fix again, now that the host has changed, and ends the command. A repair that left problems is no
+// lookAgain asks the fix again, now that the host has changed, and ends the command. A repair that left problems is no
 // success; for undo they are to be expected.
-func (c *change) look(ctx context.Context, code Code) (Code, error) {
+func (c *change) lookAgain(ctx context.Context, code Code) (Code, error) {
 	var err error
 	if c.fix != nil {
 		settings := c.settings
@@ -239,7 +241,7 @@ func (c *change) look(ctx context.Context, code Code) (Code, error) {
 			settings = c.trial.before.Again
 		}
 		var after render.Fix
-		after, err = c.app.detect(ctx, c.fix, c.memo, settings, !c.trial.passive && !c.say.undoing)
+		after, err = c.look.detect(ctx, c.fix, c.memo, settings, !c.trial.passive && !c.say.undoing)
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {
@@ -280,7 +282,7 @@ func (c *change) open(wait time.Duration) (*journal.Dir, error) {
 // planned shows a plan to the report and to whoever follows.
 func (c *change) planned(p *plan.Plan) {
 	c.report.Plan = p
-	if at := c.app.find(p.Fix); at >= 0 {
+	if at := c.app.catalogue.find(p.Fix); at >= 0 {
 		c.report.Drawn = figure.Change(p.Places, c.app.Fixes[at].Doc().Places)
 	}
 	c.app.event(render.Event{Event: render.Planned, Plan: p})

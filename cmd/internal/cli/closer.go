@@ -14,20 +14,9 @@ type closer struct {
 	passive bool
 }
 
-// probers are the names of the fixes that can look closer.
-func (a *app) probers() []string {
-	var names []string
-	for _, f := range a.Fixes {
-		if _, ok := f.(fix.Prober); ok {
-			names = append(names, f.Name())
-		}
-	}
-	return names
-}
-
-// closerFlags adds the flags of check.
-func (a *app) closerFlags(cmd *cobra.Command, how *closer, of ...fix.Fix) {
-	names := strings.Join(a.probers(), ", ")
+// flags adds the flags of check. probers are the fixes that can look closer.
+func (how *closer) flags(cmd *cobra.Command, probers []string, of ...fix.Fix) {
+	names := strings.Join(probers, ", ")
 	if names == "" {
 		return
 	}

@@ -97,8 +97,7 @@ func TestTrackerFollowsServices(t *testing.T) {
 	}{{plan.Finished, true}, {plan.Failed, false}, {plan.Starting, false}} {
 		w := newWorld(t)
 		cfg := Config{Host: w.host, Getenv: os.Getenv, Name: program}
-		cfg.complete()
-		a := &app{Config: cfg}
+		a := newApp(cfg)
 		a.progress = silent()
 		tr := newChange(a, "repair").tracker(p, false)
 		for _, e := range []plan.Event{

@@ -49,13 +49,13 @@ func (r repairer) command() *cobra.Command {
 		Example: "  lixfix repair --help\n  lixfix list",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return r.unknownFix(args[0])
+				return r.catalogue.unknownFix(args[0])
 			}
 			return nil
 		},
 	}
 	cmd.RunE = r.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		return Usage, usagef("known are: "+strings.Join(r.names(), ", "), "repair: which fix?")
+		return Usage, usagef("known are: "+strings.Join(r.catalogue.names(), ", "), "repair: which fix?")
 	})
 	for _, f := range r.Fixes {
 		cmd.AddCommand(r.one(f))
@@ -164,11 +164,12 @@ func (r repairer) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how
 		}
 	}
 	c.report.Accepted = how.accept
+	given := options{r.app}
 	var err error
-	if c.settings, err = r.settingsOf(f, cmd.Flags()); err != nil {
+	if c.settings, err = given.of(f, cmd.Flags()); err != nil {
 		return Usage, err
 	}
-	unasked, err := r.unasked(f)
+	unasked, err := given.unasked(f)
 	if err != nil {
 		return Usage, err
 	}
@@ -227,7 +228,7 @@ func (r repairer) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how
 
 // prepare looks and plans, and does what there is to do. dir is nil for a dry run.
 func (r repairer) prepare(ctx context.Context, c *change, dir *journal.Dir, how ask) (Code, error) {
-	found, detectErr := r.detect(ctx, c.fix, c.memo, c.settings, !c.trial.passive)
+	found, detectErr := c.look.detect(ctx, c.fix, c.memo, c.settings, !c.trial.passive)
 	if ctx.Err() != nil {
 		return c.say.fail(context.Cause(ctx))
 	}
@@ -241,7 +242,7 @@ func (r repairer) prepare(ctx context.Context, c *change, dir *journal.Dir, how 
 			r.notice("--accept " + id + ": there is no such finding on this host")
 		}
 	}
-	v, missing := r.through(c.fix.Name(), c.memo)
+	v, missing := c.look.through(c.fix.Name(), c.memo)
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
 		return c.fix.Plan(ctx, v, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: r.Random, Probed: c.trial.probed})
 	})
@@ -258,7 +259,7 @@ func (r repairer) prepare(ctx context.Context, c *change, dir *journal.Dir, how 
 	if !how.unproven {
 		c.trial.prove(ctx, &p)
 	}
-	if v, missing = r.through(c.fix.Name(), r.Host); true {
+	if v, missing = c.look.through(c.fix.Name(), r.Host); true {
 		err = guardedPlan(ctx, v, p)
 	}
 	if gap := missing(); gap != nil {

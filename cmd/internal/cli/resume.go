@@ -62,7 +62,7 @@ func (r resumer) unfinished(ctx context.Context, c *change, cmd *cobra.Command, 
 	case j == nil && undo:
 		// It was killed when all was done but for the end of its journal, which opening has written.
 		c.report.Unfinished = nil
-		return undoer{r.app}.past(ctx, c, dir, strings.Join(args, ""), how)
+		return undoer(r).past(ctx, c, dir, strings.Join(args, ""), how)
 	case j == nil:
 		return c.say.nothing("no unfinished repair waits; nothing to do")
 	}
@@ -120,7 +120,7 @@ func whatWaits(j *journal.Journal, back bool) string {
 
 // know finds the fix of a plan. Of its settings, those that went into the plan decide what is looked at afterwards.
 func (c *change) know(p plan.Plan) {
-	if i := c.app.find(p.Fix); i >= 0 {
+	if i := c.app.catalogue.find(p.Fix); i >= 0 {
 		c.fix = c.app.Fixes[i]
 		c.settings = recall(c.fix, p)
 	}

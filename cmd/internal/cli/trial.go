@@ -61,11 +61,11 @@ func (t *trial) depict(ctx context.Context) {
 func (t *trial) worthwhile(ctx context.Context) error {
 	c := t.change
 	p, ok := c.fix.(fix.Prober)
-	e := c.app.experiment(nil)
+	e := c.look.experiment(nil)
 	if !ok || t.probed == nil || e == nil {
 		return nil
 	}
-	after, err := c.app.probed(ctx, p, *e, c.settings)
+	after, err := c.look.probed(ctx, p, *e, c.settings)
 	if err != nil {
 		return fmt.Errorf("check whether the repair helped: %w", err)
 	}

@@ -53,7 +53,7 @@ func (u undoer) undo(ctx context.Context, cmd *cobra.Command, args []string, how
 	case err != nil:
 		return Failed, err
 	case len(all) > 0 && (id == "" || slices.ContainsFunc(all, func(w journal.Waiting) bool { return w.ID == id || w.Undoes == id })):
-		return resumer{u.app}.unfinished(ctx, c, cmd, args, how, true)
+		return resumer(u).unfinished(ctx, c, cmd, args, how, true)
 	case len(all) > 0:
 		return c.say.fail(c.journals.waiting(all))
 	}
