@@ -15,8 +15,8 @@ const noConfirm = "no-confirm"
 // options reads what the user has set for a fix.
 type options struct{ app *app }
 
-// of collects what was set for a fix: a flag, else the variable in the environment. flags is nil for commands
-// that have no flags for it.
+// of collects what was set for a fix: a flag, else the variable in the environment. flags is nil for commands that have
+// no flags for it.
 func (op options) of(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) {
 	s := fix.Settings{}
 	for _, o := range f.Options() {
