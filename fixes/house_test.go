@@ -16,10 +16,6 @@ import (
 // large are types with more methods than that, and how many they had when this was written: they may lose some, and not
 // get more. Each says why it is one.
 var large = map[string]int{
-	// A command each, and what commands share.
-	"cmd/internal/cli.app": 143,
-	// What all changes of the host go through, from the preview to the last line.
-	"cmd/internal/cli.change": 35,
 	// It implements View and Host. Their breadth is the seam: all that lixfix asks of a host and does to it goes through
 	// them, and is recorded and replayed there.
 	"platform.Machine": 70,

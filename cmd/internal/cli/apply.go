@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
@@ -25,36 +24,27 @@ type change struct {
 	fix      fix.Fix // nil where this lixfix does not know it
 	settings fix.Settings
 	memo     *platform.Memo // one reading for looking and planning
-	report   *render.Report
-	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
-	probed   *fix.Probed  // the same by an experiment; nil where there was none
-	passive  bool         // make none
-	unproven error        // all steps are done, and what they were for was not reached
-	undoing  bool         // what is left afterwards was there before, and is no failure
+	report   *render.Report // which say prints
+	look     *looker
+	journals ledger
+	trial    *trial
+	say      *speaker
 }
 
-func (a *app) change(command string) *change {
+func newChange(a *app, command string) *change {
 	r := a.hosted(command)
 	r.Outcome = &render.Outcome{Result: render.NotStarted}
-	for _, err := range a.strange() {
+	c := &change{
+		app: a, memo: platform.NewMemo(a.Host), report: r, look: &looker{app: a}, journals: ledger{a},
+		say: &speaker{app: a, report: r},
+	}
+	c.trial = &trial{change: c}
+	for _, err := range c.journals.strange() {
 		r.Problems = append(r.Problems, message(err))
 		a.notice(message(err))
 	}
-	return &change{app: a, memo: platform.NewMemo(a.Host), report: r}
+	return c
 }
-
-// strange returns an error for each entry of the state directory that is called like a journal and is no file. An error
-// of the directory itself shows where the journals are read.
-func (a *app) strange() []error {
-	if a.replay != nil {
-		return nil // the journals here are those of this machine
-	}
-	_, strange, _ := journal.IDs(a.Host.StateDir())
-	return strange
-}
-
-// isStrange tells what is no file at all from a file that may be a journal.
-func isStrange(err error) bool { return errors.Is(err, journal.ErrStrange) }
 
 // stamp gives a plan what is the program's to say.
 func (c *change) stamp(p *plan.Plan) error {
@@ -95,112 +85,6 @@ func (c *change) consent(ctx context.Context, question string, draw func(*render
 		return &failure{code: NoConsent, err: errors.New("not confirmed; nothing was changed")}
 	}
 	return nil
-}
-
-// tracker follows a run and remembers what the user has to be told of it.
-type tracker struct {
-	change  *change
-	entries []plan.Entry
-	back    bool
-	groups  []render.Group
-	of      []int // entry → group
-	current int
-	flying  bool // a step that acts has begun, and not ended
-	changed bool // one has done something to the host, or may have
-	holds   []plan.Hold
-	service map[string]int // hold → index in services
-	stopped []render.Service
-	refused []render.Refused
-	failed  []render.Refused // optional steps
-}
-
-func (c *change) tracker(p plan.Plan, back bool) *tracker {
-	t := &tracker{
-		change: c, entries: p.Entries, back: back, groups: render.Groups(p.Entries), of: make([]int, len(p.Entries)),
-		current: -1, service: map[string]int{},
-	}
-	for g, group := range t.groups {
-		for i := group.First; i <= group.Last; i++ {
-			t.of[i] = g
-		}
-	}
-	return t
-}
-
-// observe implements plan.Driver.Observe.
-func (t *tracker) observe(e plan.Event) {
-	t.follow(e)
-	reason := ""
-	if e.Err != nil {
-		reason = message(e.Err)
-	}
-	t.change.app.event(render.StepEvent(e, reason))
-	progress := t.change.app.progress
-	at := fmt.Sprintf("[%d/%d] ", e.Index+1, e.Count)
-	text := render.Clean(e.Step.String())
-	switch e.Phase {
-	case plan.Refused:
-		t.refused = append(t.refused, render.Refused{Step: e.Step.String(), Reason: reason})
-		progress.Line(at + "refused: " + text)
-	case plan.Tolerated:
-		t.failed = append(t.failed, render.Refused{Step: e.Step.String(), Reason: reason})
-		progress.Line(at + "failed, going on: " + text)
-	case plan.Failed:
-		progress.Line(at + "failed: " + text)
-	case plan.Starting, plan.WasSo:
-		if progress.Rewrites() && !t.change.app.verbose {
-			progress.Now(at + render.Clean(render.Short(e.Step)))
-			return
-		}
-		t.announce(e, at, text)
-	}
-}
-
-// announce prints a line for each group of steps when the first of it comes up.
-func (t *tracker) announce(e plan.Event, at, text string) {
-	progress := t.change.app.progress
-	g := t.of[e.Index]
-	_, write := e.Step.(plan.Write)
-	alone := t.change.app.verbose || e.Step.Kind() != t.entries[e.Index].Step.Kind() && !write
-	switch {
-	case alone:
-		progress.Line(at + text)
-	case g != t.current:
-		t.current = g
-		group := t.groups[g]
-		at = fmt.Sprintf("[%s/%d] ", render.Span(group.First, group.Last), e.Count)
-		text = render.Clean(group.Text)
-		if t.back && write {
-			text = "take back: " + text
-		}
-		progress.Line(at + text)
-	}
-}
-
-// follow keeps track of whether the host was changed, and of what is held, such as a stopped service.
-func (t *tracker) follow(e plan.Event) {
-	switch e.Phase {
-	case plan.Starting:
-		t.flying = plan.Acts(e.Step)
-	case plan.Finished, plan.Failed, plan.Tolerated:
-		// A step that is not begun has failed on what it found.
-		t.changed = t.changed || t.flying && !plan.IsUnwritten(e.Err)
-		t.flying = false
-	}
-	if h, ok := e.Step.(plan.Hold); ok && e.Phase == plan.Starting {
-		if _, known := t.service[h.String()]; !known {
-			t.service[h.String()] = len(t.stopped)
-			t.stopped = append(t.stopped, render.Service{Stop: h.String(), Start: h.Release().String()})
-			t.holds = append(t.holds, h)
-		}
-		t.stopped[t.service[h.String()]].Running = false
-		return
-	}
-	for i, h := range t.holds {
-		if release := h.Release(); e.Phase == plan.Finished && release.Kind() == e.Step.Kind() && release.String() == e.Step.String() {
-			t.stopped[i].Running = true
-		}
-	}
 }
 
 // drive runs what is left of a journal's plan, or takes back what was done of it.
@@ -252,19 +136,19 @@ func held(j *journal.Journal) int {
 func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, rollback bool) (Code, error) {
 	o := c.report.Outcome
 	if j.Plan.Undoes != "" {
-		c.undoing = true
+		c.say.undoing = true
 		if _, ok := errors.AsType[*plan.RefusedSteps](runErr); ok {
 			runErr = nil // they are shown
 		}
 	}
 	if runErr == nil && j.Plan.Undoes == "" {
-		if why := c.worthwhile(ctx); why != nil && ctx.Err() == nil {
+		if why := c.trial.worthwhile(ctx); why != nil && ctx.Err() == nil {
 			return c.discard(ctx, j, why)
 		}
 	}
 	if unproven, ok := errors.AsType[*plan.Unproven](runErr); ok && !rollback && ctx.Err() == nil {
 		// All of it is done, and stays: what is told of it is that it has not helped, and the next look tells why.
-		c.unproven = c.helpless(unproven, j.Plan.ID)
+		c.trial.unproven = c.trial.helpless(unproven, j.Plan.ID)
 		runErr = nil
 	}
 	switch {
@@ -272,7 +156,7 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		o.Result = render.Finished
 		code := Healthy
 		if j.Plan.Undoes != "" {
-			c.foldRefused()
+			c.say.foldRefused()
 			if len(c.report.Refused) > 0 {
 				code = Unsafe
 			}
@@ -280,23 +164,23 @@ func (c *change) finish(ctx context.Context, j *journal.Journal, runErr error, r
 		if err := j.End(journal.Finished, c.app.Now()); err != nil {
 			// All steps are done and marked; only the name of the journal still says otherwise.
 			o.Result = render.Unfinished
-			o.Next = c.ways(err)
-			return c.failed(err, c.ended)
+			o.Next = c.say.ways(err)
+			return c.say.failed(err, c.say.ended)
 		}
-		return c.look(ctx, code)
+		return c.lookAgain(ctx, code)
 	case !j.Touched():
 		o.Result, o.Ended = render.Abandoned, interrupted(runErr)
 		if err := j.End(journal.Abandoned, c.app.Now()); err != nil {
 			runErr = errors.Join(runErr, err)
 		}
-		return c.failed(runErr, c.ended)
+		return c.say.failed(runErr, c.say.ended)
 	case rollback && !interrupted(runErr):
 		c.app.notice("a step failed: " + message(runErr))
 		c.app.notice("taking back what was done")
 		return c.takeBack(ctx, j, runErr)
 	}
-	o.Result, o.Next = render.Unfinished, c.ways(runErr)
-	return c.failed(c.left(runErr), c.ended)
+	o.Result, o.Next = render.Unfinished, c.say.ways(runErr)
+	return c.say.failed(c.say.left(runErr), c.say.ended)
 }
 
 func interrupted(err error) bool {
@@ -304,42 +188,10 @@ func interrupted(err error) bool {
 	return errors.As(err, &s) || errors.Is(err, context.Canceled)
 }
 
-// left adds to an error what can be done about the unfinished repair. That it waits outranks that a step failed; a
-// refusal or a signal tells more.
-func (c *change) left(err error) error {
-	code := codeOf(err)
-	if code == Failed || code == NoConsent {
-		code = Waiting
-	}
-	ways := c.ways(err)
-	next := ways[0] + " takes back what was done, and leaves alone what others have changed; resume refuses while those changes are there"
-	switch {
-	case c.undoing:
-		next = ways[0] + " finishes taking it back"
-	case len(ways) > 1:
-		next = ways[0] + " finishes it, " + ways[1] + " takes it back"
-	}
-	if own := nextOf(err); own != "" {
-		next = strings.TrimRight(own, ".") + ". Then: " + next
-	}
-	return &failure{code: code, err: err, next: next}
-}
-
-// ways are the commands that go on from a repair that err has left unfinished. Where the host has changed, going on
-// would overwrite what somebody else has set, so only the way back is open. An undo goes on as an undo; the other way is
-// a new repair.
-func (c *change) ways(err error) []string {
-	undo := "sudo " + c.app.Name + " undo"
-	if c.undoing || errors.Is(err, plan.ErrConflict) {
-		return []string{undo}
-	}
-	return []string{"sudo " + c.app.Name + " resume", undo}
-}
-
 // takeBack rolls a journal back. cause is why, nil where the user asked for it.
 func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) (Code, error) {
 	o := c.report.Outcome
-	c.undoing = true
+	c.say.undoing = true
 	err := j.TurnBack()
 	if err == nil {
 		err = c.drive(ctx, j, true, c.app.sig.stop)
@@ -348,7 +200,7 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	o.Result = render.Undone
 	if _, ok := errors.AsType[*plan.RefusedSteps](err); ok {
 		end, o.Result = journal.Partly, render.PartlyUndone
-		c.foldRefused()
+		c.say.foldRefused()
 		err = nil
 	}
 	if err == nil {
@@ -356,75 +208,66 @@ func (c *change) takeBack(ctx context.Context, j *journal.Journal, cause error) 
 	}
 	switch {
 	case err != nil:
-		o.Result, o.Next = render.Unfinished, c.ways(err)
+		o.Result, o.Next = render.Unfinished, c.say.ways(err)
 		if cause != nil {
 			err = fmt.Errorf("%w; taking it back failed, too: %w", cause, err)
 		}
-		return c.failed(c.left(err), c.ended)
+		return c.say.failed(c.say.left(err), c.say.ended)
 	case cause != nil:
-		return c.failed(cause, c.ended)
+		return c.say.failed(cause, c.say.ended)
 	case o.Result == render.PartlyUndone:
-		return c.look(ctx, Unsafe)
+		return c.lookAgain(ctx, Unsafe)
 	}
-	return c.look(ctx, Healthy)
+	return c.lookAgain(ctx, Healthy)
 }
 
-// foldRefused takes the steps that macOS refused to take back for what they are: refused.
-func (c *change) foldRefused() {
-	c.report.Refused = append(c.report.Refused, c.report.Outcome.Skipped...)
-	c.report.Outcome.Skipped = nil
+// discard takes a repair back that has not helped.
+func (c *change) discard(ctx context.Context, j *journal.Journal, why error) (Code, error) {
+	c.app.notice("the repair did not help: " + message(why))
+	c.app.notice("taking back what was done")
+	return c.takeBack(ctx, j, &failure{
+		code: Failed, err: fmt.Errorf("the repair did not help, and was taken back: %w", why),
+		next: fmt.Sprintf("%s check %s shows what is left", c.app.Name, c.fix.Name()),
+	})
 }
 
-// look asks the fix again, now that the host has changed, and ends the command. A repair that left problems is no
+// lookAgain asks the fix again, now that the host has changed, and ends the command. A repair that left problems is no
 // success; for undo they are to be expected.
-func (c *change) look(ctx context.Context, code Code) (Code, error) {
+func (c *change) lookAgain(ctx context.Context, code Code) (Code, error) {
 	var err error
 	if c.fix != nil {
 		settings := c.settings
-		if c.before != nil && c.before.Again != nil {
-			settings = c.before.Again
+		if c.trial.before != nil && c.trial.before.Again != nil {
+			settings = c.trial.before.Again
 		}
 		var after render.Fix
-		after, err = c.app.detect(ctx, c.fix, c.memo, settings, !c.passive && !c.undoing)
+		after, err = c.look.detect(ctx, c.fix, c.memo, settings, !c.trial.passive && !c.say.undoing)
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {
 			c.report.After = nil
 			err = fmt.Errorf("all steps are done, but the check of the result was cut short: %w", context.Cause(ctx))
-			return c.failed(err, c.ended)
+			return c.say.failed(err, c.say.ended)
 		}
-		if d, ok := c.fix.(fix.Drawer); ok && c.before != nil && after.Picture != nil && !c.undoing {
-			c.report.Moved = d.Moved(*c.before, *after.Picture)
+		if d, ok := c.fix.(fix.Drawer); ok && c.trial.before != nil && after.Picture != nil && !c.say.undoing {
+			c.report.Moved = d.Moved(*c.trial.before, *after.Picture)
 		}
-		if code == Healthy && !c.undoing {
+		if code == Healthy && !c.say.undoing {
 			code = verdict(false, render.Count(c.report.After), false)
 		}
 	}
-	if c.unproven != nil {
-		return c.failed(c.unproven, c.ended)
+	if c.trial.unproven != nil {
+		return c.say.failed(c.trial.unproven, c.say.ended)
 	}
-	return c.done(code, c.ended)
+	return c.say.done(code, c.say.ended)
 }
 
-// helpless is the error of a repair of which everything is done, and which did not come to what it is for.
-func (c *change) helpless(why *plan.Unproven, id string) error {
-	name := ""
-	if c.fix != nil {
-		name = " " + c.fix.Name()
-	}
-	next := fmt.Sprintf("sudo %[1]s check%[2]s shows what is still wrong, sudo %[1]s undo %[3]s takes the repair back", c.app.Name, name, id)
-	if errors.Is(why, step.ErrNotBuilt) {
-		next = c.app.Name + " verify shows where a build breaks, " + next
-	}
-	return &failure{code: Problems, err: fmt.Errorf("all steps are done, but that was not enough: %w", why), next: next}
-}
-
-// open locks the state directory, once another lixfix has left it, if the user wants to wait for that. The caller
-// closes it.
-func (c *change) open() (*journal.Dir, error) {
+// open locks the state directory, once another lixfix has left it, if the user wants to wait for that long. The
+// caller closes it.
+func (c *change) open(wait time.Duration) (*journal.Dir, error) {
 	const pause = 100 * time.Millisecond
 	a := c.app
-	for until := time.Now().Add(a.wait); ; time.Sleep(pause) {
+	for until := time.Now().Add(wait); ; time.Sleep(pause) {
 		dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
 		if !errors.Is(err, journal.ErrBusy) || !time.Now().Before(until) {
 			return dir, err
@@ -439,51 +282,8 @@ func (c *change) open() (*journal.Dir, error) {
 // planned shows a plan to the report and to whoever follows.
 func (c *change) planned(p *plan.Plan) {
 	c.report.Plan = p
-	if at := c.app.find(p.Fix); at >= 0 {
+	if at := c.app.catalogue.find(p.Fix); at >= 0 {
 		c.report.Drawn = figure.Change(p.Places, c.app.Fixes[at].Doc().Places)
 	}
 	c.app.event(render.Event{Event: render.Planned, Plan: p})
-}
-
-// waiting is the error where an unfinished repair has to be dealt with first.
-func (a *app) waiting(all []journal.Waiting) error {
-	var ids, nexts []string
-	for _, w := range all {
-		ids = append(ids, w.ID)
-		switch {
-		case w.Trouble != nil:
-			nexts = append(nexts, "its journal cannot be used ("+message(w.Trouble)+"); move it away: "+a.aside(w.ID))
-		case w.Undo:
-			nexts = append(nexts, "sudo "+a.Name+" undo finishes taking it back")
-		default:
-			nexts = append(nexts, fmt.Sprintf("sudo %[1]s resume finishes it, sudo %[1]s undo takes it back", a.Name))
-		}
-	}
-	slices.Sort(nexts)
-	return &failure{
-		code: Waiting, err: fmt.Errorf("%w: %s", journal.ErrUnfinished, strings.Join(ids, ", ")),
-		next: strings.Join(slices.Compact(nexts), "; "),
-	}
-}
-
-// aside is the command that moves a journal out of the way.
-func (a *app) aside(id string) string {
-	return "sudo " + a.Name + " history --set-aside " + platform.Quote(id)
-}
-
-// waits looks for unfinished repairs and puts them into a report.
-func (a *app) waits(r *render.Report) ([]journal.Waiting, error) {
-	if a.replay != nil {
-		return nil, nil // as strange
-	}
-	all, err := journal.Waits(a.Host.StateDir(), step.Kinds())
-	for _, w := range all {
-		r.Unfinished = append(r.Unfinished, w.ID)
-		out := render.Waiting{ID: w.ID, Undo: w.Undo}
-		if w.Trouble != nil {
-			out.Trouble, out.Next = message(w.Trouble), a.aside(w.ID)
-		}
-		r.Waiting = append(r.Waiting, out)
-	}
-	return all, err
 }

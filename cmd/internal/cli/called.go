@@ -30,7 +30,7 @@ func (a *app) as(text string) string {
 	if !strings.Contains(text, program+" ") {
 		return text
 	}
-	again := a.again()
+	again := toType(a.Getenv(runAgain))
 	if again == "" && a.Name == program {
 		return text
 	}
@@ -50,11 +50,9 @@ func (a *app) as(text string) string {
 	})
 }
 
-// again is the line that runs lixfix once more without having it installed; "" where it is, or where it cannot be shown
-// in one line.
-func (a *app) again() string {
+// toType is a line from the variable runAgain, where it may be shown as one to type; "" where not.
+func toType(line string) string {
 	const longest = 300
-	line := a.Getenv(runAgain)
 	if line == "" || len(line) > longest || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) ||
 		!againForm.MatchString(line) {
 		return ""
@@ -62,14 +60,14 @@ func (a *app) again() string {
 	return line
 }
 
-// renamed are findings in which the program bears the name that it was called by.
-func (a *app) renamed(list []fix.Finding) []fix.Finding {
+// renamed are findings in which as has put how the program was called.
+func renamed(list []fix.Finding, as func(string) string) []fix.Finding {
 	out := make([]fix.Finding, len(list))
 	for i, f := range list {
-		f.Reason = a.as(f.Reason)
+		f.Reason = as(f.Reason)
 		if f.Remedy != nil {
 			r := *f.Remedy
-			r.Changes, r.Command, r.Undo = a.as(r.Changes), a.as(r.Command), a.as(r.Undo)
+			r.Changes, r.Command, r.Undo = as(r.Changes), as(r.Command), as(r.Undo)
 			f.Remedy = &r
 		}
 		out[i] = f

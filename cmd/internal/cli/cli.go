@@ -92,9 +92,11 @@ func (c *Config) complete() {
 
 const program = "lixfix"
 
-// app is one run of the program.
+// app is one run of the program: what all commands share. Each of them is a type of its own around it.
 type app struct {
 	Config
+	catalogue catalogue
+
 	out, err *ui.Sink
 	stdout   ui.Terminal
 	stderr   ui.Terminal
@@ -104,40 +106,40 @@ type app struct {
 
 	format  string
 	events  bool          // --format jsonl
-	wait    time.Duration // for another lixfix to end
 	limit   time.Duration // after which a command ends as by SIGTERM; 0 for never
 	color   string
 	debug   bool
 	quiet   bool
 	verbose bool
 
-	withRecord bool           // --with-record
-	host       string         // --host: a record to look at instead of this machine
-	replay     *record.Record // what is in it
-	// scoped gives those who look a view that records, or that is a record; nil where they see the host itself.
-	scoped   func(scope string, v platform.View) *record.View
-	surveyed func() error // what the survey that all share has asked in vain
+	host   string         // --host: a record to look at instead of this machine
+	replay *record.Record // what is in it
 
 	started bool // whether a command has begun: errors before that are in how it was called
 	code    Code
 }
 
-// Run runs the program and returns its exit code.
-func Run(ctx context.Context, cfg Config) int {
+func newApp(cfg Config) *app {
 	cfg.complete()
 	a := &app{
-		Config: cfg, out: ui.NewSink(cfg.Stdout), err: ui.NewSink(cfg.Stderr),
+		Config: cfg, catalogue: catalogue{fixes: cfg.Fixes, known: cfg.Known}, out: ui.NewSink(cfg.Stdout), err: ui.NewSink(cfg.Stderr),
 		stdout: ui.Describe(cfg.Stdout, cfg.Getenv), stderr: ui.Describe(cfg.Stderr, cfg.Getenv),
 		log: slog.New(slog.DiscardHandler), format: text, color: string(ui.Auto),
 	}
 	a.progress = ui.NewProgress(a.err, a.stderr, false)
-	sig, ctx, stop := watch(ctx, cfg.Notify, a.notice)
+	return a
+}
+
+// Run runs the program and returns its exit code.
+func Run(ctx context.Context, cfg Config) int {
+	a := newApp(cfg)
+	sig, ctx, stop := watch(ctx, a.Notify, a.notice)
 	defer stop()
 	a.sig = sig
 
-	root := a.root(cfg.Args...)
-	root.SetArgs(cfg.Args)
-	root.SetIn(cfg.Stdin)
+	root := commandTree{a}.root(a.Args...)
+	root.SetArgs(a.Args)
+	root.SetIn(a.Stdin)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	if err := a.execute(ctx, root); err != nil {
@@ -224,9 +226,9 @@ func (a *app) settle(cmd *cobra.Command) error {
 	case a.format == prometheusFormat && measure:
 	case a.format == prometheusFormat:
 		return usagef("use it with: "+a.Name+" check", "--format prometheus: %s measures nothing", cmd.Name())
-	case a.format == dotFormat && draw && len(a.drawers()) > 0:
-	case a.format == dotFormat && len(a.drawers()) > 0:
-		return usagef("use it with: "+a.Name+" check "+a.drawers()[0], "--format dot: %s draws nothing", cmd.Name())
+	case a.format == dotFormat && draw && len(a.catalogue.drawers()) > 0:
+	case a.format == dotFormat && len(a.catalogue.drawers()) > 0:
+		return usagef("use it with: "+a.Name+" check "+a.catalogue.drawers()[0], "--format dot: %s draws nothing", cmd.Name())
 	default:
 		return usagef("use --format text, --format json or --format jsonl", "--format: %q is not a format", a.format)
 	}

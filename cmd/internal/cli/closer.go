@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lixfix/lixfix/fixes/fix"
-	"github.com/lixfix/lixfix/fixes/journal"
 )
 
 // closer says whether fixes may look closer than by reading the host: by a build.
@@ -17,20 +14,9 @@ type closer struct {
 	passive bool
 }
 
-// probers are the names of the fixes that can look closer.
-func (a *app) probers() []string {
-	var names []string
-	for _, f := range a.Fixes {
-		if _, ok := f.(fix.Prober); ok {
-			names = append(names, f.Name())
-		}
-	}
-	return names
-}
-
-// closerFlags adds the flags of check.
-func (a *app) closerFlags(cmd *cobra.Command, how *closer, of ...fix.Fix) {
-	names := strings.Join(a.probers(), ", ")
+// flags adds the flags of check. probers are the fixes that can look closer.
+func (how *closer) flags(cmd *cobra.Command, probers []string, of ...fix.Fix) {
+	names := strings.Join(probers, ", ")
 	if names == "" {
 		return
 	}
@@ -55,27 +41,3 @@ func (how closer) valid() error {
 
 // wanted reports whether to look closer. Who names a fix wants to know; a bare check only reads.
 func (how closer) wanted(named bool) bool { return !how.passive && (how.probe || named) }
-
-// worthwhile looks closer once more, after a repair, and reports why it is not worth keeping.
-func (c *change) worthwhile(ctx context.Context) error {
-	p, ok := c.fix.(fix.Prober)
-	e := c.app.experiment(nil)
-	if !ok || c.probed == nil || e == nil {
-		return nil
-	}
-	after, err := c.app.probed(ctx, p, *e, c.settings)
-	if err != nil {
-		return fmt.Errorf("check whether the repair helped: %w", err)
-	}
-	return p.Judge(*c.probed, after)
-}
-
-// discard takes a repair back that has not helped.
-func (c *change) discard(ctx context.Context, j *journal.Journal, why error) (Code, error) {
-	c.app.notice("the repair did not help: " + message(why))
-	c.app.notice("taking back what was done")
-	return c.takeBack(ctx, j, &failure{
-		code: Failed, err: fmt.Errorf("the repair did not help, and was taken back: %w", why),
-		next: fmt.Sprintf("%s check %s shows what is left", c.app.Name, c.fix.Name()),
-	})
-}

@@ -14,7 +14,9 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
+	"github.com/lixfix/lixfix/platform/installation"
 	"github.com/lixfix/lixfix/platform/record"
+	"github.com/lixfix/lixfix/platform/systemd"
 )
 
 const (
@@ -59,26 +61,75 @@ func guarded[T any](ctx context.Context, limit time.Duration, f func(context.Con
 	}
 }
 
+// looker looks at the host, or at a record of one, as all commands do.
+type looker struct {
+	*app
+	// scoped gives those who look a view that records; nil where they see the host or the record itself.
+	scoped   func(scope string, v platform.View) *record.View
+	surveyed func() error // what the survey that all share has asked in vain
+}
+
+// through is the view of those who look, in their own scope. missing is the error where they asked what is not in the
+// record.
+func (l *looker) through(scope string, v platform.View) (view platform.View, missing func() error) {
+	var seen *record.View
+	switch {
+	case l.scoped != nil:
+		seen = l.scoped(scope, v)
+	case l.replay != nil:
+		seen = l.replay.View(scope)
+	default:
+		return v, func() error { return nil }
+	}
+	return seen, func() error {
+		all := seen.Missing()
+		if len(all) == 0 {
+			return nil
+		}
+		const few = 3
+		more := ""
+		if n := len(all) - few; n > 0 {
+			all, more = all[:few], fmt.Sprintf(", and %d more", n)
+		}
+		return fmt.Errorf("%w: %s%s", record.ErrNotRecorded, strings.Join(all, ", "), more)
+	}
+}
+
+// survey reads what Nix is here, for the report and for all that look with the context that it returns.
+func (l *looker) survey(ctx context.Context, r *render.Report) context.Context {
+	v, missing := l.through(surveyScope, l.Host)
+	l.surveyed = missing
+	in := installation.At(v)
+	page, err := guarded(ctx, detectLimit, func(ctx context.Context) (installation.Page, error) {
+		return in.Found(ctx).Brief(), nil
+	})
+	if err != nil {
+		page.Summary = "could not tell what Nix is here: " + message(err)
+	}
+	r.Installation = &page
+	return systemd.Share(installation.Share(ctx, in))
+}
+
 // experiment is what a fix is given to look closer with, nil where this host or this program has no means. On a record, it
 // is the one that was made where it was recorded. v is what through has returned.
-func (a *app) experiment(v platform.View) *fix.Experiment {
+func (l *looker) experiment(v platform.View) *fix.Experiment {
 	seen, _ := v.(*record.View)
-	if a.replay != nil {
-		if seen == nil || !a.replay.Manifest.Probed {
+	if l.replay != nil {
+		if seen == nil || !l.replay.Manifest.Probed {
 			return nil
 		}
 		return &fix.Experiment{Host: record.Builder{View: seen}, Tried: tried(seen, nil)}
 	}
-	b, ok := a.Host.(platform.Builder)
+	b, ok := l.Host.(platform.Builder)
 	if !ok {
 		return nil
 	}
-	program, err := a.Program()
+	program, err := l.Program()
 	if err != nil {
-		a.log.Debug("no experiments: the program does not find itself", "error", err)
+		l.log.Debug("no experiments: the program does not find itself", "error", err)
 		return nil
 	}
-	e := &fix.Experiment{Host: b, Program: program, Waiting: func(what string) { a.progress.Line(what) }}
+	e := &fix.Experiment{Host: b, Program: program, Waiting: func(what string) { l.progress.Line(what) }}
 	if seen != nil {
 		e.Host, e.Tried = record.Builder{View: seen, Live: b}, tried(seen, b)
 	}
@@ -93,35 +144,35 @@ func tried(v *record.View, on platform.Builder) func([]string, any, func(platfor
 }
 
 // probed looks closer.
-func (a *app) probed(ctx context.Context, p fix.Prober, e fix.Experiment, s fix.Settings) (fix.Probed, error) {
-	a.progress.Now("a build looks at its sandbox")
-	defer a.progress.Close()
+func (l *looker) probed(ctx context.Context, p fix.Prober, e fix.Experiment, s fix.Settings) (fix.Probed, error) {
+	l.progress.Now("a build looks at its sandbox")
+	defer l.progress.Close()
 	return guarded(ctx, probeLimit, func(ctx context.Context) (fix.Probed, error) { return p.Probe(ctx, e, s) })
 }
 
 // detect asks one fix, which may look closer where it can and closer is set. The error says why it could not tell.
-func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings, closer bool) (render.Fix, error) {
+func (l *looker) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings, closer bool) (render.Fix, error) {
 	out := render.Fix{Name: f.Name(), Title: f.Doc().Title}
 	if !f.AppliesTo(v.Facts()) {
 		out.Status = fix.NotApplicable
-		a.event(render.Event{Event: render.Found, Fix: &out})
+		l.event(render.Event{Event: render.Found, Fix: &out})
 		return out, nil
 	}
-	v, missing := a.through(f.Name(), v)
+	v, missing := l.through(f.Name(), v)
 	picture, err := fix.Picture{}, error(nil)
 	prober, can := f.(fix.Prober)
-	if e := a.experiment(v); can && closer && e != nil {
+	if e := l.experiment(v); can && closer && e != nil {
 		var probed fix.Probed
-		if probed, err = a.probed(ctx, prober, *e, s); err == nil {
+		if probed, err = l.probed(ctx, prober, *e, s); err == nil {
 			out.Probed = &probed
 		}
 		picture.Findings = probed.Findings
 	} else {
-		picture, err = a.picture(ctx, f, v, s)
+		picture, err = l.picture(ctx, f, v, s)
 	}
 	gap := missing()
-	if gap == nil && a.surveyed != nil {
-		gap = a.surveyed()
+	if gap == nil && l.surveyed != nil {
+		gap = l.surveyed()
 	}
 	if gap != nil {
 		picture, err = fix.Picture{}, gap // what was found without it is guessed
@@ -136,8 +187,8 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 		})
 		err = fmt.Errorf("check %s: %w", f.Name(), err)
 	}
-	out.Findings, out.Status = a.renamed(findings), fix.Worst(findings)
-	a.event(render.Event{Event: render.Found, Fix: &out})
+	out.Findings, out.Status = renamed(findings, l.as), fix.Worst(findings)
+	l.event(render.Event{Event: render.Found, Fix: &out})
 	return out, err
 }
 
@@ -145,7 +196,7 @@ func (a *app) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.Sett
 func notChecked(f fix.Fix) string { return f.Name() + "/not-checked" }
 
 // picture only looks.
-func (a *app) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (fix.Picture, error) {
+func (l *looker) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Settings) (fix.Picture, error) {
 	return guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) {
 		if d, ok := f.(fix.Drawer); ok {
 			return d.Draw(ctx, v, s)
@@ -156,21 +207,21 @@ func (a *app) picture(ctx context.Context, f fix.Fix, v platform.View, s fix.Set
 }
 
 // detectAll asks fixes side by side and returns their answers in the order of the fixes.
-func (a *app) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool) []render.Fix {
-	return a.detectEach(ctx, fixes, settings, closer, func(int, render.Fix) {})
+func (l *looker) detectAll(ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool) []render.Fix {
+	return l.detectEach(ctx, fixes, settings, closer, func(int, render.Fix) {})
 }
 
 // detectEach is detectAll that calls then for each answer as soon as it is there, several at once.
-func (a *app) detectEach(
+func (l *looker) detectEach(
 	ctx context.Context, fixes []fix.Fix, settings []fix.Settings, closer bool, then func(i int, found render.Fix),
 ) []render.Fix {
 	out := make([]render.Fix, len(fixes))
 	errs := make([]error, len(fixes))
-	view := platform.NewMemo(a.Host) // so that detectors that ask the same spawn a tool once
+	view := platform.NewMemo(l.Host) // so that detectors that ask the same spawn a tool once
 	var all sync.WaitGroup
 	for i, f := range fixes {
 		all.Go(func() {
-			out[i], errs[i] = a.detect(ctx, f, view, settings[i], closer)
+			out[i], errs[i] = l.detect(ctx, f, view, settings[i], closer)
 			then(i, out[i])
 		})
 	}
@@ -182,7 +233,7 @@ func (a *app) detectEach(
 		}
 	}
 	if many != nil {
-		a.log.Debug("not everything could be checked", "error", message(many))
+		l.log.Debug("not everything could be checked", "error", message(many))
 	}
 	return out
 }

@@ -6,16 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lixfix/lixfix/cmd/internal/ui"
 	"github.com/lixfix/lixfix/fixes/fix"
 )
 
 // Commands returns the commands with their texts and flags, for a program that documents them. They are not to be run.
 func Commands(fixes []fix.Fix) *cobra.Command {
 	cfg := Config{Fixes: fixes, Name: program, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}
-	cfg.complete()
-	a := &app{Config: cfg, out: ui.NewSink(cfg.Stdout), err: ui.NewSink(cfg.Stderr), format: text, color: string(ui.Auto)}
-	root := a.root()
+	root := commandTree{newApp(cfg)}.root()
 	root.InitDefaultHelpCmd()
 	return root
 }

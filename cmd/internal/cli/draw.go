@@ -17,25 +17,6 @@ const (
 	draws     = "draws"
 )
 
-// drawers are the names of the fixes that can be drawn.
-func (a *app) drawers() []string {
-	var names []string
-	for _, f := range a.Fixes {
-		if _, ok := f.(fix.Drawer); ok {
-			names = append(names, f.Name())
-		}
-	}
-	return names
-}
-
-func (a *app) drawExamples() string {
-	var lines []string
-	for _, name := range a.drawers() {
-		lines = append(lines, "  lixfix check "+name, "  lixfix check "+name+" --watch", "  lixfix check "+name+" --format dot")
-	}
-	return strings.Join(lines, "\n")
-}
-
 // lookFlags adds the options of a fix that matter for looking.
 func lookFlags(cmd *cobra.Command, f fix.Fix) {
 	cmd.Flags().SortFlags = false
@@ -55,43 +36,25 @@ func lookFlags(cmd *cobra.Command, f fix.Fix) {
 	}
 }
 
-// flagOfAFix is the error for a flag that another fix has, or a bare command lacks; nil where no fix has it.
-func (a *app) flagOfAFix(cmd *cobra.Command, flag string) error {
-	for cmd.HasParent() && cmd.Parent().HasParent() {
-		cmd = cmd.Parent()
-	}
-	if cmd.Name() != "check" && cmd.Name() != "report" {
-		return nil
-	}
-	for _, f := range a.Fixes {
-		for _, o := range f.Options() {
-			if o.Look && o.Name == flag {
-				return usagef(a.called(cmd)+" "+f.Name()+" --"+flag, "--%s is an option of %s", flag, f.Name())
-			}
-		}
-	}
-	return nil
-}
-
 // lookable refuses what the named fixes cannot do.
-func (a *app) lookable(cmd *cobra.Command, wanted []fix.Fix, named, again bool) error {
+func (c checker) lookable(cmd *cobra.Command, wanted []fix.Fix, named, again bool) error {
 	one := named && len(wanted) == 1
 	for _, f := range wanted {
 		for _, o := range f.Options() {
 			if fl := cmd.Flags().Lookup(o.Name); o.Look && fl != nil && fl.Changed && !one {
-				return usagef("name the fix alone: "+a.Name+" check "+f.Name()+" --"+o.Name, "--%s is an option of %s", o.Name, f.Name())
+				return usagef("name the fix alone: "+c.Name+" check "+f.Name()+" --"+o.Name, "--%s is an option of %s", o.Name, f.Name())
 			}
 		}
 	}
 	what := ""
 	switch {
-	case again && a.format == dotFormat:
+	case again && c.format == dotFormat:
 		return usagef("leave one of them out", "--watch and --format dot do not go together")
-	case again && a.format == jsonFormat && !a.events:
+	case again && c.format == jsonFormat && !c.events:
 		return usagef("use --format jsonl, which prints a line for each change", "--watch and --format json do not go together: JSON is one document")
 	case again:
 		what = "--watch"
-	case a.format == dotFormat:
+	case c.format == dotFormat:
 		what = "--format dot"
 	default:
 		return nil
@@ -101,7 +64,7 @@ func (a *app) lookable(cmd *cobra.Command, wanted []fix.Fix, named, again bool) 
 			return nil
 		}
 	}
-	return usagef("name one of these, alone: "+strings.Join(a.drawers(), ", "), "%s is for a fix that can be drawn", what)
+	return usagef("name one of these, alone: "+strings.Join(c.catalogue.drawers(), ", "), "%s is for a fix that can be drawn", what)
 }
 
 // drawn is the picture of the only fix of a report, nil where there is none.
@@ -113,7 +76,7 @@ func drawn(r render.Report) *fix.Picture {
 }
 
 // undrawn says why there is no picture.
-func (a *app) undrawn(r render.Report) error {
+func undrawn(r render.Report) error {
 	for _, f := range r.Fixes {
 		for _, found := range f.Findings {
 			if found.Reason != "" {

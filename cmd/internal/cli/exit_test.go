@@ -97,10 +97,9 @@ func TestTrackerFollowsServices(t *testing.T) {
 	}{{plan.Finished, true}, {plan.Failed, false}, {plan.Starting, false}} {
 		w := newWorld(t)
 		cfg := Config{Host: w.host, Getenv: os.Getenv, Name: program}
-		cfg.complete()
-		a := &app{Config: cfg}
+		a := newApp(cfg)
 		a.progress = silent()
-		tr := a.change("repair").tracker(p, false)
+		tr := newChange(a, "repair").tracker(p, false)
 		for _, e := range []plan.Event{
 			{Index: 0, Step: stop, Phase: plan.Starting},
 			{Index: 0, Step: stop, Phase: plan.Finished},

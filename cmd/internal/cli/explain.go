@@ -14,9 +14,18 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/known"
 	"github.com/lixfix/lixfix/fixes/messages"
+	"github.com/lixfix/lixfix/platform"
 )
 
-func (a *app) explainCommand() *cobra.Command {
+// explainer is "lixfix explain".
+type explainer struct {
+	*app
+	look *looker
+}
+
+func newExplainer(a *app) explainer { return explainer{app: a, look: &looker{app: a}} }
+
+func (e explainer) command() *cobra.Command {
 	here := false
 	cmd := &cobra.Command{
 		Use:   "explain {FIX | FIX/FINDING | ERROR TEXT... | -}",
@@ -27,90 +36,90 @@ func (a *app) explainCommand() *cobra.Command {
 			"first.") +
 			paragraph("--here also checks whether this host has the issue; --host checks the host in a record.") + exitHelp(Healthy, Problems, Usage) + "\n" +
 			"1 means that no known issue matches.",
-		Example: "  lixfix list\n" + a.exampleKind() +
+		Example: "  lixfix list\n" + e.catalogue.exampleKind() +
 			"  lixfix explain \"the user '_nixbld1' in the group 'nixbld' does not exist\"\n  lixfix explain - <build.log",
-		ValidArgsFunction: a.completeKinds,
+		ValidArgsFunction: e.catalogue.completeKinds,
 	}
 	cmd.Flags().BoolVar(&here, "here", false, "check whether this host has it, and print the evidence")
-	a.hostFlag(cmd)
+	e.hostFlag(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("put the error text in quotes, behind --", "%w", err)
 	})
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usagef("name one of: "+strings.Join(a.names(), ", ")+"; or paste an error in quotes", "explain: what?")
+			return usagef("name one of: "+strings.Join(e.catalogue.names(), ", ")+"; or paste an error in quotes", "explain: what?")
 		}
 		return nil
 	}
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.explain(ctx, args, here || a.replay != nil)
+	cmd.RunE = e.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
+		return e.explain(ctx, args, here || e.replay != nil)
 	})
 	return cmd
 }
 
 // explain explains what the arguments name: a fix, a finding, a page, or else a text.
-func (a *app) explain(ctx context.Context, args []string, here bool) (Code, error) {
-	r := a.report("explain")
+func (e explainer) explain(ctx context.Context, args []string, here bool) (Code, error) {
+	r := e.report("explain")
 	if len(args) == 1 {
-		if i := a.find(args[0]); i >= 0 {
-			r.Explained = []render.Explained{explained(a.Fixes[i])}
-			if here && a.replay != nil {
-				return Usage, usagef(a.Name+" check "+args[0]+" --host FILE", "--host is for findings and for error texts")
+		if i := e.catalogue.find(args[0]); i >= 0 {
+			r.Explained = []render.Explained{explained(e.Fixes[i])}
+			if here && e.replay != nil {
+				return Usage, usagef(e.Name+" check "+args[0]+" --host FILE", "--host is for findings and for error texts")
 			}
 			if here {
-				return Usage, usagef(a.Name+" check "+args[0], "--here is for findings and for error texts")
+				return Usage, usagef(e.Name+" check "+args[0], "--here is for findings and for error texts")
 			}
-			return a.emit(r, Healthy, func(t *render.Text) { t.Explain(*r) })
+			return e.emit(r, Healthy, func(t *render.Text) { t.Explain(*r) })
 		}
-		if k := a.kind(args[0]); k != nil {
-			return a.explainKind(ctx, r, k, here)
+		if k := e.catalogue.kind(args[0]); k != nil {
+			return e.explainKind(ctx, r, k, here)
 		}
-		if name, _, ok := strings.Cut(args[0], "/"); ok && a.find(name) >= 0 && !strings.Contains(args[0], " ") {
-			return Usage, a.noSuchFinding(a.Fixes[a.find(name)], args[0])
+		if name, _, ok := strings.Cut(args[0], "/"); ok && e.catalogue.find(name) >= 0 && !strings.Contains(args[0], " ") {
+			return Usage, e.noSuchFinding(e.Fixes[e.catalogue.find(name)], args[0])
 		}
 	}
-	words, err := a.pastedText(args)
+	words, err := e.pastedText(args)
 	if err != nil {
 		return codeOf(err), err
 	}
-	found := a.index().Find(words)
+	found := e.catalogue.index().Find(words)
 	if len(found) == 0 {
 		r.Summary = "no known issue matches this text"
-		if near := a.nearName(words); near != "" {
-			r.Summary += fmt.Sprintf("; did you mean \"%s explain %s\"?", a.Name, near)
+		if near := nearName(words, e.catalogue.names()); near != "" {
+			r.Summary += fmt.Sprintf("; did you mean \"%s explain %s\"?", e.Name, near)
 		} else {
-			r.Summary += "; \"" + a.Name + " check\" looks for problems on this host"
+			r.Summary += "; \"" + e.Name + " check\" looks for problems on this host"
 		}
-		return a.emit(r, Problems, func(t *render.Text) { t.Summary(*r) })
+		return e.emit(r, Problems, func(t *render.Text) { t.Summary(*r) })
 	}
-	r.Matches = a.matched(found)
+	r.Matches = e.matched(found)
 	if here {
-		a.confirm(ctx, r.Matches)
+		e.confirm(ctx, r.Matches)
 	}
-	return a.emit(r, Healthy, func(t *render.Text) { t.Matches(r.Matches) })
+	return e.emit(r, Healthy, func(t *render.Text) { t.Matches(r.Matches) })
 }
 
 // nearName is the fix that a single word is a misspelling of, "" for none.
-func (a *app) nearName(word string) string {
+func nearName(word string, names []string) string {
 	const longest = 64
 	if len(word) > longest || strings.ContainsAny(word, " \n") {
 		return ""
 	}
-	return nearest(word, a.names())
+	return nearest(word, names)
 }
 
 // pastedText is the text that the arguments stand for.
-func (a *app) pastedText(args []string) (string, error) {
+func (e explainer) pastedText(args []string) (string, error) {
 	words := strings.Join(args, " ")
 	if words == "-" {
-		data, err := io.ReadAll(io.LimitReader(a.Stdin, messages.Longest+1))
+		data, err := io.ReadAll(io.LimitReader(e.Stdin, messages.Longest+1))
 		if err != nil {
 			return "", fmt.Errorf("read standard input: %w", err)
 		}
 		words = string(data)
 	}
 	if len(words) > messages.Longest {
-		return "", usagef("keep only the part about the error, for example: tail -c 16M LOG | "+a.Name+" explain -", "explain: the text is longer than %d MiB",
+		return "", usagef("keep only the part about the error, for example: tail -c 16M LOG | "+e.Name+" explain -", "explain: the text is longer than %d MiB",
 			messages.Longest>>20)
 	}
 	if strings.TrimSpace(words) == "" {
@@ -119,59 +128,33 @@ func (a *app) pastedText(args []string) (string, error) {
 	return words, nil
 }
 
-// index finds messages of all that is known.
-func (a *app) index() *messages.Index { return messages.New(a.Fixes, a.Known) }
-
-// kind is the kind with an ID: of a fix, or known without one; nil for none.
-func (a *app) kind(id string) *fix.Kind {
-	for _, f := range a.Fixes {
-		if k := fix.KindOf(f, id); k != nil {
-			return k
-		}
-	}
-	if i := slices.IndexFunc(a.Known, func(k *fix.Kind) bool { return k.ID == id }); i >= 0 {
-		return a.Known[i]
-	}
-	return nil
-}
-
-// fixOf is the fix that finds a kind, nil where lixfix only knows it.
-func (a *app) fixOf(k *fix.Kind) fix.Fix {
-	for _, f := range a.Fixes {
-		if slices.Contains(f.Kinds(), k) || fix.KindOf(f, k.ID) != nil {
-			return f
-		}
-	}
-	return nil
-}
-
-func (a *app) noSuchFinding(f fix.Fix, id string) error {
+func (e explainer) noSuchFinding(f fix.Fix, id string) error {
 	var ids []string
-	for _, k := range slices.Concat(f.Kinds(), a.Known) {
+	for _, k := range slices.Concat(f.Kinds(), e.Known) {
 		ids = append(ids, k.ID)
 	}
-	return usagef(a.Name+" list "+f.Name()+" lists its findings", "%q is not a finding of %s%s", id, f.Name(), a.didYouMean(id, ids))
+	return usagef(e.Name+" list "+f.Name()+" lists its findings", "%q is not a finding of %s%s", id, f.Name(), didYouMean(id, ids))
 }
 
-func (a *app) explainKind(ctx context.Context, r *render.Report, k *fix.Kind, here bool) (Code, error) {
+func (e explainer) explainKind(ctx context.Context, r *render.Report, k *fix.Kind, here bool) (Code, error) {
 	out := kindOf(k)
-	f := a.fixOf(k)
+	f := e.catalogue.fixOf(k)
 	out.Unfixed = f == nil
 	if here {
-		h := a.here(ctx, []*fix.Kind{k})[k.ID]
+		h := e.here(ctx, []*fix.Kind{k})[k.ID]
 		out.Here = &h
 	}
 	r.Kinds = []render.Kind{out}
-	return a.emit(r, Healthy, func(t *render.Text) { t.ExplainKind(out) })
+	return e.emit(r, Healthy, func(t *render.Text) { t.ExplainKind(out) })
 }
 
 // matched are matches as they are printed.
-func (a *app) matched(found []messages.Match) []render.Match {
+func (e explainer) matched(found []messages.Match) []render.Match {
 	var all []render.Match
 	for _, m := range found {
 		one := render.Match{Line: m.Line, Number: m.Number, Message: m.Message, Sure: m.Sure, Fixes: m.Fixes}
 		for _, k := range m.Kinds {
-			one.Kinds = append(one.Kinds, render.Candidate{ID: k.ID, Title: k.Title, Status: k.Status, Unfixed: a.fixOf(k) == nil})
+			one.Kinds = append(one.Kinds, render.Candidate{ID: k.ID, Title: k.Title, Status: k.Status, Unfixed: e.catalogue.fixOf(k) == nil})
 		}
 		all = append(all, one)
 	}
@@ -179,41 +162,41 @@ func (a *app) matched(found []messages.Match) []render.Match {
 }
 
 // here looks whether this host has kinds, by ID. Nothing is built for it.
-func (a *app) here(ctx context.Context, kinds []*fix.Kind) map[string]render.Here {
+func (e explainer) here(ctx context.Context, kinds []*fix.Kind) map[string]render.Here {
 	var wanted []fix.Fix
 	var settings []fix.Settings
 	for _, k := range kinds {
-		f := a.fixOf(k)
+		f := e.catalogue.fixOf(k)
 		if f == nil || slices.ContainsFunc(wanted, func(o fix.Fix) bool { return o.Name() == f.Name() }) {
 			continue
 		}
-		s, err := a.settingsOf(f, nil)
+		s, err := options{e.app}.of(f, nil)
 		if err != nil {
-			a.log.Debug("settings of the environment are left out", "fix", f.Name(), "error", err)
+			e.log.Debug("settings of the environment are left out", "fix", f.Name(), "error", err)
 		}
 		wanted, settings = append(wanted, f), append(settings, s)
 	}
-	found := a.detectAll(a.survey(ctx, a.report("")), wanted, settings, false)
+	found := e.look.detectAll(e.look.survey(ctx, e.report("")), wanted, settings, false)
 	all := map[string]render.Here{}
 	for _, k := range kinds {
-		f := a.fixOf(k)
+		f := e.catalogue.fixOf(k)
 		if f == nil {
 			all[k.ID] = render.Here{Is: render.NotLooked, Why: "lixfix has no fix for it yet, and so cannot check for it"}
-			if os := known.System(k.ID); os != "" && os != a.Host.Facts().OS {
+			if os := known.System(k.ID); os != "" && os != e.Host.Facts().OS {
 				all[k.ID] = render.Here{Is: render.Absent, Why: "it is about " + render.System(os)}
 			}
 			continue
 		}
 		i := slices.IndexFunc(wanted, func(o fix.Fix) bool { return o.Name() == f.Name() })
-		all[k.ID] = hereIs(k, found[i], wanted[i], a)
+		all[k.ID] = hereIs(k, found[i], wanted[i], e.Host.Facts())
 	}
 	return all
 }
 
 // hereIs says whether a kind is among what a fix has found.
-func hereIs(k *fix.Kind, found render.Fix, f fix.Fix, a *app) render.Here {
-	if found.Status == fix.NotApplicable && !f.AppliesTo(a.Host.Facts()) {
-		return render.Here{Is: render.Absent, Why: "it does not apply to " + render.System(a.Host.Facts().OS)}
+func hereIs(k *fix.Kind, found render.Fix, f fix.Fix, on platform.Facts) render.Here {
+	if found.Status == fix.NotApplicable && !f.AppliesTo(on) {
+		return render.Here{Is: render.Absent, Why: "it does not apply to " + render.System(on.OS)}
 	}
 	var unknown *fix.Finding
 	for i, one := range found.Findings {
@@ -235,16 +218,16 @@ func hereIs(k *fix.Kind, found render.Fix, f fix.Fix, a *app) render.Here {
 }
 
 // confirm fills in which candidates this host has. A candidate that it has comes first.
-func (a *app) confirm(ctx context.Context, all []render.Match) {
+func (e explainer) confirm(ctx context.Context, all []render.Match) {
 	var kinds []*fix.Kind
 	for _, m := range all {
 		for _, c := range m.Kinds {
-			if k := a.kind(c.ID); k != nil && !slices.Contains(kinds, k) {
+			if k := e.catalogue.kind(c.ID); k != nil && !slices.Contains(kinds, k) {
 				kinds = append(kinds, k)
 			}
 		}
 	}
-	here := a.here(ctx, kinds)
+	here := e.here(ctx, kinds)
 	for _, m := range all {
 		for i := range m.Kinds {
 			h := here[m.Kinds[i].ID]
@@ -254,30 +237,32 @@ func (a *app) confirm(ctx context.Context, all []render.Match) {
 	}
 }
 
-// exampleKind is an example with the first finding of the first fix.
-func (a *app) exampleKind() string {
-	for _, f := range a.Fixes {
-		for _, k := range f.Kinds() {
-			if k.Status == fix.Broken {
-				return "  lixfix explain " + f.Name() + "\n  lixfix explain " + k.ID + "\n"
-			}
-		}
+// possible reports whether a host of this system can have a finding.
+func (e explainer) possible(k *fix.Kind) bool {
+	system := e.Host.Facts()
+	if f := e.catalogue.fixOf(k); f != nil {
+		return f.AppliesTo(system)
 	}
-	return ""
+	os := known.System(k.ID)
+	return os == "" || os == system.OS
 }
 
-// completeKinds completes the names of fixes and, behind a slash, of findings.
-func (a *app) completeKinds(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	name, _, ok := strings.Cut(word, "/")
-	i := a.find(name)
-	if !ok || i < 0 {
-		return a.completeFixes(cmd, args, word)
+// narrow leaves out of a match what only hosts of another system can have, where anything else is left.
+func (e explainer) narrow(m *messages.Match) {
+	var kinds []*fix.Kind
+	var fixes []string
+	for _, k := range m.Kinds {
+		if !e.possible(k) {
+			continue
+		}
+		kinds = append(kinds, k)
+		if f := e.catalogue.fixOf(k); f != nil && !slices.Contains(fixes, f.Name()) {
+			fixes = append(fixes, f.Name())
+		}
 	}
-	var words []string
-	for _, k := range slices.Concat(a.Fixes[i].Kinds(), a.Known) {
-		words = append(words, cobra.CompletionWithDesc(k.ID, k.Title))
+	if len(kinds) > 0 {
+		m.Kinds, m.Fixes = kinds, fixes
 	}
-	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 func explained(f fix.Fix) render.Explained {

@@ -2,49 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lixfix/lixfix/cmd/internal/render"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
 )
-
-// page draws the last page of a command that changes the host.
-type page func(*render.Text)
-
-// ended and verdict are the pages that most commands end with: all that was done, or the verdict alone.
-func (c *change) ended(t *render.Text)   { t.Ended(*c.report) }
-func (c *change) verdict(t *render.Text) { t.Verdict(*c.report) }
-
-// with is a page, and the verdict below it.
-func (c *change) with(show page) page {
-	return func(t *render.Text) {
-		show(t)
-		c.verdict(t)
-	}
-}
-
-// done ends a command that did what it could.
-func (c *change) done(code Code, show page) (Code, error) {
-	c.report.Summary = render.ChangeVerdict(*c.report)
-	return c.app.emit(c.report, code, show)
-}
-
-// fail ends a command with an error, and nothing to show beside it.
-func (c *change) fail(err error) (Code, error) { return c.failed(err, func(*render.Text) {}) }
-
-// failed ends a command with an error. It goes into the report as well, because a reader of the JSON may not keep
-// standard error.
-func (c *change) failed(err error, show page) (Code, error) {
-	if codeOf(err) == NoConsent && len(c.report.Waiting) > 0 {
-		f, typed := errors.AsType[*failure](err)
-		err = &failure{code: Waiting, err: err, next: nextOf(err), typed: typed && f.typed}
-	}
-	c.report.Outcome.Error = message(err)
-	code, _ := c.done(codeOf(err), show)
-	return code, err
-}
 
 // proposal is a plan on its way to being done.
 type proposal struct {
@@ -63,16 +26,16 @@ type proposal struct {
 func (c *change) propose(ctx context.Context, dir *journal.Dir, how ask, p proposal) (Code, error) {
 	if how.dry {
 		c.report.Outcome.Result, c.report.Outcome.Total = render.DryRun, p.steps
-		return c.done(p.dry, c.with(p.show))
+		return c.say.done(p.dry, c.say.with(p.show))
 	}
 	c.app.page(p.show)
 	if !how.yes {
 		if err := c.consent(ctx, fmt.Sprintf("%s (%s)?", p.question, render.Steps(p.steps)), p.show); err != nil {
-			return c.failed(err, c.verdict)
+			return c.say.failed(err, c.say.verdict)
 		}
 	}
 	if ctx.Err() != nil {
-		return c.fail(context.Cause(ctx))
+		return c.say.fail(context.Cause(ctx))
 	}
 	if p.begin == nil {
 		p.begin = func() (*journal.Journal, error) {
@@ -85,7 +48,7 @@ func (c *change) propose(ctx context.Context, dir *journal.Dir, how ask, p propo
 	}
 	j, err := p.begin()
 	if err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
 	if p.back {
 		return c.takeBack(ctx, j, nil)

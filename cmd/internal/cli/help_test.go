@@ -13,16 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lixfix/lixfix/cmd/internal/ui"
 	"github.com/lixfix/lixfix/fixes"
 )
 
 // tree is every command, with the real fixes.
 func tree() []*cobra.Command {
 	cfg := Config{Fixes: fixes.All(), Name: program}
-	cfg.complete()
-	a := &app{Config: cfg, out: ui.NewSink(nil), err: ui.NewSink(nil), format: text, color: "auto"}
-	root := a.root()
+	t := commandTree{newApp(cfg)}
+	root := t.root()
 	all := []*cobra.Command{root}
 	for i := 0; i < len(all); i++ {
 		all = append(all, all[i].Commands()...)
@@ -177,8 +175,7 @@ func TestNearest(t *testing.T) {
 func TestOneCommand(t *testing.T) {
 	var out bytes.Buffer
 	cfg := Config{Fixes: fixes.All(), Name: program, Stdout: &out}
-	cfg.complete()
-	a := &app{Config: cfg, out: ui.NewSink(&out), err: ui.NewSink(&out), format: text, color: "auto"}
+	a := commandTree{newApp(cfg)}
 	help := func(cmd *cobra.Command) string {
 		out.Reset()
 		a.help(cmd, nil)

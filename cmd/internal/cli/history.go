@@ -19,7 +19,18 @@ import (
 
 const keep = 90 * 24 * time.Hour // the age up to which --prune leaves journals
 
-func (a *app) historyCommand() *cobra.Command {
+// historian is "lixfix history".
+type historian struct {
+	*app
+	look     *looker
+	journals ledger
+}
+
+func newHistorian(a *app) historian {
+	return historian{app: a, look: &looker{app: a}, journals: ledger{a}}
+}
+
+func (h historian) command() *cobra.Command {
 	var prune bool
 	var aside string
 	age := ageValue(keep)
@@ -35,32 +46,32 @@ func (a *app) historyCommand() *cobra.Command {
 			exitHelp(Healthy, Usage, Failed, Waiting, Unsafe, NoConsent, Busy),
 		Example: "  sudo lixfix history\n  sudo lixfix history --prune --older-than 30d",
 	}
-	cmd.Args = a.noArgs
+	cmd.Args = h.noArgs
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove the journals of finished repairs")
 	cmd.Flags().Var(&age, "older-than", "with --prune: only those of that `AGE`, such as 90d or 12h")
 	cmd.Flags().StringVar(&aside, "set-aside", "", "move a journal that cannot be used out of the way: the `ID` of its repair")
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+	cmd.RunE = h.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
 		switch {
 		case cmd.Flags().Changed("set-aside") && prune:
 			return Usage, usagef("leave one of them out", "--set-aside and --prune do not go together")
 		case cmd.Flags().Changed("set-aside"):
-			return a.setAside(ctx, cmd, aside)
+			return h.setAside(ctx, cmd, aside)
 		case prune:
-			return a.prune(cmd, time.Duration(age))
+			return h.prune(cmd, time.Duration(age))
 		case cmd.Flags().Changed("older-than"):
 			return Usage, usagef("add --prune", "--older-than: it says what --prune removes")
 		}
-		return a.history(cmd)
+		return h.history(cmd)
 	})
 	return cmd
 }
 
 // setAside moves a journal out of the way that nothing can be done with, and says what is not known any more.
-func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code, error) {
-	if !a.Host.Facts().Root() {
-		return NoConsent, a.needRoot(cmd, nil, nil)
+func (h historian) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code, error) {
+	if !h.Host.Facts().Root() {
+		return NoConsent, h.needRoot(cmd, nil, nil)
 	}
-	dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
+	dir, err := journal.Lock(h.Host.StateDir(), step.Kinds())
 	if err != nil {
 		return Failed, err
 	}
@@ -68,30 +79,30 @@ func (a *app) setAside(ctx context.Context, cmd *cobra.Command, id string) (Code
 	aside, err := dir.SetAside(id)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
-		return Usage, &failure{code: Usage, err: err, next: "sudo " + a.Name + " history lists the repairs"}
+		return Usage, &failure{code: Usage, err: err, next: "sudo " + h.Name + " history lists the repairs"}
 	case errors.Is(err, journal.ErrReadable):
 		return Unsafe, &failure{
 			code: Unsafe, err: fmt.Errorf("%w, so nothing has to be set aside", err),
-			next: fmt.Sprintf("sudo %[1]s resume or sudo %[1]s undo settles an unfinished repair", a.Name),
+			next: fmt.Sprintf("sudo %[1]s resume or sudo %[1]s undo settles an unfinished repair", h.Name),
 		}
 	case err != nil:
 		return Failed, err
 	}
-	r := a.hosted("history")
+	r := h.hosted("history")
 	r.SetAside = &render.Aside{ID: aside.ID, File: aside.File, Reason: message(aside.Why)}
-	if aside.Version != "" && aside.Version != a.Version {
+	if aside.Version != "" && aside.Version != h.Version {
 		r.Notes = append(r.Notes, "lixfix "+aside.Version+" made it, and can still use it under its old name.")
 	}
 	if aside.Began {
 		r.Notes = append(r.Notes, "Which steps of this repair were done, and what was there before, is no longer known, so it can be neither "+
 			"finished nor taken back.")
-		r.Notes = append(r.Notes, "A service that it stopped may still be down. \""+a.Name+" check\" shows how things are now, and a repair mends what is broken.")
+		r.Notes = append(r.Notes, "A service that it stopped may still be down. \""+h.Name+" check\" shows how things are now, and a repair mends what is broken.")
 	} else {
 		r.Notes = append(r.Notes, "That repair cannot be taken back any more.")
 	}
-	r.Fixes = a.detectAll(ctx, a.Fixes, make([]fix.Settings, len(a.Fixes)), false)
+	r.Fixes = h.look.detectAll(ctx, h.Fixes, make([]fix.Settings, len(h.Fixes)), false)
 	r.Summary = render.CheckVerdict(*r)
-	return a.emit(r, Healthy, func(t *render.Text) {
+	return h.emit(r, Healthy, func(t *render.Text) {
 		t.SetAside(*r)
 		t.Fixes(r.Fixes)
 		t.Verdict(*r)
@@ -134,30 +145,30 @@ func (v *ageValue) Set(s string) error {
 // Type implements pflag.Value.
 func (v *ageValue) Type() string { return "age" }
 
-func (a *app) history(cmd *cobra.Command) (Code, error) {
-	r := a.hosted("history")
+func (h historian) history(cmd *cobra.Command) (Code, error) {
+	r := h.hosted("history")
 	show := func(t *render.Text) { t.History(*r) }
-	ids, strange, err := journal.IDs(a.Host.StateDir())
+	ids, strange, err := journal.IDs(h.Host.StateDir())
 	switch {
 	case err != nil:
 		return Failed, err
 	case len(ids)+len(strange) == 0:
-		r.Summary = fmt.Sprintf("lixfix %s: no repair was made on this host", a.Version)
-		return a.emit(r, Healthy, show)
-	case !a.Host.Facts().Root():
+		r.Summary = fmt.Sprintf("lixfix %s: no repair was made on this host", h.Version)
+		return h.emit(r, Healthy, show)
+	case !h.Host.Facts().Root():
 		for _, id := range ids {
 			r.History = append(r.History, render.Past{ID: id, Began: stamped(id)})
 		}
 		for _, err := range strange {
 			r.Problems = append(r.Problems, message(err))
 		}
-		r.Summary = fmt.Sprintf("lixfix %s: %s; only root can read more", a.Version, repairs(len(ids)))
-		if _, err := a.emit(r, NoConsent, show); err != nil {
+		r.Summary = fmt.Sprintf("lixfix %s: %s; only root can read more", h.Version, repairs(len(ids)))
+		if _, err := h.emit(r, NoConsent, show); err != nil {
 			return Failed, err
 		}
-		return NoConsent, a.needRoot(cmd, nil, nil)
+		return NoConsent, h.needRoot(cmd, nil, nil)
 	}
-	all, errs := journal.History(a.Host.StateDir(), step.Kinds())
+	all, errs := journal.History(h.Host.StateDir(), step.Kinds())
 	for _, past := range all {
 		r.History = append(r.History, pastOf(past))
 	}
@@ -165,15 +176,15 @@ func (a *app) history(cmd *cobra.Command) (Code, error) {
 		r.Problems = append(r.Problems, message(err))
 	}
 	for _, id := range journal.Unusable(errs) {
-		r.Problems = append(r.Problems, a.aside(id)+" moves it out of the way")
+		r.Problems = append(r.Problems, h.journals.aside(id)+" moves it out of the way")
 	}
 	code := Healthy
-	r.Summary = fmt.Sprintf("lixfix %s: %s", a.Version, repairs(len(all)))
+	r.Summary = fmt.Sprintf("lixfix %s: %s", h.Version, repairs(len(all)))
 	if len(errs) > 0 {
 		code = Failed
 		r.Summary += fmt.Sprintf("; %d could not be read", len(errs))
 	}
-	return a.emit(r, code, show)
+	return h.emit(r, code, show)
 }
 
 func repairs(n int) string {
@@ -218,26 +229,26 @@ func pastOf(past journal.Repair) render.Past {
 	return out
 }
 
-func (a *app) prune(cmd *cobra.Command, age time.Duration) (Code, error) {
-	if !a.Host.Facts().Root() {
-		return NoConsent, a.needRoot(cmd, nil, nil)
+func (h historian) prune(cmd *cobra.Command, age time.Duration) (Code, error) {
+	if !h.Host.Facts().Root() {
+		return NoConsent, h.needRoot(cmd, nil, nil)
 	}
-	dir, err := journal.Lock(a.Host.StateDir(), step.Kinds())
+	dir, err := journal.Lock(h.Host.StateDir(), step.Kinds())
 	if err != nil {
 		return Failed, err
 	}
 	defer dir.Close()
-	r := a.hosted("history")
-	gone, err := dir.Prune(a.Now().Add(-age))
+	r := h.hosted("history")
+	gone, err := dir.Prune(h.Now().Add(-age))
 	slices.Sort(gone)
 	r.Pruned = gone
 	v := ageValue(age)
-	r.Summary = fmt.Sprintf("lixfix %s: removed %s older than %s", a.Version, journals(len(gone)), v.String())
+	r.Summary = fmt.Sprintf("lixfix %s: removed %s older than %s", h.Version, journals(len(gone)), v.String())
 	code := Healthy
 	if err != nil {
 		code = Failed
 	}
-	if _, emitErr := a.emit(r, code, func(t *render.Text) { t.History(*r) }); emitErr != nil {
+	if _, emitErr := h.emit(r, code, func(t *render.Text) { t.History(*r) }); emitErr != nil {
 		return Failed, emitErr
 	}
 	return code, err

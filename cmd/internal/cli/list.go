@@ -10,7 +10,10 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 )
 
-func (a *app) listCommand() *cobra.Command {
+// lister is "lixfix list".
+type lister struct{ *app }
+
+func (ls lister) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [FIX | known]",
 		Short: "List the known issues, or the findings of a fix",
@@ -18,43 +21,43 @@ func (a *app) listCommand() *cobra.Command {
 			"fix can find. \"lixfix list known\" lists the problems that lixfix recognises by their messages but cannot fix "+
 			"yet. --format json prints everything.") +
 			exitHelp(Healthy, Usage),
-		Example:           "  lixfix list\n  lixfix list --format json\n" + a.example("  lixfix list %s"),
-		ValidArgsFunction: a.completeFixes,
+		Example:           "  lixfix list\n  lixfix list --format json\n" + ls.catalogue.example("  lixfix list %s"),
+		ValidArgsFunction: ls.catalogue.completeFixes,
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 1:
-			return usagef(a.Name+" list FIX", "list: one fix at a time")
-		case len(args) == 1 && a.find(args[0]) < 0 && args[0] != listKnown:
-			return a.unknownFix(args[0])
+			return usagef(ls.Name+" list FIX", "list: one fix at a time")
+		case len(args) == 1 && ls.catalogue.find(args[0]) < 0 && args[0] != listKnown:
+			return ls.catalogue.unknownFix(args[0])
 		}
 		return nil
 	}
-	cmd.RunE = a.run(func(_ context.Context, _ *cobra.Command, args []string) (Code, error) {
-		r := a.hosted("list")
+	cmd.RunE = ls.run(func(_ context.Context, _ *cobra.Command, args []string) (Code, error) {
+		r := ls.hosted("list")
 		if len(args) == 1 && args[0] == listKnown {
-			r.Known = a.unfixed()
-			r.Summary = fmt.Sprintf("lixfix %s: %d known without a fix", a.Version, len(r.Known))
-			return a.emit(r, Healthy, func(t *render.Text) { t.Kinds(r.Known) })
+			r.Known = ls.catalogue.unfixed()
+			r.Summary = fmt.Sprintf("lixfix %s: %d known without a fix", ls.Version, len(r.Known))
+			return ls.emit(r, Healthy, func(t *render.Text) { t.Kinds(r.Known) })
 		}
 		if len(args) == 1 {
-			f := a.Fixes[a.find(args[0])]
-			l := a.listed(f, r.Host.OS)
+			f := ls.Fixes[ls.catalogue.find(args[0])]
+			l := ls.listed(f, r.Host.OS)
 			r.Listed = []render.Listed{l}
-			r.Summary = fmt.Sprintf("lixfix %s: %s has %d findings", a.Version, f.Name(), len(l.Kinds))
-			return a.emit(r, Healthy, func(t *render.Text) { t.Kinds(l.Kinds) })
+			r.Summary = fmt.Sprintf("lixfix %s: %s has %d findings", ls.Version, f.Name(), len(l.Kinds))
+			return ls.emit(r, Healthy, func(t *render.Text) { t.Kinds(l.Kinds) })
 		}
 		here := 0
-		for _, f := range a.Fixes {
-			l := a.listed(f, r.Host.OS)
+		for _, f := range ls.Fixes {
+			l := ls.listed(f, r.Host.OS)
 			if l.Applies {
 				here++
 			}
 			r.Listed = append(r.Listed, l)
 		}
-		r.Known = a.unfixed()
-		r.Summary = fmt.Sprintf("lixfix %s: %d known, %d can occur here", a.Version, len(r.Listed), here)
-		return a.emit(r, Healthy, func(t *render.Text) { t.List(*r) })
+		r.Known = ls.catalogue.unfixed()
+		r.Summary = fmt.Sprintf("lixfix %s: %d known, %d can occur here", ls.Version, len(r.Listed), here)
+		return ls.emit(r, Healthy, func(t *render.Text) { t.List(*r) })
 	})
 	return cmd
 }
@@ -62,19 +65,8 @@ func (a *app) listCommand() *cobra.Command {
 // listKnown is the word for what has no fix. No fix is called so.
 const listKnown = "known"
 
-// unfixed are the pages about what no fix finds.
-func (a *app) unfixed() []render.Kind {
-	var all []render.Kind
-	for _, k := range a.Known {
-		one := kindOf(k)
-		one.Unfixed = true
-		all = append(all, one)
-	}
-	return all
-}
-
-func (a *app) listed(f fix.Fix, os string) render.Listed {
-	l := render.Listed{Name: f.Name(), Title: f.Doc().Title, Applies: f.AppliesTo(a.Host.Facts()), Kinds: kindsOf(f)}
+func (ls lister) listed(f fix.Fix, os string) render.Listed {
+	l := render.Listed{Name: f.Name(), Title: f.Doc().Title, Applies: f.AppliesTo(ls.Host.Facts()), Kinds: kindsOf(f)}
 	if !l.Applies {
 		l.Why = "it does not apply to " + render.System(os)
 	}
@@ -105,12 +97,4 @@ func kindOf(k *fix.Kind) render.Kind {
 		out.Remedies = append(out.Remedies, one)
 	}
 	return out
-}
-
-// example is a line with the first fix.
-func (a *app) example(format string) string {
-	if len(a.Fixes) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(format, a.Fixes[0].Name())
 }

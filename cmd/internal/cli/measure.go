@@ -41,17 +41,23 @@ func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 	return formats, cobra.ShellCompDirectiveNoFileComp
 }
 
+// meter makes metrics of a check.
+type meter struct {
+	*app
+	file string // "" for standard output
+}
+
 // measurable refuses what makes no metrics.
-func (a *app) measurable(how look) error {
+func (m meter) measurable(again bool) error {
 	switch {
-	case how.output != "" && a.format != prometheusFormat:
-		return usagef("add --format prometheus, or redirect standard output", "--output %s: only metrics can be written to a file", how.output)
-	case a.format != prometheusFormat:
+	case m.file != "" && m.format != prometheusFormat:
+		return usagef("add --format prometheus, or redirect standard output", "--output %s: only metrics can be written to a file", m.file)
+	case m.format != prometheusFormat:
 		return nil
-	case how.again:
+	case again:
 		return usagef("leave one of them out", "--watch and --format prometheus do not go together")
-	case a.replay != nil:
-		return a.unrecorded("--format prometheus")
+	case m.replay != nil:
+		return m.unrecorded("--format prometheus")
 	}
 	return nil
 }
@@ -62,17 +68,17 @@ type publisher interface {
 }
 
 // measure prints the metrics of a check, or writes them to a file and prints the page.
-func (a *app) measure(ctx context.Context, r *render.Report, code Code, began time.Time, file string, show func(*render.Text)) (Code, error) {
+func (m meter) measure(ctx context.Context, r *render.Report, code Code, began time.Time, show func(*render.Text)) (Code, error) {
 	r.Exit = int(code)
-	now := a.Now()
+	now := m.Now()
 	data := render.Prometheus(*r, now, now.Sub(began))
-	if file == "" {
-		a.progress.Close()
-		_, _ = a.out.Write(data)
+	if m.file == "" {
+		m.progress.Close()
+		_, _ = m.out.Write(data)
 		return code, nil
 	}
-	a.page(show)
-	err := a.publish(ctx, file, data)
+	m.page(show)
+	err := publish(ctx, m.Host, m.file, data)
 	if err == nil {
 		return code, nil
 	}
@@ -92,8 +98,8 @@ func (a *app) measure(ctx context.Context, r *render.Report, code Code, began ti
 }
 
 // publish writes the metrics.
-func (a *app) publish(ctx context.Context, file string, data []byte) error {
-	host, ok := a.Host.(publisher)
+func publish(ctx context.Context, on platform.Host, file string, data []byte) error {
+	host, ok := on.(publisher)
 	if !ok {
 		return errors.New("this host cannot be written to")
 	}

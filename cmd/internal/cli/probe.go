@@ -13,7 +13,10 @@ import (
 	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
-func (a *app) probeCommand() *cobra.Command {
+// prober is "lixfix probe".
+type prober struct{ *app }
+
+func (p prober) command() *cobra.Command {
 	var o sandbox.Options
 	var paste bool
 	cmd := &cobra.Command{
@@ -40,34 +43,34 @@ func (a *app) probeCommand() *cobra.Command {
 		"build in this `STORE`: a directory, daemon or local (default: the daemon where there is one)")
 	cmd.Flags().BoolVar(&o.All, "all", false, "wait for every server, even those that no program would have asked")
 	cmd.Flags().BoolVar(&paste, "text", false, "print what to paste into a bug report")
-	a.verbosely(cmd)
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+	p.verbosely(cmd)
+	cmd.Args = p.noArgs
+	cmd.RunE = p.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		switch {
 		case !sandbox.ValidName(o.Name):
 			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is not a valid host name", o.Name)
 		case !sandbox.ValidStore(o.Store):
 			return Usage, usagef("give an absolute directory, daemon or local", "--store: %q is not a store to build in", o.Store)
 		}
-		return a.probe(ctx, o, paste)
+		return p.probe(ctx, o, paste)
 	})
 	return cmd
 }
 
-func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, error) {
-	b, ok := a.Host.(platform.Builder)
-	if !ok || a.Host.Facts().OS != platform.Linux {
+func (p prober) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, error) {
+	b, ok := p.Host.(platform.Builder)
+	if !ok || p.Host.Facts().OS != platform.Linux {
 		return Failed, fmt.Errorf("probe: builds on %s have no sandbox with a network of its own",
-			render.System(a.Host.Facts().OS))
+			render.System(p.Host.Facts().OS))
 	}
-	program, err := a.Program()
+	program, err := p.Program()
 	if err != nil {
 		return Failed, fmt.Errorf("probe: find the lixfix program, which is the builder: %w", err)
 	}
 	o.Builder, o.Settings = program, paste
-	o.Waiting = func(what string) { a.progress.Line(what) }
+	o.Waiting = func(what string) { p.progress.Line(what) }
 	res, err := probe.Run(ctx, b, o)
-	a.progress.Close()
+	p.progress.Close()
 	if err != nil {
 		return Failed, err
 	}
@@ -79,7 +82,7 @@ func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, e
 		}
 		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("probe: %w", cause), next: next}
 	}
-	r := a.hosted("probe")
+	r := p.hosted("probe")
 	r.Probe, r.Summary = &res, res.Verdict()
 	code := Healthy
 	switch {
@@ -89,11 +92,11 @@ func (a *app) probe(ctx context.Context, o sandbox.Options, paste bool) (Code, e
 		code = Problems
 	}
 	if paste {
-		heading := fmt.Sprintf("`%s probe --text`, version %s", Program, a.Version)
+		heading := fmt.Sprintf("`%s probe --text`, version %s", Program, p.Version)
 		r.Paste = append([]string{heading, ""}, probe.Paste(ctx, b, o, res)...)
 		// Who asks for what can be pasted gets nothing else, in JSON either.
 		r.Probe, r.Summary = nil, readFirst
-		return a.emit(r, code, func(t *render.Text) { t.Verbatim(r.Paste) })
+		return p.emit(r, code, func(t *render.Text) { t.Verbatim(r.Paste) })
 	}
-	return a.emit(r, code, func(t *render.Text) { t.Probe(*r) })
+	return p.emit(r, code, func(t *render.Text) { t.Probe(*r) })
 }

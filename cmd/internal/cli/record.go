@@ -31,7 +31,10 @@ type recording struct {
 	probe     bool // fixes may look closer than by reading the host
 }
 
-func (a *app) recordCommand() *cobra.Command {
+// recorder is "lixfix record".
+type recorder struct{ *app }
+
+func (rc recorder) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record [FIX...]",
 		Short: "Write down what the fixes see, for others to examine",
@@ -43,11 +46,11 @@ func (a *app) recordCommand() *cobra.Command {
 				"gives the same findings as the host, and lists any difference. Nothing is sent, and without --probe nothing on the host "+
 				"is changed. Look at the file before you send it to anybody.") +
 			exitHelp(recordCodes...),
-		Example: "  lixfix record\n  sudo lixfix record\n" + a.example("  lixfix record %s -o host.tar.gz"),
+		Example: "  lixfix record\n  sudo lixfix record\n" + rc.catalogue.example("  lixfix record %s -o host.tar.gz"),
 	}
-	a.recording(cmd)
-	for _, f := range a.Fixes {
-		cmd.AddCommand(a.recordOne(f))
+	rc.flags(cmd)
+	for _, f := range rc.Fixes {
+		cmd.AddCommand(rc.one(f))
 	}
 	return cmd
 }
@@ -55,7 +58,7 @@ func (a *app) recordCommand() *cobra.Command {
 var recordCodes = []Code{Healthy, Usage, Failed, Hangup, Interrupt, Terminated}
 
 // recordOne is the record of what one fix sees, which has that fix's flags. More fixes can be named behind it.
-func (a *app) recordOne(f fix.Fix) *cobra.Command {
+func (rc recorder) one(f fix.Fix) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   f.Name() + " [FIX...]",
 		Short: "Write down what " + f.Name() + " sees",
@@ -63,70 +66,46 @@ func (a *app) recordOne(f fix.Fix) *cobra.Command {
 			exitHelp(recordCodes...),
 		Example: fmt.Sprintf("  lixfix record %[1]s\n  sudo lixfix record %[1]s -o host.tar.gz", f.Name()),
 	}
-	a.recording(cmd, f)
+	rc.flags(cmd, f)
 	return cmd
 }
 
 // recording gives a command that records its flags, those of a fix as well, and what it does.
-func (a *app) recording(cmd *cobra.Command, of ...fix.Fix) {
+func (rc recorder) flags(cmd *cobra.Command, of ...fix.Fix) {
 	var how recording
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&how.file, "output", "o", "", "write to `FILE`, which must not exist yet")
 	cmd.Flags().BoolVar(&how.keepNames, "keep-names", false, "keep the names of people and machines; secrets are still "+
 		"removed")
-	if names := strings.Join(a.probers(), ", "); names != "" {
+	if names := strings.Join(rc.catalogue.probers(), ", "); names != "" {
 		cmd.Flags().BoolVar(&how.probe, "probe", false, "also run a build that looks at its sandbox from inside, and record what it sees ("+names+")")
 	}
 	for _, f := range of {
 		lookFlags(cmd, f)
 	}
-	cmd.ValidArgsFunction = a.completeFixes
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
+	cmd.ValidArgsFunction = rc.catalogue.completeFixes
+	cmd.RunE = rc.run(func(ctx context.Context, cmd *cobra.Command, args []string) (Code, error) {
 		names := make([]string, 0, len(of)+len(args))
 		for _, f := range of {
 			names = append(names, f.Name())
 		}
-		wanted, err := a.wanted(append(names, args...))
+		wanted, err := rc.catalogue.wanted(append(names, args...))
 		if err != nil {
 			return Usage, err
 		}
 		settings := make([]fix.Settings, len(wanted))
 		for i, f := range wanted {
-			if settings[i], err = a.settingsOf(f, cmd.Flags()); err != nil {
+			settings[i], err = options{rc.app}.of(f, cmd.Flags())
+			if err != nil {
 				return Usage, err
 			}
 		}
-		r := a.hosted("record")
-		if err := a.record(ctx, r, wanted, settings, how); err != nil {
+		r := rc.hosted("record")
+		if err := rc.write(ctx, r, wanted, settings, how); err != nil {
 			return codeOf(err), err
 		}
-		return a.emit(r, Healthy, func(t *render.Text) { t.Record(*r) })
+		return rc.emit(r, Healthy, func(t *render.Text) { t.Record(*r) })
 	})
-}
-
-// wanted are the fixes of these names, all of them for none.
-func (a *app) wanted(names []string) ([]fix.Fix, error) {
-	if len(names) == 0 {
-		return a.Fixes, nil
-	}
-	var wanted []fix.Fix
-	for _, name := range names {
-		i := a.find(name)
-		if i < 0 {
-			return nil, a.unknownFix(name)
-		}
-		if !slices.ContainsFunc(wanted, func(f fix.Fix) bool { return f.Name() == name }) {
-			wanted = append(wanted, a.Fixes[i])
-		}
-	}
-	return wanted, nil
-}
-
-const withRecordFlag = "with-record"
-
-// recordFlag gives a command that describes the host the flag to record it as well.
-func (a *app) recordFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.withRecord, withRecordFlag, false, "write a record of this host as well, as \"lixfix record\" does, and name it")
 }
 
 // keeper can write a file for who has called lixfix.
@@ -134,23 +113,23 @@ type keeper interface {
 	Keep(ctx context.Context, name string, data []byte) error
 }
 
-// record looks, and writes down what was seen. The report says what was found, and what is in the file.
-func (a *app) record(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording) error {
-	host, ok := a.Host.(keeper)
-	if !ok || a.replay != nil {
+// write looks, and writes down what was seen. The report says what was found, and what is in the file.
+func (rc recorder) write(ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording) error {
+	host, ok := rc.Host.(keeper)
+	if !ok || rc.replay != nil {
 		return errors.New("record: this host cannot be recorded")
 	}
 	if how.file == "" {
 		var random [2]byte
-		if _, err := io.ReadFull(a.Random, random[:]); err != nil {
+		if _, err := io.ReadFull(rc.Random, random[:]); err != nil {
 			return fmt.Errorf("choose a name: %w", err)
 		}
-		how.file = fmt.Sprintf("lixfix-record-%s-%x.tar.gz", a.Now().UTC().Format("20060102-150405"), random)
+		how.file = fmt.Sprintf("lixfix-record-%s-%x.tar.gz", rc.Now().UTC().Format("20060102-150405"), random)
 	}
 	if _, err := os.Lstat(how.file); err == nil { // to say so before the work is done; Keep makes sure
 		return exists(how.file)
 	}
-	done, packed, err := a.observed(ctx, r, wanted, settings, how)
+	done, packed, err := rc.observed(ctx, r, wanted, settings, how)
 	if err != nil {
 		if errors.Is(err, record.ErrTooMuch) {
 			return &failure{code: Failed, err: fmt.Errorf("record: %w", err), next: "Name fewer fixes."}
@@ -185,13 +164,13 @@ func exists(file string) error {
 
 // observed looks at the host as all that a record is to answer do, cleans what was seen, and tries out what it says while
 // it is packed.
-func (a *app) observed(
+func (rc recorder) observed(
 	ctx context.Context, r *render.Report, wanted []fix.Fix, settings []fix.Settings, how recording,
 ) (*record.Record, []byte, error) {
-	a.progress.Now("looking")
-	defer a.progress.Close()
-	rec := record.New(a.Host)
-	on := a.quietly(nil)
+	rc.progress.Now("looking")
+	defer rc.progress.Close()
+	rec := record.New(rc.Host)
+	on := rc.quietly(nil)
 	on.scoped = rec.Watch
 	surveyed := on.survey(ctx, r)
 	// What a fix would do is asked as soon as it has looked, while others still wait for something. It sees the same moment, and
@@ -201,16 +180,16 @@ func (a *app) observed(
 	verdict := make([]record.Verdict, len(wanted))
 	red := redact.NewRecorder(how.keepNames)
 	r.Fixes = on.detectEach(surveyed, wanted, settings, how.probe, func(i int, found render.Fix) {
-		verdict[i] = again.verdictOf(surveyed, found, wanted[i], settings[i], true)
+		verdict[i] = verdictOf(surveyed, &again, found, wanted[i], settings[i], true)
 		rec.Prepare(red)
 	})
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	a.progress.Now("taking names and secrets out")
+	rc.progress.Now("taking names and secrets out")
 	machine, _ := os.Hostname()
 	m := &rec.Manifest
-	m.Lixfix, m.Names, m.Probed, m.Verdict = a.Version, how.keepNames, probed(r.Fixes), verdict
+	m.Lixfix, m.Names, m.Probed, m.Verdict = rc.Version, how.keepNames, probed(r.Fixes), verdict
 	m.Unseen = unseen(r)
 	for _, f := range wanted {
 		m.Fixes = append(m.Fixes, f.Name())
@@ -237,7 +216,7 @@ func (a *app) observed(
 	var failed error
 	var packing sync.WaitGroup
 	packing.Go(func() { failed = clean.Write(&packed) })
-	differs := a.differs(ctx, clean, wanted, given, red)
+	differs := rc.differs(ctx, clean, wanted, given, red)
 	packing.Wait()
 	// Nearly always there is nothing to tell.
 	if len(differs) > 0 && failed == nil {
@@ -280,20 +259,20 @@ func unseen(r *render.Report) []string {
 	return all
 }
 
-// quietly is this program again, silent, and looking at a record where that is not nil.
-func (a *app) quietly(r *record.Record) *app {
-	b := *a
-	b.events = false
-	b.progress = ui.NewProgress(a.err, a.stderr, true)
+// quietly looks for this program again, silently, and at a record where that is not nil.
+func (rc recorder) quietly(r *record.Record) *looker {
+	a := *rc.app
+	a.events = false
+	a.progress = ui.NewProgress(a.err, a.stderr, true)
 	if r != nil {
-		b.look(r)
+		a.Host, a.replay = r.Host(), r
 	}
-	return &b
+	return &looker{app: &a}
 }
 
 // verdictOf is what a fix found, and what it would do. With more, it also asks what only a report asks, and a repair that
 // nobody is asked about.
-func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.Settings, more bool) record.Verdict {
+func verdictOf(ctx context.Context, l *looker, found render.Fix, f fix.Fix, s fix.Settings, more bool) record.Verdict {
 	v := record.Verdict{Fix: found.Name, Status: string(found.Status)}
 	risky := false
 	for _, one := range found.Findings {
@@ -307,7 +286,7 @@ func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.
 	if found.Status == fix.NotApplicable || ctx.Err() != nil {
 		return v
 	}
-	p, err := a.planned(ctx, f, s, ask{}, found.Probed)
+	p, err := planned(ctx, l, f, s, ask{}, found.Probed)
 	if err != nil {
 		v.Refused = message(err)
 	}
@@ -315,21 +294,21 @@ func (a *app) verdictOf(ctx context.Context, found render.Fix, f fix.Fix, s fix.
 		v.Plan = append(v.Plan, e.Step.Kind()+": "+e.Step.String())
 	}
 	if more {
-		_, _ = a.pasted(ctx, f, s)
+		_, _ = pasted(ctx, l, f, s)
 		if risky {
-			_, _ = a.planned(ctx, f, s, ask{yes: true}, found.Probed)
+			_, _ = planned(ctx, l, f, s, ask{yes: true}, found.Probed)
 		}
 		if found.Probed != nil {
-			_, _ = a.planned(ctx, f, s, ask{}, nil) // with --passive
+			_, _ = planned(ctx, l, f, s, ask{}, nil) // with --passive
 		}
 	}
 	return v
 }
 
 // planned is the plan that a dry run would show, with the same random numbers each time.
-func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask, probed *fix.Probed) (plan.Plan, error) {
+func planned(ctx context.Context, l *looker, f fix.Fix, s fix.Settings, how ask, probed *fix.Probed) (plan.Plan, error) {
 	// The look before it was the check's, and is not needed again.
-	v, missing := a.through(f.Name(), platform.NewMemo(a.Host))
+	v, missing := l.through(f.Name(), platform.NewMemo(l.Host))
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
 		return f.Plan(ctx, v, fix.Request{Settings: s, Allowed: how.allowed, Random: rand.NewChaCha8([32]byte{}), Probed: probed})
 	})
@@ -347,14 +326,14 @@ func (a *app) planned(ctx context.Context, f fix.Fix, s fix.Settings, how ask, p
 }
 
 // differs looks at a record as others will, and tells what is not as it was on the host.
-func (a *app) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
-	a.progress.Now("looking whether the record says the same")
-	b := a.quietly(r)
-	report := b.hosted("record")
-	ctx = b.survey(ctx, report)
+func (rc recorder) differs(ctx context.Context, r *record.Record, wanted []fix.Fix, settings []fix.Settings, red *redact.Recorder) []string {
+	rc.progress.Now("looking whether the record says the same")
+	l := rc.quietly(r)
+	report := l.hosted("record")
+	ctx = l.survey(ctx, report)
 	now := make([]record.Verdict, len(wanted))
-	b.detectEach(ctx, wanted, settings, r.Manifest.Probed, func(i int, found render.Fix) {
-		now[i] = b.verdictOf(ctx, found, wanted[i], settings[i], false)
+	l.detectEach(ctx, wanted, settings, r.Manifest.Probed, func(i int, found render.Fix) {
+		now[i] = verdictOf(ctx, l, found, wanted[i], settings[i], false)
 	})
 	now = said(now, red)
 	var all []string

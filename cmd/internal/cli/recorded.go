@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,14 +46,8 @@ func (a *app) fromRecord(cmd *cobra.Command) error {
 		}
 		return &failure{code: Failed, err: fmt.Errorf("read the record %s: %w", a.host, err), next: next}
 	}
-	a.look(r)
-	return nil
-}
-
-// look makes a record the host.
-func (a *app) look(r *record.Record) {
 	a.Host, a.replay = r.Host(), r
-	a.scoped = func(scope string, _ platform.View) *record.View { return r.View(scope) }
+	return nil
 }
 
 // recorded is what pages and documents say of a host in a file; nil for this machine.
@@ -70,25 +63,4 @@ func (a *app) recorded() *render.Recorded {
 func (a *app) unrecorded(what string) error {
 	return usagef("run it on the host itself, without --"+hostFlag, "--%s: this is a recorded host, and %s would need the host itself",
 		hostFlag, what)
-}
-
-// through is the view of those who look, in their own scope. missing is the error where they asked what is not in the
-// record.
-func (a *app) through(scope string, v platform.View) (view platform.View, missing func() error) {
-	if a.scoped == nil {
-		return v, func() error { return nil }
-	}
-	seen := a.scoped(scope, v)
-	return seen, func() error {
-		all := seen.Missing()
-		if len(all) == 0 {
-			return nil
-		}
-		const few = 3
-		more := ""
-		if n := len(all) - few; n > 0 {
-			all, more = all[:few], fmt.Sprintf(", and %d more", n)
-		}
-		return fmt.Errorf("%w: %s%s", record.ErrNotRecorded, strings.Join(all, ", "), more)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,8 +15,6 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/step"
-	"github.com/lixfix/lixfix/fixes/verify"
 	"github.com/lixfix/lixfix/platform"
 )
 
@@ -26,15 +25,21 @@ type ask struct {
 	rollback bool
 	accept   []string
 	passive  bool
-	unproven bool // no build at the end shows whether it has helped
+	unproven bool          // no build at the end shows whether it has helped
+	wait     time.Duration // for another lixfix to end
 }
+
+const limitFlag = "limit"
 
 // changing are the exit codes of the commands that change the host.
 func changing() string {
 	return exitHelp(Healthy, Problems, Usage, Failed, Waiting, Unsafe, NoConsent, Busy, Hangup, Interrupt, Terminated)
 }
 
-func (a *app) repairCommand() *cobra.Command {
+// repairer is "lixfix repair".
+type repairer struct{ *app }
+
+func (r repairer) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair FIX",
 		Short: "Repair a known issue: show the plan, ask, do it",
@@ -44,16 +49,16 @@ func (a *app) repairCommand() *cobra.Command {
 		Example: "  lixfix repair --help\n  lixfix list",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return a.unknownFix(args[0])
+				return r.catalogue.unknownFix(args[0])
 			}
 			return nil
 		},
 	}
-	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		return Usage, usagef("known are: "+strings.Join(a.names(), ", "), "repair: which fix?")
+	cmd.RunE = r.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		return Usage, usagef("known are: "+strings.Join(r.catalogue.names(), ", "), "repair: which fix?")
 	})
-	for _, f := range a.Fixes {
-		cmd.AddCommand(a.repairOne(f))
+	for _, f := range r.Fixes {
+		cmd.AddCommand(r.one(f))
 	}
 	return cmd
 }
@@ -67,7 +72,7 @@ func variables(f fix.Fix) string {
 		"the environment.")
 }
 
-func (a *app) repairOne(f fix.Fix) *cobra.Command {
+func (r repairer) one(f fix.Fix) *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
 		Use:     f.Name(),
@@ -75,7 +80,7 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 		Long:    paragraph("Repair this: "+f.Doc().Title+". See \"lixfix explain "+f.Name()+"\".") + variables(f) + changing(),
 		Example: fmt.Sprintf("  lixfix repair %[1]s --dry-run\n  sudo lixfix repair %[1]s\n  sudo lixfix repair %[1]s --yes --rollback-on-failure", f.Name()),
 	}
-	cmd.Args = a.noArgs
+	cmd.Args = r.noArgs
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	for _, o := range f.Options() {
@@ -91,7 +96,7 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 			flags.Var(new(optionValue), o.Name, usage)
 		}
 	}
-	a.askFlags(cmd, &how)
+	how.flags(r.app, cmd)
 	flags.StringArrayVar(&how.accept, "accept", nil, "agree to a risky remedy: the `ID` of its finding (can be repeated)")
 	if _, ok := f.(fix.Prober); ok {
 		flags.BoolVar(&how.passive, "passive", false, "run no build, so a repair that did not help is not taken back either")
@@ -100,9 +105,9 @@ func (a *app) repairOne(f fix.Fix) *cobra.Command {
 		flags.BoolVar(&how.unproven, "no-verify", false, "skip the build at the end that shows whether the repair helped")
 	}
 	flags.BoolVar(&how.rollback, "rollback-on-failure", false, "take everything back if a step fails")
-	a.hostFlag(cmd)
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
-		return a.repair(ctx, cmd, f, how)
+	r.hostFlag(cmd)
+	cmd.RunE = r.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		return r.repair(ctx, cmd, f, how)
 	})
 	return cmd
 }
@@ -122,10 +127,8 @@ func (v *optionValue) Set(s string) error {
 // Type implements pflag.Value.
 func (v *optionValue) Type() string { return "VALUE" }
 
-// askFlags adds what repair, resume and undo have in common.
-const limitFlag = "limit"
-
-func (a *app) askFlags(cmd *cobra.Command, how *ask) {
+// flags adds what all commands that change the host have in common.
+func (how *ask) flags(a *app, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == noConfirm {
@@ -135,7 +138,7 @@ func (a *app) askFlags(cmd *cobra.Command, how *ask) {
 	})
 	flags.BoolVar(&how.yes, "yes", false, "do not ask (also --no-confirm); agrees to safe remedies only")
 	flags.BoolVar(&how.dry, "dry-run", false, "stop after showing the plan")
-	flags.DurationVar(&a.wait, "wait", 0, "while another lixfix is at work, wait for it up to `TIME`, such as 90s or 5m")
+	flags.DurationVar(&how.wait, "wait", 0, "while another lixfix is at work, wait for it up to `TIME`, such as 90s or 5m")
 	flags.DurationVar(&a.limit, limitFlag, 0, "stop after `TIME`, such as 15m: the step in flight is finished, as with SIGTERM")
 	a.verbosely(cmd)
 }
@@ -152,20 +155,21 @@ func (how ask) allowed(id string, c fix.Class) bool {
 	return false
 }
 
-func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
-	c := a.change("repair")
-	c.fix, c.passive = f, how.passive
+func (r repairer) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask) (Code, error) {
+	c := newChange(r.app, "repair")
+	c.fix, c.trial.passive = f, how.passive
 	for _, id := range how.accept {
 		if fix.KindOf(f, id) == nil {
-			return Usage, usagef("IDs are shown by: "+a.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
+			return Usage, usagef("IDs are shown by: "+r.Name+" check -v", "--accept: %q is not a finding of %s", id, f.Name())
 		}
 	}
 	c.report.Accepted = how.accept
+	given := options{r.app}
 	var err error
-	if c.settings, err = a.settingsOf(f, cmd.Flags()); err != nil {
+	if c.settings, err = given.of(f, cmd.Flags()); err != nil {
 		return Usage, err
 	}
-	unasked, err := a.unasked(f)
+	unasked, err := given.unasked(f)
 	if err != nil {
 		return Usage, err
 	}
@@ -173,128 +177,109 @@ func (a *app) repair(ctx context.Context, cmd *cobra.Command, f fix.Fix, how ask
 		how.yes = unasked
 	}
 
-	if !f.AppliesTo(a.Host.Facts()) {
+	if !f.AppliesTo(r.Host.Facts()) {
 		c.report.Fixes = []render.Fix{{Name: f.Name(), Title: f.Doc().Title, Status: fix.NotApplicable}}
 		c.report.Outcome.Result = render.NotApplicable
-		return c.done(Healthy, c.verdict)
+		return c.say.done(Healthy, c.say.verdict)
 	}
-	if a.replay != nil {
+	if r.replay != nil {
 		if !how.dry {
-			return Usage, a.unrecorded("a repair without --dry-run")
+			return Usage, r.unrecorded("a repair without --dry-run")
 		}
-		return c.prepare(ctx, nil, how)
+		return r.prepare(ctx, c, nil, how)
 	}
 	if how.dry {
-		switch busy, err := journal.Busy(a.Host.StateDir()); {
+		switch busy, err := journal.Busy(r.Host.StateDir()); {
 		case err != nil:
 			return Failed, err
 		case busy:
-			return c.fail(journal.ErrBusy)
+			return c.say.fail(journal.ErrBusy)
 		}
-		all, err := a.waits(c.report)
+		all, err := c.journals.waits(c.report)
 		if err != nil {
 			return Failed, err
 		}
 		if len(all) > 0 {
-			return c.fail(a.waiting(all))
+			return c.say.fail(c.journals.waiting(all))
 		}
-		return c.prepare(ctx, nil, how)
+		return r.prepare(ctx, c, nil, how)
 	}
-	if !a.Host.Facts().Root() {
-		if all, err := a.waits(c.report); err == nil && len(all) > 0 {
-			return c.fail(a.waiting(all))
+	if !r.Host.Facts().Root() {
+		if all, err := c.journals.waits(c.report); err == nil && len(all) > 0 {
+			return c.say.fail(c.journals.waiting(all))
 		}
-		return c.fail(a.needRoot(cmd, nil, f))
+		return c.say.fail(r.needRoot(cmd, nil, f))
 	}
 	// Locked before anything is read, so that what is shown is what is applied.
-	dir, err := c.open()
+	dir, err := c.open(how.wait)
 	if err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
 	defer dir.Close()
-	all, err := a.waits(c.report)
+	all, err := c.journals.waits(c.report)
 	if err == nil && len(all) > 0 {
-		err = a.waiting(all)
+		err = c.journals.waiting(all)
 	}
 	if err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
-	return c.prepare(ctx, dir, how)
+	return r.prepare(ctx, c, dir, how)
 }
 
 // prepare looks and plans, and does what there is to do. dir is nil for a dry run.
-func (c *change) prepare(ctx context.Context, dir *journal.Dir, how ask) (Code, error) {
-	a, o := c.app, c.report.Outcome
-	found, detectErr := a.detect(ctx, c.fix, c.memo, c.settings, !c.passive)
+func (r repairer) prepare(ctx context.Context, c *change, dir *journal.Dir, how ask) (Code, error) {
+	found, detectErr := c.look.detect(ctx, c.fix, c.memo, c.settings, !c.trial.passive)
 	if ctx.Err() != nil {
-		return c.fail(context.Cause(ctx))
+		return c.say.fail(context.Cause(ctx))
 	}
-	c.report.Fixes, c.before, c.probed = []render.Fix{found}, found.Picture, found.Probed
+	c.report.Fixes, c.trial.before, c.trial.probed = []render.Fix{found}, found.Picture, found.Probed
 	show := func(t *render.Text) { t.Found(*c.report) }
 	if detectErr != nil {
-		return c.failed(detectErr, show)
+		return c.say.failed(detectErr, show)
 	}
 	for _, id := range how.accept {
 		if !slices.ContainsFunc(found.Findings, func(f fix.Finding) bool { return f.ID == id }) {
-			a.notice("--accept " + id + ": there is no such finding on this host")
+			r.notice("--accept " + id + ": there is no such finding on this host")
 		}
 	}
-	v, missing := a.through(c.fix.Name(), c.memo)
+	v, missing := c.look.through(c.fix.Name(), c.memo)
 	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (plan.Plan, error) {
-		return c.fix.Plan(ctx, v, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: a.Random, Probed: c.probed})
+		return c.fix.Plan(ctx, v, fix.Request{Settings: c.settings, Allowed: how.allowed, Random: r.Random, Probed: c.trial.probed})
 	})
 	if ctx.Err() != nil {
-		return c.fail(context.Cause(ctx))
+		return c.say.fail(context.Cause(ctx))
 	}
 	if gap := missing(); gap != nil {
 		err = gap
 	}
 	if err != nil {
-		return c.failed(fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
+		return c.say.failed(fmt.Errorf("plan the repair %s: %w", c.fix.Name(), err), show)
 	}
 	p.Fix = c.fix.Name()
 	if !how.unproven {
-		c.prove(ctx, &p)
+		c.trial.prove(ctx, &p)
 	}
-	if v, missing = a.through(c.fix.Name(), a.Host); true {
+	if v, missing = c.look.through(c.fix.Name(), r.Host); true {
 		err = guardedPlan(ctx, v, p)
 	}
 	if gap := missing(); gap != nil {
 		err = gap
 	}
 	if err != nil {
-		return c.failed(err, show)
+		return c.say.failed(err, show)
 	}
 	if err := c.ready(&p); err != nil {
-		return c.failed(err, show)
+		return c.say.failed(err, show)
 	}
 	c.report.Lasting = lasting(p, nil)
-	c.report.Undecided = c.undecided(found.Findings, how)
+	c.report.Undecided = undecided(c, found.Findings, how)
 	if p.Empty() {
-		o.Result = render.NothingToDo
-		return c.done(verdict(false, render.Count(c.report.Fixes), false), c.with(show))
+		c.report.Outcome.Result = render.NothingToDo
+		return c.say.done(verdict(false, render.Count(c.report.Fixes), false), c.say.with(show))
 	}
 	return c.propose(ctx, dir, how, proposal{
 		show: show, question: "Apply this plan", steps: len(p.Entries), dry: Problems, rollback: how.rollback,
 	})
-}
-
-// prove ends a plan that is for builds with one, so that whoever finishes it later does that as well.
-func (c *change) prove(ctx context.Context, p *plan.Plan) {
-	if p.Empty() || !c.fix.Doc().Builds || c.app.replay != nil { // a record is not built on
-		return
-	}
-	m, err := verify.Find(ctx, c.memo)
-	proof, ok := step.NewTryBuild(m)
-	switch {
-	case err != nil:
-		p.Notes = append(p.Notes, "no test build afterwards: "+message(err))
-	case !ok && c.app.Host.Facts().OS != platform.Linux: // macOS always has shells: there is nothing to say of it
-	case !ok:
-		p.Notes = append(p.Notes, "no test build afterwards: found neither a login shell nor the Nix tools")
-	default:
-		p.Entries = append(p.Entries, plan.Entry{Step: proof, For: p.Entries[0].For})
-	}
 }
 
 // guardedPlan refuses a plan that would write where somebody else than root can turn the names, or that would take
@@ -315,7 +300,7 @@ func guardedPlan(ctx context.Context, v platform.View, p plan.Plan) error {
 }
 
 // undecided are the risky remedies that --yes does not decide for.
-func (c *change) undecided(found []fix.Finding, how ask) []render.Undecided {
+func undecided(c *change, found []fix.Finding, how ask) []render.Undecided {
 	var list []render.Undecided
 	for _, f := range found {
 		if f.Remedy == nil || f.Remedy.Class != fix.Risky || how.allowed(f.ID, fix.Risky) ||

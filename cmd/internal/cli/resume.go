@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,10 +11,12 @@ import (
 	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/fixes/journal"
 	"github.com/lixfix/lixfix/fixes/plan"
-	"github.com/lixfix/lixfix/fixes/step"
 )
 
-func (a *app) resumeCommand() *cobra.Command {
+// resumer is "lixfix resume", and what goes on with an unfinished repair.
+type resumer struct{ *app }
+
+func (r resumer) command() *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
 		Use:   "resume",
@@ -26,62 +27,54 @@ func (a *app) resumeCommand() *cobra.Command {
 			"finishes the undo.\n\n" + changing(),
 		Example: "  lixfix resume --dry-run\n  sudo lixfix resume",
 	}
-	cmd.Args = a.noArgs
-	a.askFlags(cmd, &how)
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
-		c := a.change("resume")
-		all, err := a.waits(c.report)
+	cmd.Args = r.noArgs
+	how.flags(r.app, cmd)
+	cmd.RunE = r.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		c := newChange(r.app, "resume")
+		all, err := c.journals.waits(c.report)
 		if err != nil {
 			return Failed, err
 		}
 		if len(all) == 0 {
-			return c.nothing("no unfinished repair waits; nothing to do")
+			return c.say.nothing("no unfinished repair waits; nothing to do")
 		}
-		return c.unfinished(ctx, cmd, nil, how, false)
+		return r.unfinished(ctx, c, cmd, nil, how, false)
 	})
 	return cmd
 }
 
-// nothing ends a command that found nothing to do.
-func (c *change) nothing(why string) (Code, error) {
-	c.report.Outcome.Result = render.NothingToDo
-	c.report.Summary = "lixfix " + c.app.Version + ": " + why
-	return c.app.emit(c.report, Healthy, func(t *render.Text) { t.Verdict(*c.report) })
-}
-
 // unfinished goes on with the unfinished repair, forwards or, with undo, back. An undo that was cut short keeps its
 // direction, whichever command goes on with it: half of a way and half of the other lead nowhere.
-func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []string, how ask, undo bool) (Code, error) {
-	a := c.app
-	if !a.Host.Facts().Root() {
+func (r resumer) unfinished(ctx context.Context, c *change, cmd *cobra.Command, args []string, how ask, undo bool) (Code, error) {
+	if !r.Host.Facts().Root() {
 		// Journals can hold secrets, so that nobody else can read them, not even for a dry run.
-		return c.fail(a.needRoot(cmd, args, nil))
+		return c.say.fail(r.needRoot(cmd, args, nil))
 	}
-	dir, err := c.open()
+	dir, err := c.open(how.wait)
 	if err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
 	defer dir.Close()
 	j, err := dir.Open()
 	switch {
 	case err != nil:
-		return c.fail(a.unreadable(err))
+		return c.say.fail(c.journals.unreadable(err))
 	case j == nil && undo:
 		// It was killed when all was done but for the end of its journal, which opening has written.
 		c.report.Unfinished = nil
-		return c.past(ctx, dir, strings.Join(args, ""), how)
+		return undoer(r).past(ctx, c, dir, strings.Join(args, ""), how)
 	case j == nil:
-		return c.nothing("no unfinished repair waits; nothing to do")
+		return c.say.nothing("no unfinished repair waits; nothing to do")
 	}
 	c.know(j.Plan)
 	back := j.Back() || undo && j.Plan.Undoes == ""
-	c.undoing = back || j.Plan.Undoes != ""
+	c.say.undoing = back || j.Plan.Undoes != ""
 	o := c.report.Outcome
 	o.ID, o.Total, o.Done = j.Plan.ID, len(j.Plan.Entries), held(j)
 	c.report.Left = &render.LeftToDo{ID: o.ID, Began: j.Began, Done: o.Done, Total: o.Total}
 	todo := ahead(j, back)
 	c.planned(&todo)
-	heading := c.heading(j, back)
+	head := whatWaits(j, back)
 	if how.dry {
 		c.report.Unfinished = []string{o.ID}
 	}
@@ -94,11 +87,11 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	}
 	begun := false
 	code, err := c.propose(ctx, dir, how, proposal{
-		show: func(t *render.Text) { t.Remaining(*c.report, heading) }, question: question, steps: len(todo.Entries), dry: Waiting,
+		show: func(t *render.Text) { t.Remaining(*c.report, head) }, question: question, steps: len(todo.Entries), dry: Waiting,
 		begin: func() (*journal.Journal, error) {
 			begun = true
 			if !back {
-				c.depict(ctx)
+				c.trial.depict(ctx)
 			}
 			return j, nil
 		},
@@ -110,8 +103,8 @@ func (c *change) unfinished(ctx context.Context, cmd *cobra.Command, args []stri
 	return code, err
 }
 
-// heading says what waits and what is going to be done about it.
-func (c *change) heading(j *journal.Journal, back bool) string {
+// whatWaits says what waits and what is going to be done about it.
+func whatWaits(j *journal.Journal, back bool) string {
 	began := j.Began.UTC().Format("2006-01-02 15:04 UTC")
 	steps := fmt.Sprintf("%d of %s", held(j), render.Steps(len(j.Plan.Entries)))
 	switch {
@@ -125,23 +118,9 @@ func (c *change) heading(j *journal.Journal, back bool) string {
 	return fmt.Sprintf("The repair %s began on %s and has done %s. To be done now:", j.Plan.ID, began, steps)
 }
 
-// depict keeps what there is to be moved, so that it can be said afterwards whether it did.
-func (c *change) depict(ctx context.Context) {
-	d, ok := c.fix.(fix.Drawer)
-	if !ok || !c.fix.AppliesTo(c.app.Host.Facts()) {
-		return
-	}
-	p, err := guarded(ctx, detectLimit, func(ctx context.Context) (fix.Picture, error) { return d.Draw(ctx, c.app.Host, c.settings) })
-	if err != nil {
-		c.app.log.Debug("what is to be moved could not be drawn", "error", err)
-		return
-	}
-	c.before = &p
-}
-
 // know finds the fix of a plan. Of its settings, those that went into the plan decide what is looked at afterwards.
 func (c *change) know(p plan.Plan) {
-	if i := c.app.find(p.Fix); i >= 0 {
+	if i := c.app.catalogue.find(p.Fix); i >= 0 {
 		c.fix = c.app.Fixes[i]
 		c.settings = recall(c.fix, p)
 	}
@@ -176,20 +155,4 @@ func ahead(j *journal.Journal, back bool) plan.Plan {
 		}
 	}
 	return p
-}
-
-// unreadable says what can be done about a journal that cannot be used. Nothing is guessed from it.
-func (a *app) unreadable(err error) error {
-	if !errors.Is(err, journal.ErrFormat) && !errors.Is(err, plan.ErrSchema) && !errors.Is(err, journal.ErrForeign) {
-		return err
-	}
-	next := "sudo " + a.Name + " history --set-aside ID moves it away"
-	if all, waitErr := journal.Waits(a.Host.StateDir(), step.Kinds()); waitErr == nil && len(all) > 0 {
-		next = a.aside(all[0].ID) + " moves it away"
-	}
-	f := &failure{code: Failed, err: fmt.Errorf("read the unfinished repair: %w", err), next: "If a newer lixfix made it, use that one. Otherwise " + next + "."}
-	if errors.Is(err, journal.ErrForeign) {
-		f.code, f.next = Unsafe, "lixfix trusts nothing in it; "+next+"."
-	}
-	return f
 }

@@ -18,9 +18,12 @@ import (
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) }
 
+// commandTree is the commands with their help.
+type commandTree struct{ *app }
+
 // root builds the commands. Nothing is read from the host for it. Of a line that begins with the name of a command, only
 // that one is built: to build all of them takes longer than to run some.
-func (a *app) root(args ...string) *cobra.Command {
+func (t commandTree) root(args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
 		Short: "Find and repair known issues of Lix and Nix installations",
@@ -34,35 +37,37 @@ func (a *app) root(args ...string) *cobra.Command {
 			if len(args) == 0 {
 				return nil
 			}
-			return usagef(a.Name+" --help lists the commands", "%q is not a command%s", args[0], a.didYouMean(args[0], commands))
+			return usagef(t.Name+" --help lists the commands", "%q is not a command%s", args[0], didYouMean(args[0], commands))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.format, "format", a.format, "`FORMAT` of results and errors: text, json or jsonl; also dot for some commands, and prometheus for check")
-	flags.StringVar(&a.color, "color", a.color, "`WHEN` to colour: auto, always or never")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print only problems and results")
-	flags.BoolVar(&a.debug, "debug", false, "log to standard error, with every tool call")
-	root.SetHelpFunc(a.help)
-	root.SetUsageFunc(func(cmd *cobra.Command) error { a.help(cmd, nil); return nil })
+	flags.StringVar(&t.format, "format", t.format, "`FORMAT` of results and errors: text, json or jsonl; also dot for some commands, and prometheus for check")
+	flags.StringVar(&t.color, "color", t.color, "`WHEN` to colour: auto, always or never")
+	flags.BoolVarP(&t.quiet, "quiet", "q", false, "print only problems and results")
+	flags.BoolVar(&t.debug, "debug", false, "log to standard error, with every tool call")
+	root.SetHelpFunc(t.help)
+	root.SetUsageFunc(func(cmd *cobra.Command) error { t.help(cmd, nil); return nil })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-			if err := a.flagOfAFix(cmd, unknown.GetSpecifiedName()); err != nil {
+			if err := t.flagOfAFix(cmd, unknown.GetSpecifiedName()); err != nil {
 				return err
 			}
 		}
-		return usagef(a.called(cmd)+" --help lists its flags", "%w", err)
+		return usagef(t.called(cmd)+" --help lists its flags", "%w", err)
 	})
 	_ = root.RegisterFlagCompletionFunc("format", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
-	root.SetHelpCommand(a.helpCommand())
+	root.SetHelpCommand(t.helpCommand())
+	a := t.app
 	builders := map[string]func() *cobra.Command{
-		"check": a.checkCommand, "report": a.reportCommand, "record": a.recordCommand, "probe": a.probeCommand,
-		"verify": a.verifyCommand, "repair": a.repairCommand, "resume": a.resumeCommand, "undo": a.undoCommand,
-		"history": a.historyCommand, "schedule": a.scheduleCommand, "list": a.listCommand, "explain": a.explainCommand,
-		"run": a.runCommand, "version": a.versionCommand, completionName: a.completionCommand, "schema": a.schemaCommand,
+		"check": newChecker(a).command, "report": newDescriber(a).command, "record": recorder{a}.command, "probe": prober{a}.command,
+		"verify": newVerifier(a).command, "repair": repairer{a}.command, "resume": resumer{a}.command, "undo": undoer{a}.command,
+		"history": newHistorian(a).command, "schedule": scheduler{a}.command, "list": lister{a}.command,
+		"explain": newExplainer(a).command, "run": newWrapper(a).command, "version": about{a}.version,
+		completionName: about{a}.completion, "schema": about{a}.schema,
 	}
 	if len(args) > 0 && args[0] != completionName && builders[args[0]] != nil {
 		root.AddCommand(builders[args[0]]())
@@ -83,11 +88,11 @@ const completionName = "completion"
 var commands = []string{"check", "report", "record", "probe", "verify", "repair", "resume", "undo", "history", "list", "explain", "run", "version", "schedule", "completion", "schema", "help"}
 
 // rank is the place of a command in a list: below the root as above, elsewhere that of its fix.
-func (a *app) rank(cmd *cobra.Command) int {
+func (t commandTree) rank(cmd *cobra.Command) int {
 	if i := slices.Index(commands, cmd.Name()); i >= 0 {
 		return i
 	}
-	return len(commands) + a.find(cmd.Name())
+	return len(commands) + t.catalogue.find(cmd.Name())
 }
 
 // called is a command as the user has to type it.
@@ -107,14 +112,14 @@ const helpWidth = 80
 func paragraph(text string) string { return strings.Join(render.Wrap(text, helpWidth), "\n") + "\n\n" }
 
 // help prints the help of a command.
-func (a *app) help(cmd *cobra.Command, _ []string) {
+func (t commandTree) help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
 	b.WriteString(cmd.Long + "\n\nUsage:\n  " + cmd.UseLine() + "\n")
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		wide := 0
 		list := slices.Clone(cmd.Commands())
-		slices.SortStableFunc(list, func(x, y *cobra.Command) int { return a.rank(x) - a.rank(y) })
+		slices.SortStableFunc(list, func(x, y *cobra.Command) int { return t.rank(x) - t.rank(y) })
 		for _, c := range list {
 			wide = max(wide, len(c.Name()))
 		}
@@ -134,22 +139,22 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.Example != "" {
 		b.WriteString("\nExamples:\n" + cmd.Example + "\n")
 	}
-	_, _ = a.out.Write([]byte(a.named(b.String())))
+	_, _ = t.out.Write([]byte(t.named(b.String())))
 }
 
 // typed finds the name of the program in a text where it is what the user types.
 var typed = pattern.New(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
 
 // named puts the name that the program was called by into a text: Lix runs it as lix-fix.
-func (a *app) named(text string) string {
-	name := filepath.Base(a.Name)
+func (t commandTree) named(text string) string {
+	name := filepath.Base(t.Name)
 	if name == program {
 		return text
 	}
 	return typed.ReplaceAllString(text, "${1}"+strings.ReplaceAll(name, "$", "$$")+"${2}")
 }
 
-func (a *app) helpCommand() *cobra.Command {
+func (t commandTree) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND|automation]",
 		Short: "Show the help of a command, or what scripts can rely on",
@@ -159,21 +164,39 @@ func (a *app) helpCommand() *cobra.Command {
 		ValidArgs: []string{automation},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == automation {
-				_, _ = a.out.Write([]byte(a.named(Automation())))
+				_, _ = t.out.Write([]byte(t.named(Automation())))
 				return nil
 			}
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef(a.Name+" --help lists the commands", "%q is not a command", strings.Join(args, " "))
+				return usagef(t.Name+" --help lists the commands", "%q is not a command", strings.Join(args, " "))
 			}
-			a.help(target, nil)
+			t.help(target, nil)
 			return nil
 		},
 	}
 }
 
+// flagOfAFix is the error for a flag that another fix has, or a bare command lacks; nil where no fix has it.
+func (t commandTree) flagOfAFix(cmd *cobra.Command, flag string) error {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	if cmd.Name() != "check" && cmd.Name() != "report" {
+		return nil
+	}
+	for _, f := range t.Fixes {
+		for _, o := range f.Options() {
+			if o.Look && o.Name == flag {
+				return usagef(t.called(cmd)+" "+f.Name()+" --"+flag, "--%s is an option of %s", flag, f.Name())
+			}
+		}
+	}
+	return nil
+}
+
 // didYouMean is the end of a message about an unknown word.
-func (a *app) didYouMean(word string, known []string) string {
+func didYouMean(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
@@ -221,36 +244,4 @@ func (a *app) noArgs(cmd *cobra.Command, args []string) error {
 		return usagef(a.called(cmd)+" --help", "%q: %s takes no arguments", args[0], cmd.Name())
 	}
 	return nil
-}
-
-// find returns the fix of a name.
-func (a *app) find(name string) int {
-	for i, f := range a.Fixes {
-		if f.Name() == name {
-			return i
-		}
-	}
-	return -1
-}
-
-func (a *app) names() []string {
-	var names []string
-	for _, f := range a.Fixes {
-		names = append(names, f.Name())
-	}
-	return names
-}
-
-// unknownFix is the error for a name that no fix has.
-func (a *app) unknownFix(name string) error {
-	return usagef("known are: "+strings.Join(a.names(), ", "), "%q is not a fix%s", name, a.didYouMean(name, a.names()))
-}
-
-// completeFixes completes the names of fixes.
-func (a *app) completeFixes(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var words []string
-	for _, f := range a.Fixes {
-		words = append(words, cobra.CompletionWithDesc(f.Name(), f.Doc().Title))
-	}
-	return words, cobra.ShellCompDirectiveNoFileComp
 }

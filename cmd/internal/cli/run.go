@@ -18,7 +18,6 @@ import (
 	"github.com/lixfix/lixfix/cmd/internal/runner"
 	"github.com/lixfix/lixfix/cmd/internal/ui"
 	"github.com/lixfix/lixfix/fixes/fix"
-	"github.com/lixfix/lixfix/fixes/known"
 	"github.com/lixfix/lixfix/fixes/messages"
 )
 
@@ -29,7 +28,15 @@ const (
 	afterFailure = 10 * time.Second
 )
 
-func (a *app) runCommand() *cobra.Command {
+// wrapper is "lixfix run".
+type wrapper struct {
+	*app
+	explain explainer
+}
+
+func newWrapper(a *app) wrapper { return wrapper{app: a, explain: newExplainer(a)} }
+
+func (w wrapper) command() *cobra.Command {
 	var wait time.Duration
 	keep := false
 	cmd := &cobra.Command{
@@ -53,34 +60,34 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&keep, "record", false, "if the command fails, write a record of this host, as \"lixfix record\" does")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usagef(a.Name+" run nix build", "run: which command?")
+			return usagef(w.Name+" run nix build", "run: which command?")
 		}
 		return nil
 	}
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
-		return a.runAlong(ctx, args, wait, keep)
+	cmd.RunE = w.run(func(ctx context.Context, _ *cobra.Command, args []string) (Code, error) {
+		return w.runAlong(ctx, args, wait, keep)
 	})
 	return cmd
 }
 
 // runAlong runs a command and, where it fails, says what its messages point to.
-func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, keep bool) (Code, error) {
-	stdin, ok1 := a.Stdin.(*os.File)
-	stdout, ok2 := a.Stdout.(*os.File)
-	stderr, ok3 := a.Stderr.(*os.File)
+func (w wrapper) runAlong(ctx context.Context, args []string, wait time.Duration, keep bool) (Code, error) {
+	stdin, ok1 := w.Stdin.(*os.File)
+	stdout, ok2 := w.Stdout.(*os.File)
+	stderr, ok3 := w.Stderr.(*os.File)
 	if !ok1 || !ok2 || !ok3 {
 		return Failed, errors.New("run: the standard streams are not files")
 	}
-	program, err := a.Program()
+	program, err := w.Program()
 	if err != nil {
 		return Failed, err
 	}
 	c := runner.Command{
-		Args: args, Stdin: stdin, Stdout: stdout, Stderr: stderr, Inherited: a.Inherited, Program: program, Patience: wait, Waits: a.waitsFor,
-		Color: ui.Color(ui.When(a.color), a.stderr, a.Getenv),
+		Args: args, Stdin: stdin, Stdout: stdout, Stderr: stderr, Inherited: w.Inherited, Program: program, Patience: wait, Waits: w.waitsFor,
+		Color: ui.Color(ui.When(w.color), w.stderr, w.Getenv),
 	}
 	out, err := c.Run(ctx)
 	if start, ok := errors.AsType[*runner.StartError](err); ok {
@@ -90,9 +97,9 @@ func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, k
 		return Failed, err
 	}
 	if out.Code != 0 && !slices.Contains(byHand, out.Signal) {
-		a.failedCommand(ctx, args, out)
+		w.failedCommand(ctx, args, out)
 		if keep {
-			a.recordFailure(ctx)
+			w.recordFailure(ctx)
 		}
 	}
 	return Code(out.Code), nil
@@ -102,76 +109,49 @@ func (a *app) runAlong(ctx context.Context, args []string, wait time.Duration, k
 var byHand = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE}
 
 // failedCommand says below the output of a command that has failed what it points to.
-func (a *app) failedCommand(ctx context.Context, args []string, out runner.Outcome) {
-	found := slices.DeleteFunc(a.index().Find(out.Output), func(m messages.Match) bool {
+func (w wrapper) failedCommand(ctx context.Context, args []string, out runner.Outcome) {
+	found := slices.DeleteFunc(w.catalogue.index().Find(out.Output), func(m messages.Match) bool {
 		return m.Harmless() || !m.Sure && !plainly(args[0], m.Line)
 	})
 	if len(found) == 0 {
 		return
 	}
 	for i := range found {
-		a.narrow(&found[i])
+		w.explain.narrow(&found[i])
 	}
-	r := a.report("run")
+	r := w.report("run")
 	r.Exit = out.Code
-	r.Matches = a.matched(found)
+	r.Matches = w.explain.matched(found)
 	// Whoever has pressed Ctrl-C may do so once more.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, afterFailure)
 	defer cancel()
-	a.confirm(ctx, r.Matches)
-	if a.format == jsonFormat {
-		_ = render.JSON(a.err, *r)
+	w.explain.confirm(ctx, r.Matches)
+	if w.format == jsonFormat {
+		_ = render.JSON(w.err, *r)
 		return
 	}
-	t := render.NewText(a.style(a.stderr))
+	t := render.NewText(w.style(w.stderr))
 	t.After(r.Matches)
-	_, _ = t.WriteTo(a.err)
-}
-
-// possible reports whether a host of this system can have a finding.
-func (a *app) possible(k *fix.Kind) bool {
-	system := a.Host.Facts()
-	if f := a.fixOf(k); f != nil {
-		return f.AppliesTo(system)
-	}
-	os := known.System(k.ID)
-	return os == "" || os == system.OS
-}
-
-// narrow leaves out of a match what only hosts of another system can have, where anything else is left.
-func (a *app) narrow(m *messages.Match) {
-	var kinds []*fix.Kind
-	var fixes []string
-	for _, k := range m.Kinds {
-		if !a.possible(k) {
-			continue
-		}
-		kinds = append(kinds, k)
-		if f := a.fixOf(k); f != nil && !slices.Contains(fixes, f.Name()) {
-			fixes = append(fixes, f.Name())
-		}
-	}
-	if len(kinds) > 0 {
-		m.Kinds, m.Fixes = kinds, fixes
-	}
+	_, _ = t.WriteTo(w.err)
 }
 
 // recordFailure writes down what the host looks like now. That it cannot is said, and changes nothing else.
-func (a *app) recordFailure(ctx context.Context) {
+func (w wrapper) recordFailure(ctx context.Context) {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	settings := make([]fix.Settings, len(a.Fixes))
-	for i, f := range a.Fixes {
-		settings[i], _ = a.settingsOf(f, nil)
+	settings := make([]fix.Settings, len(w.Fixes))
+	for i, f := range w.Fixes {
+		settings[i], _ = options{w.app}.of(f, nil)
 	}
-	r := a.hosted("run")
-	if err := a.record(ctx, r, a.Fixes, settings, recording{}); err != nil {
-		a.notice(message(err))
+	r := w.hosted("run")
+	err := recorder{w.app}.write(ctx, r, w.Fixes, settings, recording{})
+	if err != nil {
+		w.notice(message(err))
 		return
 	}
-	a.notice("this host is recorded in " + r.Record.File + "; look at it before you send it")
+	w.notice("this host is recorded in " + r.Record.File + "; look at it before you send it")
 }
 
 // plainly reports whether a line is said by Nix itself: it is run, and it is what begins its errors so.
@@ -185,15 +165,15 @@ func plainly(command, line string) bool {
 const optionPID = "pid"
 
 // waitsFor says what a process waits for, "" where nobody can tell.
-func (a *app) waitsFor(ctx context.Context, pid int) string {
-	for _, f := range a.Fixes {
-		if !slices.ContainsFunc(f.Options(), func(o fix.Option) bool { return o.Name == optionPID && o.Look }) || !f.AppliesTo(a.Host.Facts()) {
+func (w wrapper) waitsFor(ctx context.Context, pid int) string {
+	for _, f := range w.Fixes {
+		if !slices.ContainsFunc(f.Options(), func(o fix.Option) bool { return o.Name == optionPID && o.Look }) || !f.AppliesTo(w.Host.Facts()) {
 			continue
 		}
 		s := fix.Settings{optionPID: {Value: strconv.Itoa(pid), Source: "run"}}
-		found, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]fix.Finding, error) { return f.Detect(ctx, a.Host, s) })
+		found, err := guarded(ctx, detectLimit, func(ctx context.Context) ([]fix.Finding, error) { return f.Detect(ctx, w.Host, s) })
 		if err != nil {
-			a.log.Debug("what the command waits for could not be told", "error", err)
+			w.log.Debug("what the command waits for could not be told", "error", err)
 			continue
 		}
 		found = slices.DeleteFunc(found, func(f fix.Finding) bool { return f.Status == fix.Unknown || f.Status == fix.NotApplicable })

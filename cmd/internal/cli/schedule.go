@@ -23,7 +23,10 @@ func executable() (string, error) {
 	return filepath.EvalSymlinks(name)
 }
 
-func (a *app) scheduleCommand() *cobra.Command {
+// scheduler is "lixfix schedule".
+type scheduler struct{ *app }
+
+func (s scheduler) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
 		Short: "Check this host after every boot",
@@ -33,13 +36,13 @@ func (a *app) scheduleCommand() *cobra.Command {
 			"\"install --prometheus FILE\" it runs every hour too, and writes metrics.\n\n" + exitHelp(Healthy, Usage),
 		Example: "  lixfix schedule install --help",
 	}
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		return Usage, usagef("use "+a.Name+" schedule install or "+a.Name+" schedule remove", "schedule: install or remove?")
+	cmd.Args = s.noArgs
+	cmd.RunE = s.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		return Usage, usagef("use "+s.Name+" schedule install or "+s.Name+" schedule remove", "schedule: install or remove?")
 	})
 	metrics := ""
-	install := a.scheduleOne("install", "Install the job", func(ctx context.Context, c *change) (plan.Plan, error) {
-		name, err := a.Program()
+	install := s.one("install", "Install the job", func(ctx context.Context, c *change) (plan.Plan, error) {
+		name, err := s.Program()
 		if err != nil {
 			return plan.Plan{}, fmt.Errorf("find the program that the job is to run: %w", err)
 		}
@@ -52,13 +55,13 @@ func (a *app) scheduleCommand() *cobra.Command {
 	_ = install.MarkFlagFilename("prometheus", "prom")
 	cmd.AddCommand(
 		install,
-		a.scheduleOne("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
+		s.one("remove", "Remove the job", func(ctx context.Context, c *change) (plan.Plan, error) {
 			return schedule.Remove(ctx, c.memo)
 		}, "This also removes the file of metrics that the job wrote."))
 	return cmd
 }
 
-func (a *app) scheduleOne(name, short string, draw func(context.Context, *change) (plan.Plan, error), more string) *cobra.Command {
+func (s scheduler) one(name, short string, draw func(context.Context, *change) (plan.Plan, error), more string) *cobra.Command {
 	var how ask
 	cmd := &cobra.Command{
 		Use:   name,
@@ -67,44 +70,43 @@ func (a *app) scheduleOne(name, short string, draw func(context.Context, *change
 			"asked, and \"lixfix undo\" takes it back.\n\n" + paragraph(more) + changing(),
 		Example: fmt.Sprintf("  lixfix schedule %[1]s --dry-run\n  sudo lixfix schedule %[1]s", name),
 	}
-	cmd.Args = a.noArgs
-	a.askFlags(cmd, &how)
-	cmd.RunE = a.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
-		c := a.change("schedule")
-		if !how.dry && !a.Host.Facts().Root() {
-			return c.fail(a.needRoot(cmd, nil, nil))
+	cmd.Args = s.noArgs
+	how.flags(s.app, cmd)
+	cmd.RunE = s.run(func(ctx context.Context, cmd *cobra.Command, _ []string) (Code, error) {
+		c := newChange(s.app, "schedule")
+		if !how.dry && !s.Host.Facts().Root() {
+			return c.say.fail(s.needRoot(cmd, nil, nil))
 		}
-		return c.schedule(ctx, name, how, draw)
+		return s.schedule(ctx, c, name, how, draw)
 	})
 	return cmd
 }
 
-func (c *change) schedule(ctx context.Context, name string, how ask, draw func(context.Context, *change) (plan.Plan, error)) (Code, error) {
-	a := c.app
+func (s scheduler) schedule(ctx context.Context, c *change, name string, how ask, draw func(context.Context, *change) (plan.Plan, error)) (Code, error) {
 	var dir *journal.Dir
 	if !how.dry {
 		var err error
-		if dir, err = c.open(); err != nil {
-			return c.fail(err)
+		if dir, err = c.open(how.wait); err != nil {
+			return c.say.fail(err)
 		}
 		defer dir.Close()
 	}
-	all, err := a.waits(c.report)
+	all, err := c.journals.waits(c.report)
 	if err == nil && len(all) > 0 {
-		err = a.waiting(all)
+		err = c.journals.waiting(all)
 	}
 	if err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
 	p, err := draw(ctx, c)
 	if err != nil {
-		return c.fail(fmt.Errorf("plan to %s the job: %w", name, err))
+		return c.say.fail(fmt.Errorf("plan to %s the job: %w", name, err))
 	}
 	if p.Empty() {
-		return c.nothing(map[string]string{"install": "the job is installed already; nothing to do", "remove": "no job is installed; nothing to do"}[name])
+		return c.say.nothing(map[string]string{"install": "the job is installed already; nothing to do", "remove": "no job is installed; nothing to do"}[name])
 	}
 	if err := c.ready(&p); err != nil {
-		return c.fail(err)
+		return c.say.fail(err)
 	}
 	_, reports := schedule.File(c.memo.Facts())
 	return c.propose(ctx, dir, how, proposal{

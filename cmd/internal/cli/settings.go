@@ -12,9 +12,12 @@ import (
 // noConfirm is the option that the program itself obeys. A fix that lists it names the variable that sets it.
 const noConfirm = "no-confirm"
 
-// settingsOf collects what was set for a fix: a flag, else the variable in the environment. flags is nil for commands
-// that have no flags for it.
-func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) {
+// options reads what the user has set for a fix.
+type options struct{ app *app }
+
+// of collects what was set for a fix: a flag, else the variable in the environment. flags is nil for commands that have
+// no flags for it.
+func (op options) of(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) {
 	s := fix.Settings{}
 	for _, o := range f.Options() {
 		if o.Name == noConfirm {
@@ -23,11 +26,11 @@ func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) 
 		given, name := fix.Setting{}, ""
 		if fl := lookup(flags, o.Name); fl != nil && fl.Changed {
 			given, name = fix.Setting{Value: fl.Value.String(), Source: "flag"}, "--"+o.Name
-		} else if v := a.env(o); v != "" {
+		} else if v := op.env(o); v != "" {
 			given, name = fix.Setting{Value: v, Source: "environment"}, o.Env
 		}
-		if name == "" && a.replay != nil {
-			if was, ok := a.replay.Manifest.Settings[f.Name()][o.Name]; ok {
+		if name == "" && op.app.replay != nil {
+			if was, ok := op.app.replay.Manifest.Settings[f.Name()][o.Name]; ok {
 				given, name = fix.Setting(was), "the record"
 			}
 		}
@@ -47,7 +50,7 @@ func (a *app) settingsOf(f fix.Fix, flags *pflag.FlagSet) (fix.Settings, error) 
 				if lookup(flags, "yes") == nil { // it only looks
 					command = "check"
 				}
-				return nil, usagef(a.Name+" "+command+" "+f.Name()+" --help lists the options", "%s: %w", name, err)
+				return nil, usagef(op.app.Name+" "+command+" "+f.Name()+" --help lists the options", "%s: %w", name, err)
 			}
 		}
 		s[o.Name] = given
@@ -62,17 +65,17 @@ func lookup(flags *pflag.FlagSet, name string) *pflag.Flag {
 	return flags.Lookup(name)
 }
 
-func (a *app) env(o fix.Option) string {
-	if o.Env == "" || a.replay != nil { // the environment here is that of this machine
+func (op options) env(o fix.Option) string {
+	if o.Env == "" || op.app.replay != nil { // the environment here is that of this machine
 		return ""
 	}
-	return a.Getenv(o.Env)
+	return op.app.Getenv(o.Env)
 }
 
 // unasked reports whether the environment says that nobody is to be asked.
-func (a *app) unasked(f fix.Fix) (bool, error) {
+func (op options) unasked(f fix.Fix) (bool, error) {
 	for _, o := range f.Options() {
-		if v := a.env(o); o.Name == noConfirm && v != "" {
+		if v := op.env(o); o.Name == noConfirm && v != "" {
 			on, err := truth(v)
 			if err != nil {
 				return false, usagef("use true or false", "%s: %w", o.Env, err)

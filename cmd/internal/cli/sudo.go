@@ -13,7 +13,7 @@ import (
 // needRoot is the error of a command that changes the host and was not started by root. lixfix never starts itself
 // again: the user sees and types the line.
 func (a *app) needRoot(cmd *cobra.Command, args []string, f fix.Fix) error {
-	return &failure{code: NoConsent, err: errNeedsRoot(cmd), next: a.sudo(cmd, args, f), typed: true}
+	return &failure{code: NoConsent, err: errNeedsRoot(cmd), next: options{a}.sudo(cmd, args, f), typed: true}
 }
 
 type needsRootError string
@@ -26,8 +26,8 @@ func errNeedsRoot(cmd *cobra.Command) error {
 
 // sudo is the command line as it has to be typed for root. sudo drops the environment, so what was set there for the
 // fix becomes a flag.
-func (a *app) sudo(cmd *cobra.Command, args []string, f fix.Fix) string {
-	words := append([]string{"sudo", a.Name}, strings.Fields(cmd.CommandPath())[1:]...)
+func (op options) sudo(cmd *cobra.Command, args []string, f fix.Fix) string {
+	words := append([]string{"sudo", op.app.Name}, strings.Fields(cmd.CommandPath())[1:]...)
 	given := map[string]bool{}
 	cmd.Flags().Visit(func(fl *pflag.Flag) {
 		given[fl.Name] = true
@@ -35,7 +35,7 @@ func (a *app) sudo(cmd *cobra.Command, args []string, f fix.Fix) string {
 	})
 	if f != nil {
 		for _, o := range f.Options() {
-			v := a.env(o)
+			v := op.env(o)
 			switch {
 			case v == "":
 			case o.Name == noConfirm:

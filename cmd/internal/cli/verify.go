@@ -16,7 +16,19 @@ import (
 	"github.com/lixfix/lixfix/platform/sandbox"
 )
 
-func (a *app) verifyCommand() *cobra.Command {
+// verifier is "lixfix verify".
+type verifier struct {
+	*app
+	look    *looker
+	explain explainer
+}
+
+func newVerifier(a *app) verifier {
+	e := newExplainer(a)
+	return verifier{app: a, look: e.look, explain: e}
+}
+
+func (v verifier) command() *cobra.Command {
 	name := ""
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -34,35 +46,35 @@ func (a *app) verifyCommand() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&name, "name", sandbox.DefaultName, "host `NAME` for the build to look up (Linux)")
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+	cmd.Args = v.noArgs
+	cmd.RunE = v.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		if !sandbox.ValidName(name) {
 			return Usage, usagef("give a name such as "+sandbox.DefaultName, "--name: %q is not a valid host name", name)
 		}
-		return a.verify(ctx, name)
+		return v.verify(ctx, name)
 	})
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, name string) (Code, error) {
-	b, ok := a.Host.(platform.Builder)
+func (v verifier) verify(ctx context.Context, name string) (Code, error) {
+	b, ok := v.Host.(platform.Builder)
 	if !ok {
-		return Failed, fmt.Errorf("verify: lixfix cannot start a build on %s", render.System(a.Host.Facts().OS))
+		return Failed, fmt.Errorf("verify: lixfix cannot start a build on %s", render.System(v.Host.Facts().OS))
 	}
 	means, err := verify.Find(ctx, b)
 	if err != nil {
 		return Failed, err
 	}
-	a.progress.Now("building in each login shell")
+	v.progress.Now("building in each login shell")
 	var names verify.Look
 	if b.Facts().OS == platform.Linux {
-		names = func(ctx context.Context) verify.Rung { return a.lookUp(ctx, b, name) }
+		names = func(ctx context.Context) verify.Rung { return v.lookUp(ctx, b, name) }
 	}
 	l := verify.Run(ctx, b, means, names)
-	if err := a.alone(ctx, b, &l, means, names); err != nil && ctx.Err() == nil {
+	if err := v.alone(ctx, b, &l, means, names); err != nil && ctx.Err() == nil {
 		return codeOf(err), err
 	}
-	a.progress.Close()
+	v.progress.Close()
 	if ctx.Err() != nil {
 		cause := context.Cause(ctx)
 		next := "The build left nothing behind."
@@ -71,23 +83,23 @@ func (a *app) verify(ctx context.Context, name string) (Code, error) {
 		}
 		return codeOf(cause), &failure{code: codeOf(cause), err: fmt.Errorf("verify: %w", cause), next: next}
 	}
-	a.point(&l)
-	r := a.hosted("verify")
+	v.point(&l)
+	r := v.hosted("verify")
 	r.Verify, r.Summary = &l, l.Verdict()
-	return a.emit(r, map[fix.Status]Code{fix.OK: Healthy, fix.Broken: Problems, fix.Unknown: Failed}[l.Status()],
+	return v.emit(r, map[fix.Status]Code{fix.OK: Healthy, fix.Broken: Problems, fix.Unknown: Failed}[l.Status()],
 		func(t *render.Text) { t.Built(*r) })
 }
 
 // alone says of a store that is one user's that no daemon is needed for it. Root, whose shells run as somebody else, has
 // its owner build in it.
-func (a *app) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m verify.Means, names verify.Look) error {
+func (v verifier) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m verify.Means, names verify.Look) error {
 	const notNeeded = "daemon/not-needed"
 	i := slices.IndexFunc(l.Rungs, func(r verify.Rung) bool { return r.Name == verify.Connection })
-	k := a.kind(notNeeded)
+	k := v.catalogue.kind(notNeeded)
 	if i < 0 || k == nil || l.Rungs[i].Mark != verify.Holds && l.Rungs[i].Mark != verify.Broken {
 		return nil
 	}
-	found, err := a.detect(ctx, a.fixOf(k), a.Host, nil, false)
+	found, err := v.look.detect(ctx, v.catalogue.fixOf(k), v.Host, nil, false)
 	if err != nil {
 		return fmt.Errorf("look whether a daemon is needed: %w", err)
 	}
@@ -97,7 +109,7 @@ func (a *app) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m
 	switch {
 	case l.Rungs[i].Mark == verify.Holds:
 		l.Rungs[i].Says = "no daemon is needed: Nix writes to the store directly"
-	case a.Host.Facts().UID == 0 && m.Tools != "":
+	case v.Host.Facts().UID == 0 && m.Tools != "":
 		owner, err := b.Owner(ctx, "/")
 		if err != nil {
 			return fmt.Errorf("find out who owns the store: %w", err)
@@ -108,26 +120,26 @@ func (a *app) alone(ctx context.Context, b platform.Builder, l *verify.Ladder, m
 }
 
 // point adds to the rungs that are broken the page of what their errors point to, and names lixfix as it was called.
-func (a *app) point(l *verify.Ladder) {
+func (v verifier) point(l *verify.Ladder) {
 	for i := range l.Rungs {
 		r := &l.Rungs[i]
 		if r.Error != "" {
-			if id := a.pointsTo("error: " + r.Error); id != "" {
+			if id := v.pointsTo("error: " + r.Error); id != "" {
 				r.Next = slices.Insert(slices.Clone(r.Next), 0, "lixfix explain "+id)
 			}
 		}
 		r.Next = slices.Clone(r.Next)
 		for n := range r.Next {
-			r.Next[n] = a.as(r.Next[n])
+			r.Next[n] = v.as(r.Next[n])
 		}
 	}
 }
 
 // pointsTo is the first finding that an error surely points to and that this host can have; "" for none.
-func (a *app) pointsTo(text string) string {
-	for _, m := range a.index().Find(text) {
+func (v verifier) pointsTo(text string) string {
+	for _, m := range v.catalogue.index().Find(text) {
 		for _, k := range m.Kinds {
-			if m.Sure && a.possible(k) {
+			if m.Sure && v.explain.possible(k) {
 				return k.ID
 			}
 		}
@@ -136,12 +148,12 @@ func (a *app) pointsTo(text string) string {
 }
 
 // lookUp has a build look a name up.
-func (a *app) lookUp(ctx context.Context, b platform.Builder, name string) verify.Rung {
-	program, err := a.Program()
+func (v verifier) lookUp(ctx context.Context, b platform.Builder, name string) verify.Rung {
+	program, err := v.Program()
 	if err != nil {
 		return verify.Rung{Mark: verify.Unknown, Says: "cannot find the lixfix program, which would be the builder: " + err.Error()}
 	}
-	res, err := probe.Run(ctx, b, sandbox.Options{Name: name, Builder: program, Waiting: func(what string) { a.progress.Line(what) }})
+	res, err := probe.Run(ctx, b, sandbox.Options{Name: name, Builder: program, Waiting: func(what string) { v.progress.Line(what) }})
 	if err != nil {
 		return verify.Rung{Mark: verify.Unknown, Says: err.Error()}
 	}

@@ -12,7 +12,10 @@ import (
 	"github.com/lixfix/lixfix/platform/installation"
 )
 
-func (a *app) versionCommand() *cobra.Command {
+// about is the commands that tell of lixfix itself: version, schema and completion.
+type about struct{ *app }
+
+func (b about) version() *cobra.Command {
 	var host bool
 	cmd := &cobra.Command{
 		Use:   "version",
@@ -25,12 +28,12 @@ func (a *app) versionCommand() *cobra.Command {
 		Example: "  lixfix version\n  sudo lixfix version --host\n  lixfix version --host --format json",
 	}
 	cmd.Flags().BoolVar(&host, "host", false, "describe the Nix on this host")
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
+	cmd.Args = b.noArgs
+	cmd.RunE = b.run(func(ctx context.Context, _ *cobra.Command, _ []string) (Code, error) {
 		// Without --host the host is left out: on macOS its facts cost a tool call.
-		r := a.report("version")
+		r := b.report("version")
 		if host {
-			r = a.hosted("version")
+			r = b.hosted("version")
 		}
 		r.Made = &render.Description{Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 		if info, ok := debug.ReadBuildInfo(); ok {
@@ -40,19 +43,19 @@ func (a *app) versionCommand() *cobra.Command {
 				}
 			}
 		}
-		r.Summary = fmt.Sprintf("lixfix %s (%s, %s/%s)", a.Version, r.Made.Go, r.Made.OS, r.Made.Arch)
+		r.Summary = fmt.Sprintf("lixfix %s (%s, %s/%s)", b.Version, r.Made.Go, r.Made.OS, r.Made.Arch)
 		if !host {
-			return a.emit(r, Healthy, func(t *render.Text) { t.Summary(*r) })
+			return b.emit(r, Healthy, func(t *render.Text) { t.Summary(*r) })
 		}
-		return a.versionHost(ctx, r)
+		return b.onHost(ctx, r)
 	})
 	return cmd
 }
 
-// versionHost tells what Nix is here. It fails where not even that could be told whether there is one.
-func (a *app) versionHost(ctx context.Context, r *render.Report) (Code, error) {
+// onHost tells what Nix is here. It fails where not even that could be told whether there is one.
+func (b about) onHost(ctx context.Context, r *render.Report) (Code, error) {
 	page, err := guarded(ctx, detectLimit, func(ctx context.Context) (installation.Page, error) {
-		return installation.At(a.Host).Page(ctx), nil
+		return installation.At(b.Host).Page(ctx), nil
 	})
 	if err != nil {
 		return Failed, fmt.Errorf("read what Nix is here: %w", err)
@@ -62,25 +65,25 @@ func (a *app) versionHost(ctx context.Context, r *render.Report) (Code, error) {
 	if page.Present == nil {
 		code = Failed
 	}
-	return a.emit(r, code, func(t *render.Text) { t.Host(*r) })
+	return b.emit(r, code, func(t *render.Text) { t.Host(*r) })
 }
 
-func (a *app) schemaCommand() *cobra.Command {
+func (b about) schema() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of the documents that --format json prints",
 		Long:    "Print the JSON Schema (2020-12) of the documents that --format json prints.\n\n" + exitHelp(Healthy, Usage),
 		Example: "  lixfix schema",
 	}
-	cmd.Args = a.noArgs
-	cmd.RunE = a.run(func(context.Context, *cobra.Command, []string) (Code, error) {
-		_, err := a.out.Write(render.SchemaJSON(a.ids()...))
+	cmd.Args = b.noArgs
+	cmd.RunE = b.run(func(context.Context, *cobra.Command, []string) (Code, error) {
+		_, err := b.out.Write(render.SchemaJSON(b.catalogue.ids()...))
 		return Healthy, err
 	})
 	return cmd
 }
 
-func (a *app) completionCommand() *cobra.Command {
+func (b about) completion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "completion {bash|zsh|fish}",
 		Short: "Print the completions of a shell",
@@ -97,26 +100,14 @@ func (a *app) completionCommand() *cobra.Command {
 		}
 		return nil
 	}
-	cmd.RunE = a.run(func(_ context.Context, cmd *cobra.Command, args []string) (Code, error) {
+	cmd.RunE = b.run(func(_ context.Context, cmd *cobra.Command, args []string) (Code, error) {
 		switch args[0] {
 		case "bash":
-			return Healthy, cmd.Root().GenBashCompletionV2(a.out, true)
+			return Healthy, cmd.Root().GenBashCompletionV2(b.out, true)
 		case "zsh":
-			return Healthy, cmd.Root().GenZshCompletion(a.out)
+			return Healthy, cmd.Root().GenZshCompletion(b.out)
 		}
-		return Healthy, cmd.Root().GenFishCompletion(a.out, true)
+		return Healthy, cmd.Root().GenFishCompletion(b.out, true)
 	})
 	return cmd
-}
-
-// ids are all that a finding can have.
-func (a *app) ids() []string {
-	var ids []string
-	for _, f := range a.Fixes {
-		for _, k := range f.Kinds() {
-			ids = append(ids, k.ID)
-		}
-		ids = append(ids, notChecked(f))
-	}
-	return ids
 }

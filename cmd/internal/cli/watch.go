@@ -13,19 +13,28 @@ import (
 // watchPause is between two looks.
 const watchPause = time.Second
 
+// watcher is "lixfix check FIX --watch".
+type watcher struct {
+	*app
+	checker  checker
+	fix      fix.Drawer
+	settings fix.Settings // of the next look
+	strict   bool
+	screen   *ui.Screen // nil where pictures are printed one below the other
+}
+
 // watch looks until nothing waits any more. On a terminal each picture takes the place of the one before; elsewhere
 // there is a new one only when something that matters has changed.
-func (a *app) watch(ctx context.Context, f fix.Drawer, s fix.Settings, strict bool) (Code, error) {
-	var screen *ui.Screen
-	if a.stdout.Rewrite && a.format == text {
-		screen = ui.NewScreen(a.out, a.Stdout)
+func (w *watcher) watch(ctx context.Context) (Code, error) {
+	if w.stdout.Rewrite && w.format == text {
+		w.screen = ui.NewScreen(w.out, w.Stdout)
 	}
 	var first, last *fix.Picture
 	for {
-		r := a.hosted("check")
-		code, err := a.lookQuietly(ctx, r, f, s, strict)
+		r := w.hosted("check")
+		code, err := w.lookQuietly(ctx, r)
 		if ctx.Err() != nil {
-			return a.unwatched(ctx, screen)
+			return w.stopped(ctx)
 		}
 		if err != nil {
 			return code, err
@@ -35,42 +44,42 @@ func (a *app) watch(ctx context.Context, f fix.Drawer, s fix.Settings, strict bo
 		if p != nil {
 			r.Graph = p.Graph
 			if over && first != nil {
-				r.Moved = f.Moved(*first, *p)
+				r.Moved = w.fix.Moved(*first, *p)
 			}
 		}
 		switch {
-		case screen != nil:
+		case w.screen != nil:
 			r.Exit = int(code)
-			screen.Draw(a.watched(r, screen.Width()), over)
+			w.screen.Draw(w.drawn(r), over)
 		case over || last == nil || p.Key != last.Key:
-			if last != nil && a.format == text {
-				_, _ = a.out.Write([]byte("\n" + a.Now().UTC().Format("15:04:05 UTC") + "\n"))
+			if last != nil && w.format == text {
+				_, _ = w.out.Write([]byte("\n" + w.Now().UTC().Format("15:04:05 UTC") + "\n"))
 			}
-			_, err = a.emit(r, code, drawCheck(r))
+			_, err = w.emit(r, code, drawCheck(r))
 		}
-		if over || err != nil || a.out.Err() != nil {
+		if over || err != nil || w.out.Err() != nil {
 			return code, err
 		}
 		if first == nil {
 			first = p
 			if p.Again != nil {
-				s = p.Again
+				w.settings = p.Again
 			}
 		}
 		last = p
 		select {
 		case <-time.After(watchPause):
 		case <-ctx.Done():
-			return a.unwatched(ctx, screen)
+			return w.stopped(ctx)
 		}
 	}
 }
 
 // lookQuietly looks once. What was found is told with the whole picture, and only when that has changed.
-func (a *app) lookQuietly(ctx context.Context, r *render.Report, f fix.Fix, s fix.Settings, strict bool) (Code, error) {
-	defer func(events bool) { a.events = events }(a.events)
-	a.events = false
-	return a.checkOnce(ctx, r, []fix.Fix{f}, []fix.Settings{s}, strict, false)
+func (w *watcher) lookQuietly(ctx context.Context, r *render.Report) (Code, error) {
+	defer func(events bool) { w.events = events }(w.events)
+	w.events = false
+	return w.checker.once(ctx, r, []fix.Fix{w.fix}, []fix.Settings{w.settings}, w.strict, false)
 }
 
 // drawCheck draws the page of a check that names its fix.
@@ -81,19 +90,19 @@ func drawCheck(r *render.Report) func(*render.Text) {
 	}
 }
 
-// watched is the page of one look.
-func (a *app) watched(r *render.Report, width int) string {
-	style := a.style(a.stdout)
-	style.Width = width
+// drawn is the page of one look, for the screen.
+func (w *watcher) drawn(r *render.Report) string {
+	style := w.style(w.stdout)
+	style.Width = w.screen.Width()
 	t := render.NewText(style)
 	drawCheck(r)(t)
 	return t.String()
 }
 
-// unwatched ends a watch that a signal has ended.
-func (a *app) unwatched(ctx context.Context, screen *ui.Screen) (Code, error) {
-	if screen != nil {
-		screen.Close()
+// stopped ends a watch that a signal has ended.
+func (w *watcher) stopped(ctx context.Context) (Code, error) {
+	if w.screen != nil {
+		w.screen.Close()
 	}
 	why := context.Cause(ctx)
 	return codeOf(why), &failure{code: codeOf(why), err: fmt.Errorf("stopped watching: %w", why), next: "Nothing was changed."}
