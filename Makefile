@@ -72,8 +72,9 @@ format: ## fail if "make fmt" would change something
 	$(TOOL) shfmt -d $(SCRIPTS)
 
 vet: ## go vet for Linux and macOS
-	GOOS=linux go vet ./...
-	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	@# As "make cross" compiles it, so that each package is compiled once.
+	GOOS=linux CGO_ENABLED=0 go vet -trimpath ./...
+	GOOS=darwin CGO_ENABLED=0 go vet -trimpath ./...
 
 scripts: ## shellcheck; also check that no test is left out by its name
 	shellcheck $(SCRIPTS)
@@ -91,7 +92,7 @@ cross: ## link for every system; limit the size and the contents of the binary
 	done
 
 lint: ## golangci-lint
-	$(TOOL) golangci-lint run ./...
+	CGO_ENABLED=0 GOFLAGS=-trimpath $(TOOL) golangci-lint run ./...
 
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
