@@ -23,8 +23,7 @@ TABLES   := Records|RecordOf128Users|Canaries|Hostile|StagedHosts
 # What starts other programs, or waits for the clock, is not for a quick look.
 PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixtest$$|/sequoia$$|/step$$
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
-LONGEST  := ./fixes/resolvconf/staged ./fixes/daemon/staged ./cmd/lixfix/attacks/staged ./scripts/ansible/staged ./fixes/resolvconf/probe/staged \
-	./fixes/stuck/staged
+LONGEST  := ./fixes/resolvconf/staged ./cmd/lixfix/attacks/staged ./fixes/daemon/staged
 # In this order: what fails fastest comes first, and go test has the last word.
 STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
 
