@@ -73,7 +73,7 @@ type Answered struct {
 }
 
 // SetTools makes the machine ask f for a tool's answer instead of starting the tool. It exists for tests: a simulated Mac
-// answers some hundred thousand calls, in a tenth of the time that as many processes would take.
+// answers thousands of calls without a process for each.
 func (m *Machine) SetTools(f func(file string, args []string) (Answered, bool)) { m.tools = f }
 
 // SetEnvironment makes the machine ask f who called lixfix. It exists for tests: nobody has called a machine of At.

@@ -3,9 +3,9 @@ package plistfile
 import "bytes"
 
 // records decodes what dscl prints of records, and nothing else: one dictionary, or an array of them, whose values are
-// arrays of strings. It gives the same as the library does, in a tenth of the time: a check of a Mac spent most of its own
-// time there. ok is false for anything that it does not know to the letter, such as an empty array, a number, a comment or a
-// key that is there twice; the library tells then.
+// arrays of strings. It gives the same as the library does, in a ninth of the time (BenchmarkDecode). ok is false for anything
+// that it does not know to the letter, such as an empty array, a number, a comment or a key that is there twice; the library
+// decodes that.
 func records(data []byte) (list []map[string][]string, one, ok bool) {
 	if bytes.IndexByte(data, '\r') >= 0 || bytes.Contains(data, []byte("]]>")) {
 		return nil, false, false // line ends that XML changes, and what it does not allow
