@@ -3,6 +3,7 @@ package redact
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -72,22 +73,11 @@ var hints = sync.OnceValue(func() *scanner {
 			}
 		}
 	}
-	each := func(f func(bit int, hints []string)) {
-		for _, r := range everywhere {
-			f(r.bit, r.hints)
-		}
-		for _, r := range within {
-			f(r.bit, r.hints)
-		}
-		for i, r := range nameRules {
-			f(nameBits+i, r.hints)
-		}
-	}
-	each(add)
+	eachHints(add)
 	// Room that is never written to costs nothing; to move the table as it grows does.
 	s.next, s.out = make([]uint16, 0, states*s.classes), make([]marks, 0, states)
 	s.state()
-	each(func(bit int, hints []string) {
+	eachHints(func(bit int, hints []string) {
 		for _, h := range hints {
 			at := 0
 			for i := range len(h) {
@@ -106,6 +96,19 @@ var hints = sync.OnceValue(func() *scanner {
 	}
 	return s
 })
+
+// eachHints goes through the hints of all rules.
+func eachHints(f func(bit int, hints []string)) {
+	for i := range everywhere {
+		f(everywhere[i].bit, everywhere[i].hints)
+	}
+	for i := range within {
+		f(within[i].bit, within[i].hints)
+	}
+	for i := range nameRules {
+		f(nameBits+i, nameRules[i].hints)
+	}
+}
 
 func (s *scanner) state() uint16 {
 	s.next = s.next[:len(s.next)+s.classes]
@@ -139,20 +142,91 @@ func (s *scanner) link() {
 	}
 }
 
+// few is how many bytes are looked through without the scanner: what a check of a healthy host prints is no longer, and the
+// scanner takes longer to build.
+const few = 4 << 10
+
+// seen are the bytes that have been looked through.
+var seen atomic.Int64
+
 // hinted are the rules that may change a text.
 func hinted(text string) marks {
-	s := hints()
+	if seen.Add(int64(len(text))) <= few {
+		return starts().in(text)
+	}
+	return hints().in(text)
+}
+
+// index has the hints by their first byte, for a few short texts.
+type index struct {
+	from   [257]uint16 // of a byte's hints in list
+	list   []hint
+	always marks
+}
+
+type hint struct {
+	rest string // without the first byte
+	bit  int
+}
+
+var starts = sync.OnceValue(func() *index {
+	x := &index{}
+	eachHints(func(bit int, hints []string) {
+		if len(hints) == 0 {
+			x.always.set(bit)
+		}
+		for _, h := range hints {
+			x.from[int(h[0])+1]++
+		}
+	})
+	for c := range 256 {
+		x.from[c+1] += x.from[c]
+	}
+	x.list = make([]hint, x.from[256])
+	next := x.from
+	eachHints(func(bit int, hints []string) {
+		for _, h := range hints {
+			x.list[next[h[0]]] = hint{h[1:], bit}
+			next[h[0]]++
+		}
+	})
+	return x
+})
+
+// in is what that of the scanner finds.
+func (x *index) in(text string) marks {
+	if wide(text) {
+		return hints().all
+	}
+	m := x.always
+	text = strings.ToLower(text)
+	for i := range len(text) {
+		for _, h := range x.list[x.from[text[i]]:x.from[int(text[i])+1]] {
+			if strings.HasPrefix(text[i+1:], h.rest) {
+				m.set(h.bit)
+			}
+		}
+	}
+	return m
+}
+
+// wide reports whether a text has one of the two letters outside of ASCII that are k and s where case does not count.
+func wide(text string) bool {
+	return strings.Contains(text, "\u212a") || strings.Contains(text, "\u017f")
+}
+
+// in are the rules that a text has a hint of, or that have none.
+func (s *scanner) in(text string) marks {
 	m := s.always
-	at, odd := 0, false
+	at, ascii := 0, true
 	for i := range len(text) {
 		c := text[i]
-		odd = odd || c >= utf8.RuneSelf
+		ascii = ascii && c < utf8.RuneSelf
 		at = int(s.next[at*s.classes+int(s.class[c])])
 		m[0] |= s.out[at][0]
 		m[1] |= s.out[at][1]
 	}
-	// Where case does not count, these two are letters as well: k and s.
-	if odd && (strings.Contains(text, "\u212a") || strings.Contains(text, "\u017f")) {
+	if !ascii && wide(text) {
 		return s.all
 	}
 	return m

@@ -276,3 +276,16 @@ func FuzzHinted(f *testing.F) {
 		}
 	})
 }
+
+// TestIndex: the two ways to look a text through find the same, so that no secret is printed because little was.
+func TestIndex(t *testing.T) {
+	all := []string{"", "a", "-", "--", "K\u0130", "to\u212aen: x", "PA\u017f\u017fWORD=x", "\xff\xfepassword"}
+	for _, text := range slices.Concat(SecretTexts(), BlockTexts(), NameTexts()) {
+		all = append(all, text.Text, strings.ToUpper(text.Text), text.Text[:len(text.Text)/2], text.Text[len(text.Text)/2:])
+	}
+	for _, text := range all {
+		if got, want := starts().in(text), hints().in(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}

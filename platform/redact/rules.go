@@ -212,7 +212,7 @@ var everywhere = numbered(0, ruleset{
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
 	{
-		name: "flag", hints: []string{"--"},
+		name: "flag", hints: wordHints, may: least{'-': 2}.in,
 		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
