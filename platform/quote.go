@@ -1,16 +1,13 @@
 package platform
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/lixfix/lixfix/platform/pattern"
-)
-
-var plainWord = pattern.New(`^[A-Za-z0-9_@%+=:,./-]+$`)
+// plain are the characters that mean nothing to any shell.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-"
 
 // Quote makes a word one word of a shell.
 func Quote(word string) string {
-	if plainWord.MatchString(word) {
+	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

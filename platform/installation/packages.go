@@ -59,11 +59,29 @@ func released(name, version string) nixconf.Release {
 	if _, rest, epoch := strings.Cut(version, ":"); epoch {
 		version = rest
 	}
-	r.Version = upstream.FindString(version)
+	r.Version = upstream(version)
 	return r
 }
 
-var upstream = pattern.New(`^\d+(\.\d+)+`)
+// upstream is what a version begins with: two numbers or more with dots between them; "" where it does not.
+func upstream(version string) string {
+	end, numbers := 0, 0
+	for rest := version; ; {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		if digits == 0 {
+			break
+		}
+		end, numbers = len(version)-len(rest)+digits, numbers+1
+		var more bool
+		if rest, more = strings.CutPrefix(rest[digits:], "."); !more {
+			break
+		}
+	}
+	if numbers < 2 {
+		return ""
+	}
+	return version[:end]
+}
 
 // stanza returns the fields of one entry of a file of paragraphs, where a field of a name has a value.
 func (d *packages) stanza(ctx context.Context, file, field, value, separator string) (map[string]string, error) {

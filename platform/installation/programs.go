@@ -133,6 +133,9 @@ var form = pattern.New(`^/nix/store/[a-z0-9]{32}-(lix|nix|determinate-nix)(?:-cl
 
 // ReleaseOf returns the implementation and version in the name of a store path, or of a file below one.
 func ReleaseOf(name string) (nixconf.Release, bool) {
+	if !strings.HasPrefix(name, StoreDir+"/") {
+		return nixconf.Release{}, false
+	}
 	m := form.FindStringSubmatch(name)
 	if m == nil {
 		return nixconf.Release{}, false

@@ -3,8 +3,6 @@ package words
 import (
 	"fmt"
 	"strings"
-
-	"github.com/lixfix/lixfix/platform/pattern"
 )
 
 // Template is a text with parameters in it: "{count} of {all} are missing".
@@ -13,34 +11,62 @@ type Template string
 // With are the parameters of a template, by name. Values are formatted as by fmt.Sprint.
 type With map[string]any
 
-var parameter = pattern.New(`\{([a-z][a-z0-9_]*)\}`)
-
 // Fill puts the parameters in. A parameter that has no value stays as it is written.
 func (t Template) Fill(p With) string {
 	text := string(t)
 	if !strings.Contains(text, "{") {
-		return text // most are, and an expression takes longer to compile than a short command runs
+		return text
 	}
-	return parameter.ReplaceAllStringFunc(text, func(name string) string {
-		if v, ok := p[name[1:len(name)-1]]; ok {
-			return fmt.Sprint(v)
+	var b strings.Builder
+	for {
+		before, name, after, ok := next(text)
+		b.WriteString(before)
+		if !ok {
+			return b.String()
 		}
-		return name
-	})
+		if v, ok := p[name]; ok {
+			fmt.Fprint(&b, v)
+		} else {
+			b.WriteString("{" + name + "}")
+		}
+		text = after
+	}
 }
 
 // General is the text for people who have no finding before them: "{server}" becomes "SERVER".
 func (t Template) General() string {
-	return parameter.ReplaceAllStringFunc(string(t), func(name string) string {
-		return strings.ToUpper(strings.ReplaceAll(name[1:len(name)-1], "_", "-"))
-	})
+	p := With{}
+	for _, name := range t.Parameters() {
+		p[name] = strings.ToUpper(strings.ReplaceAll(name, "_", "-"))
+	}
+	return t.Fill(p)
 }
 
 // Parameters are the names of the parameters in the text.
 func (t Template) Parameters() []string {
 	var names []string
-	for _, m := range parameter.FindAllStringSubmatch(string(t), -1) {
-		names = append(names, m[1])
+	for text := string(t); ; {
+		_, name, after, ok := next(text)
+		if !ok {
+			return names
+		}
+		names, text = append(names, name), after
 	}
-	return names
+}
+
+// next finds the first parameter in a text: a small letter in braces, and small letters, digits and "_" after it. A brace
+// that belongs to none stays in before.
+func next(text string) (before, name, after string, ok bool) {
+	for at := 0; ; {
+		open := strings.IndexByte(text[at:], '{')
+		if open < 0 {
+			return text, "", "", false
+		}
+		at += open + 1
+		rest := strings.TrimLeft(text[at:], "abcdefghijklmnopqrstuvwxyz0123456789_")
+		name = text[at : len(text)-len(rest)]
+		if name != "" && 'a' <= name[0] && name[0] <= 'z' && strings.HasPrefix(rest, "}") {
+			return text[:at-1], name, rest[1:], true
+		}
+	}
 }
