@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed settings.txt
@@ -48,9 +49,20 @@ type recorded struct {
 	value   string
 }
 
-// entries are the lines of a name: it can have been a setting and become an alias. A check asks for a few of the 230, so
-// that they are read one by one.
+// entries are the lines of a name: it can have been a setting and become an alias. A check asks for a few of the 230, often,
+// so that they are read one by one, and once.
 func entries(name string) []entry {
+	list, ok := lines.Load(name)
+	if !ok {
+		list, _ = lines.LoadOrStore(name, search(name))
+	}
+	return list.([]entry)
+}
+
+// lines are the entries of names that were asked for.
+var lines sync.Map
+
+func search(name string) []entry {
 	if strings.ContainsAny(name, "\t\n") {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ func (c *Config) complete() {
 		c.OpenTTY = ui.OpenTTY
 	}
 	if c.Program == nil {
-		c.Program = executable
+		c.Program = sync.OnceValues(executable)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
