@@ -25,11 +25,11 @@ PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixte
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
 LONGEST  := ./fixes/resolvconf/staged ./cmd/lixfix/attacks/staged ./fixes/daemon/staged
 # In this order: what fails fastest comes first, and go test has the last word.
-STAGES  := deps format vet scripts cross lint demo fuzz records staged unit
+STAGES  := deps format vet scripts cross lint demo tests
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo fuzz records staged unit raced raceless readmes goldens site machines bench clean
+.PHONY: help build blackbox quick test test-long deps fmt format vet scripts cross lint demo tests fuzz records staged unit raced raceless readmes goldens site machines bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,12 @@ lint: ## golangci-lint
 
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
+
+tests: ## fuzz, records, staged and unit
+	@# The staged hosts wait, for time-outs of name servers and of Nix; the others compute. What they print comes in one piece.
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && failed=0; export LIXFIX_TEST_PROGRAMS=$$dir/programs; \
+	printf '%s\n' staged "fuzz records unit >$$dir/log 2>&1" | xargs -P 2 -I CALL sh -c '$(MAKE) --no-print-directory CALL' || failed=$$?; \
+	cat "$$dir/log"; exit $$failed
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)

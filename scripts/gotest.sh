@@ -43,15 +43,16 @@ if [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)" 
 fi
 [ -n "$tmp" ] || tmp=$(mktemp -d "$disk/lixfix.XXXXXX")
 
-# Programs that tests run are built once for all packages.
-export LIXFIX_TEST_PROGRAMS="$tmp/programs"
+# Programs that tests run are built once for all packages, and by "make tests" for all calls.
+export LIXFIX_TEST_PROGRAMS="${LIXFIX_TEST_PROGRAMS:-$tmp/programs}"
+# With -trimpath, what was compiled in one checkout is not compiled again in another.
 # The compiler's own files are large, written once and never synced: they stay on the disk.
 export GOTMPDIR="${GOTMPDIR:-$disk}"
 if [ -z "$packages" ]; then
-	TMPDIR=$tmp go test "$@"
+	TMPDIR=$tmp go test -trimpath "$@"
 	exit
 fi
 format=standard-quiet
 case " $* " in *" -v "*) format=standard-verbose ;; esac
 TMPDIR=$tmp go tool -modfile=scripts/tools.mod gotestsum --format "$format" --rerun-fails=1 --rerun-fails-max-failures=10 \
-	--rerun-fails-abort-on-data-race --rerun-fails-run-root-test --packages="$packages" -- "$@"
+	--rerun-fails-abort-on-data-race --rerun-fails-run-root-test --packages="$packages" -- -trimpath "$@"

@@ -97,7 +97,7 @@ func once(file string, produce func(draft string) error) error {
 }
 
 func link(file, pkg string, flags []string) error {
-	args := append([]string{"build", "-buildvcs=false", "-race=false", "-cover=false", "-ldflags=-s -w", "-o", file}, flags...)
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-race=false", "-cover=false", "-ldflags=-s -w", "-o", file}, flags...)
 	cmd := exec.Command("go", append(args, pkg)...)
 	// With -trimpath the name of the source is an import path, which is good for go build from anywhere in the module,
 	// where go test puts its tests.
