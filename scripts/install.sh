@@ -56,8 +56,10 @@
 
 	has() { command -v "$1" >/dev/null 2>&1; }
 
-	# last prints the last line that a tool has left in the file of errors.
-	last() { grep '[^[:space:]]' "$work/err" 2>/dev/null | tail -n 1 || :; }
+	# last prints the last line that a tool has left in the file of errors, which is empty on a full disk as well.
+	last() {
+		grep '[^[:space:]]' "$work/err" 2>/dev/null | tail -n 1 | grep . || printf 'no reason was given; is there space left in %s?\n' "${work%/*}"
+	}
 
 	# shellcheck disable=SC2317 # the trap of main calls it
 	cleanup() {
@@ -82,33 +84,37 @@
 		return "$await_code"
 	}
 
-	# looks NAME prints its mode and the ID of its owner, such as "drwxr-xr-x 0".
+	# looks NAME sets mode, owner and size to what a file has: "-rw-r--r--", an ID, and bytes. Where that cannot be told, mode
+	# and owner are empty.
 	looks() {
-		# shellcheck disable=SC2012 # there is no other tool that all systems have
-		ls -ldn "$1" 2>/dev/null | {
-			read -r looks_mode looks_links looks_owner looks_rest && echo "$looks_mode $looks_owner"
-			: "$looks_links" "$looks_rest"
-		}
+		# shellcheck disable=SC2046,SC2012 # the words of a line; there is no other tool that all systems have
+		set -- $(exec ls -ldn "$1" 2>/dev/null)
+		mode=${1:-} owner=${3:-} size=${5:-0}
 	}
 
-	# others NAME [link|sticky] tells, as root, whether somebody else can change a file or what is in a directory; who and
-	# which then say so. With "sticky", a directory like /tmp is good: what is root's in it stays there.
+	# others NAME [link|step] tells, as root, whether somebody else can change a file or what is in a directory; who and
+	# which then say so. A "step" is a directory in others that were found good: one like /tmp is good, as what is root's in
+	# it stays there. What is root's alone there is looked at once: only root can have changed it since. In a user namespace
+	# whose root directory has another owner, that owner stands for more than one user, so nothing is remembered.
 	others() {
 		[ "$user" -eq 0 ] || return 1
-		who='' which=$1
-		others_is=$(looks "$1")
-		case $others_is in
-		*' 0' | *" $root_id") ;;
-		?*' '*) who="its owner, the user with ID ${others_is#* }," ;;
-		*) who='nobody knows who' ;;
+		case $sound in
+		*"//$1//"*) return 1 ;;
 		esac
-		case ${2:-}/$others_is in
-		link/* | sticky/?????????[tT]*) ;;
+		looks "$1"
+		who='' which=$1
+		case $owner in
+		'') who='nobody knows who' ;;
+		0 | "$root_id") ;;
+		*) who="its owner, the user with ID $owner," ;;
+		esac
+		case ${2:-}/$mode in
+		link/* | step/?????????[tT]*) ;;
 		*/????????w*) who=everybody ;;
 		*/?????w*) who='its group' ;;
 		esac
 		# The access control lists of macOS are not part of the mode; those of Linux are.
-		case $os/$others_is in
+		case $os/$mode in
 		darwin/??????????+*)
 			# shellcheck disable=SC2010 # as above
 			if ls -lde "$1" 2>/dev/null | grep -q ' allow .*\(write\|add_\|append\|delete\|chown\)'; then
@@ -116,14 +122,18 @@
 			fi
 			;;
 		esac
-		[ -n "$who" ]
+		[ -z "$who" ] || return 0
+		case ${2:-}/$root_id/$owner/$mode in
+		step/0/0/d????-??-*) sound=$sound$1// ;; # a name without links has no two slashes in a row
+		esac
+		return 1
 	}
 
 	# walk DIR goes to a directory, step by step. at is how far it has come, by a name without links, which could be turned
 	# after they were looked at; rest is what is not there. It fails where, as root, others can lead it elsewhere.
 	walk() {
 		at=/ rest=$1/ walk_links=0
-		! others / sticky || return 1
+		! others / step || return 1
 		while [ -n "$rest" ]; do
 			walk_name=${rest%%/*}
 			walk_next=${at%/}/$walk_name
@@ -147,7 +157,7 @@
 				fi
 				[ -d "$walk_next" ] || return 0
 				at=$walk_next
-				! others "$at" sticky || return 1
+				! others "$at" step || return 1
 				;;
 			esac
 			rest=${rest#*/}
@@ -186,7 +196,6 @@
 				continue
 			}
 			if printf '#!/bin/sh\nexit 0\n' 2>/dev/null >"$work/probe" && chmod 0700 "$work/probe" && "$work/probe" 2>/dev/null; then
-				rm -f "$work/probe"
 				return 0
 			fi
 			rm -rf "$work"
@@ -197,15 +206,16 @@
 
 	# target finds out for which system the archive has to be.
 	target() {
-		case $(uname -s) in
+		machine=$(uname -sm)
+		case ${machine%% *} in
 		Darwin) os=darwin ;;
 		Linux) os=linux ;;
-		*) die 3 "there is no lixfix for $(uname -s); it is made for macOS and Linux" ;;
+		*) die 3 "there is no lixfix for ${machine%% *}; it is made for macOS and Linux" ;;
 		esac
-		case $(uname -m) in
+		case ${machine#* } in
 		arm64 | aarch64) arch=arm64 ;;
 		x86_64 | amd64) arch=amd64 ;;
-		*) die 3 "there is no lixfix for the processor $(uname -m); it is made for amd64 and arm64" ;;
+		*) die 3 "there is no lixfix for the processor ${machine#* }; it is made for amd64 and arm64" ;;
 		esac
 		# Under Rosetta, an arm64 Mac says that it is an x86_64.
 		if [ "$os/$arch" = darwin/amd64 ] && [ "$(sysctl -n hw.optional.arm64 2>/dev/null || :)" = 1 ]; then
@@ -244,7 +254,7 @@
 		bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-}}
 		if has curl; then
 			tool=curl
-		elif has wget && $unread wget --no-config --version 2>/dev/null | grep -q '^GNU Wget'; then
+		elif has wget && HOME=/dev/null XDG_CONFIG_HOME=/dev/null wget --no-config --version 2>/dev/null | grep -q '^GNU Wget'; then
 			tool=wget
 		else
 			die 3 "curl or GNU wget is needed to download lixfix (the wget of busybox does not check certificates)"
@@ -254,23 +264,21 @@
 	# shellcheck disable=SC2317 # await calls it
 	# limited COMMAND... becomes a command whose files cannot become much larger than most. Without the signal, a write
 	# that goes too far is an error of the command. Shells count blocks of 512 bytes or of 1024, so the size decides later.
+	# With sudo, HOME can still be that of the user, whose .wgetrc names programs to run. What -q and --no-config leave out
+	# is looked for where nothing is.
 	limited() {
 		trap '' XFSZ
 		ulimit -f "$((most / 512 + 2))" 2>/dev/null || :
-		# shellcheck disable=SC2086 # a command
-		exec $unread "$@"
+		HOME=/dev/null XDG_CONFIG_HOME=/dev/null
+		export HOME XDG_CONFIG_HOME
+		exec "$@"
 	}
 
 	# over FILE tells whether a file is larger than it may be; why then says so.
 	over() {
 		[ -f "$1" ] || return 1
-		# wc of busybox would read it all.
-		# shellcheck disable=SC2012 # as above
-		over_size=$(ls -ldn "$1" | {
-			read -r over_mode over_links over_owner over_group over_size over_rest && echo "$over_size"
-			: "$over_mode" "$over_links" "$over_owner" "$over_group" "$over_rest"
-		})
-		[ "$over_size" -gt "$most" ] || return 1
+		looks "$1" # wc of busybox would read it all
+		[ "$size" -gt "$most" ] || return 1
 		why=$larger
 	}
 
@@ -288,18 +296,20 @@
 		get_code=0
 		await limited curl -q -sS -L --proto "$proto" --proto-redir '=https' --tlsv1.2 --max-redirs 5 --connect-timeout 20 \
 			--max-time 600 --max-filesize "$most" -o "$2" -w '%{http_code}' "$1" >"$work/http" 2>"$work/err" || get_code=$?
-		get_http=$(cat "$work/http")
+		get_http=
+		{ read -r get_http <"$work/http" || :; } 2>/dev/null # it has no end of a line
 		case $get_code/$get_http in
 		*/408 | */429 | */5??) why="the server answered $get_http" && return 1 ;;
 		*/4??) why="the server answered $get_http" && return 2 ;;
 		0/200) return 0 ;;
-		0/*) why="the server answered $get_http" && return 2 ;;
+		0/?*) why="the server answered $get_http" && return 2 ;;
 		63/*) why=$larger && return 2 ;;
-		# Not allowed, not understood, no space, too many redirects, no trust.
-		1/* | 3/* | 23/* | 47/* | 51/* | 60/* | 77/*) get_code=2 ;;
+		# No place for the answer, not allowed, not understood, no space, too many redirects, no trust.
+		0/ | 1/* | 3/* | 23/* | 47/* | 51/* | 60/* | 77/*) get_code=2 ;;
 		*) get_code=1 ;;
 		esac
-		why=$(sed -n '/^curl: /{p;q;}' "$work/err")
+		why=$(sed -n '/^curl: /{p;q;}' "$work/err" 2>/dev/null || :)
+		[ -n "$why" ] || why=$(last)
 		return "$get_code"
 	}
 
@@ -409,7 +419,8 @@
 	signed() {
 		fetch SHA256SUMS
 		fetch SHA256SUMS.sig
-		printf 'release@lixfix namespaces="lixfix-release" %s\n' "$release_key" >"$work/signers"
+		printf 'release@lixfix namespaces="lixfix-release" %s\n' "$release_key" 2>/dev/null >"$work/signers" ||
+			die 3 "write to $work: is there space left in ${work%/*}?"
 		if ! ssh-keygen -Y verify -f "$work/signers" -I release@lixfix -n lixfix-release \
 			-s "$work/SHA256SUMS.sig" <"$work/SHA256SUMS" >"$work/err" 2>&1; then
 			if grep -q -e 'option -- Y' -e '^usage:' "$work/err"; then
@@ -456,7 +467,7 @@
 		fetch "$archive"
 		unpack_sum=$(digest "$work/$archive")
 		[ "${unpack_sum%% *}" = "$archive_sum" ] || die 5 "$archive is not what the signed list says, nothing was run"
-		mkdir "$work/release" "$work/bin"
+		mkdir "$work/release" "$work/bin" 2>"$work/err" || die 3 "unpack $archive: $(last)"
 		(cd "$work/release" && gzip -dc "../$archive" | tar -xf -) 2>"$work/err" || die 3 "unpack $archive: $(last)"
 		mv "$work/release/$name/lixfix" "$work/bin/lixfix" 2>"$work/err" || die 3 "unpack $archive: $(last)"
 	}
@@ -479,9 +490,10 @@
 		if [ "$user" -eq 0 ]; then
 			! others "$1" && walk "${1%/*}" && ! others "$at" || return 0
 		else
-			case $(looks "$1") in
-			?????????w*) return 0 ;;
-			*' 0' | *" $root_id" | *" $user") ;;
+			looks "$1"
+			case $owner/$mode in
+			*/????????w*) return 0 ;;
+			0/* | "$root_id"/* | "$user"/*) ;;
 			*) return 0 ;;
 			esac
 		fi
@@ -552,7 +564,7 @@
 	# place_program installs what was unpacked. The old program is there until the new one is complete.
 	place_program() {
 		"$work/bin/lixfix" version >/dev/null 2>"$work/err" || die 3 "lixfix does not run on this machine: $(last)"
-		(umask 022 && mkdir -p "$bin") 2>"$work/err" || die 6 "make $bin: $(last); $elsewhere"
+		[ -d "$bin" ] || (umask 022 && mkdir -p "$bin") 2>"$work/err" || die 6 "make $bin: $(last); $elsewhere"
 		settle
 		draft=$(mktemp "$bin/.lixfix.XXXXXX" 2>"$work/err") || {
 			draft=
@@ -568,12 +580,17 @@
 		say "installed lixfix-$release as $bin/lixfix; to remove it: rm $bin/lixfix $bin/lix-fix"
 	}
 
-	# again prints the line that runs the program once more in the same way, without its command.
+	# again sets again_line to the line that runs the program once more in the same way, without its command.
 	again() {
+		again_line=
 		case $0 in
 		*.sh) # a shell that reads the script from a pipe is called by its own name
-			again_line="sh $(quoted "$0")"
-			[ -z "$from" ] || again_line="$again_line --from $(quoted "$from")"
+			quote "$0"
+			again_line="sh $quoted"
+			if [ -n "$from" ]; then
+				quote "$from"
+				again_line="$again_line --from $quoted"
+			fi
 			;;
 		*)
 			[ -z "$from" ] || return 0 # whoever pipes a script of their own knows from where
@@ -583,14 +600,14 @@
 			;;
 		esac
 		[ -z "$version" ] || again_line="$again_line --version $version"
-		printf '%s --\n' "$again_line"
+		again_line="$again_line --"
 	}
 
-	# quoted makes a name one word of a shell.
-	quoted() {
+	# quote sets quoted to a name as one word of a shell.
+	quote() {
 		case $1 in
-		*[!A-Za-z0-9_./+-]*) printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
-		*) printf '%s\n' "$1" ;;
+		*[!A-Za-z0-9_./+-]*) quoted="'$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")'" ;;
+		*) quoted=$1 ;;
 		esac
 	}
 
@@ -601,17 +618,18 @@
 		run_code=0
 		# Under its bare name, for the lines that lixfix tells the user to type: the workplace is about to go away.
 		PATH=$work/bin:$PATH
-		LIXFIX_RUN_AGAIN=$(again)
+		again
+		LIXFIX_RUN_AGAIN=$again_line
 		export LIXFIX_RUN_AGAIN
 		(umask "$mask" && exec lixfix "$@") || run_code=$?
-		if [ "$run_code" -eq 6 ] && [ "$(id -u)" -ne 0 ] && [ -t 2 ]; then
+		if [ "$run_code" -eq 6 ] && [ "$user" -ne 0 ] && [ -t 2 ]; then
 			say "lixfix was run from a temporary directory; to run it as root, give this script to \"sudo sh -s -- $*\""
 		fi
 		exit "$run_code"
 	}
 
 	main() {
-		set -eu
+		set -euf
 		# A closed descriptor would be given to the next file that is opened, and messages would land in it.
 		(: 3<&0) 2>/dev/null || exec </dev/null
 		(: 3>&1) 2>/dev/null || exec >/dev/null
@@ -626,13 +644,10 @@
 		has id || PATH=$system:$caller_path
 		user=$(id -u)
 		# In a user namespace, the real root has no ID. Whoever owns the root directory can change everything anyway.
-		root_id=$(looks /)
-		root_id=${root_id#* }
-		work='' child='' draft='' from='' version='' prefix=/usr/local why='' url='' proto='' tool='' bundle='' bin='' release=''
+		looks /
+		root_id=$owner
+		sound=// work='' child='' draft='' from='' version='' prefix=/usr/local why='' url='' proto='' tool='' bundle='' bin='' release=''
 		elsewhere='use sudo, or --prefix with a directory of yours'
-		# With sudo, HOME can still be that of the user, whose .wgetrc names programs to run. What -q and --no-config leave
-		# out is looked for where nothing is.
-		unread='env HOME=/dev/null XDG_CONFIG_HOME=/dev/null'
 		while [ $# -gt 0 ]; do
 			case $1 in
 			--prefix | --version | --from)

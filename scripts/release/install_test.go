@@ -443,13 +443,14 @@ func TestSurroundings(t *testing.T) {
 			{"directory gone", call{argv: in("mkdir '"+gone+"/d'; cd '"+gone+"/d'; rmdir '"+gone+"/d'", sh), env: env}, 0, ""},
 			{"TMPDIR noexec", call{argv: plain, env: env, setup: "mount -t tmpfs -o noexec t TMP"}, 0, ""},
 			{"every temporary directory noexec", call{argv: plain, env: append(slices.Clip(env), "XDG_RUNTIME_DIR=/run"), setup: `for d in TMP "$HOME" /var/tmp /dev/shm /run /tmp; do mount --bind "$d" "$d" && mount -o remount,bind,noexec "$d" || exit; done`}, 3, "no temporary directory"},
-			{"disk full", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=16k t TMP"}, 3, "lixfix install:"},
+			{"disk full", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=16k t TMP"}, 3, "is there space left in"},
+			{"disk full a little sooner", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=8k t TMP"}, 3, "is there space left in"},
 			{"no ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": "/dev/null"}}, 3, "apt-get install openssh-client"},
 			{"old ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": bin("ssh-keygen", "echo 'ssh-keygen: unknown option -- Y' >&2; exit 1")}}, 3, "too old"},
 			{"neither curl nor wget", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/curl": "/dev/null", "/usr/bin/wget": "/dev/null"}}, 3, "curl or GNU wget is needed"},
 			{"wget of busybox", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/curl": "/dev/null", "/usr/bin/wget": "/bin/busybox"}}, 3, "curl or GNU wget is needed"},
-			{"FreeBSD", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "echo FreeBSD")}}, 3, "no lixfix for FreeBSD"},
-			{"riscv64", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -m ] && echo riscv64 || echo Linux")}}, 3, "no lixfix for the processor riscv64"},
+			{"FreeBSD", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo FreeBSD amd64")}}, 3, "no lixfix for FreeBSD"},
+			{"riscv64", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo Linux riscv64")}}, 3, "no lixfix for the processor riscv64"},
 		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
@@ -461,9 +462,9 @@ func TestSurroundings(t *testing.T) {
 				{"arm64", "1", "darwin-arm64"}, {"x86_64", "1", "darwin-arm64"}, {"x86_64", "0", "darwin-amd64"},
 			} {
 				sysctl := bin("sysctl", `[ "$*" = "-n hw.optional.arm64" ] && echo `+mac.arm)
-				path := filepath.Dir(sysctl)
-				r := do(t, call{argv: plain, env: append(slices.Clip(env), "PATH="+path+":"+os.Getenv("PATH")), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
-					"/usr/bin/uname": bin("uname", "[ $1 = -m ] && echo "+mac.machine+" || echo Darwin"),
+				local := strings.Replace(sudoPath, "=", "="+filepath.Dir(sysctl)+":", 1)
+				r := do(t, call{argv: plain, env: append(slices.Clip(env), local), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
+					"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo Darwin "+mac.machine),
 				}})
 				r.want(t, 0, "")
 				if !strings.Contains(r.stdout, mac.want) {
