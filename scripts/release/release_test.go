@@ -25,18 +25,22 @@ const testVersion = "1.2.3-rc.1"
 
 // built is the release that the tests share.
 type built struct {
-	dir string
-	key string
-	err error
+	dir  string
+	key  string
+	nfpm string // what its packages were made with
+	err  error
 }
 
 var release = sync.OnceValue(func() built {
-	b := built{dir: filepath.Join(scratch, "dist"), key: filepath.Join(scratch, "key")}
+	b := built{dir: filepath.Join(scratch, "dist"), key: filepath.Join(scratch, "key"), nfpm: filepath.Join(scratch, "nfpm")}
 	ctx := context.Background()
+	if b.err = packager(ctx, b.nfpm); b.err != nil {
+		return b
+	}
 	d := Dist{
 		Out: b.dir, Version: testVersion, Time: time.Unix(1_750_000_000, 0).UTC(), Packages: true, Targets: targets(),
 		// Stands for codesign: it says which program it was given.
-		SignDarwin: "echo signed >>", Log: io.Discard,
+		SignDarwin: "echo signed >>", Log: io.Discard, nfpm: b.nfpm,
 	}
 	if b.err = d.Make(ctx); b.err != nil {
 		return b
