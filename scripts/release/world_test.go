@@ -86,9 +86,9 @@ ask)
 	;;
 slow)
 	trap 'echo "stopped by TERM"; exit 143' TERM
-	echo ready
+	: >"$2"
 	n=0
-	while [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+	while [ $n -lt 1000 ]; do sleep 0.1; n=$((n + 1)); done
 	;;
 *)
 	for a in "$@"; do printf '[%s]' "$a"; done
