@@ -249,6 +249,36 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// TestInstallerInOnePiece has what is made of install.sh and its parts looked at like a script that was written so.
+func TestInstallerInOnePiece(t *testing.T) {
+	file := filepath.Join(stubs(t), "install.sh")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := filepath.Glob("scripts/install/*.sh")
+	if err != nil || len(parts) == 0 {
+		t.Fatalf("%v %v", parts, err)
+	}
+	for _, part := range parts {
+		data, err := os.ReadFile(part)
+		if err != nil || !bytes.HasPrefix(data, []byte(partHead)) {
+			t.Errorf("%s does not begin with %q: %v", part, partHead, err)
+		}
+		for line := range bytes.Lines(bytes.TrimPrefix(data, []byte(partHead))) {
+			if !bytes.Contains(text, append([]byte("\n\t"), line...)) && len(line) > 1 {
+				t.Errorf("%s: this line is not in the release: %s", part, line)
+			}
+		}
+	}
+	if _, err := tool(t.Context(), nil, "shellcheck", file); err != nil {
+		t.Error(err)
+	}
+	if out, err := tool(t.Context(), nil, "go", "tool", "-modfile=scripts/tools.mod", "shfmt", "-d", file); err != nil || out != "" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestNoPrivateKey(t *testing.T) {
 	b := theRelease(t)
 	entries, err := os.ReadDir(b.dir)
