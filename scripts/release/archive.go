@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// level is how hard the large archives are compressed. Of lixfix itself, level 9 of compress/flate makes 0.1 to 0.2 % less,
+// or 5 to 9 KB, in more than twice the time; in an RPM package it is 30 KB.
+const level = 7
+
 // File is a file of an archive. A link has a Target and no Data.
 type File struct {
 	Name   string
@@ -21,7 +25,7 @@ type File struct {
 // that of the release. Nothing of the machine it is made on gets in.
 func archive(dir string, files []File, at time.Time) ([]byte, error) {
 	var buf bytes.Buffer
-	z, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&buf, level)
 	if err != nil {
 		return nil, err
 	}

@@ -338,6 +338,44 @@ func TestRunsNoProgramOfUsers(t *testing.T) {
 	})
 }
 
+// TestAsksNobodysProgram has a user install over a lixfix of theirs that everybody can write to.
+func TestAsksNobodysProgram(t *testing.T) {
+	const user = 65534 // ssh-keygen wants one with a name
+	release := roots(t, lair(t)+"/release", 0o755)
+	entries, err := os.ReadDir(stubs(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := copyFile(filepath.Join(stubs(t), e.Name()), filepath.Join(release, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	atOnce(t, func(t *testing.T, sh []string) {
+		for mode, says := range map[os.FileMode]string{0o755: "is older", 0o777: "could not tell which version", 0o757: "could not tell which version"} {
+			t.Run(fmt.Sprintf("%o", mode), func(t *testing.T) {
+				prefix := lair(t)
+				bin := roots(t, prefix+"/bin", 0o755)
+				program := fmt.Sprintf("#!/bin/sh\n: >%s/ran\necho lixfix 99.0.0\n", prefix)
+				if err := errors.Join(os.WriteFile(bin+"/lixfix", []byte(program), 0o600), os.Chmod(bin+"/lixfix", mode)); err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range []string{prefix, bin, bin + "/lixfix"} {
+					if err := os.Chown(name, user, user); err != nil {
+						t.Fatal(err)
+					}
+				}
+				as := []string{"setpriv", "--reuid", fmt.Sprint(user), "--regid", fmt.Sprint(user), "--clear-groups"}
+				r := do(t, call{argv: append(as, script(sh, release, "--from", release, "--prefix", prefix)...), dir: "/"})
+				r.want(t, 5, says)
+				if asked := exists(prefix + "/ran"); asked != (says == "is older") {
+					t.Errorf("what is installed was run: %v", asked)
+				}
+			})
+		}
+	})
+}
+
 // TestTakesNothingOlder shows a signed release that is older than what is installed.
 func TestTakesNothingOlder(t *testing.T) {
 	key := newKey(t)

@@ -34,7 +34,7 @@ type Dist struct {
 	Targets    []Target
 	Log        io.Writer
 
-	nfpm string // the program that makes packages
+	nfpm string // the program that makes packages, built if empty
 }
 
 // helper builds a Go program that runs here. It is the same whatever the environment says, and shares what is compiled
@@ -45,6 +45,11 @@ func helper(ctx context.Context, program string, args ...string) error {
 	}
 	_, err := tool(ctx, env, "go", append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, args...)...)
 	return err
+}
+
+// packager builds nfpm(1).
+func packager(ctx context.Context, program string) error {
+	return helper(ctx, program, "-modfile=scripts/release.mod", "github.com/goreleaser/nfpm/v2/cmd/nfpm")
 }
 
 // versionForm keeps a version usable in file names, in packages and in the list that install.sh reads.
@@ -74,9 +79,9 @@ func (d *Dist) Make(ctx context.Context) error {
 	if err := d.site(ctx, writer, filepath.Join(work, "site")); err != nil {
 		return err
 	}
-	if d.Packages {
+	if d.Packages && d.nfpm == "" {
 		d.nfpm = filepath.Join(work, "nfpm")
-		if err := helper(ctx, d.nfpm, "-modfile=scripts/release.mod", "github.com/goreleaser/nfpm/v2/cmd/nfpm"); err != nil {
+		if err := packager(ctx, d.nfpm); err != nil {
 			return err
 		}
 	}

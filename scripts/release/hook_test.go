@@ -44,7 +44,7 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestHookRepair(t *testing.T) {
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		for _, code := range []int{0, 1, 3, 4, 5, 6, 7, 143} {
 			r := hooked(t, sh, fmt.Sprintf(`echo "$@"; cat; exit %d`, code), "status=0; lixfix_repair sequoia || status=$?; echo $status")
 			r.want(t, 0, "")
@@ -58,8 +58,9 @@ func TestHookRepair(t *testing.T) {
 			t.Errorf("got %q, want %q", r.stdout, want)
 		}
 		// A signal for the whole group reaches lixfix once.
-		r = hooked(t, sh, `trap 'echo stopped' TERM; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done`,
-			"trap : TERM; lixfix_repair sequoia & sleep 0.5; kill -TERM -$$; wait")
+		ready := filepath.Join(t.TempDir(), "ready")
+		r = hooked(t, sh, `trap 'echo stopped' TERM; : >'`+ready+`'; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i + 1)); done`,
+			"trap : TERM; lixfix_repair sequoia & until [ -e '"+ready+"' ]; do sleep 0.02; done; kill -TERM -$$; wait")
 		if strings.Count(r.stdout, "stopped") != 1 {
 			t.Errorf("a signal for all: exit code %d, %q, %q", r.code, r.stdout, r.stderr)
 		}
@@ -73,25 +74,21 @@ func TestHookSparesStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(t.TempDir(), "lixfix")
-	pid := filepath.Join(t.TempDir(), "pid")
-	write(t, program, []byte("#!/bin/sh\necho $$ >'"+pid+"'\n"))
-	if err := os.Chmod(program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	eachShell(t, func(t *testing.T, sh []string) {
-		if err := os.RemoveAll(pid); err != nil {
+	atOnce(t, func(t *testing.T, sh []string) {
+		program, pid := filepath.Join(t.TempDir(), "lixfix"), filepath.Join(t.TempDir(), "pid")
+		write(t, program, []byte("#!/bin/sh\necho $$ >'"+pid+"'\n"))
+		if err := os.Chmod(program, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		// The stranger is a program that its parent, this shell, would see ended by a signal.
 		text := `mount -t proc proc /proc
 . '` + root + `/scripts/installer-hook.sh'
-lixfix_repair sequoia 2
+lixfix_repair sequoia 1
 read -r pid <'` + pid + `'
 n=0
 while [ $n -lt 50 ]; do
 	echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
-	sleep 4 &
+	sleep 3 &
 	[ $! -eq "$pid" ] && break
 	kill $!
 	n=$((n + 1))

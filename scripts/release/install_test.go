@@ -84,7 +84,7 @@ func TestRunOnce(t *testing.T) {
 			t.Errorf("got %q, want %q; standard error %q", r.stdout, want, r.stderr)
 		}
 		for _, code := range []int{0, 1, 2, 3, 4, 5, 6, 7, 129, 130, 143} {
-			do(t, call{argv: script(sh, dir, "exit", fmt.Sprint(code)), env: env}).want(t, code, "")
+			do(t, call{argv: script(sh, dir, "--from", dir, "exit", fmt.Sprint(code))}).want(t, code, "")
 		}
 		r = do(t, call{argv: append([]string{"sh", "-c", `umask 037; exec "$@"`, "sh"}, script(sh, dir, "umask")...), env: env})
 		r.want(t, 0, "")
@@ -109,7 +109,7 @@ func TestPiped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
 		piped := func(args ...string) call {
 			return call{argv: append(append(append([]string{}, sh...), "-s", "--"), args...), stdin: string(text), env: env}
 		}
@@ -222,21 +222,24 @@ func TestDownloadFails(t *testing.T) {
 			},
 		},
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			eachClient(t, func(t *testing.T, mounts map[string]string) {
-				dir, s, env := bootstrapped(t, c.handle)
-				r := do(t, call{argv: script([]string{"sh"}, dir, "check"), env: env, mounts: mounts})
-				r.want(t, c.code, c.text)
-				if n := s.count(c.file); n != c.tries {
-					t.Errorf("%s was asked for %d times, want %d", c.file, n, c.tries)
-				}
-				if strings.Contains(r.stdout, ran) {
-					t.Error("lixfix was run")
-				}
+	t.Run("all", func(t *testing.T) { // they mostly wait before they try again
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				eachClient(t, func(t *testing.T, mounts map[string]string) {
+					t.Parallel()
+					dir, s, env := bootstrapped(t, c.handle)
+					r := do(t, call{argv: script([]string{"sh"}, dir, "check"), env: env, mounts: mounts})
+					r.want(t, c.code, c.text)
+					if n := s.count(c.file); n != c.tries {
+						t.Errorf("%s was asked for %d times, want %d", c.file, n, c.tries)
+					}
+					if strings.Contains(r.stdout, ran) {
+						t.Error("lixfix was run")
+					}
+				})
 			})
-		})
-	}
+		}
+	})
 	if n := plain.count(""); n != 0 {
 		t.Errorf("a redirect to plain http was followed %d times", n)
 	}
@@ -244,6 +247,7 @@ func TestDownloadFails(t *testing.T) {
 
 func TestDownloadSucceeds(t *testing.T) {
 	eachClient(t, func(t *testing.T, mounts map[string]string) {
+		t.Parallel()
 		var fails atomic.Int32
 		dir, s, env := bootstrapped(t, func(w http.ResponseWriter, r *http.Request) bool {
 			if to, ok := strings.CutPrefix(r.URL.Path, "/far"); ok {
@@ -407,22 +411,19 @@ func TestUsage(t *testing.T) {
 func TestSurroundings(t *testing.T) {
 	dir, s, env := bootstrapped(t, nil)
 	base := "LIXFIX_BASE_URL=" + s.URL
-	bin := func(name, text string) string {
-		file := filepath.Join(t.TempDir(), name)
-		write(t, file, []byte("#!/bin/sh\n"+text+"\n"))
-		if err := os.Chmod(file, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	gone := filepath.Join(t.TempDir(), "gone")
-	if err := os.Mkdir(gone, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	in := func(before string, sh []string) []string {
 		return append([]string{"sh", "-c", before + `; exec "$@"`, "sh"}, script(sh, dir, "check")...)
 	}
-	eachShell(t, func(t *testing.T, sh []string) {
+	atOnce(t, func(t *testing.T, sh []string) {
+		bin := func(name, text string) string {
+			file := filepath.Join(t.TempDir(), name)
+			write(t, file, []byte("#!/bin/sh\n"+text+"\n"))
+			if err := os.Chmod(file, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			return file
+		}
+		gone := t.TempDir()
 		plain := script(sh, dir, "check")
 		cases := []struct {
 			name string
@@ -443,13 +444,14 @@ func TestSurroundings(t *testing.T) {
 			{"directory gone", call{argv: in("mkdir '"+gone+"/d'; cd '"+gone+"/d'; rmdir '"+gone+"/d'", sh), env: env}, 0, ""},
 			{"TMPDIR noexec", call{argv: plain, env: env, setup: "mount -t tmpfs -o noexec t TMP"}, 0, ""},
 			{"every temporary directory noexec", call{argv: plain, env: append(slices.Clip(env), "XDG_RUNTIME_DIR=/run"), setup: `for d in TMP "$HOME" /var/tmp /dev/shm /run /tmp; do mount --bind "$d" "$d" && mount -o remount,bind,noexec "$d" || exit; done`}, 3, "no temporary directory"},
-			{"disk full", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=16k t TMP"}, 3, "lixfix install:"},
+			{"disk full", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=16k t TMP"}, 3, "is there space left in"},
+			{"disk full a little sooner", call{argv: plain, env: env, setup: "mount -t tmpfs -o size=8k t TMP"}, 3, "is there space left in"},
 			{"no ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": "/dev/null"}}, 3, "apt-get install openssh-client"},
 			{"old ssh-keygen", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/ssh-keygen": bin("ssh-keygen", "echo 'ssh-keygen: unknown option -- Y' >&2; exit 1")}}, 3, "too old"},
 			{"neither curl nor wget", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/curl": "/dev/null", "/usr/bin/wget": "/dev/null"}}, 3, "curl or GNU wget is needed"},
 			{"wget of busybox", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/curl": "/dev/null", "/usr/bin/wget": "/bin/busybox"}}, 3, "curl or GNU wget is needed"},
-			{"FreeBSD", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "echo FreeBSD")}}, 3, "no lixfix for FreeBSD"},
-			{"riscv64", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -m ] && echo riscv64 || echo Linux")}}, 3, "no lixfix for the processor riscv64"},
+			{"FreeBSD", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo FreeBSD amd64")}}, 3, "no lixfix for FreeBSD"},
+			{"riscv64", call{argv: plain, env: env, mounts: map[string]string{"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo Linux riscv64")}}, 3, "no lixfix for the processor riscv64"},
 		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
@@ -461,9 +463,9 @@ func TestSurroundings(t *testing.T) {
 				{"arm64", "1", "darwin-arm64"}, {"x86_64", "1", "darwin-arm64"}, {"x86_64", "0", "darwin-amd64"},
 			} {
 				sysctl := bin("sysctl", `[ "$*" = "-n hw.optional.arm64" ] && echo `+mac.arm)
-				path := filepath.Dir(sysctl)
-				r := do(t, call{argv: plain, env: append(slices.Clip(env), "PATH="+path+":"+os.Getenv("PATH")), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
-					"/usr/bin/uname": bin("uname", "[ $1 = -m ] && echo "+mac.machine+" || echo Darwin"),
+				local := strings.Replace(sudoPath, "=", "="+filepath.Dir(sysctl)+":", 1)
+				r := do(t, call{argv: plain, env: append(slices.Clip(env), local), setup: `for f in /sbin/sysctl /usr/sbin/sysctl; do if [ -e $f ]; then mount --bind '` + sysctl + `' $f; fi; done`, mounts: map[string]string{
+					"/usr/bin/uname": bin("uname", "[ $1 = -sm ] && echo Darwin "+mac.machine),
 				}})
 				r.want(t, 0, "")
 				if !strings.Contains(r.stdout, mac.want) {
@@ -482,19 +484,21 @@ func TestCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := bytes.Index(text, []byte("\n{\n")) + 2
-	eachShell(t, func(t *testing.T, sh []string) {
-		var cuts []int
-		for n := begin; n < len(text)-2; n++ {
-			if n%997 == 0 || n > len(text)-40 {
-				cuts = append(cuts, n)
+	t.Run("cuts", func(t *testing.T) { // all of them end before the requests are counted
+		atOnce(t, func(t *testing.T, sh []string) {
+			var cuts []int
+			for n := begin; n < len(text)-2; n++ {
+				if n%997 == 0 || n > len(text)-40 {
+					cuts = append(cuts, n)
+				}
 			}
-		}
-		for _, n := range cuts {
-			r := do(t, call{argv: append(append([]string{}, sh...), "-s", "--", "check"), stdin: string(text[:n]), env: env})
-			if r.code == 0 || r.stdout != "" {
-				t.Errorf("cut off at byte %d: exit code %d, %q", n, r.code, r.stdout)
+			for _, n := range cuts {
+				r := do(t, call{argv: append(append([]string{}, sh...), "-s", "--", "check"), stdin: string(text[:n]), env: env})
+				if r.code == 0 || r.stdout != "" {
+					t.Errorf("cut off at byte %d: exit code %d, %q", n, r.code, r.stdout)
+				}
 			}
-		}
+		})
 	})
 	if n := s.count(""); n != 0 {
 		t.Errorf("%d requests were made", n)
@@ -533,9 +537,14 @@ func TestSignalWhileDownloading(t *testing.T) {
 // A signal that the whole group gets, as from a terminal, systemd or timeout(1), is answered by lixfix.
 func TestSignalWhileRunning(t *testing.T) {
 	dir, _, env := bootstrapped(t, nil)
-	eachShell(t, func(t *testing.T, sh []string) {
-		argv := append([]string{"timeout", "2"}, script(sh, dir, "slow")...)
-		r := do(t, call{argv: append([]string{"sh", "-c", `"$@"; echo "code $?"`, "sh"}, argv...), env: env})
+	atOnce(t, func(t *testing.T, sh []string) {
+		ready := filepath.Join(t.TempDir(), "ready")
+		r := do(t, call{argv: append([]string{"timeout", "300"}, script(sh, dir, "slow", ready)...), env: env, during: func(pid int) {
+			if !until(pid, func() bool { return exists(ready) }) {
+				t.Error("lixfix was not run")
+			}
+			_ = syscall.Kill(pid, syscall.SIGTERM) // which timeout(1) gives to its group, as when the time is over
+		}})
 		if !strings.Contains(r.stdout, "stopped by TERM") {
 			t.Errorf("lixfix did not get the signal: %q", r.stdout)
 		}

@@ -32,9 +32,13 @@ type nfpmConfig struct {
 	Scripts       struct {
 		PreRemove string `json:"preremove"`
 	} `json:"scripts"`
+	Deb struct {
+		Compression string `json:"compression"`
+	} `json:"deb"`
 	RPM struct {
-		BuildHost string `json:"buildhost"`
-		Summary   string `json:"summary"`
+		BuildHost   string `json:"buildhost"`
+		Summary     string `json:"summary"`
+		Compression string `json:"compression"`
 	} `json:"rpm"`
 }
 
@@ -125,6 +129,8 @@ func (d *Dist) onePackage(ctx context.Context, t Target, files []File, format, w
 		Homepage: "https://github.com/lixfix/lixfix", License: "MIT", MTime: stamp,
 	}
 	c.RPM.BuildHost, c.RPM.Summary = "lixfix", summary
+	c.Deb.Compression = fmt.Sprintf("gzip:%d", level)
+	c.RPM.Compression = c.Deb.Compression
 	c.Scripts.PreRemove = filepath.Join(work, "leave")
 	if err := os.WriteFile(c.Scripts.PreRemove, []byte(leave), 0o600); err != nil {
 		return err

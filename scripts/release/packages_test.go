@@ -21,10 +21,7 @@ func packageOf(dir, version, format string) string {
 // before makes packages of a version before, with a program that says so, and with a page that is gone since.
 func before(t *testing.T) string {
 	t.Helper()
-	d := Dist{Out: t.TempDir(), Version: "1.2.2", Time: time.Unix(1_700_000_000, 0).UTC(), Log: io.Discard, nfpm: filepath.Join(scratch, "nfpm")}
-	if err := helper(t.Context(), d.nfpm, "-modfile=scripts/release.mod", "github.com/goreleaser/nfpm/v2/cmd/nfpm"); err != nil {
-		t.Fatal(err)
-	}
+	d := Dist{Out: t.TempDir(), Version: "1.2.2", Time: time.Unix(1_700_000_000, 0).UTC(), Log: io.Discard, nfpm: theRelease(t).nfpm}
 	files := []File{
 		{Name: "lixfix", Mode: 0o755, Data: []byte("#!/bin/sh\necho lixfix 1.2.2\n")},
 		{Name: "lix-fix", Target: "lixfix"},

@@ -25,18 +25,22 @@ const testVersion = "1.2.3-rc.1"
 
 // built is the release that the tests share.
 type built struct {
-	dir string
-	key string
-	err error
+	dir  string
+	key  string
+	nfpm string // what its packages were made with
+	err  error
 }
 
 var release = sync.OnceValue(func() built {
-	b := built{dir: filepath.Join(scratch, "dist"), key: filepath.Join(scratch, "key")}
+	b := built{dir: filepath.Join(scratch, "dist"), key: filepath.Join(scratch, "key"), nfpm: filepath.Join(scratch, "nfpm")}
 	ctx := context.Background()
+	if b.err = packager(ctx, b.nfpm); b.err != nil {
+		return b
+	}
 	d := Dist{
 		Out: b.dir, Version: testVersion, Time: time.Unix(1_750_000_000, 0).UTC(), Packages: true, Targets: targets(),
 		// Stands for codesign: it says which program it was given.
-		SignDarwin: "echo signed >>", Log: io.Discard,
+		SignDarwin: "echo signed >>", Log: io.Discard, nfpm: b.nfpm,
 	}
 	if b.err = d.Make(ctx); b.err != nil {
 		return b
@@ -242,6 +246,36 @@ func TestReproducible(t *testing.T) {
 		if err != nil || !bytes.Equal(first, second) {
 			t.Errorf("%s differs (%v)", e.Name(), err)
 		}
+	}
+}
+
+// TestInstallerInOnePiece has what is made of install.sh and its parts looked at like a script that was written so.
+func TestInstallerInOnePiece(t *testing.T) {
+	file := filepath.Join(stubs(t), "install.sh")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := filepath.Glob("scripts/install/*.sh")
+	if err != nil || len(parts) == 0 {
+		t.Fatalf("%v %v", parts, err)
+	}
+	for _, part := range parts {
+		data, err := os.ReadFile(part)
+		if err != nil || !bytes.HasPrefix(data, []byte(partHead)) {
+			t.Errorf("%s does not begin with %q: %v", part, partHead, err)
+		}
+		for line := range bytes.Lines(bytes.TrimPrefix(data, []byte(partHead))) {
+			if !bytes.Contains(text, append([]byte("\n\t"), line...)) && len(line) > 1 {
+				t.Errorf("%s: this line is not in the release: %s", part, line)
+			}
+		}
+	}
+	if _, err := tool(t.Context(), nil, "shellcheck", file); err != nil {
+		t.Error(err)
+	}
+	if out, err := tool(t.Context(), nil, "go", "tool", "-modfile=scripts/tools.mod", "shfmt", "-d", file); err != nil || out != "" {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

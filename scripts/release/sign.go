@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +19,14 @@ const (
 	namespace = "lixfix-release"
 )
 
-// keyLine is the line of install.sh that holds the public key of the releases.
-var keyLine = regexp.MustCompile(`(?m)^(\trelease_key=)''.*$`)
+// keyLine is the line of install.sh that holds the public key of the releases, and partLines are those that read a part.
+var (
+	keyLine   = regexp.MustCompile(`(?m)^(\trelease_key=)''.*$`)
+	partLines = regexp.MustCompile(`(?m)^\t# shellcheck source=(scripts/install/[a-z]+\.sh)\n\t\. .*\n`)
+)
+
+// partHead is the first line of a part, for shellcheck.
+const partHead = "# shellcheck shell=sh\n"
 
 // Sign makes a release trustworthy: it adds the install.sh that knows the public key, lists the checksum of every
 // file, and signs that list. The private key is read by ssh-keygen alone, which asks for its passphrase or for the
@@ -29,7 +36,7 @@ func Sign(ctx context.Context, dir, key string) error {
 	if err != nil {
 		return err
 	}
-	script, err := os.ReadFile(bootstrap)
+	script, err := installer()
 	if err != nil {
 		return err
 	}
@@ -49,6 +56,33 @@ func Sign(ctx context.Context, dir, key string) error {
 	}
 	_, err = tool(ctx, nil, "ssh-keygen", "-q", "-Y", "sign", "-f", key, "-n", namespace, list)
 	return err
+}
+
+// installer returns install.sh with its parts in it, indented as the braces around them ask.
+func installer() ([]byte, error) {
+	script, err := os.ReadFile(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	script = partLines.ReplaceAllFunc(script, func(lines []byte) []byte {
+		part, e := os.ReadFile(string(partLines.FindSubmatch(lines)[1]))
+		err = errors.Join(err, e)
+		var b bytes.Buffer
+		for line := range bytes.Lines(bytes.TrimPrefix(part, []byte(partHead))) {
+			if len(line) > 1 {
+				b.WriteByte('\t')
+			}
+			b.Write(line)
+		}
+		return b.Bytes()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the parts of %s: %w", bootstrap, err)
+	}
+	if left := regexp.MustCompile(`(?m)^\s*(\.|source)\s.*$`).Find(script); left != nil {
+		return nil, fmt.Errorf("%s reads a file that no release has: %s", bootstrap, bytes.TrimSpace(left))
+	}
+	return script, nil
 }
 
 // publicKey returns type and key of the public half, without its comment.

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, name := range []string{"dash", "bash", "zsh", "busybox", "curl", "wget", "ssh-keygen", "unshare", "script", "timeout"} {
+	for _, name := range []string{"dash", "bash", "zsh", "busybox", "curl", "wget", "ssh-keygen", "unshare", "setpriv", "script", "timeout"} {
 		if _, err := exec.LookPath(name); err != nil {
 			fmt.Fprintf(os.Stderr, "%v: the tests of the scripts need it, scripts/deps.sh installs it\n", err)
 			os.Exit(1)
@@ -86,9 +86,9 @@ ask)
 	;;
 slow)
 	trap 'echo "stopped by TERM"; exit 143' TERM
-	echo ready
+	: >"$2"
 	n=0
-	while [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+	while [ $n -lt 1000 ]; do sleep 0.1; n=$((n + 1)); done
 	;;
 *)
 	for a in "$@"; do printf '[%s]' "$a"; done
@@ -197,6 +197,9 @@ func (s *server) trust(t *testing.T) []string {
 	return []string{"CURL_CA_BUNDLE=" + ca, "WGETRC=" + filepath.Join(dir, "wgetrc")}
 }
 
+// sudoPath is the PATH of a script, as sudo sets it. TestRunsNoProgramOfUsers has the one of whoever runs the tests as well.
+const sudoPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // call is one run of a script.
 type call struct {
 	argv   []string
@@ -246,7 +249,7 @@ func do(t *testing.T, c call) result {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = strings.NewReader(c.stdin), &stdout, &stderr, c.dir
 	cmd.Env = c.env
 	if !c.bare {
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + tmp}, c.env...)
+		cmd.Env = append([]string{sudoPath, "HOME=" + home, "TMPDIR=" + tmp}, c.env...)
 	} else if cmd.Env == nil {
 		cmd.Env = []string{}
 	}
