@@ -269,6 +269,7 @@ func (s *Session) strike(at Moment) {
 		s.Stderr.Reset()
 		s.Stdout.WriteString(f.Stdout)
 		s.Stderr.WriteString(f.Stderr)
+		s.strike(After) // for the caller, this call is over like any other
 		s.end(f.Exit)
 	}
 	if !s.exclusive {
