@@ -16,7 +16,8 @@ import (
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
 
-// stateOf makes a Mac in a state, with 8 users where that is not about their number.
+// stateOf makes a Mac in a state, with 8 users where that is not about their number, and with few of Apple's accounts:
+// [TestStates] repairs each with all.
 func stateOf(t *testing.T, name string) *mac.Mac {
 	t.Helper()
 	states := mac.Variants(8)
@@ -24,7 +25,7 @@ func stateOf(t *testing.T, name string) *mac.Mac {
 	if i < 0 {
 		t.Fatalf("no state of a Mac is called %q", name)
 	}
-	return newMac(t, states[i])
+	return seeded(t, states[i], mac.Options{Few: true})
 }
 
 func faults(t *testing.T, m *mac.Mac, all ...mac.Fault) {
