@@ -178,7 +178,7 @@ func TestAccountsThatAppearAtTheQuestion(t *testing.T) {
 				}}
 				var out strings.Builder
 				code := cli.Run(context.Background(), cli.Config{
-					Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+					Host: platformtest.Inside(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
 					Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
 				})
 				if code != 5 {
@@ -204,7 +204,7 @@ func TestAccountThatVanishesAtTheQuestion(t *testing.T) {
 	}}
 	var out strings.Builder
 	code := cli.Run(context.Background(), cli.Config{
-		Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+		Host: platformtest.Inside(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
 		Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
 	})
 	if code != 1 || !strings.Contains(out.String(), "1 of 8 build users missing") {
