@@ -52,13 +52,7 @@ func unattended(t *testing.T, m *mac.Mac, line string) outcome {
 // upgraded is a Mac whose first build users the upgrade took.
 func upgraded(t *testing.T) *mac.Mac {
 	t.Helper()
-	for _, v := range mac.Variants(8) {
-		if v.Name == "upgraded-15" {
-			return newMac(t, v)
-		}
-	}
-	t.Fatal("there is no such state")
-	return nil
+	return stateOf(t, "upgraded-15")
 }
 
 // healthy reports whether nothing is left to repair.

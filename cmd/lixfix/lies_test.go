@@ -16,7 +16,8 @@ import (
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 )
 
-// stateOf makes a Mac in a state, with 8 users where that is not about their number.
+// stateOf makes a Mac in a state, with 8 users where that is not about their number, and with few of Apple's accounts:
+// [TestStates] repairs each with all.
 func stateOf(t *testing.T, name string) *mac.Mac {
 	t.Helper()
 	states := mac.Variants(8)
@@ -24,7 +25,7 @@ func stateOf(t *testing.T, name string) *mac.Mac {
 	if i < 0 {
 		t.Fatalf("no state of a Mac is called %q", name)
 	}
-	return newMac(t, states[i])
+	return seeded(t, states[i], mac.Options{Few: true})
 }
 
 func faults(t *testing.T, m *mac.Mac, all ...mac.Fault) {
@@ -177,7 +178,7 @@ func TestAccountsThatAppearAtTheQuestion(t *testing.T) {
 				}}
 				var out strings.Builder
 				code := cli.Run(context.Background(), cli.Config{
-					Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+					Host: platformtest.Inside(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
 					Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
 				})
 				if code != 5 {
@@ -203,7 +204,7 @@ func TestAccountThatVanishesAtTheQuestion(t *testing.T) {
 	}}
 	var out strings.Builder
 	code := cli.Run(context.Background(), cli.Config{
-		Host: platformtest.Host(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
+		Host: platformtest.Inside(m.Root, 0), Fixes: fixes.All(), Args: []string{"repair", "sequoia"}, Name: "lixfix", Version: "0.1.0",
 		Stdout: &out, Stderr: &out, OpenTTY: func() (io.ReadWriteCloser, error) { return tty, nil },
 	})
 	if code != 1 || !strings.Contains(out.String(), "1 of 8 build users missing") {

@@ -56,8 +56,15 @@ func TestMain(m *testing.M) {
 
 // TestScripts plays the stories in testdata/script.
 func TestScripts(t *testing.T) {
+	// A short name, as lines of 80 columns have names of files in it.
+	root, err := os.MkdirTemp("", "s") //nolint:usetesting // t.TempDir has a long one
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
+		WorkdirRoot:         root,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("LIXFIX_UPDATE") != "",

@@ -243,13 +243,7 @@ func TestSwitches(t *testing.T) {
 		for name, set := range switches {
 			t.Run(state+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				var v mac.Variant
-				for _, candidate := range mac.Variants(8) {
-					if candidate.Name == state {
-						v = candidate
-					}
-				}
-				m := newMac(t, v)
+				m := stateOf(t, state)
 				if err := m.Config(set); err != nil {
 					t.Fatal(err)
 				}

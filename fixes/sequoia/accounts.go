@@ -174,11 +174,12 @@ func (a *accounts) belongs(r, g *dscl.Record) bool {
 		return true
 	}
 	gid, err := g.Number(dscl.PrimaryGroupID)
-	if err != nil || len(a.sharing(g.Name, gid)) > 0 {
+	if err != nil {
 		return false
 	}
 	primary, err := r.Number(dscl.PrimaryGroupID)
-	return err == nil && primary == gid
+	// Last, as it looks at every group, and the directory may have many accounts.
+	return err == nil && primary == gid && len(a.sharing(g.Name, gid)) == 0
 }
 
 // sharing returns the other groups of an ID.

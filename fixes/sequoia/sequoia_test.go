@@ -183,7 +183,7 @@ func hostOf(t *testing.T, v mac.Variant) platform.Host {
 	if err := v.Seed(m); err != nil {
 		t.Fatal(err)
 	}
-	return platform.NewMemo(platformtest.Host(root, 0))
+	return platform.NewMemo(platformtest.Inside(root, 0))
 }
 
 // variant looks at a state, repairs it unless that is to be refused, and looks again.
@@ -308,14 +308,14 @@ func TestEvict(t *testing.T) {
 			if err := errors.Join(v.Seed(m), c.spot(m)); err != nil {
 				t.Fatal(err)
 			}
-			found := detect(t, platformtest.Host(root, 0))
+			found := detect(t, platformtest.Inside(root, 0))
 			i := slices.IndexFunc(found, func(f fix.Finding) bool { return f.ID == c.id })
 			if i < 0 || found[i].Remedy == nil || found[i].Remedy.Class != fix.Advice {
 				t.Fatalf("no %s with advice:\n%s", c.id, describe(found))
 			}
 			var refusal *fix.Refusal
 			command := found[i].Remedy.Command
-			if _, err := makePlan(t, platformtest.Host(root, 0), nil); c.id == others &&
+			if _, err := makePlan(t, platformtest.Inside(root, 0), nil); c.id == others &&
 				(!errors.As(err, &refusal) || !strings.Contains(refusal.Next, command)) {
 				t.Errorf("the refusal does not say %q: %v, %+v", command, err, refusal)
 			}
@@ -323,7 +323,7 @@ func TestEvict(t *testing.T) {
 			if out, err := typed.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", command, err, out)
 			}
-			found = detect(t, platformtest.Host(root, 0))
+			found = detect(t, platformtest.Inside(root, 0))
 			if len(found) != 1 || found[0].ID != "sequoia/healthy" {
 				t.Errorf("after %s:\n%s", command, describe(found))
 			}

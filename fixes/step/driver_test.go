@@ -511,7 +511,7 @@ func TestDsclFaults(t *testing.T) {
 					Record: "/Groups/nixbld", Key: dscl.GroupMembership, From: []string{"_nixbld1", "_nixbld2"}, To: []string{"_nixbld1", "_nixbld2", "_nixbld3"},
 				}},
 			)
-			h, log := platformtest.Host(root, 0), newMemory(p)
+			h, log := platformtest.Inside(root, 0), newMemory(p)
 			_, err = run(t, h, p, log, false, nil)
 			if tt.want != nil {
 				if err == nil || !tt.want(err) {

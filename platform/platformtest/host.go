@@ -3,7 +3,6 @@ package platformtest
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
@@ -27,23 +26,21 @@ func Host(root string, uid int) *platform.Machine {
 }
 
 // Inside is Host, and has the tools do their work within this process: the same code on the same files, without thousands
-// of processes. A tool that is not the stand-in, or that a fault may strike, is started as ever.
+// of processes. What is not the stand-in, and a call that a fault is to kill, is started as ever.
 func Inside(root string, uid int) *platform.Machine {
-	m, on := Host(root, uid), &mac.Mac{Root: root}
-	stand, err := os.Stat(on.Path(mac.Program))
+	m := Host(root, uid)
+	stand, err := os.Stat((&mac.Mac{Root: root}).Path(mac.Program))
 	if err != nil {
 		return m
 	}
 	m.SetTools(func(file string, args []string) (platform.Answered, bool) {
 		place, below := strings.CutPrefix(file, root)
 		info, err := os.Lstat(file)
-		if !below || err != nil || !os.SameFile(stand, info) || mac.Tools()[filepath.Base(place)] != place {
+		if !below || err != nil || !os.SameFile(stand, info) {
 			return platform.Answered{}, false
 		}
-		if awaited, err := on.Awaited(filepath.Base(place), args); err != nil || awaited {
-			return platform.Answered{}, false
-		}
-		return platform.Answered(mactools.Run(root, place, args, os.Getpid())), true
+		did, ok := mactools.Within(root, place, args)
+		return platform.Answered(did), ok
 	})
 	return m
 }

@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
 // bookkeeping is the folder below the root that is the stand-in's own and no
 // part of the Mac.
 const bookkeeping = ".standin"
+
+// configuration is the file of a [Config] in it.
+const configuration = "config.json"
 
 // Program is the stand-in's program, which each tool is a link to.
 const Program = "/" + bookkeeping + "/program"
@@ -200,7 +202,7 @@ func (c *Config) Stop(s *Service) {
 }
 
 func (m *Mac) own(name string) string {
-	return filepath.Join(m.Root, bookkeeping, name)
+	return m.Root + "/" + bookkeeping + "/" + name
 }
 
 // lock takes the one lock of the stand-in; closing the file frees it, and so
@@ -227,6 +229,10 @@ func (m *Mac) loadJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
+	return m.parseJSON(name, data, v)
+}
+
+func (m *Mac) parseJSON(name string, data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("read %s: %w", m.own(name), err)
 	}
@@ -259,11 +265,11 @@ func (m *Mac) Config(edit func(*Config)) error {
 			return err
 		}
 	}
-	return m.saveJSON("config.json", c)
+	return m.saveJSON(configuration, c)
 }
 
 // ReadConfig is the configuration as it is now.
 func (m *Mac) ReadConfig() (*Config, error) {
 	c := new(Config)
-	return c, m.loadJSON("config.json", c)
+	return c, m.loadJSON(configuration, c)
 }

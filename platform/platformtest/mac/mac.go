@@ -54,7 +54,7 @@ func New(root string, o Options) (*Mac, error) {
 	}
 	c := &Config{Product: "macOS", Root: true, Consent: true, Session: "Aqua"}
 	c.setVersion(o.Version)
-	if err := m.saveJSON("config.json", c); err != nil {
+	if err := m.saveJSON(configuration, c); err != nil {
 		return nil, err
 	}
 	if err := m.writeVersion(c); err != nil {

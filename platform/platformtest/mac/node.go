@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // nodePath is where opendirectoryd keeps the local node, one file a record.
@@ -19,33 +21,75 @@ const nodePath = "private/var/db/dslocal/nodes/Default"
 // ErrNoRecord says that the node has no record of that name.
 var ErrNoRecord = errors.New("no such record")
 
-func (m *Mac) folder(k Kind) string {
-	return filepath.Join(m.Root, nodePath, string(k))
-}
+func (m *Mac) folder(k Kind) string { return m.Root + "/" + nodePath + "/" + string(k) }
 
 func (m *Mac) file(k Kind, name string) string {
-	return filepath.Join(m.folder(k), strings.ReplaceAll(name, "/", "%2f")+".plist")
+	return m.folder(k) + "/" + strings.ReplaceAll(name, "/", "%2f") + ending
 }
 
-// names lists the record files of a kind without their ending.
-func (m *Mac) names(k Kind) ([]string, error) {
+// ending is that of a record's file.
+const ending = ".plist"
+
+// each gives the files of a kind by name, without their ending, until visit
+// returns false. The content is only good until it returns. The stand-in reads
+// hundreds of records in one call, so each takes three calls of the kernel.
+func (m *Mac) each(k Kind, except string, visit func(name string, data []byte) bool) error {
 	d, err := os.Open(m.folder(k))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.Close()
-	files, err := d.Readdirnames(-1)
+	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return nil, err
-	}
-	names := files[:0]
-	for _, f := range files {
-		if n, ok := strings.CutSuffix(f, ".plist"); ok {
-			names = append(names, n)
-		}
+		return err
 	}
 	slices.Sort(names)
-	return names, nil
+	buffer := make([]byte, 16<<10)
+	for _, file := range names {
+		name, ok := strings.CutSuffix(file, ending)
+		if !ok || name == except {
+			continue
+		}
+		var n int
+		n, buffer, err = slurp(int(d.Fd()), file, buffer)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // Deleted since the listing, as can happen on a Mac.
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", m.folder(k)+"/"+file, err)
+		}
+		if !visit(name, buffer[:n]) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// slurp reads a file in a folder into the buffer, or one that is large enough.
+func slurp(folder int, file string, buffer []byte) (int, []byte, error) {
+	f, err := again(func() (int, error) { return unix.Openat(folder, file, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return 0, buffer, err
+	}
+	defer unix.Close(f)
+	for at := 0; ; {
+		n, err := again(func() (int, error) { return unix.Read(f, buffer[at:]) })
+		if err != nil {
+			return 0, buffer, err
+		}
+		if at += n; at < len(buffer) {
+			return at, buffer, nil // A regular file gives all that it has.
+		}
+		buffer = append(buffer, make([]byte, len(buffer))...)
+	}
+}
+
+func again(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 // Find opens the record called name: the one whose file is named so, or else
@@ -81,28 +125,30 @@ func (m *Mac) parse(k Kind, name string, data []byte) (Record, error) {
 
 // All reads every record of a kind, sorted by name without case as dscl does.
 func (m *Mac) All(k Kind) ([]Record, error) {
-	names, err := m.names(k)
+	type named struct {
+		key string
+		Record
+	}
+	var found []named
+	var broken error
+	err := m.each(k, "", func(name string, data []byte) bool {
+		var r Record
+		if r, broken = m.parse(k, name, data); broken == nil {
+			found = append(found, named{strings.ToLower(r.Name()), r})
+		}
+		return broken == nil
+	})
+	if err == nil {
+		err = broken
+	}
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Record, 0, len(names))
-	for _, n := range names {
-		data, err := os.ReadFile(m.file(k, n))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // Deleted since the listing, as can happen on a Mac.
-		}
-		if err != nil {
-			return nil, err
-		}
-		r, err := m.parse(k, n, data)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
+	slices.SortStableFunc(found, func(a, b named) int { return strings.Compare(a.key, b.key) })
+	all := make([]Record, len(found))
+	for i, r := range found {
+		all[i] = r.Record
 	}
-	slices.SortStableFunc(all, func(a, b Record) int {
-		return strings.Compare(strings.ToLower(a.Name()), strings.ToLower(b.Name()))
-	})
 	return all, nil
 }
 
@@ -112,24 +158,19 @@ func (m *Mac) Holder(k Kind, attribute, value, except string) (Record, error) {
 	return m.holder(k, DiskName(attribute), value, except)
 }
 
-func (m *Mac) holder(k Kind, disk, value, except string) (Record, error) {
-	names, err := m.names(k)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range names {
-		if n == except {
-			continue
-		}
-		data, err := os.ReadFile(m.file(k, n))
-		if err != nil {
-			continue
-		}
+func (m *Mac) holder(k Kind, disk, value, except string) (r Record, err error) {
+	var broken error
+	err = m.each(k, except, func(name string, data []byte) bool {
 		if slices.ContainsFunc(valuesIn(data, disk), func(v string) bool { return same(v, value) }) {
-			return m.parse(k, n, data)
+			r, broken = m.parse(k, name, data)
+			return false
 		}
+		return true
+	})
+	if err == nil {
+		err = broken
 	}
-	return nil, nil
+	return r, err
 }
 
 func same(a, b string) bool {

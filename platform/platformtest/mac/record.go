@@ -92,10 +92,18 @@ func DiskName(key string) string {
 	return bare
 }
 
+var full = func() map[string]string {
+	m := make(map[string]string, len(onDisk))
+	for std, disk := range onDisk {
+		m[disk] = StandardPrefix + std
+	}
+	return m
+}()
+
 // FullName is the prefixed name under which dscl shows what is stored as disk.
 func FullName(disk string) string {
-	if std, ok := standard[disk]; ok {
-		return StandardPrefix + std
+	if std, ok := full[disk]; ok {
+		return std
 	}
 	return NativePrefix + disk
 }
@@ -217,7 +225,9 @@ func decode(data []byte) (Record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("attribute %s: %w", key, err)
 		}
-		r.Set(unescape(key), values...)
+		if len(values) > 0 {
+			r[unescape(key)] = values
+		}
 		s = rest
 	}
 }

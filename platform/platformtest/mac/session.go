@@ -55,6 +55,8 @@ type Session struct {
 	counts    *counts
 	lock      *os.File
 	armed     map[Moment]armed
+	guest     bool   // the process is the caller's
+	read      []byte // what Config was read from
 	entered   bool
 	exclusive bool
 	omit      *regexp.Regexp // nil where lists are whole
@@ -68,10 +70,25 @@ type armed struct {
 // ended is what a session panics with to end: a fault can end it anywhere.
 type ended struct{ Outcome }
 
+// stranger is what a session panics with that needs a process of its own.
+type stranger struct{}
+
 // Do runs a tool below root, which is called by the process caller: run does
 // its work and gives its exit status.
-func Do(root, tool string, args []string, caller int, run func(*Session) int) (did Outcome) {
-	s := &Session{Mac: &Mac{Root: root}, call: Call{
+func Do(root, tool string, args []string, caller int, run func(*Session) int) Outcome {
+	did, _ := do(root, tool, args, caller, false, run)
+	return did
+}
+
+// Within is Do within the process of the caller. It reports false, and has done
+// nothing, if the call needs a process of its own: a fault that may strike it
+// sends a signal, or keeps the tool from ending.
+func Within(root, tool string, args []string, run func(*Session) int) (Outcome, bool) {
+	return do(root, tool, args, os.Getpid(), true, run)
+}
+
+func do(root, tool string, args []string, caller int, guest bool, run func(*Session) int) (did Outcome, done bool) {
+	s := &Session{Mac: &Mac{Root: root}, guest: guest, call: Call{
 		Tool: tool, Args: args, Exit: -1, Caller: caller, Start: time.Now().UnixNano(),
 	}}
 	defer func() {
@@ -79,36 +96,29 @@ func Do(root, tool string, args []string, caller int, run func(*Session) int) (d
 		switch r := recover().(type) {
 		case nil:
 		case ended:
-			did = r.Outcome
+			did, done = r.Outcome, true
+		case stranger:
 		default:
 			panic(r)
 		}
 	}()
-	var err error
-	s.Config, err = s.Mac.ReadConfig()
-	s.must(err)
+	s.must(s.configure())
 	s.exit(run(s))
-	return did
+	return did, done
 }
 
-// Awaited reports whether a fault may strike the next call of a tool, so that
-// it has to be made by a process of its own.
-func (m *Mac) Awaited(tool string, args []string) (bool, error) {
-	c, err := m.ReadConfig()
-	if err != nil || len(c.Faults) == 0 {
-		return false, err
+// configure reads the configuration, unless it is what was read before.
+func (s *Session) configure() error {
+	data, err := os.ReadFile(s.Mac.own(configuration))
+	if err != nil || s.Config != nil && bytes.Equal(data, s.read) {
+		return err
 	}
-	n, err := m.counts()
-	if err != nil {
-		return false, err
+	c := new(Config)
+	if err := s.Mac.parseJSON(configuration, data, c); err != nil {
+		return err
 	}
-	for _, f := range c.Faults {
-		// Most faults are of one write, which is far off.
-		if hit, err := f.matches(tool, args); err != nil || hit && f.Write <= n.Writes+1 {
-			return true, err
-		}
-	}
-	return false, nil
+	s.Config, s.read = c, data
+	return nil
 }
 
 // Printf adds to what goes to stdout.
@@ -141,8 +151,7 @@ func (s *Session) enter(counted, exclusive bool) {
 	s.must(err)
 	s.counts = c
 	// The configuration may have changed while this tool waited for its turn.
-	s.Config, err = s.Mac.ReadConfig()
-	s.must(err)
+	s.must(s.configure())
 	c.Calls++
 	s.call.Seq = c.Calls
 	s.exclusive = exclusive
@@ -160,6 +169,9 @@ func (s *Session) enter(counted, exclusive bool) {
 		key := f.key(i)
 		c.Seen[key]++
 		if _, taken := s.armed[f.moment()]; !taken && f.due(c.Seen[key], s.call.Write) {
+			if s.guest && (f.Signal != "" || f.Hang != 0) {
+				panic(stranger{})
+			}
 			s.armed[f.moment()] = armed{f, key}
 		}
 	}
@@ -199,7 +211,7 @@ func (s *Session) Made(k Kind, name string) string {
 // SaveConfig stores what a tool changed in the configuration: the services and
 // processes. Only after Write.
 func (s *Session) SaveConfig() {
-	s.must(s.Mac.saveJSON("config.json", s.Config))
+	s.must(s.Mac.saveJSON(configuration, s.Config))
 }
 
 // exit ends the tool.
@@ -257,6 +269,7 @@ func (s *Session) strike(at Moment) {
 		s.Stderr.Reset()
 		s.Stdout.WriteString(f.Stdout)
 		s.Stderr.WriteString(f.Stderr)
+		s.strike(After) // for the caller, this call is over like any other
 		s.end(f.Exit)
 	}
 	if !s.exclusive {

@@ -61,15 +61,19 @@ func (d *directory) dict(shown map[string][]string, indent string) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	for _, k := range keys {
-		b.WriteString(indent + "\t<key>" + mac.Escape(k) + "</key>\n")
-		b.WriteString(indent + "\t<array>\n")
-		for _, v := range shown[k] {
-			b.WriteString(indent + "\t\t<string>" + d.escape(printable(v)) + "</string>\n")
+	write := func(parts ...string) {
+		for _, part := range parts {
+			b.WriteString(part)
 		}
-		b.WriteString(indent + "\t</array>\n")
 	}
-	b.WriteString(indent + "</dict>\n")
+	for _, k := range keys {
+		write(indent, "\t<key>", mac.Escape(k), "</key>\n", indent, "\t<array>\n")
+		for _, v := range shown[k] {
+			write(indent, "\t\t<string>", d.escape(printable(v)), "</string>\n")
+		}
+		write(indent, "\t</array>\n")
+	}
+	write(indent, "</dict>\n")
 }
 
 func (d *directory) escape(v string) string {

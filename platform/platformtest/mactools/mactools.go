@@ -34,9 +34,27 @@ var byName = map[string]tool{
 // fault would strike.
 func Run(root, place string, args []string, caller int) mac.Outcome {
 	name := filepath.Base(place)
-	run, ok := byName[name]
-	if !ok || mac.Tools()[name] != place {
+	run := at(place)
+	if run == nil {
 		return mac.Outcome{Stderr: fmt.Appendf(nil, "%s is no tool of macOS known here\n", place), Exit: mac.Broken}
 	}
 	return mac.Do(root, name, args, caller, func(s *mac.Session) int { return run(s, args) })
+}
+
+// Within is Run in the process of the caller. It reports false, and has done nothing, if that takes a process.
+func Within(root, place string, args []string) (mac.Outcome, bool) {
+	run := at(place)
+	if run == nil {
+		return mac.Outcome{}, false
+	}
+	return mac.Within(root, filepath.Base(place), args, func(s *mac.Session) int { return run(s, args) })
+}
+
+// at returns the tool at a place, nil if there is none.
+func at(place string) tool {
+	name := filepath.Base(place)
+	if mac.Tools()[name] != place {
+		return nil
+	}
+	return byName[name]
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
+	"github.com/lixfix/lixfix/platform/platformtest/mactools"
 )
 
 func TestMain(m *testing.M) {
@@ -1055,6 +1056,64 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%v", u)
 		}
 	})
+}
+
+// TestWithin: a call within the process of its caller does what the tool does as a process. One that a signal would hit, or
+// that would not end, does nothing and is not counted; the same call by a process is struck.
+func TestWithin(t *testing.T) {
+	move := []string{".", "-create", "/Users/_nixbld1", "UniqueID", "399"}
+	for name, tt := range map[string]struct {
+		fault mac.Fault
+		does  bool
+	}{
+		"another write":                {mac.KillCaller(2, mac.Before, ""), true},
+		"fails":                        {mac.Ignored(1, 1, "^-create$"), true},
+		"its caller is interrupted":    {mac.SignalCaller(1, "STOP"), false},
+		"it is killed":                 {mac.KilledTool("^/Users/_nixbld1$", 1), false},
+		"it is killed when it is done": {mac.Fault{At: mac.After, Signal: "KILL", Self: true}, false},
+		"it hangs":                     {mac.Fault{Tool: "dscl", Hang: time.Millisecond}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inside, outside := newHost(t, "14.7"), newHost(t, "14.7")
+			before, err := inside.Tree()
+			inside.ok(err)
+			inside.faults(tt.fault)
+			outside.faults(tt.fault)
+			did, ok := mactools.Within(inside.Root, "/usr/bin/dscl", move)
+			if ok != tt.does {
+				t.Fatalf("it reports %v: %s", ok, did.Stderr)
+			}
+			if !ok {
+				after, err := inside.Tree()
+				inside.ok(err)
+				calls, err := inside.Calls()
+				inside.ok(err)
+				writes, err := inside.Writes()
+				inside.ok(err)
+				if d := cmp.Diff(before, after); d != "" || len(calls) > 0 || writes > 0 {
+					t.Errorf("it has done something: %s %v %d", d, calls, writes)
+				}
+				return
+			}
+			if d := cmp.Diff(outside.run(append([]string{"dscl"}, move...)...), result{did.Exit, string(did.Stdout), string(did.Stderr)}); d != "" {
+				t.Errorf("(-process +within):\n%s", d)
+			}
+			want, err := outside.Tree()
+			inside.ok(err)
+			got, err := inside.Tree()
+			inside.ok(err)
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("the Macs differ (-process +within):\n%s", d)
+			}
+			fired, err := inside.Fired()
+			inside.ok(err)
+			struck, err := outside.Fired()
+			inside.ok(err)
+			if d := cmp.Diff(struck, fired); d != "" {
+				t.Errorf("faults (-process +within):\n%s", d)
+			}
+		})
+	}
 }
 
 func TestHang(t *testing.T) {
