@@ -49,16 +49,7 @@ func (d *daemonFacts) read(ctx context.Context, v platform.View, file string) {
 				found.network = its
 			}
 		}
-		own, err1 := f.Read("/proc/self/mountinfo")
-		its, err2 := f.Read(dir + "/mountinfo")
-		if err1 == nil && err2 == nil {
-			for _, name := range names {
-				a, _ := mountOf(own, name)
-				if b, at := mountOf(its, name); a != b {
-					found.mounts = append(found.mounts, name+", from the mount on "+at)
-				}
-			}
-		}
+		found.mounts = apart(f, dir, names)
 		if data, err := f.Read(dir + "/environ"); err == nil {
 			for v := range strings.SplitSeq(string(data), "\x00") {
 				if name, _, _ := strings.Cut(v, "="); slices.Contains(configuring, name) {
@@ -71,6 +62,26 @@ func (d *daemonFacts) read(ctx context.Context, v platform.View, file string) {
 	if err == nil {
 		d.network, d.mounts, d.config = found.network, found.mounts, found.config
 	}
+}
+
+// apart tells which of the names are other files to the process of a directory below /proc, and from which mount.
+func apart(f platform.Files, dir string, names []string) (mounts []string) {
+	own, err := f.Read("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	own = slices.Clone(own) // the next Read overwrites it
+	its, err := f.Read(dir + "/mountinfo")
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		a, _ := mountOf(own, name)
+		if b, at := mountOf(its, name); a != b {
+			mounts = append(mounts, name+", from the mount on "+at)
+		}
+	}
+	return mounts
 }
 
 // mountOf tells which file a name is, by the text of a mountinfo (proc_pid_mountinfo(5)): the device, and the name below

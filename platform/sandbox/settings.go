@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixconf"
 )
 
 // Setting is one setting as Nix has it after its files, its environment and its defaults. The daemon may have another.
@@ -26,8 +27,12 @@ var private = []string{"builders", "store"}
 
 // settings asks Nix which of the settings that matter it has. Where that cannot be told, it returns a reason.
 func (n *nix) settings(ctx context.Context) (list []Setting, reason string) {
-	// Nix since 2.20 and Lix; before, the only name was the second.
-	for _, command := range [][]string{{"config", "show"}, {"show-config"}} {
+	// The first is of Nix since 2.20, and of Lix; before, the only name was the second.
+	commands := [][]string{{"config", "show"}, {"show-config"}}
+	if r := (nixconf.Release{Implementation: n.implementation, Version: n.version}); n.implementation == nixconf.Nix && r.Before("2.20") {
+		slices.Reverse(commands)
+	}
+	for _, command := range commands {
 		args := append([]string{"--extra-experimental-features", "nix-command"}, command...)
 		out, err := n.run(ctx, "nix", append(args, "--json")...)
 		switch {

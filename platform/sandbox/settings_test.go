@@ -83,8 +83,10 @@ func TestAskSettings(t *testing.T) {
 	const told = `{"sandbox":{"value":true},"substitute":{"value":false}}`
 	tests := []struct {
 		name, known, stdout, stderr string
+		who, version                string
 		want                        string
 		reason                      string
+		calls                       int
 	}{
 		{name: "new", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]"},
 		{name: "old", known: "show-config --json", stdout: told, want: "[{sandbox true} {substitute false}]"},
@@ -92,14 +94,33 @@ func TestAskSettings(t *testing.T) {
 			name: "no network", known: "show-config", stdout: told, want: "[{sandbox true}]",
 			stderr: "warning: you don't have Internet access; disabling some network-dependent features\n",
 		},
+		{
+			name: "known to be old", known: "show-config --json", stdout: told, want: "[{sandbox true} {substitute false}]",
+			who: "Nix", version: "2.8.0", calls: 1,
+		},
+		{
+			name: "known to be new", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]",
+			who: "Nix", version: "2.34.1", calls: 1,
+		},
+		{
+			name: "Lix", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]",
+			who: "Lix", version: "2.95.1", calls: 1,
+		},
+		{
+			name: "new, with the version of an old one", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]",
+			who: "Nix", version: "2.8.0", calls: 2,
+		},
 		{name: "neither", known: "nothing of it", want: "[]", reason: "not a recognised command"},
 		{name: "no JSON", known: "config show", stdout: "sandbox = true", want: "[]", reason: "nix config show: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := &answering{known: tt.known, stdout: tt.stdout, stderr: tt.stderr}
-			n := &nix{b: a, dir: "/usr/bin", remote: "daemon"}
+			n := &nix{b: a, dir: "/usr/bin", remote: "daemon", implementation: tt.who, version: tt.version}
 			list, reason := n.settings(t.Context())
+			if tt.calls > 0 && len(a.calls) != tt.calls {
+				t.Errorf("asked %d times, want %d", len(a.calls), tt.calls)
+			}
 			if got := fmt.Sprint(list); got != tt.want || !strings.Contains(reason, tt.reason) || (reason == "") != (tt.reason == "") {
 				t.Errorf("%s, %q", got, reason)
 			}

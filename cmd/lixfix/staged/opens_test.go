@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,11 @@ import (
 var replays replay.Table
 
 func TestMain(m *testing.M) {
+	// Hosts mostly wait, for silent servers and for one another.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	fmt.Println(&replays)
 	linuxnet.Clean()
@@ -139,6 +145,7 @@ func await(t *testing.T, what string, ready func() bool) {
 
 // TestOpens walks the system calls of every command, with root's rights, in the middle of a siege.
 func TestOpens(t *testing.T) {
+	t.Parallel()
 	rules, err := parseRules(opens)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +198,8 @@ func traced(t *testing.T, h *linuxnet.Host, argv []string) (trace, out []byte) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	strace := []string{
-		"-f", "-y", "-s", "4096", "-o", file, "-e", "signal=none",
+		// It stops at these calls alone, and not at each of all others as well.
+		"--seccomp-bpf", "-f", "-y", "-s", "4096", "-o", file, "-e", "signal=none",
 		"-e", "trace=open,openat,openat2,creat,execve,execveat,clone,clone3,fork,vfork,dup3,fcntl", "--", program,
 	}
 	cmd := h.CommandContext(ctx, "strace", append(strace, argv...)...)

@@ -14,6 +14,7 @@ import (
 
 // TestDaemonApart: real daemons that see other files, or go by another configuration, than lixfix on a healthy host.
 func TestDaemonApart(t *testing.T) {
+	t.Parallel()
 	const dead = "extra-sandbox-paths = /etc/resolv.conf=/etc/nix/dead"
 	witness := fixtest.NewWitness(resolvconf.New())
 	t.Run("all", func(t *testing.T) {

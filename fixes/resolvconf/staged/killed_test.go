@@ -74,6 +74,7 @@ func killed(t *testing.T, h *linuxnet.Host, k kill, args ...string) {
 // TestKilled kills the real program on real hosts, in a repair of each kind of write to a file. The next lixfix says so,
 // and resume and undo settle it.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	for _, s := range []situation{
 		{name: "set-mode", spoil: conf(good, 0o600), id: "not-readable-by-builders"},
 		{name: "set-link", spoil: dangling, id: "dangling-link"},

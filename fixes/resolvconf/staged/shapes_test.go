@@ -51,6 +51,7 @@ const (
 	fails   = "fail"
 	noBuild = "no build"
 	none    = "- - - -"
+	lost    = "T T T T" // nothing answers
 	pasta4  = "169.254.1.1"
 	pasta6  = "64:ff9b:1:4b8e:472e:a5c8:a9fe:0101"
 )
@@ -310,6 +311,19 @@ const early = "asked before pasta forwarded the loopback"
 // shapeLine is what became of a shape, from the results of its test.
 type shapeLine struct{ name, by, seen, recorded, predicted, note string }
 
+// build has a build look.
+func (s shape) build(t *testing.T, h *linuxnet.Host) (*probe.Result, []byte, time.Duration) {
+	t.Helper()
+	began := time.Now()
+	lixfix := linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix")
+	out, _ := h.Command(lixfix, "probe", "--all", "--name", linuxnet.Name, "--format", "json").Output()
+	var d struct{ Probe *probe.Result }
+	if err := json.Unmarshal(out, &d); err != nil || d.Probe == nil {
+		t.Fatalf("lixfix probe: %v\n%s", err, out)
+	}
+	return d.Probe, out, time.Since(began)
+}
+
 // play stages a shape, has a build look, and compares.
 func (s shape) play(t *testing.T, by string) shapeLine {
 	want := s.pasta
@@ -330,28 +344,36 @@ func (s shape) play(t *testing.T, by string) shapeLine {
 	if err := look.Start(); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	out, _ := h.Command(lixfix, "probe", "--all", "--name", linuxnet.Name, "--format", "json").Output()
-	took := time.Since(began)
+	// Behind pasta, a build can ask before pasta forwards what it is asked, and then nothing answers it: fix start-race. How
+	// often, the machine decides. What is recorded is what comes of it otherwise.
+	var seen outcome
+	for builds := 1; ; builds++ {
+		d, out, took := s.build(t, h)
+		if lix := d.Implementation == "Lix"; lix != (by == newLix) {
+			t.Fatalf("%q %s has built", d.Implementation, d.Version)
+		}
+		seen = saw(t, d)
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("probe, %v:\n%s", took, out)
+			}
+		})
+		if by == nix || seen == want || seen.queries != lost || builds == 3 {
+			break
+		}
+		t.Logf("build %d saw %s, and not %s", builds, seen, want)
+	}
 	_ = look.Wait() // its exit tells what it found
 	var r report
 	if err := json.Unmarshal(passive.Bytes(), &r); err != nil {
 		t.Fatalf("lixfix check: %v\n%s", err, passive.Bytes())
 	}
-	var d struct{ Probe *probe.Result }
-	if err := json.Unmarshal(out, &d); err != nil || d.Probe == nil {
-		t.Fatalf("lixfix probe: %v\n%s", err, out)
-	}
-	if lix := d.Probe.Implementation == "Lix"; lix != (by == newLix) {
-		t.Fatalf("%q %s has built", d.Probe.Implementation, d.Probe.Version)
-	}
-	seen := saw(t, d.Probe)
 	if by == nix && seen.lookup != noBuild {
 		seen.queries = "" // of the host's own servers
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("probe, %v:\n%s\ncheck:\n%s", took, out, passive.Bytes())
+			t.Logf("check:\n%s", passive.Bytes())
 		}
 	})
 	l := shapeLine{name: s.name, by: by, seen: seen.String(), recorded: want.String(), predicted: predicted(r)}
@@ -377,6 +399,7 @@ func (s shape) play(t *testing.T, by string) shapeLine {
 // with the pasta of this machine, and holds what a build sees against the recording and the prediction. Its table is
 // printed with -v.
 func TestShapesOfResolvConf(t *testing.T) {
+	t.Parallel()
 	file, all := recordings(t)
 	if len(all) != 60 {
 		t.Fatalf("%s: %d recordings, want 60", file, len(all))

@@ -43,6 +43,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lixfix/lixfix/platform/platformtest/programs"
 )
 
@@ -170,29 +172,40 @@ func (h *Host) stage(o Options) error {
 	if err := h.files(o.Root, o.over); err != nil {
 		return err
 	}
-	if h.group != "" {
-		if err := h.systemdFiles(); err != nil {
-			return err
-		}
-	}
 	if err := h.network(o.Mode); err != nil {
 		return err
 	}
-	steps := [][]string{{"mkdir", "-p", "/dev/net"}, {"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"}}
+	if err := h.inside(func() error { return h.own(o) }); err != nil {
+		return err
+	}
+	return h.accounts(o.Nix)
+}
+
+// own gives the host, inside of it, the rest of what it has of its own.
+func (h *Host) own(o Options) error {
+	if h.group != "" {
+		// Through /proc/sys, systemd would set limits of the kernel, which are the machine's.
+		if err := inTurn(readOnly("/proc/sys"), systemdFiles); err != nil {
+			return err
+		}
+	}
+	steps := []func() error{makeDir("/dev/net"), mount("tmpfs", "/dev/net", "mode=755", 0)}
 	if !o.NoTun {
-		steps = append(steps, []string{"mknod", "-m", fmt.Sprintf("%o", o.Tun), "/dev/net/tun", "c", "10", "200"})
+		steps = append(steps, device("/dev/net/tun", o.Tun, 10, 200))
 	}
-	steps = append(steps, []string{"rm", "-f", "/etc/resolv.conf"}, []string{"mkdir", "-p", "/run", "/build"})
-	if err := h.all(steps); err != nil {
-		return err
-	}
-	if err := h.accounts(o.Nix); err != nil {
-		return err
-	}
+	steps = append(steps, remove("/etc/resolv.conf"), makeDir("/run", "/build"))
 	if o.Nix {
-		return h.nix()
+		const conf = "build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"
+		steps = append(
+			steps,
+			makeDir("/nix", "/etc/nix", "/home/"+User),
+			func() error { return os.Chown("/home/"+User, UserUID, UserGID) },
+			mount("tmpfs", "/nix", "mode=755", 0),
+			makeDir("/nix/var/nix/db", "/nix/store"),
+			func() error { return os.WriteFile("/etc/nix/nix.conf", []byte(conf), 0o644) },
+		)
 	}
-	return nil
+	return inTurn(steps...)
 }
 
 // files gives the host an overlay for its own root, of the machine's or of another.
@@ -205,27 +218,19 @@ func (h *Host) files(lower, over string) error {
 	}
 	root := filepath.Join(h.base, "root")
 	at := func(name string) string { return filepath.Join(h.base, name) }
-	if err := h.all([][]string{
-		{"mount", "--make-rprivate", "/"},
-		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", h.base},
-		{"mkdir", at("upper"), at("work"), root},
+	steps := []func() error{
+		func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
+		mount("tmpfs", h.base, "mode=755", 0),
+		makeDir(at("upper"), at("work"), root),
 		// Hides a /nix of the machine (overlayfs.rst, "whiteouts"): tests are not to depend on it.
-		{"mknod", at("upper/nix"), "c", "0", "0"},
-	}); err != nil {
-		return err
+		device(at("upper/nix"), 0, 0, 0),
 	}
 	if over != "" {
 		// Layers may not lie in one another, and the base is of another file system than the machine's root.
-		if err := h.all([][]string{{"cp", "-r", over, at("machine")}}); err != nil {
-			return err
-		}
+		steps = append(steps, func() error { return os.CopyFS(at("machine"), os.DirFS(over)) })
 		lower = at("machine") + ":" + lower
 	}
-	if err := h.all([][]string{
-		{"mount", "-t", "overlay", "-o", "lowerdir=" + lower + ",upperdir=" + at("upper") + ",workdir=" + at("work"), "overlay", root},
-	}); err != nil {
-		return err
-	}
+	steps = append(steps, mount("overlay", root, "lowerdir="+lower+",upperdir="+at("upper")+",workdir="+at("work"), 0))
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
@@ -234,18 +239,17 @@ func (h *Host) files(lower, over string) error {
 	chosen := []string{}
 	below := func(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
 	own := []string{"/proc", "/etc", "/nix", "/run", "/var", "/root", "/home", "/usr", h.base}
-	bind := func(dir string) {
+	choose := func(dir string) {
 		if dir == "/" || slices.ContainsFunc(chosen, func(c string) bool { return below(dir, c) }) ||
 			slices.ContainsFunc(own, func(o string) bool { return below(dir, o) }) {
 			return
 		}
 		chosen = append(chosen, dir)
 	}
-	steps := [][]string{}
 	if h.group == "" {
 		for line := range strings.Lines(string(mounts)) {
 			if f := strings.Fields(line); len(f) > 4 && !strings.Contains(f[4], `\`) {
-				bind(f[4])
+				choose(f[4])
 			}
 		}
 		// The base is in the directory for temporary files, which both sides share.
@@ -253,98 +257,53 @@ func (h *Host) files(lower, over string) error {
 		if err != nil {
 			return err
 		}
-		bind(tmp)
+		choose(tmp)
 	} else {
-		steps = systemdMounts(root)
+		steps = append(steps, systemdMounts(root)...)
 	}
 	for _, dir := range chosen {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			continue
 		}
-		steps = append(steps, []string{"mkdir", "-p", root + dir}, []string{"mount", "--rbind", dir, root + dir})
+		steps = append(steps, makeDir(root+dir), bind(dir, root+dir))
 	}
-	steps = append(
-		steps,
-		[]string{"mkdir", "-p", root + "/proc", root + "/old"},
-		[]string{"mount", "-t", "proc", "proc", root + "/proc"},
-	)
-	if h.group != "" {
-		// It would set limits of the kernel, which are the machine's.
-		steps = append(steps, []string{"mount", "--bind", "-o", "ro", root + "/proc/sys", root + "/proc/sys"})
-	}
-	return h.all(append(
-		steps,
-		[]string{"pivot_root", root, root + "/old"},
-		[]string{"umount", "-l", "/old"},
-		[]string{"rmdir", "/old"},
-	))
+	steps = append(steps, makeDir(root+"/proc"), pivot(root))
+	return h.inside(func() error { return inTurn(steps...) })
 }
 
+// network makes the interfaces, addresses and routes, and mounts /proc.
 func (h *Host) network(mode Mode) error {
-	steps := [][]string{{"ip", "link", "set", "lo", "up"}}
+	lines := []string{"link set lo up"}
 	if mode != None {
-		steps = append(
-			steps,
-			[]string{"ip", "link", "add", "ext0", "type", "veth", "peer", "name", "ext0p"},
-			[]string{"ip", "link", "set", "ext0p", "up"},
-			[]string{"ip", "link", "set", "ext0", "up"},
-		)
+		lines = append(lines, "link add ext0 type veth peer name ext0p", "link set ext0p up", "link set ext0 up")
 	}
-	silent := func(addr string) []string {
-		return []string{"ip", "neigh", "replace", addr, "lladdr", "02:00:00:00:00:01", "dev", "ext0", "nud", "permanent"}
+	silent := func(addr string) string {
+		return "neigh replace " + addr + " lladdr 02:00:00:00:00:01 dev ext0 nud permanent"
 	}
 	if mode == V4 || mode == Dual {
-		steps = append(
-			steps,
-			[]string{"ip", "addr", "add", Addr4 + "/24", "dev", "ext0"},
-			[]string{"ip", "route", "add", "default", "via", "192.0.2.1"},
+		lines = append(
+			lines,
+			"addr add "+Addr4+"/24 dev ext0",
+			"route add default via 192.0.2.1",
 			silent("192.0.2.1"), silent(Silent4),
 		)
 	}
 	if mode == V6 || mode == Dual {
-		steps = append(
-			steps,
-			[]string{"ip", "-6", "addr", "add", Addr6 + "/64", "dev", "ext0", "nodad"},
-			[]string{"ip", "-6", "route", "add", "default", "via", "2001:db8::1", "dev", "ext0"},
+		lines = append(
+			lines,
+			"addr add "+Addr6+"/64 dev ext0 nodad",
+			"route add default via 2001:db8::1 dev ext0",
 			silent("2001:db8::1"), silent(Silent6),
 		)
 	}
-	return h.all(steps)
-}
-
-func (h *Host) nix() error {
-	if err := h.all([][]string{
-		{"mkdir", "-p", "/nix", "/etc/nix", "/home/" + User},
-		{"chown", fmt.Sprintf("%d:%d", UserUID, UserGID), "/home/" + User},
-		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/nix"},
-		{"mkdir", "-p", "/nix/var/nix/db", "/nix/store"},
-	}); err != nil {
-		return err
-	}
-	return os.WriteFile(h.Path("/etc/nix/nix.conf"),
-		[]byte("build-users-group = nixbld\nsandbox = true\nsandbox-fallback = false\nsubstitute = false\n"), 0o644)
-}
-
-// all runs commands in the host, one after the other, from one shell: a host has some sixty, and to enter it for each of
-// them costs more than most of them do.
-func (h *Host) all(steps [][]string) error {
-	var script strings.Builder
-	for _, argv := range steps {
-		words := make([]string, len(argv))
-		for i, w := range argv {
-			words[i] = quoted(w)
-		}
-		line := strings.Join(words, " ")
-		fmt.Fprintf(&script, "%s || { echo failed: %s >&2; exit 1; }\n", line, quoted(line))
-	}
-	if out, err := h.Command("/bin/sh", "-c", script.String()).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	// The processes that /proc shows are those of whoever mounts it, and no thread changes its namespace of processes.
+	cmd := h.Command("sh", "-c", "mount -t proc proc /proc && exec ip -batch -")
+	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("mount /proc and make the network: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }
-
-// quoted is a word as a shell reads it.
-func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // Command makes a command that runs in the host, as root, in its root directory.
 func (h *Host) Command(name string, args ...string) *exec.Cmd {

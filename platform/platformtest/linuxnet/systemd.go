@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Systemd is the program that Boot makes the first process of a host.
@@ -133,48 +135,55 @@ func (h *Host) joined() error {
 	return errors.New("the first process did not join its control group")
 }
 
-// systemdMounts are the commands that mount below root what a host with systemd has of its own. There is no /dev/kmsg:
-// the kernel's log is the machine's.
-func systemdMounts(root string) [][]string {
-	steps := [][]string{
-		{"mkdir", "-p", root + "/sys", root + "/dev", root + "/run", root + "/tmp"},
+// systemdMounts are the steps that mount below root what a host with systemd has of its own. There is no /dev/kmsg: the
+// kernel's log is the machine's.
+func systemdMounts(root string) []func() error {
+	dev := root + "/dev"
+	steps := []func() error{
+		makeDir(root+"/sys", dev, root+"/run", root+"/tmp"),
 		// Where it can be written to, systemd looks for the machine's devices.
-		{"mount", "-t", "sysfs", "-o", "ro", "sysfs", root + "/sys"},
-		{"mount", "-t", "cgroup2", "cgroup2", root + "/sys/fs/cgroup"},
-		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", root + "/dev"},
-		{"mkdir", root + "/dev/pts", root + "/dev/shm", root + "/dev/net"},
-		{"mount", "-t", "devpts", "-o", "newinstance,ptmxmode=666", "devpts", root + "/dev/pts"},
-		{"mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", root + "/dev/shm"},
-		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", root + "/run"},
-		{"mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", root + "/tmp"},
-		{"ln", "-s", "pts/ptmx", root + "/dev/ptmx"},
-		{"ln", "-s", "/proc/self/fd", root + "/dev/fd"},
+		mount("sysfs", root+"/sys", "", unix.MS_RDONLY),
+		mount("cgroup2", root+"/sys/fs/cgroup", "", 0),
+		mount("tmpfs", dev, "mode=755", 0),
+		makeDir(dev+"/pts", dev+"/shm", dev+"/net"),
+		mount("devpts", dev+"/pts", "newinstance,ptmxmode=666", 0),
+		mount("tmpfs", dev+"/shm", "mode=1777", 0),
+		mount("tmpfs", root+"/run", "mode=755", 0),
+		mount("tmpfs", root+"/tmp", "mode=1777", 0),
+		link("pts/ptmx", dev+"/ptmx"),
+		link("/proc/self/fd", dev+"/fd"),
+		device(dev+"/tty", 0o666, 5, 0),
 	}
-	for i, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		number := []string{"3", "5", "7", "8", "9", "0"}[i]
-		major := "1"
-		if name == "tty" {
-			major = "5"
-		}
-		steps = append(steps, []string{"mknod", "-m", "666", root + "/dev/" + name, "c", major, number})
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+		steps = append(steps, device(dev+"/"+name, 0o666, 1, minor))
 	}
 	return steps
 }
 
 // systemdFiles leaves those units out that are not wanted, with whatever the machine has enabled, and the generators, which
-// make units of the machine's disks, kernel and old scripts, again at each reload.
-func (h *Host) systemdFiles() error {
+// make units of the machine's disks, kernel and old scripts, again at each reload. It is called inside.
+func systemdFiles() error {
 	const units = "/lib/systemd/system/"
-	steps := [][]string{
-		{"rm", "-rf", "/etc/systemd/system", "/etc/fstab", "/lib/systemd/system-generators", "/etc/systemd/system-generators"},
-		{"mkdir", "-p", "/etc/systemd/system"},
-		{"sh", "-c", "rm -f /etc/rc?.d/* && echo 0123456789abcdef0123456789abcdef >/etc/machine-id"},
+	if err := inTurn(
+		remove("/etc/systemd/system", "/etc/fstab", "/lib/systemd/system-generators", "/etc/systemd/system-generators"),
+		makeDir("/etc/systemd/system"),
+	); err != nil {
+		return err
 	}
-	if err := h.all(steps); err != nil {
+	scripts, err := filepath.Glob("/etc/rc?.d/*")
+	if err != nil {
+		return err
+	}
+	if err := inTurn(
+		remove(scripts...),
+		func() error {
+			return os.WriteFile("/etc/machine-id", []byte("0123456789abcdef0123456789abcdef\n"), 0o644)
+		},
+	); err != nil {
 		return err
 	}
 	for _, kind := range []string{"sysinit", "sockets", "basic", "multi-user", "timers", "local-fs", "paths", "graphical"} {
-		names, err := filepath.Glob(h.Path(units + kind + ".target.wants/*"))
+		names, err := filepath.Glob(units + kind + ".target.wants/*")
 		if err != nil {
 			return err
 		}
@@ -184,7 +193,7 @@ func (h *Host) systemdFiles() error {
 				continue
 			}
 			// Several targets may want it.
-			if err := os.Symlink("/dev/null", h.Path("/etc/systemd/system/"+unit)); err != nil && !errors.Is(err, os.ErrExist) {
+			if err := os.Symlink("/dev/null", "/etc/systemd/system/"+unit); err != nil && !errors.Is(err, os.ErrExist) {
 				return err
 			}
 		}

@@ -311,7 +311,7 @@ func (h *Host) Guarded(_ context.Context, name string) error {
 
 // Burst implements platform.View.
 func (h *Host) Burst(ctx context.Context, _ string, f func(platform.Files) error) error {
-	return f(&files{h: h, ctx: ctx})
+	return f(&files{h: h, ctx: ctx, buf: make([]byte, 0, 4<<10)})
 }
 
 // files are what a burst of small reads needs.
@@ -320,9 +320,18 @@ type files struct {
 
 	h   *Host
 	ctx context.Context
+	buf []byte
 }
 
-func (f *files) Read(name string) ([]byte, error) { return f.h.ReadFile(f.ctx, name) }
+// Read overwrites what it has read before, as that of a machine does.
+func (f *files) Read(name string) ([]byte, error) {
+	data, err := f.h.ReadFile(f.ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f.buf = append(f.buf[:0], data...)
+	return f.buf, nil
+}
 
 func (f *files) Link(name string) (string, error) {
 	info, err := f.h.Stat(f.ctx, name)

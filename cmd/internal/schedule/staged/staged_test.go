@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,6 +29,11 @@ import (
 var replays replay.Table
 
 func TestMain(m *testing.M) {
+	// Hosts mostly wait: for systemd and its job, for silent servers, and for strace.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	fmt.Println(&replays)
 	linuxnet.Clean()
@@ -283,6 +289,7 @@ func found(r report) []string {
 
 // TestConfined compares both looks, on each host.
 func TestConfined(t *testing.T) {
+	t.Parallel()
 	for _, s := range situations {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -47,7 +47,7 @@ func (s *site) descriptors() {
 		mkfifo ~/temproots/fifo
 		mkdir -p ~/named ~/jail/nix/var/nix/temproots ~/jail/etc ~/jail/proc
 		mkfifo ~/jail/etc/passwd ~/jail/etc/nix.conf ~/jail/nix/var/nix/temproots/1
-		for name in nix nix-store nix-daemon; do mkdir -p ~/run; cp ` + hers + ` ~/run/$name; done`)
+		for name in nix nix-store nix-daemon; do mkdir -p ~/run; ln ` + hers + ` ~/run/$name; done`)
 	s.sh("chmod 0711 /root; echo " + secret + " >/root/watched; chmod 0600 /root/watched")
 	targets := []string{
 		"/etc/shadow", "/proc/kmsg", "/srv/devices/kmsg", "/srv/devices/watchdog",
@@ -208,6 +208,7 @@ func (s *site) atOnce(way string, attacks int) {
 
 // TestManyDescriptors: processes of one user with very many open files do not keep a look from ending.
 func TestManyDescriptors(t *testing.T) {
+	t.Parallel()
 	s := stage(t, linuxnet.Options{})
 	s.alice("mkdir -p ~/run && cp " + hers + " ~/run/nix-store")
 	s.attack(s.UserCommand("/bin/sh", "-c",

@@ -250,9 +250,9 @@ END
 		mkdir -p ~/bin ~/lib ~/etc ~/tmp ~/sockets ~/.config/nix ~/.nix-profile/bin ~/.local/state/nix/profile/bin
 		for dir in ~/bin ~/.nix-profile/bin ~/.local/state/nix/profile/bin; do
 			for tool in nix nix-store nix-build nix-instantiate pasta ip nft dmesg journalctl lsattr env sh git ssh;
-				do cp ` + hers + ` $dir/$tool; done
+				do ln ` + hers + ` $dir/$tool; done
 		done
-		for library in libc.so.6 libnixstore.so libdl.so.2 gconv-modules; do cp ~/evil.so ~/lib/$library; done
+		for library in libc.so.6 libnixstore.so libdl.so.2 gconv-modules; do ln ~/evil.so ~/lib/$library; done
 		echo "plugin-files = $HOME/evil.so" >~/etc/nix.conf
 		cp ~/etc/nix.conf ~/.config/nix/nix.conf
 		mkfifo -m 0666 ~/fifo`)
@@ -338,7 +338,7 @@ func (s *site) intact() {
 func (s *site) titles() {
 	s.t.Helper()
 	for _, name := range []string{"nix-build", "nix-daemon", "nix-store", "nix", "lix"} {
-		s.alice("mkdir -p ~/run && cp " + hers + " ~/run/" + name)
+		s.alice("mkdir -p ~/run && ln " + hers + " ~/run/" + name)
 		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name+sequence, name+"\x1b[2J\r", sequence,
 			"/nix/store/x\x1b]0;owned\x07.drv", "\x9b31m\xff", "a\nb"))
 		s.attack(s.UserCommand("/home/alice/run/"+name, "attack", "title", name, name, "--option", "access-tokens",

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,11 @@ func TestMain(m *testing.M) {
 	// Copied to a host, this program asks for a probe with other settings, which no command line does.
 	if len(os.Args) > 2 && os.Args[1] == comparing {
 		os.Exit(compare(os.Args[2:]))
+	}
+	// Hosts mostly wait: for silent servers, and for the network of a sandbox.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	fmt.Println(&replays)
