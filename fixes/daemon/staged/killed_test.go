@@ -5,7 +5,6 @@ package staged
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -56,9 +55,6 @@ func calls(t *testing.T, h *linuxnet.Host) int {
 	return n
 }
 
-// writes are the system calls by which lixfix writes to a host and into its journal. Each is made to end in death.
-var writes = []string{"renameat2,renameat", "symlinkat", "mkdirat", "unlinkat", "fchmod,fchmodat", "fsync"}
-
 // killed is a host and its repair.
 type killed struct {
 	t      *testing.T
@@ -97,9 +93,9 @@ func (k *killed) waits() bool {
 }
 
 // once has lixfix die, finishes what waits or takes it back, and compares the host. It reports whether lixfix died.
-func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
+func (k *killed) once(what, then string, die func() ([]byte, error)) bool {
 	k.t.Helper()
-	out, err := die().CombinedOutput()
+	out, err := die()
 	arm(k.t, k.h, 0, "never")
 	if err == nil {
 		k.must("undo", "--yes")
@@ -163,7 +159,14 @@ func TestKilled(t *testing.T) {
 			arm(t, h, 0, "never")
 			k := &killed{t: t, h: h, repair: append([]string{"repair"}, append(tt.repair, "--yes")...)}
 			k.before = state(t, h)
-			k.must(k.repair...)
+			// It makes its directory once, which would be a write more.
+			if err := os.MkdirAll(h.Path("/var/lib/lixfix"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			did := watch(t, h.Command(program, k.repair...), "", 0)
+			if did.err != nil {
+				t.Fatalf("lixfix %s: %v\n%s", strings.Join(k.repair, " "), did.err, did.out)
+			}
 			k.after = state(t, h)
 			all := calls(t, h)
 			if all == 0 || k.before == k.after {
@@ -174,29 +177,33 @@ func TestKilled(t *testing.T) {
 			for i := range 2 * all {
 				n, when := i/2+1, []string{"before", "after"}[i%2]
 				for _, then := range []string{"resume", "undo"} {
-					died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() *exec.Cmd {
+					died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() ([]byte, error) {
 						arm(t, h, n, when)
-						return h.Command(program, k.repair...)
+						return k.lixfix(k.repair...)
 					})
 					if !died {
 						t.Fatalf("lixfix did not die %s call %d of %d", when, n, all)
 					}
 				}
 			}
-			for i, set := range writes {
-				for n := 1; n <= 40; n++ {
-					died := k.once(fmt.Sprintf("%s, the %dth time", set, n), []string{"resume", "undo"}[(n+i)%2], func() *exec.Cmd {
-						return h.Command("strace", append([]string{
-							"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + set,
-							"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", set, n), program,
-						}, k.repair...)...)
+			for i, w := range writes {
+				for n := range did.most[w.kind] {
+					n++
+					spared := false
+					died := k.once(fmt.Sprintf("%s, the %dth time", w.kind, n), []string{"resume", "undo"}[(n+i)%2], func() ([]byte, error) {
+						is := watch(t, h.Command(program, k.repair...), w.kind, n)
+						spared = !is.killed
+						return is.out, is.err
 					})
+					if spared {
+						t.Fatalf("a repair did %s %d times, and another one less often", w.kind, n)
+					}
 					if !died {
 						break
 					}
 				}
 			}
-			t.Logf("%d deaths, at %d calls of systemctl and at each write", k.deaths, all)
+			t.Logf("%d deaths, at %d calls of systemctl and at each write: %v", k.deaths, all, did.most)
 		})
 	}
 }
