@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/lixfix/lixfix/platform"
@@ -92,21 +93,23 @@ func Reload(ctx context.Context, h platform.Host) error {
 }
 
 // ResetFailed has systemd forget that units failed, and how often they were started. A unit that it has not in memory has
-// nothing to forget.
+// nothing to forget, and does not keep systemctl from going on with the others.
 func ResetFailed(ctx context.Context, h platform.Host, units ...string) error {
 	for _, u := range units {
 		if !ValidUnit(u) {
 			return fmt.Errorf("%q is not the name of a unit", u)
 		}
-		err := h.Run(ctx, Tool, "reset-failed", "--", u)
-		if err == nil {
-			continue
-		}
-		// The exit status does not tell why, but what it was for does.
-		if states, again := Show(ctx, h, u); again == nil && states[u].Active != "failed" {
-			continue
-		}
-		return fmt.Errorf("have systemd forget the failures of %s: %w", u, err)
 	}
-	return nil
+	err := h.Run(ctx, Tool, append([]string{"reset-failed", "--"}, units...)...)
+	if err == nil {
+		return nil
+	}
+	// The exit status does not tell why, nor for which of them, but what it was for does.
+	if states, again := Show(ctx, h, units...); again == nil {
+		failed := slices.ContainsFunc(units, func(u string) bool { return states[u].Active == "failed" })
+		if !failed {
+			return nil
+		}
+	}
+	return fmt.Errorf("have systemd forget the failures of %s: %w", strings.Join(units, " and "), err)
 }

@@ -5,11 +5,11 @@ package staged
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,9 +56,6 @@ func calls(t *testing.T, h *linuxnet.Host) int {
 	return n
 }
 
-// writes are the system calls by which lixfix writes to a host and into its journal. Each is made to end in death.
-var writes = []string{"renameat2,renameat", "symlinkat", "mkdirat", "unlinkat", "fchmod,fchmodat", "fsync"}
-
 // killed is a host and its repair.
 type killed struct {
 	t      *testing.T
@@ -96,10 +93,27 @@ func (k *killed) waits() bool {
 	return len(names) > 0
 }
 
-// once has lixfix die, finishes what waits or takes it back, and compares the host. It reports whether lixfix died.
-func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
+// rest waits for the end of what the daemon started for its clients, which does not end with it (KillMode=process): a repair
+// that finds one of these plans otherwise.
+func (k *killed) rest() {
 	k.t.Helper()
-	out, err := die().CombinedOutput()
+	group := k.h.Path("/sys/fs/cgroup/system.slice/nix-daemon.service/cgroup.procs")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		data, err := os.ReadFile(group)
+		if len(data) == 0 || err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			k.t.Fatalf("a minute after the daemon was stopped, these run: %q", data)
+		}
+	}
+}
+
+// once has lixfix die, finishes what waits or takes it back, and compares the host. It reports whether lixfix died.
+func (k *killed) once(what, then string, die func() ([]byte, error)) bool {
+	k.t.Helper()
+	k.rest()
+	out, err := die()
 	arm(k.t, k.h, 0, "never")
 	if err == nil {
 		k.must("undo", "--yes")
@@ -111,13 +125,14 @@ func (k *killed) once(what, then string, die func() *exec.Cmd) bool {
 	case !k.waits():
 		// It died before there was anything to tell, or when all was done. Whether the service has come up by then is
 		// systemd's affair.
-		if state(k.t, k.h) != k.before {
-			o, err := k.lixfix("undo", "--yes")
-			if err != nil {
-				k.t.Fatalf("killed by %s when all was done, undo: %v\n%s\nthe repair:\n%s", what, err, o, out)
-			}
-			out = append(out, o...)
+		if state(k.t, k.h) == k.before {
+			return true
 		}
+		o, err := k.lixfix("undo", "--yes")
+		if err != nil {
+			k.t.Fatalf("killed by %s when all was done, undo: %v\n%s\nthe repair:\n%s", what, err, o, out)
+		}
+		out = append(out, o...)
 	case then == "resume":
 		if out, err := k.lixfix("resume", "--yes"); err != nil {
 			k.t.Fatalf("killed by %s, resume: %v\n%s\nbefore:\n%s", what, err, out, out)
@@ -163,7 +178,17 @@ func TestKilled(t *testing.T) {
 			arm(t, h, 0, "never")
 			k := &killed{t: t, h: h, repair: append([]string{"repair"}, append(tt.repair, "--yes")...)}
 			k.before = state(t, h)
-			k.must(k.repair...)
+			// It makes its directory once, which would be a write more.
+			if err := os.MkdirAll(h.Path("/var/lib/lixfix"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			did := watch(t, h.Command(program, k.repair...), "", 0)
+			if did.err != nil {
+				t.Fatalf("lixfix %s: %v\n%s", strings.Join(k.repair, " "), did.err, did.out)
+			}
+			if did.lixfix["fsync"] == 0 {
+				t.Fatalf("no write was counted: %v", did.lixfix)
+			}
 			k.after = state(t, h)
 			all := calls(t, h)
 			if all == 0 || k.before == k.after {
@@ -174,29 +199,32 @@ func TestKilled(t *testing.T) {
 			for i := range 2 * all {
 				n, when := i/2+1, []string{"before", "after"}[i%2]
 				for _, then := range []string{"resume", "undo"} {
-					died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() *exec.Cmd {
+					died := k.once(fmt.Sprintf("systemctl, %s call %d of %d", when, n, all), then, func() ([]byte, error) {
 						arm(t, h, n, when)
-						return h.Command(program, k.repair...)
+						return k.lixfix(k.repair...)
 					})
 					if !died {
 						t.Fatalf("lixfix did not die %s call %d of %d", when, n, all)
 					}
 				}
 			}
-			for i, set := range writes {
-				for n := 1; n <= 40; n++ {
-					died := k.once(fmt.Sprintf("%s, the %dth time", set, n), []string{"resume", "undo"}[(n+i)%2], func() *exec.Cmd {
-						return h.Command("strace", append([]string{
-							"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + set,
-							"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", set, n), program,
-						}, k.repair...)...)
+			// From here on, nobody is killed by systemctl.
+			h.Run(t, "mv", genuine, "/usr/bin/systemctl")
+			for i, w := range writes {
+				for n := range did.lixfix[w.kind] {
+					n++
+					spared := false
+					k.once(fmt.Sprintf("%s, the %dth time", w.kind, n), []string{"resume", "undo"}[(n+i)%2], func() ([]byte, error) {
+						is := watch(t, h.Command(program, k.repair...), w.kind, n)
+						spared = !is.killed
+						return is.out, is.err
 					})
-					if !died {
-						break
+					if spared {
+						t.Fatalf("a repair did %s %d times, and another one less often", w.kind, n)
 					}
 				}
 			}
-			t.Logf("%d deaths, at %d calls of systemctl and at each write", k.deaths, all)
+			t.Logf("%d deaths, at %d calls of systemctl and at each write: %v", k.deaths, all, did.lixfix)
 		})
 	}
 }

@@ -35,6 +35,10 @@ import (
 var replays replay.Table
 
 func TestMain(m *testing.M) {
+	if os.Getenv(counted) != "" {
+		fmt.Fprintln(os.Stderr, confine())
+		os.Exit(1)
+	}
 	code := m.Run()
 	fmt.Println(&replays)
 	linuxnet.Clean()
@@ -75,6 +79,7 @@ const (
 func stage(t testing.TB, s shape) *linuxnet.Host {
 	t.Helper()
 	h := linuxnet.New(t, linuxnet.Options{Systemd: true, Nix: true})
+	lean(t, h)
 	h.Copy(t, linuxnet.Program(t, "github.com/lixfix/lixfix/cmd/lixfix"), program, 0o755)
 	h.Run(t, "mkdir", "-p", dir, etc+"sockets.target.wants")
 	// A sandbox mounts a /proc of its own, which the machine that runs the tests may not let it.
@@ -110,6 +115,40 @@ func stage(t testing.TB, s shape) *linuxnet.Host {
 	h.Symlink(t, lib+"nix-daemon.socket", etc+"sockets.target.wants/nix-daemon.socket")
 	h.Boot(t)
 	return h
+}
+
+// started are the units of the machine that such a host starts.
+var started = []string{
+	"dbus.service", "dbus.socket", "systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket",
+	"basic.target", "default.target", "graphical.target", "local-fs.target", "multi-user.target", "paths.target", "shutdown.target", "slices.target",
+	"sockets.target", "swap.target", "sysinit.target", "timers.target", "umount.target",
+}
+
+// lean removes the other units of the machine, and the links to /dev/null that keep some of them from being started. No
+// such host has any of them running, and nothing that is broken here has to do with them; but systemd goes through all of
+// them at each reload, of which there are some thousand. The journal, whose few lines would have 8 MiB made ready for
+// them, gets a smaller file.
+func lean(t testing.TB, h *linuxnet.Host) {
+	t.Helper()
+	wants, err := filepath.Glob(h.Path(usr + "*.wants"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.WriteFile(t, "/etc/systemd/journald.conf.d/small.conf", "[Journal]\nStorage=volatile\nRuntimeMaxFileSize=1M\n", 0o644)
+	for _, top := range append(wants, h.Path(usr), h.Path(etc)) {
+		entries, err := os.ReadDir(top)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if slices.Contains(started, e.Name()) || slices.Contains(wants, filepath.Join(top, e.Name())) {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(top, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // look is what a user of the host is told.
