@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"github.com/lixfix/lixfix/platform/accounts"
-	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // Account is the user that a tool of Nix runs as. Root keeps everything; anybody else has their own groups, no
@@ -136,46 +135,6 @@ func nearest(ctx context.Context, m *Machine, name string) string {
 	return name
 }
 
-// ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
-// nobody can.
-func (m *Machine) ownerOf(name string) (int, error) {
-	file, err := m.resolve(name)
-	if err != nil {
-		return 0, err
-	}
-	f, err := trust.Walk(file, believed(), trust.End)
-	if err != nil {
-		return 0, renamed(err, name)
-	}
-	defer f.Close()
-	return m.only(name, f)
-}
-
-// only is the one user beside root that a file depends on, 0 where it is none.
-func (m *Machine) only(name string, f *trust.Found) (int, error) {
-	owner := 0
-	weak := f.Weak
-	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
-		weak = append(slices.Clip(weak), *u)
-	}
-	for i := range weak {
-		switch uid := weak[i].UID; {
-		case uid == trust.Anybody, owner != 0 && uid != owner:
-			return 0, m.named(name, &weak[i])
-		default:
-			owner = uid
-		}
-	}
-	return owner, nil
-}
-
-// sticky reports whether a file is a directory of root's in which others can make names, but not change those of
-// root: /nix/store is one, for build users.
-func sticky(f *trust.Found) bool {
-	const bit = 0o1000
-	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
-}
-
 // Installer is the user that root runs a program of Nix as: the one user beside root who could have put it there, or else
 // the one who called lixfix; never root. The error is an *Untrusted if anybody could have put it there.
 func (m *Machine) Installer(ctx context.Context, program string) (Account, error) {
@@ -201,3 +160,6 @@ func (m *Machine) byUID(ctx context.Context, uid int) Account {
 	}
 	return Account{UID: uid, GID: accounts.Overflow}
 }
+
+// SetEnvironment makes the machine ask f who called lixfix. It exists for tests: nobody has called a machine of At.
+func (m *Machine) SetEnvironment(f func(string) string) { m.getenv = f }

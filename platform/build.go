@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform/nixdaemon"
-	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // Builder is a View that can also run the tools of Nix, which write to its store. Only the probe of the build sandbox
@@ -217,25 +216,4 @@ func (m *Machine) become(as Account) (*Account, error) {
 		return nil, fmt.Errorf("as user %d: only root can", as.UID)
 	}
 	return &as, nil
-}
-
-// trusted refuses, for a user who is not root, a program that a third one owns or that everybody can write to.
-func (m *Machine) trusted(tool string) error {
-	if os.Geteuid() == 0 {
-		return nil // program looks closer
-	}
-	file, err := m.resolve(tool)
-	if err != nil {
-		return err
-	}
-	f, err := trust.Walk(file, nil, trust.End)
-	if err != nil {
-		return renamed(err, tool)
-	}
-	defer f.Close()
-	err = f.Own([]int{0, os.Geteuid()})
-	if u, ok := errors.AsType[*Untrusted](err); ok && (u.UID != trust.Anybody || u.Mode&0o002 != 0) {
-		return m.named(tool, err)
-	}
-	return nil
 }

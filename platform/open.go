@@ -3,10 +3,8 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -85,17 +83,6 @@ func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, erro
 		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return fd, nil
-}
-
-// find resolves a name, with or without what a link at its end leads to.
-func (m *Machine) find(op, name string, follow trust.Follow) (string, error) {
-	if err := throughProcess(op, name, bool(follow)); err != nil {
-		return "", err
-	}
-	if follow == trust.Link {
-		return m.parent(name)
-	}
-	return m.resolve(name)
 }
 
 // openPlain opens a file by its name. Of the kernel's own files there are thousands, and nothing but what their names
@@ -209,65 +196,42 @@ func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
 	})
 }
 
-// program is a tool, opened to be run.
-type program struct {
-	name  string // where the tool is, links not followed
-	found *trust.Found
-	file  *os.File // nil where it is run by its name
-	path  string   // what to execute, in a process that has file as its first extra file: the tool's directory
-}
-
-// close closes the program; it can be closed once the process has been started.
-func (p *program) close() {
-	if p.file != nil {
-		p.file.Close()
-	}
-	if p.found != nil {
-		p.found.Close()
-	}
-}
-
-// descriptor is what a process finds its first extra file under: of a tool, the directory that it stands in. Through a
-// descriptor of the tool itself the kernel would call the process "3", and ps(1) would show that.
-const descriptor = "/proc/self/fd/3"
-
-// program opens a tool for root to run it, in the name of user as: nobody but root and that user can have put it where
-// it is, or can write to it. On Linux it is run by its descriptor.
-func (m *Machine) program(tool string, as int) (*program, error) {
-	file, err := m.resolve(tool)
+// ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
+// nobody can.
+func (m *Machine) ownerOf(name string) (int, error) {
+	file, err := m.resolve(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	owners := believed(as)
-	if owners == nil {
-		return &program{name: file, path: file}, nil
-	}
-	f, err := trust.Walk(file, owners, trust.End)
+	f, err := trust.Walk(file, believed(), trust.End)
 	if err != nil {
-		return nil, renamed(err, tool)
+		return 0, renamed(err, name)
 	}
-	p := &program{name: file, found: f, path: f.Path}
-	untrusted := []error{f.Trusted(), f.Own(owners)}
-	if f.Shared != nil {
-		untrusted = append(untrusted, f.Shared)
-	}
-	switch err := errors.Join(untrusted...); {
-	case f.Type() != unix.S_IFREG:
-		p.close()
-		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}
-	case err != nil:
-		p.close()
-		return nil, fmt.Errorf("root does not run it: %w", m.named(tool, err))
-	}
-	if throughDescriptors() {
-		p.file, p.path = os.NewFile(uintptr(f.Dir), path.Dir(f.Path)), path.Join(descriptor, f.Base)
-		f.Dir = -1 // p.file's
-	}
-	return p, nil
+	defer f.Close()
+	return m.only(name, f)
 }
 
-// throughDescriptors reports whether /proc shows the descriptors of a process, as it does wherever it is mounted.
-func throughDescriptors() bool {
-	var stat unix.Stat_t
-	return unix.Stat(path.Dir(descriptor), &stat) == nil
+// only is the one user beside root that a file depends on, 0 where it is none.
+func (m *Machine) only(name string, f *trust.Found) (int, error) {
+	owner := 0
+	weak := f.Weak
+	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
+		weak = append(slices.Clip(weak), *u)
+	}
+	for i := range weak {
+		switch uid := weak[i].UID; {
+		case uid == trust.Anybody, owner != 0 && uid != owner:
+			return 0, m.named(name, &weak[i])
+		default:
+			owner = uid
+		}
+	}
+	return owner, nil
+}
+
+// sticky reports whether a file is a directory of root's in which others can make names, but not change those of
+// root: /nix/store is one, for build users.
+func sticky(f *trust.Found) bool {
+	const bit = 0o1000
+	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
 }
