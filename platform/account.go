@@ -114,7 +114,7 @@ func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
 			}
 			owner = max(owner, uid)
 		}
-		if uid, err := m.ownerOf(nearest(ctx, m, root)); err != nil || owner == 0 {
+		if uid, err := m.ownerOf(nearest(ctx, m.tree, root)); err != nil || owner == 0 {
 			if err != nil {
 				return Account{}, err
 			}
@@ -125,9 +125,9 @@ func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
 }
 
 // nearest is name, or the nearest directory above it that exists.
-func nearest(ctx context.Context, m *Machine, name string) string {
+func nearest(ctx context.Context, t *tree, name string) string {
 	for name != "/" {
-		if _, err := m.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := t.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
 			return name
 		}
 		name = path.Dir(name)

@@ -42,15 +42,15 @@ type Files interface {
 }
 
 type files struct {
-	m   *Machine
-	ctx context.Context
-	buf []byte
+	tree *tree
+	ctx  context.Context
+	buf  []byte
 }
 
 // Burst implements View.
-func (m *Machine) Burst(ctx context.Context, what string, f func(Files) error) error {
+func (t *tree) Burst(ctx context.Context, what string, f func(Files) error) error {
 	_, err := bound(ctx, "read", what, func() (struct{}, error) {
-		return struct{}{}, f(&files{m: m, ctx: ctx, buf: make([]byte, 0, 4<<10)})
+		return struct{}{}, f(&files{tree: t, ctx: ctx, buf: make([]byte, 0, 4<<10)})
 	})
 	return err
 }
@@ -69,7 +69,7 @@ func (f *files) Read(name string) ([]byte, error) {
 		return nil, err
 	}
 	// System calls and not package os, whose files are registered with the poller: that doubles the cost of /proc.
-	fd, err := f.m.open(name, trust.End, unix.S_IFREG)
+	fd, err := f.tree.open(name, trust.End, unix.S_IFREG)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (f *files) Some(dir string, most int) (names []string, more bool, err error
 	if err := f.ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	return f.m.some(dir, most)
+	return f.tree.some(dir, most)
 }
 
 // some returns up to so many names in an open directory, -1 for all, and whether there are more.
@@ -133,7 +133,7 @@ func some(d *os.File, most int) (names []string, more bool, err error) {
 }
 
 func (f *files) Link(name string) (string, error) {
-	file, err := f.m.parent(name)
+	file, err := f.tree.parent(name)
 	if err != nil {
 		return "", err
 	}
@@ -145,7 +145,7 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	if err := f.ctx.Err(); err != nil {
 		return FileInfo{}, err
 	}
-	file, err := f.m.parent(name)
+	file, err := f.tree.parent(name)
 	if err != nil {
 		return FileInfo{}, err
 	}

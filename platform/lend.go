@@ -35,10 +35,10 @@ func (m *Machine) Lend(ctx context.Context, name string, as Account) (lent strin
 }
 
 // readable reports whether a user can surely read a file where it is.
-func (m *Machine) readable(ctx context.Context, name string, as Account) bool {
+func (t *tree) readable(ctx context.Context, name string, as Account) bool {
 	need := fs.FileMode(0o005)
 	for ; ; name, need = path.Dir(name), 0o001 {
-		info, err := m.Stat(ctx, name)
+		info, err := t.Stat(ctx, name)
 		mode := info.Mode.Perm()
 		if info.UID == as.UID {
 			mode >>= 6

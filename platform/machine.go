@@ -16,7 +16,8 @@ import (
 
 // Machine is a Host whose files and tools are found through one function.
 type Machine struct {
-	resolve func(name string) (string, error)
+	*tree
+
 	facts   func() Facts
 	log     *slog.Logger
 	sockets func(context.Context) ([]Socket, error)
@@ -32,13 +33,13 @@ var _ Host = (*Machine)(nil)
 // At returns the machine whose absolute file and tool names resolve maps to where they really are. It exists for
 // tests; the product calls Local.
 func At(resolve func(name string) (string, error), facts func() Facts) *Machine {
-	return &Machine{resolve: resolve, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler), getenv: func(string) string { return "" }}
+	return &Machine{tree: &tree{resolve}, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler), getenv: func(string) string { return "" }}
 }
 
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
 	m := &Machine{
-		resolve: func(name string) (string, error) { return name, nil },
+		tree:    &tree{func(name string) (string, error) { return name, nil }},
 		log:     slog.New(slog.DiscardHandler),
 		sockets: kernelSockets,
 		ruled:   kernelRuled,

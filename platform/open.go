@@ -52,8 +52,8 @@ func kernels(name string) bool {
 // open opens a regular file, or a directory, for reading. Root walks to it, and reads through a name that somebody else
 // could have made only what they may read as well. Nobody goes through a link of a process. The caller closes the
 // descriptor.
-func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, error) {
-	file, err := m.find("open", name, follow)
+func (t *tree) open(name string, follow trust.Follow, kind uint32) (int, error) {
+	file, err := t.find("open", name, follow)
 	if err != nil {
 		return -1, err
 	}
@@ -76,7 +76,7 @@ func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, erro
 		return -1, wrong(name, f.Type(), kind)
 	}
 	if err := f.Readable(); err != nil {
-		return -1, m.named(name, err)
+		return -1, t.named(name, err)
 	}
 	fd, err := f.Open()
 	if err != nil {
@@ -125,7 +125,7 @@ func wrong(name string, is, want uint32) error {
 }
 
 // named gives an error the name that the caller knows, and an *Untrusted the name of its user.
-func (m *Machine) named(name string, err error) error {
+func (t *tree) named(name string, err error) error {
 	u, ok := errors.AsType[*Untrusted](err)
 	if !ok {
 		return renamed(err, name)
@@ -136,15 +136,15 @@ func (m *Machine) named(name string, err error) error {
 		e.Dir = name
 	}
 	e.Name = name
-	if user, ok := accounts.ByUID(m.users(), e.UID); ok {
+	if user, ok := accounts.ByUID(t.users(), e.UID); ok {
 		e.User = user.Name
 	}
 	return &e
 }
 
 // users are those of /etc/passwd; none where it cannot be read.
-func (m *Machine) users() []accounts.User {
-	data, err := m.ReadFile(context.Background(), accounts.PasswdFile)
+func (t *tree) users() []accounts.User {
+	data, err := t.ReadFile(context.Background(), accounts.PasswdFile)
 	if err != nil {
 		return nil
 	}
@@ -152,14 +152,14 @@ func (m *Machine) users() []accounts.User {
 }
 
 // place opens the directory of name to write there, with an *Untrusted where others than the owners can change it.
-func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
-	file, err := m.parent(name)
+func (t *tree) place(name string, owners []int) (*trust.Place, error) {
+	file, err := t.parent(name)
 	if err != nil {
 		return nil, err
 	}
 	p, err := trust.Parent(file, owners)
 	if err != nil {
-		return nil, m.named(name, err)
+		return nil, t.named(name, err)
 	}
 	return p, nil
 }
@@ -169,9 +169,9 @@ func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
 func roots() []int { return append(system(), os.Geteuid()) }
 
 // Guarded implements View.
-func (m *Machine) Guarded(ctx context.Context, name string) error {
+func (t *tree) Guarded(ctx context.Context, name string) error {
 	_, err := bound(ctx, "look at the directory of", name, func() (struct{}, error) {
-		p, err := m.place(name, roots())
+		p, err := t.place(name, roots())
 		if err == nil {
 			p.Close()
 		}
@@ -181,9 +181,9 @@ func (m *Machine) Guarded(ctx context.Context, name string) error {
 }
 
 // Trusted implements View.
-func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
+func (t *tree) Trusted(ctx context.Context, name string) (string, error) {
 	return bound(ctx, "follow", name, func() (string, error) {
-		file, err := m.resolve(name)
+		file, err := t.resolve(name)
 		if err != nil {
 			return "", err
 		}
@@ -192,14 +192,14 @@ func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
 			return "", renamed(err, name)
 		}
 		defer f.Close()
-		return f.Path, m.named(name, f.Trusted())
+		return f.Path, t.named(name, f.Trusted())
 	})
 }
 
 // ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
 // nobody can.
-func (m *Machine) ownerOf(name string) (int, error) {
-	file, err := m.resolve(name)
+func (t *tree) ownerOf(name string) (int, error) {
+	file, err := t.resolve(name)
 	if err != nil {
 		return 0, err
 	}
@@ -208,11 +208,11 @@ func (m *Machine) ownerOf(name string) (int, error) {
 		return 0, renamed(err, name)
 	}
 	defer f.Close()
-	return m.only(name, f)
+	return t.only(name, f)
 }
 
 // only is the one user beside root that a file depends on, 0 where it is none.
-func (m *Machine) only(name string, f *trust.Found) (int, error) {
+func (t *tree) only(name string, f *trust.Found) (int, error) {
 	owner := 0
 	weak := f.Weak
 	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
@@ -221,7 +221,7 @@ func (m *Machine) only(name string, f *trust.Found) (int, error) {
 	for i := range weak {
 		switch uid := weak[i].UID; {
 		case uid == trust.Anybody, owner != 0 && uid != owner:
-			return 0, m.named(name, &weak[i])
+			return 0, t.named(name, &weak[i])
 		default:
 			owner = uid
 		}

@@ -19,12 +19,18 @@ import (
 
 const fileLimit = 16 << 20 // bytes of one file; the largest that is read, a receipt, has about 100 KiB
 
+// tree is the files and directories of a machine, to look at: where their names lead, who can change that, and what is
+// there. It owns the one function that finds a file, and nothing in it changes one.
+type tree struct {
+	resolve func(name string) (string, error)
+}
+
 // parent resolves the directory of name and leaves its last component alone, for calls that must not follow a link.
-func (m *Machine) parent(name string) (string, error) {
+func (t *tree) parent(name string) (string, error) {
 	if err := throughProcess("look at", name, false); err != nil {
 		return "", err
 	}
-	dir, err := m.resolve(filepath.Dir(name))
+	dir, err := t.resolve(filepath.Dir(name))
 	if err != nil {
 		return "", err
 	}
@@ -32,23 +38,23 @@ func (m *Machine) parent(name string) (string, error) {
 }
 
 // find resolves a name, with or without what a link at its end leads to.
-func (m *Machine) find(op, name string, follow trust.Follow) (string, error) {
+func (t *tree) find(op, name string, follow trust.Follow) (string, error) {
 	if err := throughProcess(op, name, bool(follow)); err != nil {
 		return "", err
 	}
 	if follow == trust.Link {
-		return m.parent(name)
+		return t.parent(name)
 	}
-	return m.resolve(name)
+	return t.resolve(name)
 }
 
 // Stat implements View.
-func (m *Machine) Stat(ctx context.Context, name string) (FileInfo, error) {
-	return bound(ctx, "stat", name, func() (FileInfo, error) { return m.stat(name) })
+func (t *tree) Stat(ctx context.Context, name string) (FileInfo, error) {
+	return bound(ctx, "stat", name, func() (FileInfo, error) { return t.stat(name) })
 }
 
-func (m *Machine) stat(name string) (FileInfo, error) {
-	file, err := m.parent(name)
+func (t *tree) stat(name string) (FileInfo, error) {
+	file, err := t.parent(name)
 	if err != nil {
 		return FileInfo{}, err
 	}
@@ -75,11 +81,11 @@ func StatAll(ctx context.Context, v View, names []string) []Stated {
 	return all
 }
 
-func (m *Machine) statAll(ctx context.Context, names []string) []Stated {
+func (t *tree) statAll(ctx context.Context, names []string) []Stated {
 	all, err := bound(ctx, "stat", "files", func() ([]Stated, error) {
 		all := make([]Stated, len(names))
 		for i, name := range names {
-			all[i].FileInfo, all[i].Err = m.stat(name)
+			all[i].FileInfo, all[i].Err = t.stat(name)
 		}
 		return all, nil
 	})
@@ -131,9 +137,9 @@ func renamed(err error, name string) error {
 }
 
 // ReadFile implements View.
-func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
+func (t *tree) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	return bound(ctx, "read", name, func() ([]byte, error) {
-		fd, err := m.open(name, trust.End, unix.S_IFREG)
+		fd, err := t.open(name, trust.End, unix.S_IFREG)
 		if err != nil {
 			return nil, err
 		}
@@ -160,17 +166,17 @@ func (m *Machine) ReadFile(ctx context.Context, name string) ([]byte, error) {
 }
 
 // ReadDir implements View.
-func (m *Machine) ReadDir(ctx context.Context, name string) ([]string, error) {
+func (t *tree) ReadDir(ctx context.Context, name string) ([]string, error) {
 	return bound(ctx, "list", name, func() ([]string, error) {
-		names, _, err := m.some(name, -1)
+		names, _, err := t.some(name, -1)
 		slices.Sort(names)
 		return names, err
 	})
 }
 
 // some lists a directory, in no order: at most so many names, -1 for all of them, and whether there are more.
-func (m *Machine) some(name string, most int) (names []string, more bool, err error) {
-	fd, err := m.open(name, trust.End, unix.S_IFDIR)
+func (t *tree) some(name string, most int) (names []string, more bool, err error) {
+	fd, err := t.open(name, trust.End, unix.S_IFDIR)
 	if err != nil {
 		return nil, false, err
 	}
@@ -181,9 +187,9 @@ func (m *Machine) some(name string, most int) (names []string, more bool, err er
 }
 
 // Locked implements View.
-func (m *Machine) Locked(ctx context.Context, name string) (bool, error) {
+func (t *tree) Locked(ctx context.Context, name string) (bool, error) {
 	return bound(ctx, "test the lock on", name, func() (bool, error) {
-		fd, err := m.open(name, trust.Link, unix.S_IFREG)
+		fd, err := t.open(name, trust.Link, unix.S_IFREG)
 		if err != nil {
 			return false, err
 		}
@@ -199,9 +205,9 @@ func (m *Machine) Locked(ctx context.Context, name string) (bool, error) {
 }
 
 // Free implements View.
-func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
+func (t *tree) Free(ctx context.Context, name string) (uint64, error) {
 	return bound(ctx, "ask for the free space of", name, func() (uint64, error) {
-		file, err := m.find("ask", name, trust.End)
+		file, err := t.find("ask", name, trust.End)
 		if err != nil {
 			return 0, err
 		}
