@@ -17,6 +17,8 @@ import (
 // Machine is a Host whose files and tools are found through one function.
 type Machine struct {
 	*tree
+	*writer
+	*people
 
 	facts   func() Facts
 	log     *slog.Logger
@@ -24,29 +26,34 @@ type Machine struct {
 	ruled   func(context.Context, Rules) (bool, error)
 	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
 	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
-	getenv  func(string) string // for who has called lixfix
 	tools   func(file string, args []string) (Answered, bool)
 }
 
 var _ Host = (*Machine)(nil)
 
+// assemble puts a machine together, without facts, sockets, network and processes.
+func assemble(resolve func(name string) (string, error), getenv func(string) string) *Machine {
+	files := &tree{resolve}
+	return &Machine{
+		tree:   files,
+		writer: &writer{files},
+		people: &people{files, getenv},
+		log:    slog.New(slog.DiscardHandler),
+	}
+}
+
 // At returns the machine whose absolute file and tool names resolve maps to where they really are. It exists for
 // tests; the product calls Local.
 func At(resolve func(name string) (string, error), facts func() Facts) *Machine {
-	return &Machine{tree: &tree{resolve}, facts: sync.OnceValue(facts), log: slog.New(slog.DiscardHandler), getenv: func(string) string { return "" }}
+	m := assemble(resolve, func(string) string { return "" })
+	m.facts = sync.OnceValue(facts)
+	return m
 }
 
 // Local returns the machine that lixfix runs on.
 func Local() *Machine {
-	m := &Machine{
-		tree:    &tree{func(name string) (string, error) { return name, nil }},
-		log:     slog.New(slog.DiscardHandler),
-		sockets: kernelSockets,
-		ruled:   kernelRuled,
-		signal:  signalProcess,
-		ask:     dnsquery.Ask,
-		getenv:  os.Getenv,
-	}
+	m := assemble(func(name string) (string, error) { return name, nil }, os.Getenv)
+	m.sockets, m.ruled, m.ask, m.signal = kernelSockets, kernelRuled, dnsquery.Ask, signalProcess
 	m.facts = sync.OnceValue(func() Facts {
 		f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid()}
 		if f.OS == Darwin || factsFrom == "sw_vers" {
