@@ -25,7 +25,7 @@ func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
 	}
 	f.Product, f.Version, f.Build = file.ProductName, file.ProductVersion, file.ProductBuildVersion
 	if err != nil || f.Product == "" || f.Version == "" || f.Version == "10.16" {
-		f = m.askSwVers(ctx, f)
+		f = askSwVers(ctx, m, f)
 	}
 	if f.Product == "macOS" || f.Product == "Mac OS X" {
 		f.OS = Darwin
@@ -34,9 +34,9 @@ func (m *Machine) SwVers(ctx context.Context, f Facts) Facts {
 }
 
 // askSwVers takes what sw_vers prints, with an environment that misleads nobody.
-func (m *Machine) askSwVers(ctx context.Context, f Facts) Facts {
+func askSwVers(ctx context.Context, v View, f Facts) Facts {
 	f.Product, f.Version, f.Build = "", "", ""
-	out, err := m.Query(ctx, "/usr/bin/sw_vers")
+	out, err := v.Query(ctx, "/usr/bin/sw_vers")
 	if err != nil {
 		return f
 	}

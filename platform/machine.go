@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,31 +13,37 @@ import (
 	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
-// Machine is a Host whose files and tools are found through one function.
+// Machine is a Host whose files and tools are found through one function. It is made of parts,
+// whose exported methods are its own. The fields of a part are what it owns and the other parts that it needs, so that each
+// can be read alone.
 type Machine struct {
-	*tree
-	*writer
-	*people
+	*tree     // files, to look at
+	*writer   // and to change
+	*people   // who called lixfix, and whom files belong to
+	*tools    // programs of the system
+	*nixTools // programs of Nix that write to its store
+	*greeter  // the Nix daemon
+	*network  // sockets, rules and name servers
 
-	facts   func() Facts
-	log     *slog.Logger
-	sockets func(context.Context) ([]Socket, error)
-	ruled   func(context.Context, Rules) (bool, error)
-	signal  func(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error
-	ask     func(context.Context, netip.AddrPort, dnsquery.Protocol, string, dnsquery.Type) dnsquery.Answer
-	tools   func(file string, args []string) (Answered, bool)
+	facts  func() Facts
+	signal func(ctx context.Context, v View, p ProcessID, s syscall.Signal) error // nil where there are no processes
 }
 
 var _ Host = (*Machine)(nil)
 
-// assemble puts a machine together, without facts, sockets, network and processes.
+// assemble puts a machine together that knows no facts, and has neither a network nor processes.
 func assemble(resolve func(name string) (string, error), getenv func(string) string) *Machine {
-	files := &tree{resolve}
+	files, log := &tree{resolve}, slog.New(slog.DiscardHandler)
+	who := &people{tree: files, getenv: getenv}
+	programs := &tools{tree: files, people: who, log: log}
 	return &Machine{
-		tree:   files,
-		writer: &writer{files},
-		people: &people{files, getenv},
-		log:    slog.New(slog.DiscardHandler),
+		tree:     files,
+		writer:   &writer{tree: files},
+		people:   who,
+		tools:    programs,
+		nixTools: &nixTools{tree: files, tools: programs},
+		greeter:  &greeter{tree: files, log: log},
+		network:  &network{log: log},
 	}
 }
 
@@ -67,8 +72,11 @@ func Local() *Machine {
 	return m
 }
 
-// SetLogger makes the machine log every tool call: arguments, exit status, milliseconds, the start of the output.
-func (m *Machine) SetLogger(log *slog.Logger) { m.log = log }
+// SetLogger makes the machine log every tool call: arguments, exit status, milliseconds, the start of the output. So it does
+// with greetings, and with questions to name servers.
+func (m *Machine) SetLogger(log *slog.Logger) {
+	m.tools.log, m.greeter.log, m.network.log = log, log, log
+}
 
 // Facts describes the machine.
 func (m *Machine) Facts() Facts {

@@ -58,8 +58,8 @@ func Identity(ctx context.Context, v View, pid int) (ProcessID, byte, error) {
 }
 
 // same tells whether p still runs, with the error that Signal returns where it does not.
-func same(ctx context.Context, m *Machine, p ProcessID) error {
-	now, state, err := Identity(ctx, m, p.PID)
+func same(ctx context.Context, v View, p ProcessID) error {
+	now, state, err := Identity(ctx, v, p.PID)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,15 @@ import (
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
+// tools runs programs by their absolute names: it finds them, refuses those that root must not run, and waits for their
+// end. It logs what was run. It asks the people whom a nix is run as, which is never root.
+type tools struct {
+	tree    *tree
+	people  *people
+	log     *slog.Logger
+	instead func(file string, args []string) (Answered, bool) // asked instead of starting a tool; nil for nobody
+}
+
 // Answered is what a call of a tool that was not started would have printed, and its exit status.
 type Answered struct {
 	Stdout, Stderr []byte
@@ -23,58 +32,58 @@ type Answered struct {
 
 // SetTools makes the machine ask f for a tool's answer instead of starting the tool. It exists for tests: a simulated Mac
 // answers thousands of calls without a process for each.
-func (m *Machine) SetTools(f func(file string, args []string) (Answered, bool)) { m.tools = f }
+func (t *tools) SetTools(f func(file string, args []string) (Answered, bool)) { t.instead = f }
 
 // Query implements View.
-func (m *Machine) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
+func (t *tools) Query(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	if !readOnly(tool, args) {
 		return nil, fmt.Errorf("%s %s: %w", tool, strings.Join(args, " "), ErrReadOnly)
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryLimit)
 	defer cancel()
-	return m.execute(ctx, tool, args)
+	return t.execute(ctx, tool, args)
 }
 
 // Run implements Host.
-func (m *Machine) Run(ctx context.Context, tool string, args ...string) error {
+func (t *tools) Run(ctx context.Context, tool string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
-	_, err := m.execute(ctx, tool, args)
+	_, err := t.execute(ctx, tool, args)
 	return err
 }
 
-func (m *Machine) execute(ctx context.Context, tool string, args []string) ([]byte, error) {
+func (t *tools) execute(ctx context.Context, tool string, args []string) ([]byte, error) {
 	if !path.IsAbs(tool) {
 		return nil, fmt.Errorf("run %s: a tool is named by its absolute path", tool)
 	}
 	var as *Account
 	if path.Base(tool) == "nix" && believed() != nil {
-		id, err := m.Installer(ctx, tool)
+		id, err := t.people.Installer(ctx, tool)
 		if err != nil {
 			return nil, &ToolError{Tool: tool, Args: args, Err: err}
 		}
 		as = &id
 	}
-	return m.spawn(ctx, tool, args, as)
+	return t.spawn(ctx, tool, args, as)
 }
 
 // spawn runs a tool to its end, as somebody else where that is not nil.
-func (m *Machine) spawn(ctx context.Context, tool string, args []string, as *Account) ([]byte, error) {
+func (t *tools) spawn(ctx context.Context, tool string, args []string, as *Account) ([]byte, error) {
 	uid := 0
 	if as != nil {
 		uid = as.UID
 	}
-	p, err := m.program(tool, uid)
+	p, err := t.program(tool, uid)
 	if err != nil {
 		return nil, &ToolError{Tool: tool, Args: args, Err: err}
 	}
 	defer p.close()
-	if m.tools != nil && as == nil && ctx.Err() == nil {
-		if told, ok := m.tools(p.name, args); ok {
-			return told.end(m.log, tool, args)
+	if t.instead != nil && as == nil && ctx.Err() == nil {
+		if told, ok := t.instead(p.name, args); ok {
+			return told.end(t.log, tool, args)
 		}
 	}
-	return execute(ctx, m.log, p, as, tool, args)
+	return execute(ctx, t.log, p, as, tool, args)
 }
 
 // end is the end of the process that was not started.
@@ -110,8 +119,8 @@ const descriptor = "/proc/self/fd/3"
 
 // program opens a tool for root to run it, in the name of user as: nobody but root and that user can have put it where
 // it is, or can write to it. On Linux it is run by its descriptor.
-func (m *Machine) program(tool string, as int) (*program, error) {
-	file, err := m.resolve(tool)
+func (t *tools) program(tool string, as int) (*program, error) {
+	file, err := t.tree.resolve(tool)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +143,7 @@ func (m *Machine) program(tool string, as int) (*program, error) {
 		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}
 	case err != nil:
 		p.close()
-		return nil, fmt.Errorf("root does not run it: %w", m.named(tool, err))
+		return nil, fmt.Errorf("root does not run it: %w", t.tree.named(tool, err))
 	}
 	if throughDescriptors() {
 		p.file, p.path = os.NewFile(uintptr(f.Dir), path.Dir(f.Path)), path.Join(descriptor, f.Base)
@@ -150,11 +159,11 @@ func throughDescriptors() bool {
 }
 
 // trusted refuses, for a user who is not root, a program that a third one owns or that everybody can write to.
-func (m *Machine) trusted(tool string) error {
+func (t *tools) trusted(tool string) error {
 	if os.Geteuid() == 0 {
 		return nil // program looks closer
 	}
-	file, err := m.resolve(tool)
+	file, err := t.tree.resolve(tool)
 	if err != nil {
 		return err
 	}
@@ -165,7 +174,7 @@ func (m *Machine) trusted(tool string) error {
 	defer f.Close()
 	err = f.Own([]int{0, os.Geteuid()})
 	if u, ok := errors.AsType[*Untrusted](err); ok && (u.UID != trust.Anybody || u.Mode&0o002 != 0) {
-		return m.named(tool, err)
+		return t.tree.named(tool, err)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 const fileLimit = 16 << 20 // bytes of one file; the largest that is read, a receipt, has about 100 KiB
 
 // tree is the files and directories of a machine, to look at: where their names lead, who can change that, and what is
-// there. It owns the one function that finds a file, and nothing in it changes one.
+// there. It owns the one function that finds a file. Nothing in it changes one.
 type tree struct {
 	resolve func(name string) (string, error)
 }
