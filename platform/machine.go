@@ -13,9 +13,8 @@ import (
 	"github.com/lixfix/lixfix/platform/dnsquery"
 )
 
-// Machine is a Host whose files and tools are found through one function. It is made of parts,
-// whose exported methods are its own. The fields of a part are what it owns and the other parts that it needs, so that each
-// can be read alone.
+// Machine is a Host whose files and tools are found through one function. It is made of parts, whose exported methods are
+// its own. The fields of a part are what it owns and the other parts that it needs, so that each can be read alone.
 type Machine struct {
 	*tree     // files, to look at
 	*writer   // and to change
