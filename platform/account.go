@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"github.com/lixfix/lixfix/platform/accounts"
-	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // Account is the user that a tool of Nix runs as. Root keeps everything; anybody else has their own groups, no
@@ -26,17 +25,27 @@ type Account struct {
 // NixStore is the directory that Nix has for its store, its database and its profiles.
 const NixStore = "/nix"
 
+// people knows the users of a machine: who called lixfix, whom a store and a program belong to, and whose a file is to be
+// that is kept for the one who called. It owns what the environment says of that one; the tree has the rest.
+type people struct {
+	tree   *tree
+	getenv func(string) string
+}
+
+// SetEnvironment makes the machine ask f who called lixfix. It exists for tests: nobody has called a machine of At.
+func (p *people) SetEnvironment(f func(string) string) { p.getenv = f }
+
 // Invoker is the user who called lixfix: the one it runs as or, for root, the one who became root with sudo(8) or doas(1).
 // If that cannot be told, or the environment lies, it is the user nobody. It is root only if there is no other user.
-func (m *Machine) Invoker(ctx context.Context) Account {
-	passwd, err := m.ReadFile(ctx, accounts.PasswdFile)
+func (p *people) Invoker(ctx context.Context) Account {
+	passwd, err := p.tree.ReadFile(ctx, accounts.PasswdFile)
 	if err != nil {
 		passwd = nil
 	}
 	users := accounts.Users(passwd)
 	if uid := os.Geteuid(); uid != 0 {
 		if u, ok := accounts.ByUID(users, uid); ok {
-			return m.identity(ctx, u)
+			return p.identity(ctx, u)
 		}
 		return Account{UID: uid, GID: uid}
 	}
@@ -44,8 +53,8 @@ func (m *Machine) Invoker(ctx context.Context) Account {
 		return Account{Name: "root"}
 	}
 	// Builds run as build users, and could meddle with what runs as one of them.
-	if u, ok := m.sudoer(users); ok && !m.builds(ctx, u) {
-		return m.identity(ctx, u)
+	if u, ok := p.sudoer(users); ok && !p.builds(ctx, u) {
+		return p.identity(ctx, u)
 	}
 	if u, ok := accounts.ByName(users, "nobody"); ok && u.UID != 0 {
 		return Account{Name: u.Name, UID: u.UID, GID: u.GID}
@@ -54,23 +63,23 @@ func (m *Machine) Invoker(ctx context.Context) Account {
 }
 
 // sudoer is the user that the environment names, if /etc/passwd agrees with everything that it says.
-func (m *Machine) sudoer(users []accounts.User) (accounts.User, bool) {
-	if v := m.getenv("SUDO_UID"); v != "" {
+func (p *people) sudoer(users []accounts.User) (accounts.User, bool) {
+	if v := p.getenv("SUDO_UID"); v != "" {
 		uid, err := strconv.ParseUint(v, 10, 31)
 		if err != nil || uid == 0 {
 			return accounts.User{}, false
 		}
 		u, ok := accounts.ByUID(users, int(uid))
-		name := m.getenv("SUDO_USER")
+		name := p.getenv("SUDO_USER")
 		return u, ok && (name == "" || name == u.Name)
 	}
-	u, ok := accounts.ByName(users, m.getenv("DOAS_USER"))
+	u, ok := accounts.ByName(users, p.getenv("DOAS_USER"))
 	return u, ok && u.UID != 0
 }
 
 // builds reports whether a user is one that builds run as, or may be one because the groups cannot be read.
-func (m *Machine) builds(ctx context.Context, u accounts.User) bool {
-	data, err := m.ReadFile(ctx, accounts.GroupFile)
+func (p *people) builds(ctx context.Context, u accounts.User) bool {
+	data, err := p.tree.ReadFile(ctx, accounts.GroupFile)
 	if err != nil {
 		return true
 	}
@@ -79,12 +88,12 @@ func (m *Machine) builds(ctx context.Context, u accounts.User) bool {
 }
 
 // identity is a user with their groups, without root's: a tool of Nix needs nothing that its members may do.
-func (m *Machine) identity(ctx context.Context, u accounts.User) Account {
+func (p *people) identity(ctx context.Context, u accounts.User) Account {
 	id := Account{Name: u.Name, UID: u.UID, GID: u.GID}
 	if path.IsAbs(u.Home) {
 		id.Home = path.Clean(u.Home)
 	}
-	if data, err := m.ReadFile(ctx, accounts.GroupFile); err == nil {
+	if data, err := p.tree.ReadFile(ctx, accounts.GroupFile); err == nil {
 		id.Groups = slices.DeleteFunc(accounts.Of(accounts.Groups(data), u), func(gid int) bool { return gid == 0 })
 	}
 	if id.GID == 0 && id.UID != 0 {
@@ -96,14 +105,14 @@ func (m *Machine) identity(ctx context.Context, u accounts.User) Account {
 // Owner is the user that Nix runs as if it writes to a store without a daemon: whoever can change root, the directory that
 // holds nix/store, and the names on the way to it. If that is more than one user beside root, the error is an *Untrusted.
 // A store that does not exist belongs to whoever owns its parent.
-func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
+func (p *people) Owner(ctx context.Context, root string) (Account, error) {
 	if believed() == nil {
-		return m.Invoker(ctx), nil
+		return p.Invoker(ctx), nil
 	}
 	return bound(ctx, "look whose store is in", root, func() (Account, error) {
 		owner := 0
 		for _, name := range []string{"nix/var/nix/db", "nix/var/nix", "nix/store", "nix"} {
-			uid, err := m.ownerOf(path.Join(root, name))
+			uid, err := p.tree.ownerOf(path.Join(root, name))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -115,20 +124,20 @@ func (m *Machine) Owner(ctx context.Context, root string) (Account, error) {
 			}
 			owner = max(owner, uid)
 		}
-		if uid, err := m.ownerOf(nearest(ctx, m, root)); err != nil || owner == 0 {
+		if uid, err := p.tree.ownerOf(nearest(ctx, p.tree, root)); err != nil || owner == 0 {
 			if err != nil {
 				return Account{}, err
 			}
 			owner = uid
 		}
-		return m.byUID(ctx, owner), nil
+		return p.byUID(ctx, owner), nil
 	})
 }
 
 // nearest is name, or the nearest directory above it that exists.
-func nearest(ctx context.Context, m *Machine, name string) string {
+func nearest(ctx context.Context, t *tree, name string) string {
 	for name != "/" {
-		if _, err := m.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := t.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
 			return name
 		}
 		name = path.Dir(name)
@@ -136,68 +145,28 @@ func nearest(ctx context.Context, m *Machine, name string) string {
 	return name
 }
 
-// ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
-// nobody can.
-func (m *Machine) ownerOf(name string) (int, error) {
-	file, err := m.resolve(name)
-	if err != nil {
-		return 0, err
-	}
-	f, err := trust.Walk(file, believed(), trust.End)
-	if err != nil {
-		return 0, renamed(err, name)
-	}
-	defer f.Close()
-	return m.only(name, f)
-}
-
-// only is the one user beside root that a file depends on, 0 where it is none.
-func (m *Machine) only(name string, f *trust.Found) (int, error) {
-	owner := 0
-	weak := f.Weak
-	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
-		weak = append(slices.Clip(weak), *u)
-	}
-	for i := range weak {
-		switch uid := weak[i].UID; {
-		case uid == trust.Anybody, owner != 0 && uid != owner:
-			return 0, m.named(name, &weak[i])
-		default:
-			owner = uid
-		}
-	}
-	return owner, nil
-}
-
-// sticky reports whether a file is a directory of root's in which others can make names, but not change those of
-// root: /nix/store is one, for build users.
-func sticky(f *trust.Found) bool {
-	const bit = 0o1000
-	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
-}
-
 // Installer is the user that root runs a program of Nix as: the one user beside root who could have put it there, or else
 // the one who called lixfix; never root. The error is an *Untrusted if anybody could have put it there.
-func (m *Machine) Installer(ctx context.Context, program string) (Account, error) {
+func (p *people) Installer(ctx context.Context, program string) (Account, error) {
 	if believed() == nil {
-		return m.Invoker(ctx), nil
+		return p.Invoker(ctx), nil
 	}
-	uid, err := m.ownerOf(program)
+	uid, err := p.tree.ownerOf(program)
 	if err != nil {
 		return Account{}, fmt.Errorf("root does not run it: %w", err)
 	}
 	if uid == 0 {
-		return m.Invoker(ctx), nil
+		return p.Invoker(ctx), nil
 	}
-	return m.byUID(ctx, uid), nil
+	return p.byUID(ctx, uid), nil
 }
 
-func (m *Machine) byUID(ctx context.Context, uid int) Account {
+func (p *people) byUID(ctx context.Context, uid int) Account {
 	if uid == 0 {
 		return Account{Name: "root"}
 	}
-	if u, ok := accounts.ByUID(m.users(), uid); ok {
-		return m.identity(ctx, u)
+	if u, ok := accounts.ByUID(p.tree.users(), uid); ok {
+		return p.identity(ctx, u)
 	}
 	return Account{UID: uid, GID: accounts.Overflow}
 }

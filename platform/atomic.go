@@ -20,10 +20,16 @@ func beside(base string) string { return "." + base + ".lixfix-new" }
 // the rest would be lost if another file took its place.
 var ErrIrreplaceable = errors.New("it cannot be replaced without a loss")
 
+// writer changes the files of a tree, each by a descriptor of its directory; root changes none in a directory that others
+// can write to. It owns nothing: the tree says where a file is.
+type writer struct {
+	tree *tree
+}
+
 // WriteFile implements Host. On Linux the extended attributes of a file that it replaces are carried over, among them
 // its ACL and its SELinux label; on macOS they are not.
-func (m *Machine) WriteFile(_ context.Context, name string, c Content) error {
-	return m.within(name, "write", func(p *trust.Place) error {
+func (w *writer) WriteFile(_ context.Context, name string, c Content) error {
+	return w.within(name, "write", func(p *trust.Place) error {
 		if err := replaceable(p); err != nil {
 			return &fs.PathError{Op: "replace", Path: name, Err: err}
 		}
@@ -119,8 +125,8 @@ func fill(p *trust.Place, next string, c Content) error {
 const specialBits = unix.S_ISUID | unix.S_ISGID | unix.S_ISVTX
 
 // SetMode implements Host.
-func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) error {
-	return m.within(name, "chmod", func(p *trust.Place) error {
+func (w *writer) SetMode(_ context.Context, name string, mode fs.FileMode) error {
+	return w.within(name, "chmod", func(p *trust.Place) error {
 		now, err := modeAt(p, p.Base)
 		if err != nil {
 			return err
@@ -134,8 +140,8 @@ func (m *Machine) SetMode(_ context.Context, name string, mode fs.FileMode) erro
 }
 
 // SetLink implements Host.
-func (m *Machine) SetLink(_ context.Context, name, target string) error {
-	return m.within(name, "link", func(p *trust.Place) error {
+func (w *writer) SetLink(_ context.Context, name, target string) error {
+	return w.within(name, "link", func(p *trust.Place) error {
 		switch mode, err := modeAt(p, p.Base); {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -159,13 +165,13 @@ func (m *Machine) SetLink(_ context.Context, name, target string) error {
 }
 
 // Tidy implements Host.
-func (m *Machine) Tidy(_ context.Context, name string) error {
-	return m.within(name, "tidy up beside", func(p *trust.Place) error { return tidy(p) })
+func (w *writer) Tidy(_ context.Context, name string) error {
+	return w.within(name, "tidy up beside", func(p *trust.Place) error { return tidy(p) })
 }
 
 // Remove implements Host.
-func (m *Machine) Remove(_ context.Context, name string) error {
-	return m.within(name, "remove", func(p *trust.Place) error { return unlink(p, p.Base) })
+func (w *writer) Remove(_ context.Context, name string) error {
+	return w.within(name, "remove", func(p *trust.Place) error { return unlink(p, p.Base) })
 }
 
 // tidy removes what stands beside an entry, of MakeDir a directory.
@@ -182,8 +188,8 @@ func tidy(p *trust.Place) error {
 }
 
 // MakeDir implements Host.
-func (m *Machine) MakeDir(_ context.Context, name string, mode fs.FileMode, uid, gid int) error {
-	return m.within(name, "make", func(p *trust.Place) error {
+func (w *writer) MakeDir(_ context.Context, name string, mode fs.FileMode, uid, gid int) error {
+	return w.within(name, "make", func(p *trust.Place) error {
 		// A rename would take the place of an empty directory.
 		if _, err := modeAt(p, p.Base); !errors.Is(err, fs.ErrNotExist) {
 			if err == nil {
@@ -214,8 +220,8 @@ func (m *Machine) MakeDir(_ context.Context, name string, mode fs.FileMode, uid,
 }
 
 // RemoveDir implements Host.
-func (m *Machine) RemoveDir(_ context.Context, name string) error {
-	return m.within(name, "remove", func(p *trust.Place) error {
+func (w *writer) RemoveDir(_ context.Context, name string) error {
+	return w.within(name, "remove", func(p *trust.Place) error {
 		if err := unix.Unlinkat(p.FD, p.Base, unix.AT_REMOVEDIR); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -224,8 +230,8 @@ func (m *Machine) RemoveDir(_ context.Context, name string) error {
 }
 
 // within does something to name by a descriptor of its directory, and makes that durable.
-func (m *Machine) within(name, what string, do func(*trust.Place) error) error {
-	p, err := m.place(name, believed())
+func (w *writer) within(name, what string, do func(*trust.Place) error) error {
+	p, err := w.tree.place(name, believed())
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/platform/nixdaemon"
-	"github.com/lixfix/lixfix/platform/trust"
 )
 
 // Builder is a View that can also run the tools of Nix, which write to its store. Only the probe of the build sandbox
@@ -100,9 +99,16 @@ func (h *heard) Write(p []byte) (int, error) {
 // buildTools are the names of what Build runs.
 var buildTools = []string{"nix", "nix-build", "nix-instantiate", "nix-store"}
 
+// nixTools runs the tools of Nix that write to its store, as a user who is told, and lends that user files of lixfix's. It
+// owns nothing. What it runs is opened, and judged, as any other tool.
+type nixTools struct {
+	tree  *tree
+	tools *tools
+}
+
 // Build implements Builder.
-func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
-	as, err := m.become(b.As)
+func (n *nixTools) Build(ctx context.Context, b Build) (Built, error) {
+	as, err := become(b.As)
 	if err != nil {
 		return Built{}, fmt.Errorf("run %s: %w", b.Tool, err)
 	}
@@ -110,7 +116,7 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	cmd, mark, done, err := m.prepare(ctx, b)
+	cmd, mark, done, err := n.prepare(ctx, b)
 	if err != nil {
 		return Built{}, fmt.Errorf("run %s: %w", b.what(), err)
 	}
@@ -156,7 +162,7 @@ func (m *Machine) Build(ctx context.Context, b Build) (Built, error) {
 	if b.Login != nil {
 		lost = marked(&out, mark)
 	}
-	m.log.Debug("build", "tool", b.what(), "args", b.Args, "remote", b.Remote, "as", b.As.UID, "exit", out.Exit, "error", err,
+	n.tools.log.Debug("build", "tool", b.what(), "args", b.Args, "remote", b.Remote, "as", b.As.UID, "exit", out.Exit, "error", err,
 		"ms", time.Since(began).Milliseconds(), "stdout", excerpt(out.Stdout), "stderr", excerpt(out.Stderr))
 	var exit *exec.ExitError
 	switch {
@@ -185,17 +191,17 @@ func (b Build) what() string {
 
 // prepare opens what is to be run, and makes a command of it; done closes it. Of a login shell, mark is what comes before
 // the output of the tool.
-func (m *Machine) prepare(ctx context.Context, b Build) (cmd *exec.Cmd, mark string, done func(), err error) {
+func (n *nixTools) prepare(ctx context.Context, b Build) (cmd *exec.Cmd, mark string, done func(), err error) {
 	if b.Login != nil {
-		return m.login(ctx, b)
+		return n.login(ctx, b)
 	}
 	if !path.IsAbs(b.Tool) || !slices.Contains(buildTools, path.Base(b.Tool)) {
 		return nil, "", nil, ErrNotBuilder
 	}
-	if err := m.trusted(b.Tool); err != nil {
+	if err := n.tools.trusted(b.Tool); err != nil {
 		return nil, "", nil, err
 	}
-	p, err := m.program(b.Tool, b.As.UID)
+	p, err := n.tools.program(b.Tool, b.As.UID)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -209,7 +215,7 @@ func (m *Machine) prepare(ctx context.Context, b Build) (cmd *exec.Cmd, mark str
 }
 
 // become is whom a tool is started as: nil where that is who lixfix is already.
-func (m *Machine) become(as Account) (*Account, error) {
+func become(as Account) (*Account, error) {
 	switch euid := os.Geteuid(); {
 	case as.UID == euid:
 		return nil, nil //nolint:nilnil // nobody else
@@ -217,25 +223,4 @@ func (m *Machine) become(as Account) (*Account, error) {
 		return nil, fmt.Errorf("as user %d: only root can", as.UID)
 	}
 	return &as, nil
-}
-
-// trusted refuses, for a user who is not root, a program that a third one owns or that everybody can write to.
-func (m *Machine) trusted(tool string) error {
-	if os.Geteuid() == 0 {
-		return nil // program looks closer
-	}
-	file, err := m.resolve(tool)
-	if err != nil {
-		return err
-	}
-	f, err := trust.Walk(file, nil, trust.End)
-	if err != nil {
-		return renamed(err, tool)
-	}
-	defer f.Close()
-	err = f.Own([]int{0, os.Geteuid()})
-	if u, ok := errors.AsType[*Untrusted](err); ok && (u.UID != trust.Anybody || u.Mode&0o002 != 0) {
-		return m.named(tool, err)
-	}
-	return nil
 }

@@ -3,17 +3,13 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lixfix/lixfix/platform/dnsquery"
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
@@ -46,15 +42,15 @@ type Files interface {
 }
 
 type files struct {
-	m   *Machine
-	ctx context.Context
-	buf []byte
+	tree *tree
+	ctx  context.Context
+	buf  []byte
 }
 
 // Burst implements View.
-func (m *Machine) Burst(ctx context.Context, what string, f func(Files) error) error {
+func (t *tree) Burst(ctx context.Context, what string, f func(Files) error) error {
 	_, err := bound(ctx, "read", what, func() (struct{}, error) {
-		return struct{}{}, f(&files{m: m, ctx: ctx, buf: make([]byte, 0, 4<<10)})
+		return struct{}{}, f(&files{tree: t, ctx: ctx, buf: make([]byte, 0, 4<<10)})
 	})
 	return err
 }
@@ -73,7 +69,7 @@ func (f *files) Read(name string) ([]byte, error) {
 		return nil, err
 	}
 	// System calls and not package os, whose files are registered with the poller: that doubles the cost of /proc.
-	fd, err := f.m.open(name, trust.End, unix.S_IFREG)
+	fd, err := f.tree.open(name, trust.End, unix.S_IFREG)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +114,7 @@ func (f *files) Some(dir string, most int) (names []string, more bool, err error
 	if err := f.ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	return f.m.some(dir, most)
+	return f.tree.some(dir, most)
 }
 
 // some returns up to so many names in an open directory, -1 for all, and whether there are more.
@@ -137,7 +133,7 @@ func some(d *os.File, most int) (names []string, more bool, err error) {
 }
 
 func (f *files) Link(name string) (string, error) {
-	file, err := f.m.parent(name)
+	file, err := f.tree.parent(name)
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +145,7 @@ func (f *files) Stat(name string) (FileInfo, error) {
 	if err := f.ctx.Err(); err != nil {
 		return FileInfo{}, err
 	}
-	file, err := f.m.parent(name)
+	file, err := f.tree.parent(name)
 	if err != nil {
 		return FileInfo{}, err
 	}
@@ -181,58 +177,4 @@ func described(st *unix.Stat_t) FileInfo {
 		Mode: mode, UID: int(st.Uid), GID: int(st.Gid), Size: st.Size, Inode: st.Ino,
 		Modified: time.Unix(st.Mtim.Unix()),
 	}
-}
-
-// Free implements View.
-func (m *Machine) Free(ctx context.Context, name string) (uint64, error) {
-	return bound(ctx, "ask for the free space of", name, func() (uint64, error) {
-		file, err := m.find("ask", name, trust.End)
-		if err != nil {
-			return 0, err
-		}
-		var st unix.Statfs_t
-		if err := statFS(file, &st); err != nil {
-			return 0, fmt.Errorf("free space of %s: %w", filepath.Clean(name), err)
-		}
-		return st.Bavail * uint64(st.Bsize), nil
-	})
-}
-
-// Sockets implements View.
-func (m *Machine) Sockets(ctx context.Context) ([]Socket, error) {
-	if m.sockets == nil {
-		return nil, fmt.Errorf("list the sockets: %w", errors.ErrUnsupported)
-	}
-	return bound(ctx, "list", "the sockets", func() ([]Socket, error) { return m.sockets(ctx) })
-}
-
-// Ruled implements View.
-func (m *Machine) Ruled(ctx context.Context, what Rules) (bool, error) {
-	if m.ruled == nil {
-		return false, fmt.Errorf("look for %s: %w", what, errors.ErrUnsupported)
-	}
-	return bound(ctx, "look for", string(what), func() (bool, error) { return m.ruled(ctx, what) })
-}
-
-// Ask implements View.
-func (m *Machine) Ask(
-	ctx context.Context, server netip.AddrPort, p dnsquery.Protocol, name string, t dnsquery.Type,
-) (dnsquery.Answer, error) {
-	if m.ask == nil {
-		return dnsquery.Answer{RCode: -1}, fmt.Errorf("ask the name server %s: %w", server.Addr(), errors.ErrUnsupported)
-	}
-	a := m.ask(ctx, server, p, name, t)
-	m.log.Debug("query", "server", server.String(), "protocol", p, "type", t, "error", a.Error, "rcode", a.RCode, "ms", a.Took.Milliseconds())
-	return a, nil
-}
-
-// Signal implements Host.
-func (m *Machine) Signal(ctx context.Context, p ProcessID, s unix.Signal) error {
-	if m.signal == nil {
-		return fmt.Errorf("send a signal to process %d: %w", p.PID, errors.ErrUnsupported)
-	}
-	if p.PID < 2 || p.Start == "" || p.PID == os.Getpid() || p.PID == os.Getppid() {
-		return fmt.Errorf("send a signal to process %d: lixfix does not do that", p.PID)
-	}
-	return m.signal(ctx, m, p, s)
 }

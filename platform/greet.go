@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"slices"
 	"strconv"
@@ -14,31 +15,37 @@ import (
 	"github.com/lixfix/lixfix/platform/trust"
 )
 
+// greeter connects to Nix daemons, if their sockets are where only root can have put them, and logs how they answer.
+type greeter struct {
+	tree *tree
+	log  *slog.Logger
+}
+
 // Greet implements View.
-func (m *Machine) Greet(ctx context.Context, socket string) (nixdaemon.Answer, error) {
+func (g *greeter) Greet(ctx context.Context, socket string) (nixdaemon.Answer, error) {
 	return bound(ctx, "greet", socket, func() (a nixdaemon.Answer, err error) {
-		err = m.reach(socket, func(at string, root bool) { a = m.greeted(socket, nixdaemon.Dial(ctx, at, root)) })
+		err = g.reach(socket, func(at string, root bool) { a = g.greeted(socket, nixdaemon.Dial(ctx, at, root)) })
 		return a, err
 	})
 }
 
 // Daemon implements Builder.
-func (m *Machine) Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
+func (g *greeter) Daemon(ctx context.Context, socket string) (*nixdaemon.Conn, nixdaemon.Answer, error) {
 	type met struct {
 		conn   *nixdaemon.Conn
 		answer nixdaemon.Answer
 	}
 	got, err := bound(ctx, "greet", socket, func() (got met, err error) {
-		err = m.reach(socket, func(at string, root bool) { got.conn, got.answer = nixdaemon.Open(ctx, at, root) })
-		m.greeted(socket, got.answer)
+		err = g.reach(socket, func(at string, root bool) { got.conn, got.answer = nixdaemon.Open(ctx, at, root) })
+		g.greeted(socket, got.answer)
 		return got, err
 	})
 	return got.conn, got.answer, err
 }
 
 // reach gives dial the name of a socket of a daemon that lixfix may connect to.
-func (m *Machine) reach(socket string, dial func(at string, root bool)) error {
-	file, err := m.find("greet", socket, trust.End)
+func (g *greeter) reach(socket string, dial func(at string, root bool)) error {
+	file, err := g.tree.find("greet", socket, trust.End)
 	if err != nil {
 		return err
 	}
@@ -52,7 +59,7 @@ func (m *Machine) reach(socket string, dial func(at string, root bool)) error {
 	}
 	defer f.Close()
 	if err := greetable(f); err != nil {
-		return m.named(socket, err)
+		return g.tree.named(socket, err)
 	}
 	at := f.Path
 	if f.FD >= 0 && throughDescriptors() {
@@ -62,8 +69,8 @@ func (m *Machine) reach(socket string, dial func(at string, root bool)) error {
 	return nil
 }
 
-func (m *Machine) greeted(socket string, a nixdaemon.Answer) nixdaemon.Answer {
-	m.log.Debug("greet", "socket", socket, "outcome", a.Outcome, "version", a.Version, "peer", a.Peer.PID, "error", a.Err,
+func (g *greeter) greeted(socket string, a nixdaemon.Answer) nixdaemon.Answer {
+	g.log.Debug("greet", "socket", socket, "outcome", a.Outcome, "version", a.Version, "peer", a.Peer.PID, "error", a.Err,
 		"ms", a.Took.Milliseconds())
 	return a
 }

@@ -18,7 +18,7 @@ import (
 // written to the directory too; otherwise root. The file must not exist before, and a Keep that fails leaves none behind.
 // The error wraps fs.ErrExist, or is an *Untrusted if a third user could have redirected the directory. The name is one of
 // the machine that lixfix runs on, even if lixfix looks at another one.
-func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
+func (p *people) Keep(ctx context.Context, name string, data []byte) error {
 	name, err := filepath.Abs(name)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 	owner := os.Geteuid()
 	var owners []int // whoever is not root is held back by the kernel
 	if owner == 0 {
-		if as := m.Invoker(ctx); as.Name != "nobody" && as.UID != accounts.Overflow {
+		if as := p.Invoker(ctx); as.Name != "nobody" && as.UID != accounts.Overflow {
 			owner = as.UID
 		}
 		owners = believed(owner)
@@ -45,7 +45,7 @@ func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 			err = dir.Own(owners)
 		}
 		if err != nil {
-			return m.named(name, err)
+			return p.tree.named(name, err)
 		}
 	}
 	// A file of a user's among root's could mean something there.
@@ -57,11 +57,11 @@ func (m *Machine) Keep(ctx context.Context, name string, data []byte) error {
 		return &fs.PathError{Op: "open", Path: filepath.Dir(name), Err: err}
 	}
 	defer unix.Close(at)
-	return m.keep(at, name, owner, data)
+	return p.keep(at, name, owner, data)
 }
 
 // keep makes the file in the directory at, which is open.
-func (m *Machine) keep(at int, name string, owner int, data []byte) (err error) {
+func (p *people) keep(at int, name string, owner int, data []byte) (err error) {
 	base := filepath.Base(name)
 	fd, err := unix.Openat(at, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *Machine) keep(at int, name string, owner int, data []byte) (err error) 
 	}
 	if owner != os.Geteuid() {
 		gid := -1
-		if u, ok := accounts.ByUID(m.users(), owner); ok {
+		if u, ok := accounts.ByUID(p.tree.users(), owner); ok {
 			gid = u.GID
 		}
 		if err := f.Chown(owner, gid); err != nil {

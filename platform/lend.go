@@ -16,18 +16,18 @@ import (
 )
 
 // Lend implements Builder.
-func (m *Machine) Lend(ctx context.Context, name string, as Account) (lent string, done func(), err error) {
+func (n *nixTools) Lend(ctx context.Context, name string, as Account) (lent string, done func(), err error) {
 	done = func() {}
-	if as.UID == os.Geteuid() || m.readable(ctx, name, as) {
+	if as.UID == os.Geteuid() || n.tree.readable(ctx, name, as) {
 		return name, done, nil
 	}
-	dir, err := m.scratch()
+	dir, err := scratch()
 	if err != nil {
 		return "", done, fmt.Errorf("make a copy of %s that %s can read: %w", name, as.Name, err)
 	}
 	done = func() { os.RemoveAll(dir) }
 	lent = filepath.Join(dir, path.Base(name))
-	if err := m.copyTo(lent, name); err != nil {
+	if err := n.copyTo(lent, name); err != nil {
 		done()
 		return "", func() {}, fmt.Errorf("make a copy of %s that %s can read: %w", name, as.Name, err)
 	}
@@ -35,10 +35,10 @@ func (m *Machine) Lend(ctx context.Context, name string, as Account) (lent strin
 }
 
 // readable reports whether a user can surely read a file where it is.
-func (m *Machine) readable(ctx context.Context, name string, as Account) bool {
+func (t *tree) readable(ctx context.Context, name string, as Account) bool {
 	need := fs.FileMode(0o005)
 	for ; ; name, need = path.Dir(name), 0o001 {
-		info, err := m.Stat(ctx, name)
+		info, err := t.Stat(ctx, name)
 		mode := info.Mode.Perm()
 		if info.UID == as.UID {
 			mode >>= 6
@@ -53,7 +53,7 @@ func (m *Machine) readable(ctx context.Context, name string, as Account) bool {
 }
 
 // scratch makes a directory that all can read and only lixfix can write to.
-func (m *Machine) scratch() (string, error) {
+func scratch() (string, error) {
 	var failed error
 	for _, parent := range []string{"/run", "/tmp"} {
 		f, err := trust.Walk(parent, believed(), trust.End)
@@ -85,8 +85,8 @@ func (m *Machine) scratch() (string, error) {
 }
 
 // copyTo copies a file of lixfix's to a new one that all can read and execute.
-func (m *Machine) copyTo(to, name string) error {
-	fd, err := m.open(name, trust.End, unix.S_IFREG)
+func (n *nixTools) copyTo(to, name string) error {
+	fd, err := n.tree.open(name, trust.End, unix.S_IFREG)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func loginEnvironment(as Account, shell string) []string {
 
 // login prepares a login shell of the system to become a tool of Nix. The shell's files are those of whom it runs as, and
 // can do whatever that user can: it is never root where root has any other user to be.
-func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark string, done func(), err error) {
+func (n *nixTools) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark string, done func(), err error) {
 	shell := b.Login.Shell
 	if !path.IsAbs(shell) || !slices.Contains(LoginShells, path.Base(shell)) || !slices.Contains(buildTools, b.Tool) {
 		return nil, "", nil, ErrNotBuilder
@@ -49,10 +49,10 @@ func (m *Machine) login(ctx context.Context, b Build) (cmd *exec.Cmd, mark strin
 	if b.As.UID == 0 && os.Geteuid() == 0 && !space().sole {
 		return nil, "", nil, errors.New("lixfix starts no login shell as root: root would run whatever its startup files say")
 	}
-	if err := m.trusted(shell); err != nil {
+	if err := n.tools.trusted(shell); err != nil {
 		return nil, "", nil, err
 	}
-	p, err := m.program(shell, 0)
+	p, err := n.tools.program(shell, 0)
 	if err != nil {
 		return nil, "", nil, err
 	}

@@ -3,10 +3,8 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -54,8 +52,8 @@ func kernels(name string) bool {
 // open opens a regular file, or a directory, for reading. Root walks to it, and reads through a name that somebody else
 // could have made only what they may read as well. Nobody goes through a link of a process. The caller closes the
 // descriptor.
-func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, error) {
-	file, err := m.find("open", name, follow)
+func (t *tree) open(name string, follow trust.Follow, kind uint32) (int, error) {
+	file, err := t.find("open", name, follow)
 	if err != nil {
 		return -1, err
 	}
@@ -78,24 +76,13 @@ func (m *Machine) open(name string, follow trust.Follow, kind uint32) (int, erro
 		return -1, wrong(name, f.Type(), kind)
 	}
 	if err := f.Readable(); err != nil {
-		return -1, m.named(name, err)
+		return -1, t.named(name, err)
 	}
 	fd, err := f.Open()
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return fd, nil
-}
-
-// find resolves a name, with or without what a link at its end leads to.
-func (m *Machine) find(op, name string, follow trust.Follow) (string, error) {
-	if err := throughProcess(op, name, bool(follow)); err != nil {
-		return "", err
-	}
-	if follow == trust.Link {
-		return m.parent(name)
-	}
-	return m.resolve(name)
 }
 
 // openPlain opens a file by its name. Of the kernel's own files there are thousands, and nothing but what their names
@@ -138,7 +125,7 @@ func wrong(name string, is, want uint32) error {
 }
 
 // named gives an error the name that the caller knows, and an *Untrusted the name of its user.
-func (m *Machine) named(name string, err error) error {
+func (t *tree) named(name string, err error) error {
 	u, ok := errors.AsType[*Untrusted](err)
 	if !ok {
 		return renamed(err, name)
@@ -149,15 +136,15 @@ func (m *Machine) named(name string, err error) error {
 		e.Dir = name
 	}
 	e.Name = name
-	if user, ok := accounts.ByUID(m.users(), e.UID); ok {
+	if user, ok := accounts.ByUID(t.users(), e.UID); ok {
 		e.User = user.Name
 	}
 	return &e
 }
 
 // users are those of /etc/passwd; none where it cannot be read.
-func (m *Machine) users() []accounts.User {
-	data, err := m.ReadFile(context.Background(), accounts.PasswdFile)
+func (t *tree) users() []accounts.User {
+	data, err := t.ReadFile(context.Background(), accounts.PasswdFile)
 	if err != nil {
 		return nil
 	}
@@ -165,14 +152,14 @@ func (m *Machine) users() []accounts.User {
 }
 
 // place opens the directory of name to write there, with an *Untrusted where others than the owners can change it.
-func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
-	file, err := m.parent(name)
+func (t *tree) place(name string, owners []int) (*trust.Place, error) {
+	file, err := t.parent(name)
 	if err != nil {
 		return nil, err
 	}
 	p, err := trust.Parent(file, owners)
 	if err != nil {
-		return nil, m.named(name, err)
+		return nil, t.named(name, err)
 	}
 	return p, nil
 }
@@ -182,9 +169,9 @@ func (m *Machine) place(name string, owners []int) (*trust.Place, error) {
 func roots() []int { return append(system(), os.Geteuid()) }
 
 // Guarded implements View.
-func (m *Machine) Guarded(ctx context.Context, name string) error {
+func (t *tree) Guarded(ctx context.Context, name string) error {
 	_, err := bound(ctx, "look at the directory of", name, func() (struct{}, error) {
-		p, err := m.place(name, roots())
+		p, err := t.place(name, roots())
 		if err == nil {
 			p.Close()
 		}
@@ -194,9 +181,9 @@ func (m *Machine) Guarded(ctx context.Context, name string) error {
 }
 
 // Trusted implements View.
-func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
+func (t *tree) Trusted(ctx context.Context, name string) (string, error) {
 	return bound(ctx, "follow", name, func() (string, error) {
-		file, err := m.resolve(name)
+		file, err := t.resolve(name)
 		if err != nil {
 			return "", err
 		}
@@ -205,69 +192,46 @@ func (m *Machine) Trusted(ctx context.Context, name string) (string, error) {
 			return "", renamed(err, name)
 		}
 		defer f.Close()
-		return f.Path, m.named(name, f.Trusted())
+		return f.Path, t.named(name, f.Trusted())
 	})
 }
 
-// program is a tool, opened to be run.
-type program struct {
-	name  string // where the tool is, links not followed
-	found *trust.Found
-	file  *os.File // nil where it is run by its name
-	path  string   // what to execute, in a process that has file as its first extra file: the tool's directory
-}
-
-// close closes the program; it can be closed once the process has been started.
-func (p *program) close() {
-	if p.file != nil {
-		p.file.Close()
-	}
-	if p.found != nil {
-		p.found.Close()
-	}
-}
-
-// descriptor is what a process finds its first extra file under: of a tool, the directory that it stands in. Through a
-// descriptor of the tool itself the kernel would call the process "3", and ps(1) would show that.
-const descriptor = "/proc/self/fd/3"
-
-// program opens a tool for root to run it, in the name of user as: nobody but root and that user can have put it where
-// it is, or can write to it. On Linux it is run by its descriptor.
-func (m *Machine) program(tool string, as int) (*program, error) {
-	file, err := m.resolve(tool)
+// ownerOf is the one user beside root who can change what is in a directory or make its name lead elsewhere; 0 where
+// nobody can.
+func (t *tree) ownerOf(name string) (int, error) {
+	file, err := t.resolve(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	owners := believed(as)
-	if owners == nil {
-		return &program{name: file, path: file}, nil
-	}
-	f, err := trust.Walk(file, owners, trust.End)
+	f, err := trust.Walk(file, believed(), trust.End)
 	if err != nil {
-		return nil, renamed(err, tool)
+		return 0, renamed(err, name)
 	}
-	p := &program{name: file, found: f, path: f.Path}
-	untrusted := []error{f.Trusted(), f.Own(owners)}
-	if f.Shared != nil {
-		untrusted = append(untrusted, f.Shared)
-	}
-	switch err := errors.Join(untrusted...); {
-	case f.Type() != unix.S_IFREG:
-		p.close()
-		return nil, &fs.PathError{Op: "run", Path: tool, Err: ErrNotRegular}
-	case err != nil:
-		p.close()
-		return nil, fmt.Errorf("root does not run it: %w", m.named(tool, err))
-	}
-	if throughDescriptors() {
-		p.file, p.path = os.NewFile(uintptr(f.Dir), path.Dir(f.Path)), path.Join(descriptor, f.Base)
-		f.Dir = -1 // p.file's
-	}
-	return p, nil
+	defer f.Close()
+	return t.only(name, f)
 }
 
-// throughDescriptors reports whether /proc shows the descriptors of a process, as it does wherever it is mounted.
-func throughDescriptors() bool {
-	var stat unix.Stat_t
-	return unix.Stat(path.Dir(descriptor), &stat) == nil
+// only is the one user beside root that a file depends on, 0 where it is none.
+func (t *tree) only(name string, f *trust.Found) (int, error) {
+	owner := 0
+	weak := f.Weak
+	if u, ok := errors.AsType[*Untrusted](f.Own(believed())); ok && !sticky(f) {
+		weak = append(slices.Clip(weak), *u)
+	}
+	for i := range weak {
+		switch uid := weak[i].UID; {
+		case uid == trust.Anybody, owner != 0 && uid != owner:
+			return 0, t.named(name, &weak[i])
+		default:
+			owner = uid
+		}
+	}
+	return owner, nil
+}
+
+// sticky reports whether a file is a directory of root's in which others can make names, but not change those of
+// root: /nix/store is one, for build users.
+func sticky(f *trust.Found) bool {
+	const bit = 0o1000
+	return trust.Mode(&f.Stat)&bit != 0 && f.Stat.Uid == 0
 }

@@ -25,8 +25,8 @@ const publishWait = 30 * time.Second
 // the old content or the new one, and if Publish fails, the old one stays. Several may publish at the same time. The error
 // is an *Untrusted if root would write to a directory that others can change, and wraps ErrOccupied if another file is
 // there.
-func (m *Machine) Publish(ctx context.Context, name, begins string, data []byte) error {
-	return m.within(name, "write", func(p *trust.Place) error {
+func (w *writer) Publish(ctx context.Context, name, begins string, data []byte) error {
+	return w.within(name, "write", func(p *trust.Place) error {
 		if err := published(p, begins); err != nil {
 			return err
 		}

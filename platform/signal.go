@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -57,8 +58,8 @@ func Identity(ctx context.Context, v View, pid int) (ProcessID, byte, error) {
 }
 
 // same tells whether p still runs, with the error that Signal returns where it does not.
-func same(ctx context.Context, m *Machine, p ProcessID) error {
-	now, state, err := Identity(ctx, m, p.PID)
+func same(ctx context.Context, v View, p ProcessID) error {
+	now, state, err := Identity(ctx, v, p.PID)
 	if err != nil {
 		return err
 	}
@@ -66,4 +67,15 @@ func same(ctx context.Context, m *Machine, p ProcessID) error {
 		return gone(p)
 	}
 	return nil
+}
+
+// Signal implements Host.
+func (m *Machine) Signal(ctx context.Context, p ProcessID, s syscall.Signal) error {
+	if m.signal == nil {
+		return fmt.Errorf("send a signal to process %d: %w", p.PID, errors.ErrUnsupported)
+	}
+	if p.PID < 2 || p.Start == "" || p.PID == os.Getpid() || p.PID == os.Getppid() {
+		return fmt.Errorf("send a signal to process %d: lixfix does not do that", p.PID)
+	}
+	return m.signal(ctx, m, p, s)
 }

@@ -11,7 +11,7 @@ import (
 
 // signalProcess holds on to the process with a pidfd before it compares, so that the number cannot change hands
 // between the comparison and the signal.
-func signalProcess(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error {
+func signalProcess(ctx context.Context, v View, p ProcessID, s syscall.Signal) error {
 	send := func() error { return unix.Kill(p.PID, s) }
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	switch {
@@ -24,7 +24,7 @@ func signalProcess(ctx context.Context, m *Machine, p ProcessID, s syscall.Signa
 		defer unix.Close(fd)
 		send = func() error { return unix.PidfdSendSignal(fd, s, nil, 0) }
 	}
-	if err := same(ctx, m, p); err != nil {
+	if err := same(ctx, v, p); err != nil {
 		return err
 	}
 	err = send()

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-func signalProcess(ctx context.Context, m *Machine, p ProcessID, s syscall.Signal) error {
-	if err := same(ctx, m, p); err != nil {
+func signalProcess(ctx context.Context, v View, p ProcessID, s syscall.Signal) error {
+	if err := same(ctx, v, p); err != nil {
 		return err
 	}
 	err := syscall.Kill(p.PID, s)

@@ -78,7 +78,7 @@ func (f *files) Owned(name string) ([]byte, FileInfo, error) {
 	}
 	defer w.Close()
 	if err := w.Own(roots()); err != nil {
-		return nil, FileInfo{}, f.m.named(name, err)
+		return nil, FileInfo{}, f.tree.named(name, err)
 	}
 	fd, err := w.Open()
 	if err != nil {
@@ -120,7 +120,7 @@ func (f *files) owned(name string, kind uint32) (*trust.Found, error) {
 	if err := f.ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, err := f.m.find("open", name, trust.Link)
+	file, err := f.tree.find("open", name, trust.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (f *files) owned(name string, kind uint32) (*trust.Found, error) {
 	if err != nil {
 		return nil, renamed(err, name)
 	}
-	err = f.m.named(name, w.Trusted())
+	err = f.tree.named(name, w.Trusted())
 	if err == nil && w.Type() != kind {
 		err = wrong(name, w.Type(), kind)
 	}
