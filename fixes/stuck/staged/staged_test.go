@@ -60,7 +60,7 @@ var replays replay.Table
 // program is lixfix.
 func program(t testing.TB) string {
 	t.Helper()
-	file, err := programs.Build("github.com/lixfix/lixfix/cmd/lixfix", "-trimpath")
+	file, err := programs.Build("github.com/lixfix/lixfix/cmd/lixfix")
 	if err != nil {
 		t.Fatal(err)
 	}

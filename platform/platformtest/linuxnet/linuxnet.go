@@ -468,7 +468,7 @@ func Program(t testing.TB, pkg string) string {
 	return name
 }
 
-func program(pkg string) (string, error) { return programs.Build(pkg, "-trimpath") }
+func program(pkg string) (string, error) { return programs.Build(pkg) }
 
 // Clean removes what Program has built. TestMain calls it when all tests are over.
 func Clean() { programs.Clean() }

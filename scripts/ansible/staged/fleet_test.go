@@ -150,7 +150,7 @@ func keys(t testing.TB, dir string) {
 
 func build(t testing.TB, to string, ldflags string) {
 	t.Helper()
-	program, err := programs.Build("github.com/lixfix/lixfix/cmd/lixfix", "-trimpath", "-ldflags", "-s -w -X main.version=0.1.0 "+ldflags)
+	program, err := programs.Build("github.com/lixfix/lixfix/cmd/lixfix", "-ldflags", "-s -w -X main.version=0.1.0 "+ldflags)
 	if err != nil {
 		t.Fatal(err)
 	}
