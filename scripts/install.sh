@@ -180,7 +180,7 @@
 		(: 3>&1) 2>/dev/null || exec >/dev/null
 		(: 3>&2) || exec 2>/dev/null
 		# What changes the ways of the tools below.
-		unset CDPATH GREP_OPTIONS GZIP TAR_OPTIONS WGETRC SYSTEM_WGETRC CURL_HOME NETRC SSLKEYLOGFILE
+		unset CDPATH BLOCK_SIZE LS_BLOCK_SIZE GREP_OPTIONS GZIP TAR_OPTIONS WGETRC SYSTEM_WGETRC CURL_HOME NETRC SSLKEYLOGFILE
 		# The tools of the system come first: those of a broken Nix may be why we are called.
 		system=/run/current-system/sw/bin:/run/current-system/profile/bin:/usr/bin:/bin:/usr/sbin:/sbin
 		caller_path=${PATH:-}

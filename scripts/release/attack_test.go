@@ -464,7 +464,10 @@ func TestTakesRegularFiles(t *testing.T) {
 					}
 					mustStrike(t, `rm -f "$1" && `+kind.make, den+"/"+name)
 					began := time.Now()
-					r := do(t, call{argv: script(sh, dir, "--from", den, "check"), setup: "mount -t tmpfs -o size=300m t TMP"})
+					r := do(t, call{
+						argv: script(sh, dir, "--from", den, "check"), setup: "mount -t tmpfs -o size=300m t TMP",
+						env: []string{"BLOCK_SIZE=1G", "LS_BLOCK_SIZE=1G"}, // in which ls would count
+					})
 					r.want(t, 3, "take "+name+" from "+den+": ")
 					r.want(t, 3, kind.says)
 					if d := time.Since(began); d > 20*time.Second {

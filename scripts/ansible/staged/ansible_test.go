@@ -3,7 +3,9 @@
 package staged
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -215,22 +217,26 @@ func TestFleet(t *testing.T) {
 }
 
 // TestChoices tries what a task can ask for beside that: what becomes of a repair that was cut short, options, and where
-// the program may be.
+// the program may be. Hosts know nothing of each other, so each turn tries one thing on each.
 func TestChoices(t *testing.T) {
 	f := stage(t, 4, map[string]trouble{"mac-01": killed, "mac-02": early})
 	site := filepath.Join(f.dir, "testdata/choices.yml")
-	one := f.of(t, "mac-01")
-	run := func(name string, args ...string) *result {
+	one, two := f.of(t, "mac-01"), f.of(t, "linux-02")
+	// Each host of a turn has variables of its own.
+	turn := func(hosts map[string]vars, args ...string) map[string]*result {
 		t.Helper()
-		p := f.play(t, append([]string{site, "--limit", name}, args...)...)
-		r := p.of(name, "Repair")
-		if r == nil {
-			r = p.of(name, "Install the program")
+		p := f.play(t, append([]string{site, "-i", f.inventory(t, hosts), "--limit", strings.Join(slices.Sorted(maps.Keys(hosts)), ",")}, args...)...)
+		all := map[string]*result{}
+		for name := range hosts {
+			all[name] = p.of(name, "Repair")
+			if all[name] == nil {
+				all[name] = p.of(name, "Install the program")
+			}
+			if all[name] == nil {
+				t.Fatalf("%s: nothing was tried\n%s", name, p.out)
+			}
 		}
-		if r == nil {
-			t.Fatalf("%s: nothing was tried\n%s", name, p.out)
-		}
-		return r
+		return all
 	}
 	is := func(what string, r *result, failed, changed bool, says string) {
 		t.Helper()
@@ -238,43 +244,69 @@ func TestChoices(t *testing.T) {
 			t.Errorf("%s: failed: %v, changed: %v, %s", what, r.Failed, r.Result.Changed, r.Result.Msg)
 		}
 	}
-	is("killed", run("mac-01"), true, true, "ended by signal 9")
+
+	r := turn(map[string]vars{
+		"mac-01":   {},
+		"mac-02":   {"lixfix_options": vars{"dry-run": true}},
+		"linux-01": {"lixfix_checksums": vars{"linux-" + runtime.GOARCH: strings.Repeat("0", 64)}},
+		"linux-02": {"lixfix_program": "/opt/lixfix/bin/lixfix"},
+	})
+	is("killed", r["mac-01"], true, true, "ended by signal 9")
+	is("no option", r["mac-02"], true, false, "not an option of a fix")
+	is("another archive", r["linux-01"], true, false, "it was not used")
+	if now := f.of(t, "linux-01").state(t); now != "broken" {
+		t.Errorf("another archive: it is %s", now)
+	}
+	is("a new place", r["linux-02"], false, true, "")
+	if _, err := os.Lstat(two.host.Path("/opt/lixfix/bin/lixfix")); err != nil {
+		t.Error(err)
+	}
 	one.host.Run(t, "sh", "-c", "pkill -KILL -x dscl || :")
 	if err := one.mac.Config(func(c *mac.Config) { c.Faults = nil }); err != nil {
 		t.Fatal(err)
 	}
 	half := one.state(t)
-	is("fail", run("mac-01"), true, false, "resume")
-	r := run("mac-01", "-e", "lixfix_on_unfinished=undo", "--check", "--diff")
-	is("what undo would do", r, false, true, "")
-	if !strings.Contains(string(r.Result.Diff), "/Users/_nixbld1") {
-		t.Errorf("what undo would do: %s", r.Result.Diff)
+
+	// Somebody has put another program in the place of the right one: it is brought again.
+	two.host.WriteFile(t, installed, "#!/bin/sh\n", 0o755)
+	r = turn(map[string]vars{"mac-01": {}, "mac-02": {"lixfix_options": vars{"nix-build-user-counts": 4}}, "linux-02": {}})
+	is("fail", r["mac-01"], true, false, "resume")
+	is("no such option", r["mac-02"], true, false, "unknown flag")
+	is("another program", r["linux-02"], false, false, "")
+	if info, err := os.Stat(two.host.Path(installed)); err != nil || info.Size() < 1<<20 {
+		t.Errorf("another program: %v %v", info, err)
+	}
+
+	undo := vars{"lixfix_on_unfinished": "undo"}
+	r = turn(map[string]vars{"mac-01": undo}, "--check", "--diff")
+	is("what undo would do", r["mac-01"], false, true, "")
+	if !strings.Contains(string(r["mac-01"].Result.Diff), "/Users/_nixbld1") {
+		t.Errorf("what undo would do: %s", r["mac-01"].Result.Diff)
 	}
 	if now := one.state(t); now != half {
 		t.Errorf("looking has made %s of %s", now, half)
 	}
-	r = run("mac-01", "-e", "lixfix_on_unfinished=undo")
-	is("undo", r, false, true, "")
-	if len(r.Result.Settled) != 1 || one.state(t) != "repaired" {
-		t.Errorf("undo: settled %v, and it is %s", r.Result.Settled, one.state(t))
+
+	// Where root may be had and others may change the directory, nothing is run.
+	two.host.Run(t, "chmod", "o+w", "/usr/local/bin")
+	r = turn(map[string]vars{"mac-01": undo, "mac-02": {"lixfix_program": "/home/" + admin + "/lixfix"}, "linux-02": {}})
+	is("undo", r["mac-01"], false, true, "")
+	if len(r["mac-01"].Result.Settled) != 1 || one.state(t) != "repaired" {
+		t.Errorf("undo: settled %v, and it is %s", r["mac-01"].Result.Settled, one.state(t))
 	}
 	if out := one.host.Run(t, "sh", "-c", installed+" history --format json"); !strings.Contains(out, `"outcome":"undone"`) || !strings.Contains(out, `"outcome":"finished"`) {
 		t.Errorf("undo: the history is %s", out)
 	}
+	is("root runs nobody's program", r["mac-02"], true, false, "users other than root can change /home/"+admin)
+	is("a directory of everybody's", r["linux-02"], true, false, "users other than root can change /usr/local/bin")
 
-	is("no option", run("mac-02", "-e", `{"lixfix_options": {"dry-run": true}}`), true, false, "not an option of a fix")
-	is("no such option", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-counts": 4}}`), true, false, "unknown flag")
-	is("root runs nobody's program", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/lixfix"), true, false, "users other than root can change /home/"+admin)
-	is("root makes nothing there", run("mac-02", "-e", "lixfix_program=/home/"+admin+"/new/bin/lixfix"), true, false, "users other than root can change /home/"+admin)
+	r = turn(map[string]vars{"mac-02": {"lixfix_program": "/home/" + admin + "/new/bin/lixfix"}})
+	is("root makes nothing there", r["mac-02"], true, false, "users other than root can change /home/"+admin)
 	if _, err := os.Lstat(f.of(t, "mac-02").host.Path("/home/" + admin + "/new")); err == nil {
 		t.Errorf("root has made /home/%s/new", admin)
 	}
-	two := f.of(t, "linux-02")
-	is("a new place", run("linux-02", "-e", "lixfix_program=/opt/lixfix/bin/lixfix"), false, true, "")
-	if _, err := os.Lstat(two.host.Path("/opt/lixfix/bin/lixfix")); err != nil {
-		t.Error(err)
-	}
-	is("options", run("mac-02", "-e", `{"lixfix_options": {"nix-build-user-count": 2, "move_existing_users": true}}`), true, false, "is fewer than the")
+	r = turn(map[string]vars{"mac-02": {"lixfix_options": vars{"nix-build-user-count": 2, "move_existing_users": true}}})
+	is("options", r["mac-02"], true, false, "is fewer than the")
 	p := f.play(t, "lixfix.lixfix.before_os_upgrade", "-e", "lixfix_hosts=mac-02")
 	if r := p.of("mac-02", "Move the build users"); p.code != 0 || r == nil || !r.Result.Changed || p.of("mac-02", "Check again without root") == nil {
 		t.Errorf("before an upgrade: exit %d\n%s", p.code, p.out)
@@ -282,19 +314,23 @@ func TestChoices(t *testing.T) {
 	if now := f.of(t, "mac-02").state(t); now != "repaired" {
 		t.Errorf("options: it is %s", now)
 	}
-	is("another archive", run("linux-01", "-e", `{"lixfix_checksums": {"linux-`+runtime.GOARCH+`": "`+strings.Repeat("0", 64)+`"}}`), true, false, "it was not used")
-	if now := f.of(t, "linux-01").state(t); now != "broken" {
-		t.Errorf("another archive: it is %s", now)
+}
+
+// vars are variables of Ansible.
+type vars map[string]any
+
+// inventory writes one with variables of hosts, beside that of the fleet.
+func (f *fleet) inventory(t testing.TB, hosts map[string]vars) string {
+	t.Helper()
+	data, err := json.Marshal(map[string]any{"all": map[string]any{"hosts": hosts}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	// Somebody has put another program in the place of the right one: it is brought again.
-	two.host.WriteFile(t, installed, "#!/bin/sh\n", 0o755)
-	is("another program", run("linux-02"), false, false, "")
-	if info, err := os.Stat(two.host.Path(installed)); err != nil || info.Size() < 1<<20 {
-		t.Errorf("another program: %v %v", info, err)
+	file := filepath.Join(f.dir, fmt.Sprintf("hosts-%d.yml", f.runs)) // JSON is YAML, too
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	// Where root may be had and others may change the directory, nothing is run.
-	two.host.Run(t, "chmod", "o+w", "/usr/local/bin")
-	is("a directory of everybody's", run("linux-02"), true, false, "users other than root can change /usr/local/bin")
+	return file
 }
 
 // alone checks that nothing of Ansible's or lixfix's is left on the hosts: no process, and no file but the program and the

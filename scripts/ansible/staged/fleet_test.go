@@ -109,8 +109,8 @@ func stage(t testing.TB, size int, is map[string]trouble) *fleet {
 		}
 		m.host = linuxnet.New(t, linuxnet.Options{Mode: linuxnet.None})
 		f.members = append(f.members, m)
-		// What the machine of the test has of Nix is none of theirs, and a repair would try to build with it.
-		m.host.Run(t, "sh", "-ec", "rm -rf /nix /usr/bin/nix /usr/bin/nix-* /etc/nix /etc/shells; sed -i 's,:/[a-z/]*/\\(bash\\|zsh\\|fish\\)$,:/bin/sh,' /etc/passwd")
+		// What the machine of the test has of Nix and of lixfix is none of theirs, and a repair would try to build with it.
+		m.host.Run(t, "sh", "-ec", "rm -rf /nix /usr/bin/nix /usr/bin/nix-* /etc/nix /etc/shells /usr/local/bin/lixfix*; sed -i 's,:/[a-z/]*/\\(bash\\|zsh\\|fish\\)$,:/bin/sh,' /etc/passwd")
 		if i < size/2 {
 			m.beMac(t, is[m.name])
 		} else {
@@ -176,7 +176,7 @@ func (f *fleet) programs(t testing.TB) {
 	}
 	build(t, filepath.Join(release, "lixfix-darwin-arm64"), "-X github.com/lixfix/lixfix/platform.factsFrom=sw_vers")
 	build(t, filepath.Join(served, top, "lixfix"), "")
-	if out, err := exec.Command("tar", "-C", served, "-czf", filepath.Join(served, top+".tar.gz"), top).CombinedOutput(); err != nil {
+	if out, err := exec.Command("tar", "-C", served, "-I", "gzip -1", "-cf", filepath.Join(served, top+".tar.gz"), top).CombinedOutput(); err != nil {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
 }
@@ -262,7 +262,9 @@ func (m *member) serve(t testing.TB, keys string, sudo bool) {
 	h.WriteFile(t, "/etc/ssh/fleet/host", read("host"), 0o600)
 	h.WriteFile(t, "/etc/ssh/fleet/authorized", read("id.pub"), 0o644)
 	h.WriteFile(t, "/etc/ssh/fleet/config", "ListenAddress "+m.addr+"\nHostKey /etc/ssh/fleet/host\nAuthorizedKeysFile /etc/ssh/fleet/authorized\n"+
-		"UsePAM no\nPasswordAuthentication no\nPidFile none\nMaxStartups 100\n", 0o644)
+		"UsePAM no\nPasswordAuthentication no\nPidFile none\nMaxStartups 100\n"+
+		// What processors have instructions for, or is computed fastest.
+		"Ciphers aes128-gcm@openssh.com\nKexAlgorithms curve25519-sha256\n", 0o644)
 	h.WriteFile(t, "/etc/pam.d/sudo", "auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n", 0o644)
 	rules := "root ALL=(ALL:ALL) ALL\n"
 	if sudo {
@@ -389,6 +391,10 @@ func (f *fleet) play(t testing.TB, args ...string) play {
 		"ANSIBLE_COLLECTIONS_PATH=" + filepath.Join(f.dir, "collections"), "ANSIBLE_PRIVATE_KEY_FILE=" + filepath.Join(f.dir, "id"),
 		"ANSIBLE_CALLBACK_PLUGINS=" + filepath.Join(f.dir, "testdata/callback"), "ANSIBLE_CALLBACKS_ENABLED=results",
 		"ANSIBLE_RETRY_FILES_ENABLED=0", "ANSIBLE_LOCALHOST_WARNING=0", "LIXFIX_RESULTS=" + file,
+	}
+	if _, ok := t.(*testing.B); !ok {
+		// Ansible's own arguments but -C, with which ssh compresses the program once more for each host.
+		cmd.Env = append(cmd.Env, "ANSIBLE_SSH_ARGS=-o ControlMaster=auto -o ControlPersist=60s")
 	}
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil || cmd.ProcessState == nil {

@@ -87,11 +87,16 @@ assert not wrong, 'options and documentation differ: ' + ', '.join(wrong)
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	run := collection(t)
-	for _, name := range []string{"repair", "record", "program"} {
-		out := run("ansible-doc", "lixfix.lixfix."+name)
+	names := []string{"lixfix.lixfix.repair", "lixfix.lixfix.record", "lixfix.lixfix.program"}
+	pages := map[string]string{}
+	for page := range strings.SplitSeq("\n"+run("ansible-doc", names...), "\n> ") {
+		name, _, _ := strings.Cut(page, " ")
+		pages[strings.ToLower(name)] = page
+	}
+	for _, name := range names {
 		for _, part := range []string{"OPTIONS", "EXAMPLES:", "RETURN VALUES:", "- program"} {
-			if !strings.Contains(out, part) {
-				t.Errorf("ansible-doc lixfix.lixfix.%s has no %s:\n%s", name, part, out)
+			if !strings.Contains(pages[name], part) {
+				t.Errorf("ansible-doc %s has no %s:\n%s", name, part, pages[name])
 			}
 		}
 	}
