@@ -20,6 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lixfix/lixfix/cmd/internal/cli"
+	"github.com/lixfix/lixfix/fixes"
 	"github.com/lixfix/lixfix/platform/platformtest"
 	"github.com/lixfix/lixfix/platform/platformtest/mac"
 	"github.com/lixfix/lixfix/platform/platformtest/programs"
@@ -30,15 +32,20 @@ const journals = "private/var/db/lixfix"
 
 func macbox() (string, error) { return programs.Build("github.com/lixfix/lixfix/cmd/internal/macbox") }
 
-// run runs the program on a simulated Mac and returns its exit code, -1 when it was killed, and what it printed. The tools
-// that no fault strikes do their work within its process; with those that one may strike, they are processes.
+// run runs lixfix on a simulated Mac within this process, and returns its exit code and what it printed. It takes over
+// nothing from a run before it but the Mac: those that are killed, in [crash], are processes, and so are all in the stories.
+// The tools work within this process as well, but for those that a fault is to kill.
 func run(t testing.TB, m *mac.Mac, args ...string) (int, string) {
 	t.Helper()
-	code, out, _ := end(t, box(t, "fast", m, args...))
-	return code, out
+	var out strings.Builder
+	code := cli.Run(t.Context(), cli.Config{
+		Host: platformtest.Inside(m.Root, 0), Fixes: fixes.All(), Args: args, Name: "lixfix", Version: "0.1.0",
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" },
+	})
+	return code, out.String()
 }
 
-// command is the program on a Mac, with its tools as processes.
+// command is lixfix on a Mac as a process, and so are its tools.
 func command(t testing.TB, m *mac.Mac, args ...string) *exec.Cmd {
 	t.Helper()
 	return box(t, "run", m, args...)
@@ -227,7 +234,7 @@ func points(t *testing.T, m *mac.Mac) []point {
 	return all
 }
 
-// crash runs lixfix until the point kills it, and fails the test if it was not killed there.
+// crash runs lixfix, as a process, until the point kills it, and fails the test if it was not killed there.
 func crash(t *testing.T, m *mac.Mac, p point, args ...string) {
 	t.Helper()
 	if err := m.ResetCalls(); err != nil {
@@ -238,7 +245,7 @@ func crash(t *testing.T, m *mac.Mac, p point, args ...string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	code, out := run(t, m, args...)
+	code, out, _ := end(t, box(t, "fast", m, args...))
 	fired, err := m.Fired()
 	if err != nil {
 		t.Fatal(err)

@@ -3,11 +3,13 @@ package main_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +30,10 @@ func TestMain(m *testing.M) {
 	// A program that was started with SIGHUP ignored, as under nohup(1), hands that on; a caught signal is not.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	defer platformtest.Clean()
+	// Most wait more than they compute: each check looks twice, and calls that fail are tried again after a while.
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		// lixfix as root on the Mac of the story or on this machine, see testdata/script/README.md.
 		"lixfix": func() {

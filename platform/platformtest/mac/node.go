@@ -86,7 +86,7 @@ func slurp(folder int, file string, buffer []byte) (int, []byte, error) {
 
 func again(call func() (int, error)) (int, error) {
 	for {
-		if n, err := call(); err != unix.EINTR {
+		if n, err := call(); !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}
