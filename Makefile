@@ -100,9 +100,10 @@ demo: ## play a repair on a simulated Mac
 
 tests: ## fuzz, records, staged and unit
 	@# The staged hosts wait, for time-outs of name servers and of Nix; the others compute. What they print comes in one piece.
-	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && failed=0; export LIXFIX_TEST_PROGRAMS=$$dir/programs; \
-	printf '%s\n' staged "fuzz records unit >$$dir/log 2>&1" | xargs -P 2 -I CALL sh -c '$(MAKE) --no-print-directory CALL' || failed=$$?; \
-	cat "$$dir/log"; exit $$failed
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
+	printf '%s\n' staged "fuzz records unit >$$log 2>&1" | \
+		scripts/gotest.sh --within xargs -P 2 -I CALL sh -c '$(MAKE) --no-print-directory CALL' || failed=$$?; \
+	cat "$$log"; exit $$failed
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
@@ -124,8 +125,9 @@ unit: ## go test, with the race detector where that can find something
 
 raced:
 	@# "make vet" vets all. What is compiled with the race detector would be vetted once more, and all that it imports.
+	@# Three packages at a time: each test with the race detector sleeps a second before it ends.
 	scripts/gotest.sh --again "$$(echo $$(go list $(LONGER)) $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$' | grep -Fvx "$$(go list $(LONGER))"))" \
-		-race -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
+		-race -p 3 -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
 
 raceless:
 	@# What it prints comes in one piece, so that it is not between the lines of the other call.

@@ -4,6 +4,7 @@
 #
 #   gotest.sh [FLAG...] PACKAGE...           go test
 #   gotest.sh --again PACKAGES [FLAG...]     the same, but what fails runs once more, after the others have ended
+#   gotest.sh --within COMMAND...            a command whose calls of this script share the programs that tests run
 #
 # A real daemon, name server or systemd that competes for two cores with three other packages can be too late once. What
 # fails by itself as well has failed; a data race, a panic and more than ten failures are never tried again; and the first
@@ -11,10 +12,17 @@
 set -eu
 
 packages=
-if [ "${1-}" = --again ]; then
+within=
+case ${1-} in
+--again)
 	packages=${2:?usage: gotest.sh --again PACKAGES [FLAG...]}
 	shift 2
-fi
+	;;
+--within)
+	within=yes
+	shift
+	;;
+esac
 
 disk=${TMPDIR:-/tmp}
 memory=/dev/shm
@@ -32,7 +40,9 @@ room() {
 	awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo 2>/dev/null
 }
 # The smaller of what the file system may grow to and what the machine has left.
-if [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)" -ge "$plenty" ]; then
+if [ -n "${LIXFIX_TEST_WITHIN-}" ]; then
+	tmp=$(mktemp -d "${LIXFIX_TEST_WITHIN%/*}/lixfix.XXXXXX")
+elif [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)" -ge "$plenty" ]; then
 	tmp=$(mktemp -d "$memory/lixfix.XXXXXX")
 	printf '#!/bin/sh\n' >"$tmp/probe"
 	chmod 700 "$tmp/probe"
@@ -43,11 +53,25 @@ if [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)" 
 fi
 [ -n "$tmp" ] || tmp=$(mktemp -d "$disk/lixfix.XXXXXX")
 
-# Programs that tests run are built once for all packages, and by "make tests" for all calls.
-export LIXFIX_TEST_PROGRAMS="${LIXFIX_TEST_PROGRAMS:-$tmp/programs}"
+# Programs that tests run are built once for all packages. They are linked to, so they lie in the same file system.
+export LIXFIX_TEST_PROGRAMS="${LIXFIX_TEST_WITHIN:-$tmp}/programs"
+if [ -n "$within" ]; then
+	export LIXFIX_TEST_WITHIN="$tmp"
+	"$@"
+	exit
+fi
+# The compiler's own files are large, written once and never synced: they stay on the disk. That is said in a file, as
+# t.TempDir would heed the variable as well: then each test's directory lay on the disk, too, and what tests link to the
+# programs became copies of them.
+compiler=$(go env GOTMPDIR)
+settings=$(go env GOENV)
+{
+	[ ! -f "$settings" ] || cat "$settings"
+	printf '\nGOTMPDIR=%s\n' "${compiler:-$disk}"
+} >"$tmp/goenv"
+export GOENV="$tmp/goenv"
+unset GOTMPDIR
 # With -trimpath, what was compiled in one checkout is not compiled again in another.
-# The compiler's own files are large, written once and never synced: they stay on the disk.
-export GOTMPDIR="${GOTMPDIR:-$disk}"
 if [ -z "$packages" ]; then
 	TMPDIR=$tmp go test -trimpath "$@"
 	exit
