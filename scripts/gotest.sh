@@ -52,6 +52,7 @@ elif [ -z "${TMPDIR-}" ] && [ -w "$memory" ] && [ "$(room | sort -n | head -n 1)
 	fi
 fi
 [ -n "$tmp" ] || tmp=$(mktemp -d "$disk/lixfix.XXXXXX")
+chmod 711 "$tmp" # some tests run programs as other users, who have to get to them
 
 # Programs that tests run are built once for all packages. They are linked to, so they lie in the same file system.
 export LIXFIX_TEST_PROGRAMS="${LIXFIX_TEST_WITHIN:-$tmp}/programs"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lixfix/lixfix/fixes/fix"
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixconf"
 	conf "github.com/lixfix/lixfix/platform/resolvconf"
@@ -78,7 +79,7 @@ func apart(f platform.Files, dir string, names []string) (mounts []string) {
 	for _, name := range names {
 		a, _ := mountOf(own, name)
 		if b, at := mountOf(its, name); a != b {
-			mounts = append(mounts, name+", from the mount on "+at)
+			mounts = append(mounts, fromTheMount.Fill(fix.With{"name": name, "at": at}))
 		}
 	}
 	return mounts

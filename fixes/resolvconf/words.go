@@ -37,6 +37,7 @@ const (
 	fetcherOf       fix.Words = "builtin:fetchurl, {name}"
 	nameResolves              = "the name resolves"
 	startedAt       fix.Words = "started at {time}"
+	fromTheMount    fix.Words = "{name}, from the mount on {at}"
 	beforeChange              = ", before the file was changed"
 	startedAfter    fix.Words = "started after the last change of " + conf.File + ", at {time}"
 	shouldWork                = "lookups should work"

@@ -97,7 +97,7 @@ diff /before /after | grep '^[<>]' | sed 's/[0-9]\{8\}-[0-9]*-schedule-[0-9a-f]*
 if [ -e /usr/bin/lixfix ] || %s >/dev/null 2>&1; then echo "it is still there"; fi
 echo all gone
 EOF
-chroot o/root sh /test
+chroot o/root env HOME=/root sh /test
 umount -l o/root o
 rmdir o
 `, packageOf(old, "1.2.2", format), packageOf(b.dir, testVersion, format), m.install, m.upgrade, m.files, m.verify, m.remove, m.gone)
