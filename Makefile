@@ -15,7 +15,7 @@ SYSTEMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64
 # second and the third as well. The longest comes first.
 RACELESS := ./scripts/release ./cmd/lixfix ./fixes/sequoia ./platform/redact
 # The longest of those with it come first, too.
-LONGER   := ./cmd/internal/cli ./fixes/resolvconf ./fixes/stuck ./fixes/step
+LONGER   := ./cmd/internal/cli ./fixes/resolvconf ./platform ./cmd/internal/runner ./fixes/stuck ./fixes/step
 ALONE    := KnownMacs|Many|Linear
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
 # theirs with "make staged".
@@ -41,7 +41,7 @@ blackbox: ## link bin/lixfix-blackbox, which treats a machine with sw_vers as a 
 	$(BUILD) -ldflags "$(LDFLAGS) -X github.com/lixfix/lixfix/platform.factsFrom=sw_vers" -o $(BIN)/lixfix-blackbox ./cmd/lixfix
 
 quick: format vet lint ## what fits into a minute: format, go vet, lint, and the tests that start no processes
-	go test -vet=off -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
+	go test -trimpath -vet=off -skip='$(SLOW)' $$(go list ./... | grep -Ev '$(PROCESSES)')
 
 test: ## everything that CI checks
 	@start=$$(date +%s); for stage in $(STAGES); do \
@@ -136,7 +136,7 @@ raceless:
 	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables
-	go run ./cmd/gendocs -readmes fixes
+	CGO_ENABLED=0 go run -trimpath ./cmd/gendocs -readmes fixes
 
 goldens: ## write what tests compare with anew: read the difference before you commit it
 	scripts/gotest.sh -count=1 -timeout=40m $(addprefix ./fixes/,sequoia stuck daemon lixunits resolvconf step fixtest/netrc) \
@@ -144,7 +144,7 @@ goldens: ## write what tests compare with anew: read the difference before you c
 	LIXFIX_UPDATE=1 scripts/gotest.sh -count=1 -timeout=40m -run='^Test(Scripts|States|Pages)$$' ./cmd/lixfix -update
 
 site: ## write the knowledge base as pages to bin/site
-	go run ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"
+	CGO_ENABLED=0 go run -trimpath ./cmd/gendocs -site $(BIN)/site -version "$(VERSION)"
 
 machines: ## print every known state of a Mac, and how check, repair, check and undo end on it
 	@bash -o pipefail -c 'go test -v -count=1 -run="^TestStates$$" ./cmd/lixfix | grep -v "^ *=== [RPCN]\|^ *--- PASS"'

@@ -29,7 +29,7 @@ lixfix() {
 }
 
 echo '# This takes a moment: lixfix and the simulated Mac are built.'
-go build -buildvcs=false -o "$tmp/macbox" ./cmd/internal/macbox
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$tmp/macbox" ./cmd/internal/macbox
 "$tmp/macbox" seed upgraded-15 "$tmp/mac"
 
 say 'A Mac was upgraded to macOS 15, and builds fail since: four build users are gone.'

@@ -14,7 +14,7 @@ trap 'exit 143' TERM
 
 # link reads packages. They are vetted by "make vet", and go test leaves the tables of debuggers out as well.
 link() {
-	xargs -P 2 -I PACKAGE go test -c -vet=off -fuzz=. -ldflags="-s -w" -o "$1/PACKAGE/test" PACKAGE
+	xargs -P 2 -I PACKAGE go test -c -trimpath -vet=off -fuzz=. -ldflags="-s -w" -o "$1/PACKAGE/test" PACKAGE
 }
 
 if [ $# -eq 1 ]; then

@@ -11,14 +11,14 @@ SIGN_DARWIN ?=
 .PHONY: dist sign install docs
 
 dist: ## make a release in dist: archives, packages, checksums
-	go run ./scripts/release dist -out $(DIST) -version "$(RELEASE)" -sign-darwin '$(SIGN_DARWIN)'
+	CGO_ENABLED=0 go run -trimpath ./scripts/release dist -out $(DIST) -version "$(RELEASE)" -sign-darwin '$(SIGN_DARWIN)'
 
 sign: ## sign dist with KEY=FILE, and add the install.sh that trusts it
 	@[ -n "$(KEY)" ] || { echo "say which key signs: make sign KEY=FILE"; exit 2; }
-	go run ./scripts/release sign -out $(DIST) -key "$(KEY)"
+	CGO_ENABLED=0 go run -trimpath ./scripts/release sign -out $(DIST) -key "$(KEY)"
 
 docs: ## write man pages and completions to bin/docs
-	go run ./cmd/gendocs -out $(BIN)/docs -version "$(VERSION)" -date "$$(git log -1 --format=%cs 2>/dev/null)"
+	CGO_ENABLED=0 go run -trimpath ./cmd/gendocs -out $(BIN)/docs -version "$(VERSION)" -date "$$(git log -1 --format=%cs 2>/dev/null)"
 
 install: build docs ## install below PREFIX, or DESTDIR and PREFIX
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man7" \

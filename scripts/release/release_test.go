@@ -212,7 +212,7 @@ func TestReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "release")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./scripts/release")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./scripts/release")
 	build.Dir = elsewhere
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

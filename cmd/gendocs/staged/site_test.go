@@ -27,7 +27,7 @@ import (
 func built(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "run", "github.com/lixfix/lixfix/cmd/gendocs", "-site", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "run", "-trimpath", "github.com/lixfix/lixfix/cmd/gendocs", "-site", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return dir
