@@ -17,6 +17,9 @@ RACELESS := ./scripts/release ./cmd/lixfix ./fixes/sequoia ./platform/redact
 # The longest of those with it come first, too.
 LONGER   := ./cmd/internal/cli ./fixes/resolvconf ./platform ./cmd/internal/runner ./fixes/stuck ./fixes/step
 ALONE    := KnownMacs|Many|Linear
+# Tests of other packages that are such loops, and the packages. "make test-long" has the race detector look at them.
+LOOPS    := Rows|ProbeLeaksNothing
+LOOPING  := ./fixes/resolvconf ./cmd/internal/cli
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
 # theirs with "make staged".
 TABLES   := Records|RecordOf128Users|Canaries|Hostile|StagedHosts
@@ -56,6 +59,7 @@ test-long: ## kill a repair at each of its writes, run races a thousand times, f
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=30m -run='^Test(Reproducible|Races)$$' ./scripts/release
 	LIXFIX_TEST_LONG=1 scripts/gotest.sh -count=1 -timeout=4h -run='^Test(Swap|Turned)$$' ./cmd/lixfix/attacks/staged
 	scripts/gotest.sh -race -count=1 -timeout=4h ./cmd/lixfix ./fixes/sequoia
+	scripts/gotest.sh -race -count=1 -timeout=1h -run='^Test($(LOOPS))$$' $(LOOPING)
 	@# -v prints how many cases ran; what it says of each that passed is left out.
 	LIXFIX_TEST_LONG=1 bash -o pipefail -c 'scripts/gotest.sh -v -count=1 -timeout=4h -run="^Test(Crash|States|Lists|Later|Writes|Values)" ./cmd/lixfix | \
 		grep -v "^ *=== [RPCN]\|^ *--- PASS"'
@@ -79,7 +83,7 @@ vet: ## go vet for Linux and macOS
 scripts: ## shellcheck; also check that no test is left out by its name
 	@# Parts of a script are looked at as what reads them makes of them.
 	shellcheck -x -a $(filter-out scripts/install/%,$(SCRIPTS))
-	@for name in $(subst |, ,$(ALONE)|$(TABLES)); do \
+	@for name in $(subst |, ,$(ALONE)|$(LOOPS)|$(TABLES)); do \
 		have=$$(git grep -lE "^func Test$$name\(" -- '*_test.go' | grep -v /staged/); \
 		[ "$$(echo "$$have" | wc -w)" = 1 ] || { echo "make unit leaves Test$$name out by name, so give it to one package:" $$have; exit 1; }; \
 	done
@@ -99,10 +103,11 @@ demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
 
 tests: ## fuzz, records, staged and unit
-	@# The staged hosts wait, for time-outs of name servers and of Nix; the others compute. What they print comes in one piece.
+	@# The staged hosts wait, for time-outs of name servers and of Nix, and have clocks to meet; the others compute, and give
+	@# way. What they print comes in one piece.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	printf '%s\n' staged "fuzz records unit >$$log 2>&1" | \
-		scripts/gotest.sh --within xargs -P 2 -I CALL sh -c '$(MAKE) --no-print-directory CALL' || failed=$$?; \
+	printf '%s\n' "$(MAKE) --no-print-directory staged" "nice $(MAKE) --no-print-directory fuzz records unit >$$log 2>&1" | \
+		scripts/gotest.sh --within xargs -P 2 -I CALL sh -c CALL || failed=$$?; \
 	cat "$$log"; exit $$failed
 
 fuzz: ## run each fuzz target for FUZZTIME
@@ -127,12 +132,13 @@ raced:
 	@# "make vet" vets all. What is compiled with the race detector would be vetted once more, and all that it imports.
 	@# Three packages at a time: each test with the race detector sleeps a second before it ends.
 	scripts/gotest.sh --again "$$(echo $$(go list $(LONGER)) $$(go list ./... | grep -Ev '/staged$$|/cmd/lixfix$$|/scripts/release$$' | grep -Fvx "$$(go list $(LONGER))"))" \
-		-race -p 3 -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(TABLES))$$'
+		-race -p 3 -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(LOOPS)|$(TABLES))$$'
 
 raceless:
 	@# What it prints comes in one piece, so that it is not between the lines of the other call.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
 	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >>"$$log" 2>&1 || failed=$$?; \
 	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables

@@ -21,6 +21,9 @@ const (
 // knock has somebody connect often enough that systemd gives up on a service that fails.
 const knock = `for i in 1 2 3 4 5 6 7 8; do NIX_REMOTE=daemon timeout 5 /usr/bin/nix-store --query --hash /nix/store/x >/dev/null 2>&1 || true; done; sleep 0.5; `
 
+// executed waits until the service is the program of release: systemd says that it has started before that.
+const executed = `until [ "$(readlink "/proc/$(systemctl show -P MainPID nix-daemon.service)/exe")" = ` + release + `/bin/nix ]; do sleep 0.02; done; `
+
 // older has the host run a daemon that says 2.7.0, from units of that release with one service for all connections, and
 // then moves the profile back to 2.8.0.
 func older(start string) string {
@@ -90,7 +93,7 @@ var situations = []situation{
 	{name: "a nix.conf that was repaired, and systemd has given up", on: packaged, spoil: stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Unit]\\nStartLimitIntervalSec=1h\\n[Service]\\nEnvironment=NIX_CONF_DIR=/tmp/c\\n' >" + etc + "nix-daemon.service.d/x.conf; mkdir /tmp/c; echo 'this is wrong' >/tmp/c/nix.conf; " + reload + "systemctl reset-failed nix-daemon.socket nix-daemon.service || true; systemctl start nix-daemon.socket; for i in 1 2 3 4 5 6 7; do systemctl start nix-daemon.service || true; sleep 0.2; done; rm -r " + etc + "nix-daemon.service.d; " + reload, id: "start-limit", repaired: true},
 	{name: "the program gone", on: linked, spoil: stop + "systemctl start nix-daemon.socket; rm " + release + "/bin/nix-daemon", id: "program-missing"},
 	{name: "the program cannot be run", on: packaged, spoil: stop + "chmod 644 /usr/bin/nix", id: "program-missing"},
-	{name: "the program removed while it runs", on: linked, spoil: "systemctl start nix-daemon.service; cp " + release + "/bin/nix /tmp/nix; rm " + release + "/bin/nix; cp /tmp/nix " + release + "/bin/nix", id: "deleted", user: "answers", repaired: true, lasting: true},
+	{name: "the program removed while it runs", on: linked, spoil: "systemctl start nix-daemon.service; " + executed + "cp " + release + "/bin/nix /tmp/nix; rm " + release + "/bin/nix; cp /tmp/nix " + release + "/bin/nix", id: "deleted", user: "answers", repaired: true, lasting: true},
 	{name: "a user that does not exist", on: packaged, spoil: stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Service]\\nUser=nobody-of-that-name\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload + "systemctl start nix-daemon.socket", id: "service-fails"},
 	{name: "a directory of the unit missing", on: packaged, spoil: stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Service]\\nWorkingDirectory=/nowhere\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload + "systemctl start nix-daemon.socket", id: "service-fails"},
 	{name: "a daemon that ends at once", on: packaged, spoil: stop + "mkdir -p " + etc + "nix-daemon.service.d; printf '[Unit]\\nStartLimitIntervalSec=1h\\n[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >" + etc + "nix-daemon.service.d/x.conf; " + reload + "systemctl start nix-daemon.socket; for i in 1 2 3 4 5 6 7; do systemctl start nix-daemon.service || true; sleep 0.2; done", id: "start-limit"},

@@ -373,6 +373,9 @@ func (s situation) run(t *testing.T, witness *fixtest.Witness) {
 		repaired = "not tried"
 	}
 	if s.repaired {
+		if s.id == "deleted" { // who looked is a client of the daemon until its child has noticed the end
+			h.Run(t, "sh", "-c", "while pgrep -P $(systemctl show -P MainPID nix-daemon.service); do sleep 0.05; done")
+		}
 		before := state(t, h)
 		args := []string{"SUDO_UID=1234", "SUDO_GID=1234", "SUDO_USER=alice", program, "repair", "daemon", "--yes"}
 		for _, id := range append(s.accept, his.ID) {

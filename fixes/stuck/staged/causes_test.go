@@ -168,7 +168,7 @@ var causes = []scene{
 			d := s.of(s.look("root"), second.Process.Pid)
 			return d != nil && d.Status == "ok"
 		})
-		d := s.expect(s.look("root"), want{who: "root", subject: first.Process.Pid, id: "builder-busy", chain: "first worker builder", status: "ok"})
+		d := s.expect(s.lookAtBusy("root", first.Process.Pid), want{who: "root", subject: first.Process.Pid, id: "builder-busy", chain: "first worker builder", status: "ok"})
 		if d == nil {
 			s.fail("a client that prints its log is not said to do so")
 		}
@@ -285,12 +285,8 @@ var causes = []scene{
 		c := s.build("nix-build", "alice", s.expr("chatty", chatty))
 		s.builds(1, lines)
 		for _, who := range []string{"root", "alice", "carol"} {
-			// Where two cores have more to do, the client is caught on its way to read, which is no less well; or its builder got
-			// no time at all while somebody looked who sees no more of it.
-			r := s.look(who)
-			for n := 0; n < 50 && s.has(r, c.Process.Pid, "builder-silent"); n++ {
-				r = s.look(who)
-			}
+			// Where two cores have more to do, the client is caught on its way to read, which is no less well.
+			r := s.lookAtBusy(who, c.Process.Pid)
 			if s.has(r, c.Process.Pid, "working") {
 				s.expect(r, want{who: who, subject: c.Process.Pid, id: "working", chain: "nix-build", status: "ok"})
 				continue

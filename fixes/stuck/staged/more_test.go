@@ -76,6 +76,16 @@ func writes(locks []byte, pid int) bool {
 
 func containsArrow(locks []byte) bool { return bytes.Contains(locks, []byte("->")) }
 
+// lookAtBusy looks until a busy builder got some time while somebody looked: where two cores have more to do, it may get
+// none.
+func (s *site) lookAtBusy(who string, client int) *diagnose.Report {
+	r := s.look(who)
+	for n := 0; n < 50 && s.has(r, client, "builder-silent"); n++ {
+		r = s.look(who)
+	}
+	return r
+}
+
 // has reports whether a diagnosis is there, without failing where it is not.
 func (s *site) has(r *diagnose.Report, subject int, id string) bool {
 	for _, d := range r.Diagnoses {
