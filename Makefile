@@ -28,7 +28,7 @@ PROCESSES := /staged$$|/scripts/|/cmd/lixfix$$|/cmd/lixfix/|/platformtest|/fixte
 SLOW      := ^Test(Many|Linear|Watch.*|.*OnTerminal|RepairMovesTheChain|ResumeMovesTheChain|RepairOnlyWhatIsAllowed|Limit|StuckLeaksNothing|Canaries|Hostile|Rows)$$
 LONGEST  := ./fixes/resolvconf/staged ./cmd/lixfix/attacks/staged ./fixes/daemon/staged
 # In this order: what fails fastest comes first, and go test has the last word.
-STAGES  := deps format vet scripts cross lint demo tests
+STAGES  := deps format vet scripts cross lint tests
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -102,11 +102,11 @@ lint: ## golangci-lint
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
 
-tests: ## fuzz, records, staged and unit
+tests: ## demo, staged, unit, fuzz and records
 	@# The staged hosts wait, for time-outs of name servers and of Nix, and have clocks to meet; the others compute, and give
-	@# way. What they print comes in one piece.
+	@# way; fuzzing, which never waits, is among the last. What they print comes in one piece.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	printf '%s\n' "$(MAKE) --no-print-directory staged" "nice $(MAKE) --no-print-directory fuzz records unit >$$log 2>&1" | \
+	printf '%s\n' "$(MAKE) --no-print-directory staged" "nice $(MAKE) --no-print-directory demo unit fuzz records >$$log 2>&1" | \
 		scripts/gotest.sh --within xargs -P 2 -I CALL sh -c CALL || failed=$$?; \
 	cat "$$log"; exit $$failed
 
@@ -137,8 +137,8 @@ raced:
 raceless:
 	@# What it prints comes in one piece, so that it is not between the lines of the other call.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >"$$log" 2>&1 || failed=$$?; \
-	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >>"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >>"$$log" 2>&1 || failed=$$?; \
 	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables
