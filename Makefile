@@ -102,11 +102,11 @@ lint: ## golangci-lint
 demo: ## play a repair on a simulated Mac
 	@scripts/demo.sh
 
-tests: ## demo, staged, unit, fuzz and records
+tests: ## demo, fuzz, records, staged and unit
 	@# The staged hosts wait, for time-outs of name servers and of Nix, and have clocks to meet; the others compute, and give
-	@# way; fuzzing, which never waits, is among the last. What they print comes in one piece.
+	@# way. What they print comes in one piece.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	printf '%s\n' "$(MAKE) --no-print-directory staged" "nice $(MAKE) --no-print-directory demo unit fuzz records >$$log 2>&1" | \
+	printf '%s\n' "$(MAKE) --no-print-directory staged" "nice $(MAKE) --no-print-directory demo fuzz records unit >$$log 2>&1" | \
 		scripts/gotest.sh --within xargs -P 2 -I CALL sh -c CALL || failed=$$?; \
 	cat "$$log"; exit $$failed
 
@@ -137,8 +137,8 @@ raced:
 raceless:
 	@# What it prints comes in one piece, so that it is not between the lines of the other call.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >"$$log" 2>&1 || failed=$$?; \
-	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >>"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >>"$$log" 2>&1 || failed=$$?; \
 	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables

@@ -188,7 +188,10 @@ func safe(path string) error {
 }
 
 // Close gives the lock back.
-func (d *Dir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error {
+	// Closing the file is not enough: a process that is being started has a copy of it until it runs its program.
+	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+}
 
 // Journal is one repair, open for marks.
 type Journal struct {
