@@ -86,6 +86,10 @@
 		return "$await_code"
 	}
 
+	# Before any part is read: "make sign" puts them in their places together with the key. Without it, this may be a copy in
+	# a directory where others have put the files of these names, or come from a pipe, with the current directory in its place.
+	[ -n "$release_key" ] || die 5 "this copy of install.sh holds no release key; take the one that is part of a release"
+
 	# shellcheck source=scripts/install/trust.sh
 	. "$(dirname "$0")/install/trust.sh"
 
@@ -234,7 +238,6 @@
 		if has timeout; then
 			bound='timeout 600'
 		fi
-		[ -n "$release_key" ] || die 5 "this copy of install.sh holds no release key; take the one that is part of a release"
 		has ssh-keygen || die 3 "ssh-keygen is needed to verify the signature of the release: $(keygen_package)"
 
 		mask=$(umask)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -588,4 +589,34 @@ func TestRaces(t *testing.T) {
 		t.Error("root wrote to where the attacker's link leads")
 	}
 	t.Logf("%d runs, all held", 2*turns)
+}
+
+// TestReadsNoPartsOfUsers: a copy of the script of a checkout, which lies where others have made files with the names of its
+// parts, or comes from a pipe while that is the current directory, reads none of them.
+func TestReadsNoPartsOfUsers(t *testing.T) {
+	text, err := os.ReadFile(bootstrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "install"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"trust", "download", "release"} {
+		write(t, filepath.Join(dir, "install", part+".sh"), []byte("echo taken\n"))
+	}
+	write(t, filepath.Join(dir, "install.sh"), text)
+	atOnce(t, func(t *testing.T, sh []string) {
+		for _, c := range []call{
+			{argv: script(sh, dir)},
+			{argv: append(slices.Clone(sh), "install.sh"), dir: dir},
+			{argv: append(slices.Clone(sh), "-s"), stdin: string(text), dir: dir},
+		} {
+			r := do(t, c)
+			r.want(t, 5, "no release key")
+			if r.stdout != "" {
+				t.Errorf("%v printed %q", c.argv, r.stdout)
+			}
+		}
+	})
 }
