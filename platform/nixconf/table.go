@@ -52,14 +52,17 @@ type recorded struct {
 // entries are the lines of a name: it can have been a setting and become an alias. A check asks for a few of the 230, often,
 // so that they are read one by one, and once.
 func entries(name string) []entry {
-	list, ok := lines.Load(name)
-	if !ok {
-		list, _ = lines.LoadOrStore(name, search(name))
+	if list, ok := lines.Load(name); ok {
+		return list.([]entry)
 	}
-	return list.([]entry)
+	list := search(name)
+	if list != nil { // others can write any number of names into a file
+		lines.Store(name, list)
+	}
+	return list
 }
 
-// lines are the entries of names that were asked for.
+// lines are the entries of settings that were asked for.
 var lines sync.Map
 
 func search(name string) []entry {
