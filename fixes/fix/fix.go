@@ -185,6 +185,13 @@ type Drawer interface {
 	Moved(before, after Picture) string
 }
 
+// Hastener is a Fix whose Detect reads a file that the kernel takes milliseconds to show.
+type Hastener interface {
+	Fix
+	// Hastens is the name of the file. Whoever is about to call Detect can have the kernel begin with it: platform.Machine.Hasten.
+	Hastens() string
+}
+
 // Sketcher is a Fix that can draw a finding without a host, for pages about it.
 type Sketcher interface {
 	Fix

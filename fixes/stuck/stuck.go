@@ -39,6 +39,7 @@ type stuck struct{}
 
 var (
 	_ fix.Drawer   = stuck{}
+	_ fix.Hastener = stuck{}
 	_ fix.Reporter = stuck{}
 )
 
@@ -46,6 +47,8 @@ var (
 func New() fix.Fix { return stuck{} }
 
 func (stuck) Name() string { return "stuck" }
+
+func (stuck) Hastens() string { return observe.LockTable }
 
 func (stuck) Doc() fix.Doc {
 	return fix.Doc{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lixfix/lixfix/fixes/fix"
+	"github.com/lixfix/lixfix/platform"
 )
 
 const waitingID = "20260101-000000-paint-abcd"
@@ -290,4 +291,34 @@ func TestVersionHost(t *testing.T) {
 	r.says("sandbox = relaxed", "/etc/nix/nix.conf:1", "unknown setting 'lazy-trees'", "default of Lix 2.95").not("ghp_")
 	w.run("version", "--host", "--format", "json").ends(Healthy).not("ghp_")
 	w.run("check").ends(Healthy).says("multi-user, installed by the Lix installer")
+}
+
+// lagging is a fix that reads a file that the kernel takes long to show.
+type lagging struct{ paint }
+
+func (*lagging) Hastens() string { return "/proc/locks" }
+
+// hurried is a host that notes what the kernel is to begin with.
+type hurried struct {
+	platform.Host
+	names []string
+}
+
+func (h *hurried) Hasten(name string) { h.names = append(h.names, name) }
+
+// TestHastens: only a check of this host that reads the file has the kernel begin, as the program cannot end before the
+// kernel has.
+func TestHastens(t *testing.T) {
+	for args, want := range map[string]int{
+		"check": 1, "check --format json": 1, "check slow": 1, "check quick slow": 1, "--no-color check": 1,
+		"check quick": 0, "check --host FILE": 0, "check --host=FILE slow": 0, "list": 0, "explain slow": 0, "": 0,
+	} {
+		h := &hurried{}
+		hasten(Config{
+			Host: h, Fixes: []fix.Fix{&paint{name: "quick"}, &lagging{paint{name: "slow"}}}, Args: strings.Fields(args),
+		})
+		if len(h.names) != want || want == 1 && h.names[0] != "/proc/locks" {
+			t.Errorf("lixfix %s hastens %q", args, h.names)
+		}
+	}
 }

@@ -133,6 +133,7 @@ func newApp(cfg Config) *app {
 
 // Run runs the program and returns its exit code.
 func Run(ctx context.Context, cfg Config) int {
+	hasten(cfg)
 	a := newApp(cfg)
 	sig, ctx, stop := watch(ctx, a.Notify, a.notice)
 	defer stop()

@@ -61,8 +61,8 @@ func BenchmarkLooks(b *testing.B) {
 }
 
 // BenchmarkOfDoctor runs a passive check and nix doctor in turn, and tells what part of the other's time it takes: at most
-// half, and at most 15 MiB. On an idle machine the wall time has some 10 ms in which the kernel waits for all processors before
-// it shows /proc/locks.
+// half, and at most 15 MiB. Both numbers are the least of all runs. On an idle machine the median is nearer to half: there the
+// kernel waits for all processors before it shows /proc/locks, and lixfix for what is left of that; see platform.Machine.Hasten.
 func BenchmarkOfDoctor(b *testing.B) {
 	h := lookedAt(b)
 	// As an installer puts it there: the kernel maps a file that a linker has written in smaller pieces, for 1 ms more.

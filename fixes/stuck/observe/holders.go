@@ -16,10 +16,13 @@ import (
 	"github.com/lixfix/lixfix/platform/words"
 )
 
+// LockTable is where Linux lists all locks on files.
+const LockTable = "/proc/locks"
+
 func (c *collector) readLocks(ctx context.Context) ([]proclocks.Lock, error) {
 	var locks []proclocks.Lock
-	err := c.v.Burst(ctx, "/proc/locks", func(f platform.Files) error {
-		data, err := f.Read("/proc/locks")
+	err := c.v.Burst(ctx, LockTable, func(f platform.Files) error {
+		data, err := f.Read(LockTable)
 		if err != nil {
 			return err
 		}
