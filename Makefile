@@ -135,10 +135,11 @@ raced:
 		-race -p 3 -vet=off -shuffle=on -timeout=40m -skip='^Test($(ALONE)|$(LOOPS)|$(TABLES))$$'
 
 raceless:
-	@# What it prints comes in one piece, so that it is not between the lines of the other call.
+	@# What it prints comes in one piece, so that it is not between the lines of the other call. The long packages come last, where
+	@# the other call needs its processor no more.
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && failed=0; \
-	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >"$$log" 2>&1 || failed=$$?; \
-	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >>"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(LOOPING)" -vet=off -timeout=40m -run='^Test($(LOOPS))$$' >"$$log" 2>&1 || failed=$$?; \
+	scripts/gotest.sh --again "$(RACELESS)" -vet=off -shuffle=on -timeout=40m -skip='^Test($(TABLES))$$' >>"$$log" 2>&1 || failed=$$?; \
 	cat "$$log"; exit $$failed
 
 readmes: ## write the README of each fix from its tables
