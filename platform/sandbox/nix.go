@@ -62,13 +62,30 @@ func find(ctx context.Context, b platform.Builder, store string) (*nix, string) 
 			continue
 		}
 		n.dir = dir
-		// A store path is what its name says, so that nobody needs to ask.
-		if r, ok := installation.ReleaseOf(p.Real); ok && (r.Implementation == nixconf.Lix || r.Implementation == nixconf.Nix) {
+		if r := p.Release; n.told(ctx, p) && (r.Implementation == nixconf.Lix || r.Implementation == nixconf.Nix) {
 			n.implementation, n.version, n.client = r.Implementation, r.Version, Plain(path.Base(p.Path)+" of "+r.Implementation+" "+r.Version)
 		}
 		return n, ""
 	}
 	return nil, reason
+}
+
+// told reports whether what a program is need not be asked: a store path is what its name says, and what a distribution's
+// package has put in its place is what the database says, unless somebody else than root can have replaced it.
+func (n *nix) told(ctx context.Context, p installation.Program) bool {
+	if _, ok := installation.ReleaseOf(p.Real); ok {
+		return true
+	}
+	if p.Unknown != "" || p.Release.Version == "" {
+		return false
+	}
+	to, err := n.b.Trusted(ctx, n.dir+"/nix")
+	if err != nil {
+		return false
+	}
+	info, err := n.b.Stat(ctx, to)
+	const others = 0o022
+	return err == nil && info.UID == 0 && info.Mode&others == 0 && !info.ACL
 }
 
 // ask has the tools tell what they are; it returns why they cannot be used.

@@ -123,6 +123,37 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunAsksOnce: what a package has put in its place is not run to be asked what it is, unless somebody else can have
+// replaced it.
+func TestRunAsksOnce(t *testing.T) {
+	const database = "/var/lib/dpkg/info/nix-bin.list = /usr/bin/nix\\n\n/var/lib/dpkg/status = Package: nix-bin\\nVersion: 2.8.0+dfsg1-1\\n\n"
+	for _, tt := range []struct {
+		name, program, packages string
+		asked                   bool
+	}{
+		{"packaged", "0755 0 /usr/bin/nix = x\n", database, false},
+		{"by hand", "0755 0 /usr/bin/nix = x\n", "", true},
+		{"a package without a version", "0755 0 /usr/bin/nix = x\n", strings.Replace(database, "2.8.0+dfsg1-1", "unknown", 1), true},
+		{"somebody's", "0755 1000 /usr/bin/nix = x\n", database, true},
+		{"others can write to it", "0775 0 /usr/bin/nix = x\n", database, true},
+		{"others can replace it", "0755 0 /usr/bin/nix = x\n0777 0 /usr/bin/\n", database, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := memory.New(platform.Facts{OS: platform.Linux}, tt.program+tt.packages+"/usr/bin/nix-store -> nix\n/nix/var/nix/db/\n")
+			f := &fake{View: h, realise: func(b platform.Build) (platform.Built, error) {
+				return platform.Built{Stderr: []byte(reported(t, Report{Nonce: nonceOf(b)}))}, nil
+			}}
+			r, err := Run(t.Context(), f, Options{Builder: "/lixfix"})
+			if err != nil || r.Outcome != Ran || r.Implementation != "Nix" || r.Version != "2.8.0" || !strings.Contains(r.Client, "2.8.0") {
+				t.Errorf("%+v %v", r, err)
+			}
+			if asked := slices.ContainsFunc(f.calls, func(b platform.Build) bool { return slices.Contains(b.Args, "--version") }); asked != tt.asked {
+				t.Errorf("asked: %t", asked)
+			}
+		})
+	}
+}
+
 func TestRunGivesUp(t *testing.T) {
 	f := &fake{View: there(), realise: func(platform.Build) (platform.Built, error) {
 		return platform.Built{Exit: 1, Stderr: []byte("error: interrupted by the user\n")}, fmt.Errorf("run nix-build: %w", context.DeadlineExceeded)
