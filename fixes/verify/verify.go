@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/lixfix/lixfix/fixes/figure"
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -133,20 +132,19 @@ func Run(ctx context.Context, b platform.Builder, m Means, names Look) Ladder {
 	began := b.Now()
 	as := b.Invoker(ctx)
 	l := Ladder{As: as.Name}
-	results := make([]nixbuild.Result, max(1, len(m.Shells)))
-	var all sync.WaitGroup
-	for i := range results {
-		t := nixbuild.Through{Tools: m.Tools, Socket: installation.Socket}
-		if len(m.Shells) > 0 {
-			t.Shell = m.Shells[i]
+	var results []nixbuild.Result
+	switch {
+	case len(m.Shells) > 0:
+		var ways []nixbuild.Through
+		for _, shell := range m.Shells {
+			ways = append(ways, nixbuild.Through{Tools: m.Tools, Socket: installation.Socket, Shell: shell})
 		}
-		if t.Shell == "" && t.Tools == "" {
-			results[i] = nixbuild.Result{Outcome: nixbuild.Failed, Stage: nixbuild.Shell, Why: "there is no Nix in any of the usual places"}
-			continue
-		}
-		all.Go(func() { results[i] = nixbuild.Run(ctx, b, t) })
+		results = nixbuild.RunAll(ctx, b, ways...)
+	case m.Tools != "":
+		results = nixbuild.RunAll(ctx, b, nixbuild.Through{Tools: m.Tools, Socket: installation.Socket})
+	default:
+		results = []nixbuild.Result{{Outcome: nixbuild.Failed, Stage: nixbuild.Shell, Why: "there is no Nix in any of the usual places"}}
 	}
-	all.Wait()
 	for i, r := range results {
 		shell := ""
 		if len(m.Shells) > 0 {

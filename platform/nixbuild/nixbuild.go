@@ -14,10 +14,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/installation"
+	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/pattern"
 	"github.com/lixfix/lixfix/platform/redact"
 )
@@ -118,17 +120,37 @@ func Tools(ctx context.Context, v platform.View) (dir, why string) {
 }
 
 // Run makes the build, and removes what it made. It ends within Limit and the time to tidy up.
-func Run(ctx context.Context, b platform.Builder, t Through) Result {
+func Run(ctx context.Context, b platform.Builder, t Through) Result { return RunAll(ctx, b, t)[0] }
+
+// RunAll makes a build in each of the ways, side by side, and removes what they made when all of them have ended. The
+// results are in the order of the ways.
+func RunAll(ctx context.Context, b platform.Builder, ways ...Through) []Result {
 	began := time.Now()
-	one := &build{b: b, t: t, r: Result{Outcome: Untried}}
-	if t.Owner != nil {
-		one.r.As = *t.Owner
-	} else {
-		one.r.As = b.Invoker(ctx)
+	all := make([]*build, len(ways))
+	var each sync.WaitGroup
+	for i, t := range ways {
+		one := &build{b: b, t: t, r: Result{Outcome: Untried}}
+		all[i] = one
+		each.Go(func() {
+			if t.Owner != nil {
+				one.r.As = *t.Owner
+			} else {
+				one.r.As = b.Invoker(ctx)
+			}
+			one.run(ctx)
+			one.r.Took = time.Since(began)
+			if one.asked {
+				one.left(ctx)
+			}
+		})
 	}
-	one.run(ctx)
-	one.r.Took = time.Since(began)
-	return one.r
+	each.Wait()
+	tidy(context.WithoutCancel(ctx), b, all)
+	results := make([]Result, len(all))
+	for i, one := range all {
+		results[i] = one.r
+	}
+	return results
 }
 
 type build struct {
@@ -149,7 +171,6 @@ func (o *build) run(ctx context.Context) {
 	}
 	inner, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
-	defer o.tidy(ctx)
 	o.nonce = strings.ToLower(rand.Text())
 	drv, ok := o.ask(inner)
 	if !ok {
@@ -275,13 +296,13 @@ func (o *build) call(ctx context.Context, limit time.Duration, tool string, args
 	return strings.TrimSpace(string(built.Stdout)), true
 }
 
-// tidy removes the output and the derivation. It is for the end of lixfix as well: then, nobody has heard the name of
-// the derivation, but its nonce gives the same one again.
-func (o *build) tidy(ctx context.Context) {
+// left finds out what the build has left in the store. It is for the end of lixfix as well: then, nobody has heard the
+// name of the derivation, but its nonce gives the same one again.
+func (o *build) left(ctx context.Context) {
 	over := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyLimit)
 	defer cancel()
-	if o.drv == "" && over && o.asked && o.r.Stage == Connection {
+	if o.drv == "" && over && o.r.Stage == Connection {
 		soon, cancel := context.WithTimeout(ctx, againLimit) // somebody waits for the end
 		defer cancel()
 		again := *o
@@ -292,27 +313,90 @@ func (o *build) tidy(ctx context.Context) {
 	if o.drv == "" {
 		return
 	}
-	paths := []string{o.drv}
+	o.r.Left = []string{o.drv}
 	if o.out != "" {
-		paths = []string{o.out, o.drv}
+		o.r.Left = []string{o.out, o.drv}
 	} else if over {
 		// It may have been built all the same.
 		if built, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", "--query", "--outputs", o.drv)); err == nil && built.Exit == 0 {
 			if out := strings.TrimSpace(string(built.Stdout)); o.made(out) {
-				paths = []string{out, o.drv}
+				o.r.Left = []string{out, o.drv}
 			}
 		}
 	}
+}
+
+// tidy removes what builds have left. A daemon is asked once for all that is in the store of this host, which spares a start
+// of Nix for each of them. What is still there then, or is elsewhere because a shell uses another store, the tool deletes
+// that has built it.
+func tidy(ctx context.Context, b platform.Builder, all []*build) {
+	ctx, cancel := context.WithTimeout(ctx, tidyLimit)
+	defer cancel()
+	var paths []string
+	socket := ""
+	for _, o := range all {
+		if o.t.Owner == nil && (socket == "" || o.t.Socket == socket) && o.here(ctx) {
+			socket, paths = o.t.Socket, append(paths, o.r.Left...)
+		}
+	}
+	deleteAll(ctx, b, socket, paths)
+	var each sync.WaitGroup
+	for _, o := range all {
+		o.r.Left = slices.DeleteFunc(o.r.Left, func(p string) bool {
+			_, err := b.Stat(ctx, p)
+			return slices.Contains(paths, p) && errors.Is(err, fs.ErrNotExist)
+		})
+		if len(o.r.Left) > 0 {
+			each.Go(func() { o.delete(ctx) })
+		}
+	}
+	each.Wait()
+}
+
+// here reports whether all that a build has left is in the store of this host. A daemon says that it has deleted what was
+// never there.
+func (o *build) here(ctx context.Context) bool {
+	for _, p := range o.r.Left {
+		if _, err := o.b.Stat(ctx, p); err != nil {
+			return false
+		}
+	}
+	return len(o.r.Left) > 0
+}
+
+// deleteAll asks the daemon at a socket to delete store paths.
+func deleteAll(ctx context.Context, b platform.Builder, socket string, paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, againLimit)
+	defer cancel()
+	daemon, _, err := b.Daemon(ctx, socket)
+	if err != nil || daemon == nil {
+		return
+	}
+	defer func() { _ = daemon.Close() }()
+	const first, last = 2 * time.Millisecond, 256 * time.Millisecond
+	for pause := first; pause <= last; pause *= 2 {
+		if err := daemon.Delete(ctx, paths...); !errors.Is(err, nixdaemon.ErrDeclined) {
+			return
+		}
+		time.Sleep(pause) // it may not have noticed yet that a client that built is gone
+	}
+}
+
+// delete has the tool that has built something delete it.
+func (o *build) delete(ctx context.Context) {
 	for i := range tidyTries { // the daemon may not have noticed yet that its client is gone
 		if i > 0 {
 			time.Sleep(tidyPause)
 		}
-		gone, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", append([]string{"--delete"}, paths...)...))
+		gone, err := o.b.Build(ctx, o.build(tidyLimit, "nix-store", append([]string{"--delete"}, o.r.Left...)...))
 		if err == nil && gone.Exit == 0 {
+			o.r.Left = nil
 			return
 		}
 	}
-	o.r.Left = paths
 }
 
 // escapes are what Nix colours its messages with, also where nobody asked it to.
