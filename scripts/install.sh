@@ -64,9 +64,12 @@
 	}
 
 	# shellcheck disable=SC2317 # the trap of main calls it
+	# cleanup leaves nothing behind, even where Ctrl-C is pressed twice. What writes to the workplace has to end first.
 	cleanup() {
+		trap '' HUP INT TERM
 		if [ -n "$child" ]; then
 			kill "$child" 2>/dev/null || :
+			wait "$child" 2>/dev/null || :
 		fi
 		if [ -n "$work" ]; then
 			rm -rf "$work"
@@ -74,6 +77,30 @@
 		if [ -n "$draft" ]; then
 			rm -f "$draft"
 		fi
+	}
+
+	# signals has a signal end the script, and the trap of its end clean up.
+	signals() {
+		trap 'exit 129' HUP
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+	}
+
+	# temporary VARIABLE ARGUMENT... sets a variable to the name of what mktemp makes. A signal waits until the variable is
+	# set: cleanup has to know the name.
+	temporary() {
+		ended=
+		trap 'ended=129' HUP
+		trap 'ended=130' INT
+		trap 'ended=143' TERM
+		temporary_name=$1
+		shift
+		temporary_code=0
+		# Ctrl-C is for all processes of the terminal.
+		eval "$temporary_name=\$(trap '' HUP INT TERM && exec mktemp \"\$@\")" || temporary_code=1
+		signals
+		[ -z "$ended" ] || exit "$ended"
+		return "$temporary_code"
 	}
 
 	# await runs a command in the background, so that a signal for this shell ends it at once.
@@ -115,10 +142,7 @@
 		"$work/bin/lixfix" version >/dev/null 2>"$work/err" || die 3 "lixfix does not run on this machine: $(last)"
 		[ -d "$bin" ] || (umask 022 && mkdir -p "$bin") 2>"$work/err" || die 6 "make $bin: $(last); $elsewhere"
 		settle
-		draft=$(mktemp "$bin/.lixfix.XXXXXX" 2>"$work/err") || {
-			draft=
-			die 6 "write to $bin: $(last); $elsewhere"
-		}
+		temporary draft "$bin/.lixfix.XXXXXX" 2>"$work/err" || die 6 "write to $bin: $(last); $elsewhere"
 		{ cp "$work/bin/lixfix" "$draft" && chmod 0755 "$draft" && mv -f "$draft" "$bin/lixfix"; } 2>"$work/err" ||
 			die 6 "write $bin/lixfix: $(last); $elsewhere"
 		draft=
@@ -243,9 +267,7 @@
 		mask=$(umask)
 		umask 077
 		trap cleanup EXIT
-		trap 'exit 129' HUP
-		trap 'exit 130' INT
-		trap 'exit 143' TERM
+		signals
 		trap : PIPE
 		source_url
 		if [ $# -eq 0 ]; then

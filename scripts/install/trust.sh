@@ -108,10 +108,7 @@ workplace() {
 			continue
 		fi
 		[ -z "$rest" ] || continue
-		work=$(mktemp -d "${at%/}/lixfix.XXXXXX" 2>/dev/null) || {
-			work=
-			continue
-		}
+		temporary work -d "${at%/}/lixfix.XXXXXX" 2>/dev/null || continue
 		if printf '#!/bin/sh\nexit 0\n' 2>/dev/null >"$work/probe" && chmod 0700 "$work/probe" && "$work/probe" 2>/dev/null; then
 			return 0
 		fi

@@ -551,6 +551,65 @@ func TestSignalWhileRunning(t *testing.T) {
 	})
 }
 
+// Ctrl-C is for all processes of a terminal. Whenever it is pressed, nothing stays behind: not what mktemp has made and
+// not yet named, not what rm would have removed, and not what a tool writes after it was told to end.
+func TestSignalLeavesNothing(t *testing.T) {
+	dir := stubs(t)
+	for _, c := range []struct {
+		name  string
+		tools map[string]string // SIGNS is a directory, WAIT reports that a tool has come so far and waits until it may go on
+		goes  bool
+		code  int
+	}{
+		{"while the workplace is made", map[string]string{"mktemp": `name=$(SIGNS/mktemp "$@") || exit; WAIT; echo "$name"`}, true, 130},
+		{"while the draft is made", map[string]string{
+			"mktemp": `name=$(SIGNS/mktemp "$@") || exit; case $name in */.lixfix.*) WAIT ;; esac; echo "$name"`,
+		}, true, 130},
+		{"while it cleans up", map[string]string{"rm": `WAIT; exec SIGNS/rm "$@"`}, true, 0},
+		{"while a tool still writes", map[string]string{
+			"cp": `: >SIGNS/writes; trap 'sleep 0.2; SIGNS/rm SIGNS/writes; exit 143' TERM; WAIT`,
+			"rm": `[ ! -e SIGNS/writes ] || : >SIGNS/early; exec SIGNS/rm "$@"`,
+		}, false, 130},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			atOnce(t, func(t *testing.T, sh []string) {
+				signs, prefix, mounts := t.TempDir(), t.TempDir(), map[string]string{}
+				for _, name := range []string{"mktemp", "rm", "cp"} {
+					if err := copyFile("/usr/bin/"+name, filepath.Join(signs, name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for name, text := range c.tools {
+					wrapper := filepath.Join(t.TempDir(), name)
+					text = strings.ReplaceAll(text, "WAIT", ": >SIGNS/reached; n=0; while [ ! -e SIGNS/go ] && [ $n -lt 1000 ]; do sleep 0.05; n=$((n + 1)); done")
+					write(t, wrapper, []byte("#!/bin/sh\n"+strings.ReplaceAll(text, "SIGNS", "'"+signs+"'")+"\n"))
+					if err := os.Chmod(wrapper, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					mounts["/usr/bin/"+name] = wrapper
+				}
+				r := do(t, call{argv: script(sh, dir, "--from", dir, "--prefix", prefix), mounts: mounts, during: func(pid int) {
+					if !until(pid, func() bool { return exists(signs + "/reached") }) {
+						t.Error("it did not come so far")
+					}
+					_ = syscall.Kill(-pid, syscall.SIGINT)
+					if c.goes {
+						write(t, signs+"/go", nil)
+					}
+				}})
+				r.want(t, c.code, "")
+				left, err := filepath.Glob(prefix + "/bin/.*")
+				if len(left) != 0 || err != nil {
+					t.Errorf("left behind: %q %v", left, err)
+				}
+				if exists(signs + "/early") {
+					t.Error("the workplace was removed while a tool still wrote to it")
+				}
+			})
+		})
+	}
+}
+
 func TestSums(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a"), []byte("x"))
