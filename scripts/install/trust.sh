@@ -30,11 +30,12 @@ others() {
 	*/????????w*) who=everybody ;;
 	*/?????w*) who='its group' ;;
 	esac
-	# The access control lists of macOS are not part of the mode; those of Linux are.
+	# The access control lists of macOS are not part of the mode; those of Linux are. What has attributes as well has "@"
+	# in the place of "+".
 	case $os/$mode in
-	darwin/??????????+*)
+	darwin/??????????[+@]*)
 		# shellcheck disable=SC2010 # as above
-		if ls -lde "$1" 2>/dev/null | grep -q ' allow .*\(write\|add_\|append\|delete\|chown\)'; then
+		if ls -lde "$1" 2>/dev/null | grep -Eq ' allow .*(write|add_|append|delete|chown)'; then
 			who='somebody whom its access control list names'
 		fi
 		;;
@@ -88,10 +89,12 @@ own_path() {
 	while [ -n "$own_rest" ]; do
 		own_dir=${own_rest%%:*}
 		own_rest=${own_rest#*:}
-		case :$PATH:$own_dir in
-		*":$own_dir:"*) continue ;;
-		*:/*) ;;
+		case $own_dir in
+		/*) ;;
 		*) continue ;;
+		esac
+		case :$PATH: in
+		*":$own_dir:"*) continue ;;
 		esac
 		if walk "$own_dir" && [ -z "$rest" ] && ! others "$at"; then
 			PATH=$PATH:$at

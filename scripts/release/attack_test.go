@@ -339,6 +339,64 @@ func TestRunsNoProgramOfUsers(t *testing.T) {
 	})
 }
 
+// A PATH can name directories by where the shell is, and name none.
+func TestPathIsAbsolute(t *testing.T) {
+	dir := stubs(t)
+	atOnce(t, func(t *testing.T, sh []string) {
+		bin := roots(t, t.TempDir()+"/bin", 0o755)
+		write(t, bin+"/shasum", []byte("#!/bin/sh\n: >'"+bin+"/ran'\nexec sha256sum.real\n"))
+		if err := os.Chmod(bin+"/shasum", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r := do(t, call{
+			argv: script(sh, dir, "--from", dir, "check"), dir: "/", env: []string{"PATH=" + strings.TrimPrefix(bin, "/") + "::/usr/bin:/bin"},
+			mounts: map[string]string{"/usr/bin/sha256sum": "/dev/null", "/usr/bin/shasum": "/dev/null"},
+		})
+		r.want(t, 3, "sha256sum or shasum is needed")
+		if exists(bin + "/ran") {
+			t.Error("a program was run whose directory has no absolute name")
+		}
+	})
+}
+
+// TestAccessListsOfMacOS has an ls that shows what the one of macOS shows: a "+" behind the mode for an access control
+// list, and in its place an "@" for attributes, whether or not there is a list as well.
+func TestAccessListsOfMacOS(t *testing.T) {
+	dir := stubs(t)
+	for _, mark := range []string{"+", "@"} {
+		for entry, safe := range map[string]bool{
+			"user:alice allow add_file,search": false, "group:staff allow list,delete_child": false, "user:alice inherited allow write": false,
+			"everyone deny delete": true, "user:alice allow list,search,readattr": true,
+		} {
+			t.Run(mark+" "+entry, func(t *testing.T) {
+				prefix := roots(t, t.TempDir()+"/opt", 0o755)
+				wrapper := filepath.Join(t.TempDir(), "ls")
+				if err := errors.Join(copyFile("/usr/bin/ls", wrapper+".real"), os.WriteFile(wrapper, []byte(`#!/bin/sh
+					is=$('`+wrapper+`.real' -ldn "$2") || exit
+					case $2 in '`+prefix+`') ;; *) printf '%s\n' "$is"; exit ;; esac
+					printf '%s\n' "$is" | sed 's/^\(..........\)[^ ]*/\1`+mark+`/'
+					case $1 in -lde) printf ' 0: `+entry+`\n' ;; esac
+					`), 0o755)); err != nil {
+					t.Fatal(err)
+				}
+				uname := filepath.Join(t.TempDir(), "uname")
+				if err := os.WriteFile(uname, []byte("#!/bin/sh\necho Darwin arm64\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				r := do(t, call{
+					argv:   script([]string{"/bin/bash", "--posix"}, dir, "--from", dir, "--prefix", prefix),
+					mounts: map[string]string{"/usr/bin/ls": wrapper, "/usr/bin/uname": uname},
+				})
+				if safe {
+					r.want(t, 0, "installed lixfix-1.2.3 as "+prefix)
+				} else {
+					r.want(t, 5, "somebody whom its access control list names can change "+prefix)
+				}
+			})
+		}
+	}
+}
+
 // TestAsksNobodysProgram has a user install over a lixfix of theirs that everybody can write to.
 func TestAsksNobodysProgram(t *testing.T) {
 	const user = 65534 // ssh-keygen wants one with a name
