@@ -23,6 +23,9 @@
 # The braces make a shell read the script to its end before it does anything: one that was cut off by a bad connection
 # is a syntax error, at whatever byte it ends.
 {
+	# zsh that is not called "sh" does not split what a variable holds, among others. Nothing else has a builtin of this name.
+	[ -z "${ZSH_VERSION:-}" ] || PATH=/dev/null emulate sh 2>/dev/null || :
+
 	release_key='' # the line that "make sign" fills in
 	release_url='https://github.com/lixfix/lixfix/releases'
 
@@ -58,9 +61,10 @@
 
 	has() { command -v "$1" >/dev/null 2>&1; }
 
-	# last prints the last line that a tool has left in the file of errors, which is empty on a full disk as well.
+	# last prints the last line that a tool has left in the file of errors, which is empty on a full disk as well. The one
+	# in which tar says that there were lines before it gives no reason.
 	last() {
-		grep '[^[:space:]]' "$work/err" 2>/dev/null | tail -n 1 | grep . || printf 'no reason was given; is there space left in %s?\n' "${work%/*}"
+		grep '[^[:space:]]' "$work/err" 2>/dev/null | grep -v '^tar: .* previous errors' | tail -n 1 | grep . || printf 'no reason was given; is there space left in %s?\n' "${work%/*}"
 	}
 
 	# shellcheck disable=SC2317 # the trap of main calls it
@@ -150,7 +154,8 @@
 		if [ ! -e "$bin/lix-fix" ] && [ ! -L "$bin/lix-fix" ]; then
 			ln -s lixfix "$bin/lix-fix" 2>/dev/null || say "could not make the link $bin/lix-fix"
 		fi
-		say "installed lixfix-$release as $bin/lixfix; to remove it: rm $bin/lixfix $bin/lix-fix"
+		quote "$bin"
+		say "installed lixfix-$release as $bin/lixfix; to remove it: rm $quoted/lixfix $quoted/lix-fix"
 	}
 
 	# again sets again_line to the line that runs the program once more in the same way, without its command.
@@ -221,6 +226,7 @@
 		root_id=$owner
 		sound=// work='' child='' draft='' from='' version='' prefix=/usr/local why='' url='' proto='' tool='' bundle='' bin='' release=''
 		elsewhere='use sudo, or --prefix with a directory of yours'
+		[ "$user" -ne 0 ] || elsewhere='name another place with --prefix, such as --prefix /opt/lixfix'
 		while [ $# -gt 0 ]; do
 			case $1 in
 			--prefix | --version | --from)

@@ -203,7 +203,7 @@ func TestInstallsBehindLinksOfRoot(t *testing.T) {
 		if err := os.Symlink("ring", top+"/ring"); err != nil {
 			t.Fatal(err)
 		}
-		do(t, call{argv: script(sh, dir, "--prefix", top+"/ring"), env: env}).want(t, 6, "use sudo")
+		do(t, call{argv: script(sh, dir, "--prefix", top+"/ring"), env: env}).want(t, 6, "name another place with --prefix")
 	})
 }
 
