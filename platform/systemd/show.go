@@ -95,6 +95,9 @@ func Reload(ctx context.Context, h platform.Host) error {
 // ResetFailed has systemd forget that units failed, and how often they were started. A unit that it has not in memory has
 // nothing to forget, and does not keep systemctl from going on with the others.
 func ResetFailed(ctx context.Context, h platform.Host, units ...string) error {
+	if len(units) == 0 {
+		return nil // systemctl would take that for all units of the host
+	}
 	for _, u := range units {
 		if !ValidUnit(u) {
 			return fmt.Errorf("%q is not the name of a unit", u)
