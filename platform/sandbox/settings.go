@@ -32,14 +32,17 @@ func (n *nix) settings(ctx context.Context) (list []Setting, reason string) {
 	if r := (nixconf.Release{Implementation: n.implementation, Version: n.version}); n.implementation == nixconf.Nix && r.Before("2.20") {
 		slices.Reverse(commands)
 	}
-	for _, command := range commands {
+	for i, command := range commands {
 		args := append([]string{"--extra-experimental-features", "nix-command"}, command...)
 		out, err := n.run(ctx, "nix", append(args, "--json")...)
 		switch {
 		case err != nil:
 			return nil, err.Error()
 		case out.Exit != 0:
-			reason = complaint(strings.Join(lines(out.Stderr, stderrLines), "\n"))
+			// Where the version is known, the second is what this Nix does not have.
+			if i == 0 || n.version == "" {
+				reason = complaint(strings.Join(lines(out.Stderr, stderrLines), "\n"))
+			}
 			continue
 		}
 		list, err := parseSettings(out.Stdout)

@@ -69,17 +69,22 @@ type answering struct {
 	known  string
 	stdout string
 	stderr string
+	fails  bool // what is known fails as well, with stderr
 }
 
 func (a *answering) Build(_ context.Context, b platform.Build) (platform.Built, error) {
 	a.calls = append(a.calls, b)
 	if strings.Contains(strings.Join(b.Args, " "), a.known) {
+		if a.fails {
+			return platform.Built{Exit: 1, Stderr: []byte(a.stderr)}, nil
+		}
 		return platform.Built{Stdout: []byte(a.stdout), Stderr: []byte(a.stderr)}, nil
 	}
 	return platform.Built{Exit: 1, Stderr: []byte("error: 'config' is not a recognised command\n")}, nil
 }
 
 func TestAskSettings(t *testing.T) {
+	const wrong = "error: syntax error in configuration line 'wrong' in '/etc/nix/nix.conf'\n"
 	const told = `{"sandbox":{"value":true},"substitute":{"value":false}}`
 	tests := []struct {
 		name, known, stdout, stderr string
@@ -87,6 +92,7 @@ func TestAskSettings(t *testing.T) {
 		want                        string
 		reason                      string
 		calls                       int
+		fails                       bool
 	}{
 		{name: "new", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]"},
 		{name: "old", known: "show-config --json", stdout: told, want: "[{sandbox true} {substitute false}]"},
@@ -110,12 +116,21 @@ func TestAskSettings(t *testing.T) {
 			name: "new, with the version of an old one", known: "config show --json", stdout: told, want: "[{sandbox true} {substitute false}]",
 			who: "Nix", version: "2.8.0", calls: 2,
 		},
+		{
+			name: "known to be old, and its nix.conf is broken", known: "show-config --json", stderr: wrong, fails: true, want: "[]", reason: "syntax error",
+			who: "Nix", version: "2.8.0",
+		},
+		{
+			name: "known to be new, and its nix.conf is broken", known: "config show --json", stderr: wrong, fails: true, want: "[]", reason: "syntax error",
+			who: "Lix", version: "2.95.1",
+		},
+		{name: "not known, and its nix.conf is broken", known: "show-config --json", stderr: wrong, fails: true, want: "[]", reason: "syntax error"},
 		{name: "neither", known: "nothing of it", want: "[]", reason: "not a recognised command"},
 		{name: "no JSON", known: "config show", stdout: "sandbox = true", want: "[]", reason: "nix config show: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := &answering{known: tt.known, stdout: tt.stdout, stderr: tt.stderr}
+			a := &answering{known: tt.known, stdout: tt.stdout, stderr: tt.stderr, fails: tt.fails}
 			n := &nix{b: a, dir: "/usr/bin", remote: "daemon", implementation: tt.who, version: tt.version}
 			list, reason := n.settings(t.Context())
 			if tt.calls > 0 && len(a.calls) != tt.calls {
