@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -541,6 +542,49 @@ func takeSteps(dir string) error {
 }
 
 // TestKilledAfterEachStep kills a process after each of its steps; the next one reads what it has said.
+// TestCloseUnlocks: a process that is being started has a copy of every descriptor until it runs its program.
+func TestCloseUnlocks(t *testing.T) {
+	dir := t.TempDir()
+	d, err := journal.Lock(dir, step.Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := false
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range open {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err != nil || filepath.Dir(to) != dir {
+			continue
+		}
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(again)
+		copied = true
+		break
+	}
+	if !copied {
+		t.Fatal("no file of the directory is open")
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err = journal.Lock(dir, step.Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestKilledAfterEachStep(t *testing.T) {
 	for n, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
