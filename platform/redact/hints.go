@@ -199,7 +199,7 @@ func (x *index) in(text string) marks {
 		return hints().all
 	}
 	m := x.always
-	text = strings.ToLower(text)
+	text = small(text)
 	for i := range len(text) {
 		for _, h := range x.list[x.from[text[i]]:x.from[int(text[i])+1]] {
 			if strings.HasPrefix(text[i+1:], h.rest) {
@@ -208,6 +208,17 @@ func (x *index) in(text string) marks {
 		}
 	}
 	return m
+}
+
+// small makes capital letters of ASCII small, and nothing else: the scanner does not take a dotted capital I for an i either.
+func small(text string) string {
+	b := []byte(text)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c - 'A' + 'a'
+		}
+	}
+	return string(b)
 }
 
 // wide reports whether a text has one of the two letters outside of ASCII that are k and s where case does not count.
