@@ -3,7 +3,6 @@ package nixbuild_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/platform/nixbuild"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/platformtest/memory"
+	"github.com/lixfix/lixfix/platform/platformtest/nixwire"
 )
 
 // store is a host with a store in which things are and are not, and a daemon that deletes from it.
@@ -69,20 +69,6 @@ func (s *store) Build(_ context.Context, b platform.Build) (platform.Built, erro
 	return built, err
 }
 
-// words are numbers and texts as a daemon sends and gets them.
-func words(parts ...any) (b []byte) {
-	for _, part := range parts {
-		switch v := part.(type) {
-		case int:
-			b = binary.LittleEndian.AppendUint64(b, uint64(v))
-		case string:
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(v)))
-			b = append(append(b, v...), make([]byte, -len(v)&7)...)
-		}
-	}
-	return b
-}
-
 // serve has a daemon decline some requests to delete and claim that it has done as it was asked, whether it has or not.
 // It returns how many paths were named in the last request, and how many requests there were.
 func (s *store) serve(t *testing.T, declines int, idle bool) (named, asked *int) {
@@ -107,7 +93,7 @@ func (s *store) serve(t *testing.T, declines int, idle bool) (named, asked *int)
 				return
 			}
 			_, _ = io.ReadFull(c, make([]byte, 32))
-			_, _ = c.Write(words(0x6478696f, 0x123, "2.95.3", 2, 0x616c7473))
+			_, _ = c.Write(nixwire.Packet(0x6478696f, 0x123, "2.95.3", 2, 0x616c7473))
 			for b := make([]byte, 8192); ; {
 				n, err := c.Read(b)
 				if err != nil {
@@ -116,11 +102,11 @@ func (s *store) serve(t *testing.T, declines int, idle bool) (named, asked *int)
 				s.mu.Lock()
 				*asked++
 				*named = bytes.Count(b[:n], []byte("/nix/store/"))
-				answer := words(0x616c7473, 0, 0, 0)
+				answer := nixwire.Packet(0x616c7473, 0, 0, 0)
 				if *asked <= declines {
-					answer = words(0x63787470, "Error", 0, "Error", "it is still alive", 0, 0)
+					answer = nixwire.Packet(0x63787470, "Error", 0, "Error", "it is still alive", 0, 0)
 				} else if !idle {
-					maps.DeleteFunc(s.paths, func(p string, _ bool) bool { return bytes.Contains(b[:n], words(p)) })
+					maps.DeleteFunc(s.paths, func(p string, _ bool) bool { return bytes.Contains(b[:n], nixwire.Packet(p)) })
 				}
 				s.mu.Unlock()
 				_, _ = c.Write(answer)

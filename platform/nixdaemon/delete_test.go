@@ -8,23 +8,9 @@ import (
 	"io"
 	"strings"
 	"testing"
-)
 
-// put writes words and texts of the protocol.
-func put(parts ...any) []byte {
-	var b []byte
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			b = append(b, words(uint64(p))...)
-		case string:
-			b = append(b, words(uint64(len(p)))...)
-			b = append(b, p...)
-			b = append(b, make([]byte, -len(p)&7)...)
-		}
-	}
-	return b
-}
+	"github.com/lixfix/lixfix/platform/platformtest/nixwire"
+)
 
 const path = "/nix/store/00000000000000000000000000000000-x"
 
@@ -36,18 +22,18 @@ var deletions = []struct {
 	declined bool
 	wrong    bool // no more can be asked
 }{
-	{name: "deleted", bytes: put(wordLast, 1, path, 4096, 0)},
-	{name: "with a log", bytes: put(wordNext, "deleting '"+path+"'", wordStart, 7, 4, 0, "x", 1, 1, "field", 0, wordStop, 7, wordLast, 2, path, path, 0, 0)},
-	{name: "was not there", bytes: put(wordLast, 0, 0, 0)},
-	{name: "alive", bytes: put(wordError, "Error", 0, "Error", "cannot delete path: it is still alive", 0, 0), declined: true},
-	{name: "alive, with a trace", bytes: put(wordError, "Error", 0, "Error", "cannot delete path", 0, 2, 0, "while this", 0, "while that"), declined: true},
-	{name: "ends within an error", bytes: put(wordError, "Error", 0, "Error", "cannot delete path", 0), wrong: true},
-	{name: "a trace without end", bytes: put(wordError, "Error", 0, "Error", "x", 0, 1<<40), wrong: true},
-	{name: "too many paths", bytes: put(wordLast, 1<<40), wrong: true},
-	{name: "ends within a path", bytes: put(wordLast, 1, 40), wrong: true},
-	{name: "ends before the sizes", bytes: put(wordLast, 1, path), wrong: true},
-	{name: "an odd word", bytes: put(1), wrong: true},
-	{name: "a log without end", bytes: bytes.Repeat(put(wordNext, "x"), 2*wordsAtMost), wrong: true},
+	{name: "deleted", bytes: nixwire.Packet(wordLast, 1, path, 4096, 0)},
+	{name: "with a log", bytes: nixwire.Packet(wordNext, "deleting '"+path+"'", wordStart, 7, 4, 0, "x", 1, 1, "field", 0, wordStop, 7, wordLast, 2, path, path, 0, 0)},
+	{name: "was not there", bytes: nixwire.Packet(wordLast, 0, 0, 0)},
+	{name: "alive", bytes: nixwire.Packet(wordError, "Error", 0, "Error", "cannot delete path: it is still alive", 0, 0), declined: true},
+	{name: "alive, with a trace", bytes: nixwire.Packet(wordError, "Error", 0, "Error", "cannot delete path", 0, 2, 0, "while this", 0, "while that"), declined: true},
+	{name: "ends within an error", bytes: nixwire.Packet(wordError, "Error", 0, "Error", "cannot delete path", 0), wrong: true},
+	{name: "a trace without end", bytes: nixwire.Packet(wordError, "Error", 0, "Error", "x", 0, 1<<40), wrong: true},
+	{name: "too many paths", bytes: nixwire.Packet(wordLast, 1<<40), wrong: true},
+	{name: "ends within a path", bytes: nixwire.Packet(wordLast, 1, 40), wrong: true},
+	{name: "ends before the sizes", bytes: nixwire.Packet(wordLast, 1, path), wrong: true},
+	{name: "an odd word", bytes: nixwire.Packet(1), wrong: true},
+	{name: "a log without end", bytes: bytes.Repeat(nixwire.Packet(wordNext, "x"), 2*wordsAtMost), wrong: true},
 	{name: "hangs up", wrong: true},
 }
 

@@ -5,7 +5,6 @@ package nixdaemon_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -23,23 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lixfix/lixfix/platform/nixdaemon"
+	"github.com/lixfix/lixfix/platform/platformtest/nixwire"
 )
-
-// say makes words and texts of the protocol.
-func say(parts ...any) []byte {
-	var b []byte
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			b = binary.LittleEndian.AppendUint64(b, uint64(p))
-		case string:
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(p)))
-			b = append(b, p...)
-			b = append(b, make([]byte, -len(p)&7)...)
-		}
-	}
-	return b
-}
 
 const (
 	magic = 0x6478696f
@@ -55,32 +39,32 @@ var greetings = []struct {
 	bytes []byte
 	want  nixdaemon.Answer
 }{
-	{"Nix 2.3", say(magic, 0x115, done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x115}},
-	{"Nix 2.8", say(magic, 0x122, "2.8.0", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
-	{"Nix 2.26, root", say(magic, 0x126, "2.26.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.26.3", Trust: nixdaemon.Trusted}},
-	{"Nix 2.34, nobody", say(magic, 0x126, "2.34.8", 2, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.34.8", Trust: nixdaemon.NotTrusted}},
-	{"Lix 2.93 to 2.95, root", say(magic, 0x123, "2.95.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3", Trust: nixdaemon.Trusted}},
-	{"a store that does not say", say(magic, 0x123, "2.95.3", 0, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3"}},
-	{"with lines of its log", say(magic, 0x122, "2.8.0", next, "upgrading the store", next, "", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
+	{"Nix 2.3", nixwire.Packet(magic, 0x115, done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x115}},
+	{"Nix 2.8", nixwire.Packet(magic, 0x122, "2.8.0", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
+	{"Nix 2.26, root", nixwire.Packet(magic, 0x126, "2.26.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.26.3", Trust: nixdaemon.Trusted}},
+	{"Nix 2.34, nobody", nixwire.Packet(magic, 0x126, "2.34.8", 2, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x126, Version: "2.34.8", Trust: nixdaemon.NotTrusted}},
+	{"Lix 2.93 to 2.95, root", nixwire.Packet(magic, 0x123, "2.95.3", 1, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3", Trust: nixdaemon.Trusted}},
+	{"a store that does not say", nixwire.Packet(magic, 0x123, "2.95.3", 0, done), nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.95.3"}},
+	{"with lines of its log", nixwire.Packet(magic, 0x122, "2.8.0", next, "upgrading the store", next, "", done), nixdaemon.Answer{Outcome: nixdaemon.Old, Protocol: 0x122, Version: "2.8.0"}},
 	{
-		"with an activity", say(magic, 0x123, "2.93.4", 2, 0x53545254, 7, 4, 0, "x", 2, 0, 9, 1, "field", 0, 0x52534c54, 7, 101, 1, 0, 5, 0x53544f50, 7, done),
+		"with an activity", nixwire.Packet(magic, 0x123, "2.93.4", 2, 0x53545254, 7, 4, 0, "x", 2, 0, 9, 1, "field", 0, 0x52534c54, 7, 101, 1, 0, 5, 0x53544f50, 7, done),
 		nixdaemon.Answer{Outcome: nixdaemon.Greeted, Protocol: 0x123, Version: "2.93.4", Trust: nixdaemon.NotTrusted},
 	},
 	{
-		"an error", say(magic, 0x123, "2.95.3", 1, fails, "Error", 0, "Error", "the store is corrupt", 0, 0),
+		"an error", nixwire.Packet(magic, 0x123, "2.95.3", 1, fails, "Error", 0, "Error", "the store is corrupt", 0, 0),
 		nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x123, Version: "2.95.3", Trust: nixdaemon.Trusted, Text: "the store is corrupt"},
 	},
-	{"an error of old", say(magic, 0x115, fails, "the store is corrupt", 1), nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x115, Text: "the store is corrupt"}},
+	{"an error of old", nixwire.Packet(magic, 0x115, fails, "the store is corrupt", 1), nixdaemon.Answer{Outcome: nixdaemon.Refused, Protocol: 0x115, Text: "the store is corrupt"}},
 	{"HTTP", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
-	{"protocol 2", say(magic, 0x200, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
-	{"an odd end", say(magic, 0x115, 1), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x115}},
-	{"a trust that is none", say(magic, 0x123, "2.95.3", 7, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123, Version: "2.95.3"}},
-	{"a text of 4 GB", say(magic, 0x123, 1<<32), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
-	{"a padding that is none", append(say(magic, 0x123, 1), "abcdefgh"...), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
+	{"protocol 2", nixwire.Packet(magic, 0x200, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
+	{"an odd end", nixwire.Packet(magic, 0x115, 1), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x115}},
+	{"a trust that is none", nixwire.Packet(magic, 0x123, "2.95.3", 7, done), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123, Version: "2.95.3"}},
+	{"a text of 4 GB", nixwire.Packet(magic, 0x123, 1<<32), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
+	{"a padding that is none", append(nixwire.Packet(magic, 0x123, 1), "abcdefgh"...), nixdaemon.Answer{Outcome: nixdaemon.Garbage, Protocol: 0x123}},
 	{"nothing", nil, nixdaemon.Answer{Outcome: nixdaemon.Closed}},
 	{"half a word", []byte{0x6f, 0x69}, nixdaemon.Answer{Outcome: nixdaemon.Closed}},
-	{"ends after its version", say(magic, 0x126, "2.34.8"), nixdaemon.Answer{Outcome: nixdaemon.Closed, Protocol: 0x126, Version: "2.34.8"}},
-	{"a log without end", bytes.Repeat(say(next, "x"), 2<<10), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
+	{"ends after its version", nixwire.Packet(magic, 0x126, "2.34.8"), nixdaemon.Answer{Outcome: nixdaemon.Closed, Protocol: 0x126, Version: "2.34.8"}},
+	{"a log without end", bytes.Repeat(nixwire.Packet(next, "x"), 2<<10), nixdaemon.Answer{Outcome: nixdaemon.Garbage}},
 }
 
 type stream struct {
@@ -113,7 +97,7 @@ func TestGreet(t *testing.T) {
 		t.Run(g.name, func(t *testing.T) {
 			s := &stream{Reader: bytes.NewReader(g.bytes)}
 			same(t, nixdaemon.Greet(s), g.want)
-			if want := say(0x6e697863, 0x123, 0, 0); !bytes.Equal(s.sent.Bytes(), want) {
+			if want := nixwire.Packet(0x6e697863, 0x123, 0, 0); !bytes.Equal(s.sent.Bytes(), want) {
 				t.Errorf("it sent %x, want %x", s.sent.Bytes(), want)
 			}
 		})
@@ -168,7 +152,7 @@ func listen(t *testing.T, f func(net.Conn)) string {
 func TestHostileDaemons(t *testing.T) {
 	endless := make([]byte, 1<<20)
 	for i := 0; i < len(endless); i += 24 {
-		copy(endless[i:], say(next, 8))
+		copy(endless[i:], nixwire.Packet(next, 8))
 		copy(endless[min(i+16, len(endless)):], "xxxxxxxx")
 	}
 	for _, host := range []struct {
@@ -182,7 +166,7 @@ func TestHostileDaemons(t *testing.T) {
 		{"resets", func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }, nixdaemon.Closed},
 		{"garbage", func(c net.Conn) { _, _ = c.Write(bytes.Repeat([]byte("garbage "), 100)) }, nixdaemon.Garbage},
 		{"one byte a second", func(c net.Conn) {
-			for _, b := range say(magic, 0x123, "2.95.3", 1, done) {
+			for _, b := range nixwire.Packet(magic, 0x123, "2.95.3", 1, done) {
 				if _, err := c.Write([]byte{b}); err != nil {
 					return
 				}
@@ -190,7 +174,7 @@ func TestHostileDaemons(t *testing.T) {
 			}
 		}, nixdaemon.Silent},
 		{"4 GB of log", func(c net.Conn) {
-			_, _ = c.Write(say(magic, 0x115))
+			_, _ = c.Write(nixwire.Packet(magic, 0x115))
 			for range 4 << 10 {
 				if _, err := c.Write(endless); err != nil {
 					return
@@ -198,7 +182,7 @@ func TestHostileDaemons(t *testing.T) {
 			}
 		}, nixdaemon.Garbage},
 		{"half a greeting, then silence", func(c net.Conn) {
-			_, _ = c.Write(say(magic, 0x126, "2.34.8"))
+			_, _ = c.Write(nixwire.Packet(magic, 0x126, "2.34.8"))
 			_, _ = io.Copy(io.Discard, c)
 		}, nixdaemon.Silent},
 	} {
@@ -362,7 +346,7 @@ func TestDeleteEnds(t *testing.T) {
 	asked := make(chan struct{})
 	name := listen(t, func(c net.Conn) {
 		_, _ = io.ReadFull(c, make([]byte, 32))
-		_, _ = c.Write(say(magic, 0x123, "2.95.3", 1, done))
+		_, _ = c.Write(nixwire.Packet(magic, 0x123, "2.95.3", 1, done))
 		if _, err := c.Read(make([]byte, 8)); err == nil {
 			close(asked)
 		}
@@ -384,7 +368,7 @@ func TestDeleteEnds(t *testing.T) {
 func TestDeleteOfOld(t *testing.T) {
 	name := listen(t, func(c net.Conn) {
 		_, _ = io.ReadFull(c, make([]byte, 32))
-		_, _ = c.Write(say(magic, 0x115, done))
+		_, _ = c.Write(nixwire.Packet(magic, 0x115, done))
 		if n, _ := c.Read(make([]byte, 8)); n > 0 {
 			t.Error("it was asked")
 		}

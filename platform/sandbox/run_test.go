@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"github.com/lixfix/lixfix/platform"
 	"github.com/lixfix/lixfix/platform/nixdaemon"
 	"github.com/lixfix/lixfix/platform/platformtest/memory"
+	"github.com/lixfix/lixfix/platform/platformtest/nixwire"
 )
 
 // fake is a builder that builds nothing: it notes what it was asked.
@@ -228,26 +228,12 @@ func serve(t *testing.T, greeting []byte, answers ...[]byte) (socket string, ask
 	return socket, func() int { return int(requests.Load()) }
 }
 
-// said is what a daemon says, in numbers and texts.
-func said(parts ...any) (b []byte) {
-	for _, part := range parts {
-		switch v := part.(type) {
-		case int:
-			b = binary.LittleEndian.AppendUint64(b, uint64(v))
-		case string:
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(v)))
-			b = append(append(b, v...), make([]byte, -len(v)&7)...)
-		}
-	}
-	return b
-}
-
 // TestRunThroughDaemon: what a greeting tells is asked of no tool, what was built is deleted over the same connection, and
 // where that does not work, by a tool.
 func TestRunThroughDaemon(t *testing.T) {
 	t.Parallel()
-	done := said(0x616c7473, 0, 0, 0)
-	alive := said(0x63787470, "Error", 0, "Error", "it is still alive", 0, 0)
+	done := nixwire.Packet(0x616c7473, 0, 0, 0)
+	alive := nixwire.Packet(0x63787470, "Error", 0, "Error", "it is still alive", 0, 0)
 	for _, tt := range []struct {
 		name    string
 		as      platform.Account
@@ -262,7 +248,7 @@ func TestRunThroughDaemon(t *testing.T) {
 		{name: "trusts others than somebody else", as: platform.Account{UID: 1000}, answers: [][]byte{done}, asked: 1, ping: true},
 		{name: "tells nobody whom it trusts", as: platform.Account{UID: 1000}, old: true, answers: [][]byte{done}, asked: 1},
 		{name: "does not delete", answers: [][]byte{alive}, asked: 8, tool: true},
-		{name: "talks nonsense", answers: [][]byte{said(1, 2, 3, 4)}, asked: 1, tool: true},
+		{name: "talks nonsense", answers: [][]byte{nixwire.Packet(1, 2, 3, 4)}, asked: 1, tool: true},
 		{name: "does not answer", ping: true, tool: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -272,9 +258,9 @@ func TestRunThroughDaemon(t *testing.T) {
 			}}
 			asked := func() int { return 0 }
 			if tt.answers != nil {
-				greeting := said(0x6478696f, 0x123, "2.95.3", 2, 0x616c7473)
+				greeting := nixwire.Packet(0x6478696f, 0x123, "2.95.3", 2, 0x616c7473)
 				if tt.old {
-					greeting = said(0x6478696f, 0x122, "2.95.3", 0x616c7473)
+					greeting = nixwire.Packet(0x6478696f, 0x122, "2.95.3", 0x616c7473)
 				}
 				f.socket, asked = serve(t, greeting, tt.answers...)
 			}

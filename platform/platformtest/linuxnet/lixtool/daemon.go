@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lixfix/lixfix/platform/platformtest/nixwire"
 )
 
 const (
@@ -184,7 +186,7 @@ func (c conf) speak(conn io.ReadWriter, hello []byte) error {
 	if trusted {
 		trust = 1
 	}
-	if _, err := conn.Write(packet(magicDaemon, protocol, c.Version, trust, wordLast)); err != nil {
+	if _, err := conn.Write(nixwire.Packet(magicDaemon, protocol, c.Version, trust, wordLast)); err != nil {
 		return err
 	}
 	in := &incoming{r: conn}
@@ -210,10 +212,10 @@ func (c conf) speak(conn io.ReadWriter, hello []byte) error {
 		if alive != 0 || limit != math.MaxUint64 {
 			return errors.New("deleting what is alive, or up to a limit: not known to the stand-in")
 		}
-		answer := packet(wordLast, 0, 0, 0)
+		answer := nixwire.Packet(wordLast, 0, 0, 0)
 		for _, p := range paths {
 			if err := os.Remove(p); err != nil {
-				answer = packet(wordError, "Error", 0, "Error", err.Error(), 0, 0)
+				answer = nixwire.Packet(wordError, "Error", 0, "Error", err.Error(), 0, 0)
 				break
 			}
 		}
@@ -223,23 +225,7 @@ func (c conf) speak(conn io.ReadWriter, hello []byte) error {
 	}
 }
 
-// packet writes numbers and texts as the protocol has them.
-func packet(parts ...any) []byte {
-	var b []byte
-	for _, part := range parts {
-		switch v := part.(type) {
-		case int:
-			b = binary.LittleEndian.AppendUint64(b, uint64(v))
-		case string:
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(v)))
-			b = append(b, v...)
-			b = append(b, make([]byte, -len(v)&7)...)
-		}
-	}
-	return b
-}
-
-// incoming reads what packet writes, up to the first error.
+// incoming reads what nixwire.Packet writes, up to the first error.
 type incoming struct {
 	r   io.Reader
 	err error
