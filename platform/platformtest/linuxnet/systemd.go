@@ -211,6 +211,11 @@ func (h *Host) Boot(t testing.TB) {
 	if _, err := io.WriteString(in, "go\n"); err != nil {
 		t.Fatal(err)
 	}
+	// Before it listens there, whoever asks is started in vain.
+	await(t, "systemd listens", func() bool {
+		_, err := os.Lstat(h.Path("/run/systemd/private"))
+		return err == nil
+	})
 	state := ""
 	await(t, "systemd has booted", func() bool {
 		// It fails as long as nobody answers, and then waits.
