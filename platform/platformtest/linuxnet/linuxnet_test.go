@@ -32,6 +32,15 @@ func TestHost(t *testing.T) {
 	if out := h.Run(t, "stat", "-c", "%a %t %T", "/dev/net/tun"); out != "666 a c8\n" {
 		t.Errorf("tun: %q", out)
 	}
+	// The tables of connections are its own, and those of a sandbox on it: see tables. A number below 0 is of shared ones.
+	for _, cmd := range [][]string{{"cat"}, {"unshare", "--net", "cat"}} {
+		if _, err := os.Stat("/proc/sys/net/ipv4/tcp_child_ehash_entries"); err != nil {
+			break
+		}
+		if out := h.Run(t, cmd[0], append(cmd[1:], "/proc/sys/net/ipv4/tcp_ehash_entries")...); out != "64\n" {
+			t.Errorf("%v: a table of %s", cmd, out)
+		}
+	}
 	if _, err := os.Lstat(h.Path("/etc/resolv.conf")); !os.IsNotExist(err) {
 		t.Errorf("/etc/resolv.conf: %v", err)
 	}

@@ -50,7 +50,7 @@ func begin(t testing.TB, cmd *exec.Cmd) error {
 	started, over := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // and never unlock it: it ends with this function
-		started <- cmd.Start()
+		started <- withOwnTables(cmd.Start)
 		<-over
 	}()
 	t.Cleanup(func() { close(over) })
