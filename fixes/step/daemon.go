@@ -41,6 +41,7 @@ func (s AwaitDaemon) Proves() string { return "the daemon answers" }
 // Apply implements Step.
 func (s AwaitDaemon) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) error {
 	for deadline := time.Now().Add(answerTime); ; {
+		last := time.Now().After(deadline) // the look that decides begins when the time is over: the machine may have slept through it
 		a, err := h.Greet(platform.Fresh(ctx), s.Socket)
 		switch {
 		case err == nil && (a.Up() || a.Outcome == nixdaemon.Refused):
@@ -51,7 +52,7 @@ func (s AwaitDaemon) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 		case err == nil:
 			err = a.Err
 		}
-		if time.Now().After(deadline) {
+		if last {
 			return &plan.Unproven{Err: fmt.Errorf("the daemon does not answer at %s: %w", s.Socket, err)}
 		}
 		select {
