@@ -182,7 +182,7 @@ func remake(s *survey, f fix.Finding) []plan.Step {
 	}
 	return append(
 		steps, step.ResetFailed{Units: []string{socketUnit, serviceUnit}, Why: afterFailing},
-		step.RestartUnit{Unit: socketUnit, Why: answer},
+		step.RestartUnit{Unit: socketUnit, Start: true, Why: answer},
 	)
 }
 
@@ -192,7 +192,7 @@ func renew(s *survey, f fix.Finding) []plan.Step {
 	if s.accepts() && s.answer.Peer.PID == 1 {
 		return append(
 			steps, step.StopUnit{Unit: serviceUnit, Idle: idleAt(s, f), Why: startsEach},
-			step.ResetFailed{Units: []string{socketUnit}, Why: socketAfterFailing}, step.RestartUnit{Unit: socketUnit, Why: answer},
+			step.ResetFailed{Units: []string{socketUnit}, Why: socketAfterFailing}, step.RestartUnit{Unit: socketUnit, Start: true, Why: answer},
 		)
 	}
 	return append(steps, step.RestartUnit{Unit: serviceUnit, Idle: idleAt(s, f), Why: startNew})

@@ -54,7 +54,7 @@ var steps = []plan.Step{
 	step.SetMode{Name: "/dev/net/tun", From: 0o600, To: 0o666, Why: "let pasta open it"},
 	step.SetLink{Name: "/etc/resolv.conf", From: "/run/gone", To: "/run/systemd/resolve/stub-resolv.conf", Why: "lead to a file that is there"},
 	step.StartUnit{Unit: "nix-daemon.socket", With: []string{"nix-daemon.service"}, Sockets: []string{"/nix/var/nix/daemon-socket/socket"}, On: true, Why: "so that the daemon answers"},
-	step.RestartUnit{Unit: "nix-daemon.service", Idle: "/nix/var/nix/daemon-socket/socket", Why: "read nix.conf again"},
+	step.RestartUnit{Unit: "nix-daemon.service", Idle: "/nix/var/nix/daemon-socket/socket", Start: true, Why: "read nix.conf again"},
 	step.LoadModule{Module: "tun", On: true, Why: "make /dev/net/tun"},
 	account.KeepNames{Record: "/Groups/nixbld", Names: []string{"_nixbld1", "_nixbld2"}, Made: []string{"_nixbld2"}},
 	step.EndProcess{Process: platform.ProcessID{PID: 3510, Start: "123456", Boot: "b"}, Name: "worker 3510", GraceMS: 5000, Kill: true},

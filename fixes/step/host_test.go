@@ -25,6 +25,7 @@ is-active) if [ -e "$state" ]; then echo active; else echo inactive; exit 3; fi 
 start) : >"$state" ;;
 stop) rm "$state" ;;
 try-restart) echo x >>'%[1]s/run/restarts' ;;
+restart) echo "x $3" >>'%[1]s/run/restarts' ;;
 *) exit 1 ;;
 esac
 `
@@ -176,7 +177,10 @@ func TestRestartUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if data, err := os.ReadFile(root + "/run/restarts"); err != nil || string(data) != "x\nx\n" {
+	if err := (step.RestartUnit{Unit: "x.socket", Start: true}).Apply(t.Context(), m, nil); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(root + "/run/restarts"); err != nil || string(data) != "x\nx\nx x.socket\n" {
 		t.Errorf("%q, %v", data, err)
 	}
 }

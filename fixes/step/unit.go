@@ -165,13 +165,16 @@ func (s StartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) err
 	return nil
 }
 
-// RestartUnit restarts a unit if it runs, so that it reads its configuration. It is harmless when repeated, and is
-// repeated when the plan is taken back.
+// RestartUnit restarts a unit if it runs, or in any case, so that it reads its configuration. It is harmless when repeated,
+// and is repeated when the plan is taken back.
 type RestartUnit struct {
 	Unit string `json:"unit"`
 	// Idle is the socket of the service if nobody may be using it during the restart; "" if that does not matter.
 	Idle string `json:"idle,omitempty"`
-	Why  string `json:"why"`
+	// Start is for a unit that ran when somebody looked, and is to run: systemd may have given it up since, as it does with a
+	// socket whose service was started too often.
+	Start bool   `json:"start,omitempty"`
+	Why   string `json:"why"`
 }
 
 var _ plan.Step = RestartUnit{}
@@ -188,7 +191,7 @@ func (s RestartUnit) Apply(ctx context.Context, h platform.Host, _ *plan.Pass) e
 	if err := idle(ctx, h, s.Unit, s.Idle); err != nil {
 		return err
 	}
-	return systemd.Restart(ctx, h, s.Unit)
+	return systemd.Restart(ctx, h, s.Unit, s.Start)
 }
 
 func unless(socket string) string {

@@ -63,12 +63,16 @@ func Start(ctx context.Context, h platform.Host, on bool, units ...string) error
 	return nil
 }
 
-// Restart starts a unit anew where it runs. It is harmless when repeated.
-func Restart(ctx context.Context, h platform.Host, unit string) error {
+// Restart starts a unit anew where it runs and, if it is to start, also where it does not. It is harmless when repeated.
+func Restart(ctx context.Context, h platform.Host, unit string, start bool) error {
 	if !ValidUnit(unit) {
 		return fmt.Errorf("%q is not the name of a unit", unit)
 	}
-	if err := h.Run(ctx, Tool, "try-restart", "--", unit); err != nil {
+	verb := "try-restart"
+	if start {
+		verb = "restart"
+	}
+	if err := h.Run(ctx, Tool, verb, "--", unit); err != nil {
 		return fmt.Errorf("restart the unit %s: %w", unit, err)
 	}
 	return nil

@@ -25,7 +25,7 @@ const (
 // something, or does what it is asked to.
 const deadly = `#!/bin/sh
 case "$1" in
-start|stop|daemon-reload|reset-failed|try-restart) ;;
+start|stop|daemon-reload|reset-failed|restart|try-restart) ;;
 *) exec ` + genuine + ` "$@" ;;
 esac
 read -r n <` + killer + `/count; n=$((n + 1)); echo $n >` + killer + `/count
