@@ -49,5 +49,5 @@ func EventJSON(w io.Writer, e Event) error {
 		r.Schema, r.Probe = Schema, shown(r.Probe)
 		e.Report = &r
 	}
-	return encode(w, e)
+	return encode(w, e, nil)
 }

@@ -70,6 +70,7 @@ var meanings = map[fix.Class]string{
 // kind is the page of one kind of finding.
 func (v explainView) kind(k Kind) {
 	look := looks[k.Status]
+	v.own = messages(Report{Kinds: []Kind{k}})
 	v.para(0, piece{text: k.ID, color: bold, width: width(v.clean(k.ID)) + 2}, k.Title)
 	v.line(0, piece{text: "status", width: label + 2}, piece{text: look.word, color: look.color})
 	for _, s := range k.Also {

@@ -41,7 +41,29 @@ func SchemaJSON(ids ...string) []byte {
 func JSON(w io.Writer, r Report) error {
 	r.Schema = Schema
 	r.Probe = shown(r.Probe)
-	return encode(w, r)
+	return encode(w, r, messages(r))
+}
+
+// messages are the error messages that kinds of findings are known by. They are lixfix's own, and say "…" for what is a
+// secret in the message of a host: "illegal configuration line '…'".
+func messages(r Report) map[string]bool {
+	own := map[string]bool{}
+	add := func(kinds []Kind) {
+		for _, k := range kinds {
+			for _, m := range k.Messages {
+				own[m] = true
+			}
+		}
+	}
+	add(r.Kinds)
+	add(r.Known)
+	for _, l := range r.Listed {
+		add(l.Kinds)
+	}
+	for _, e := range r.Explained {
+		add(e.Kinds)
+	}
+	return own
 }
 
 // ProblemJSON writes an error on one line.
@@ -49,20 +71,21 @@ func ProblemJSON(w io.Writer, p Problem) error {
 	return encode(w, struct {
 		Schema int     `json:"schema"`
 		Error  Problem `json:"error"`
-	}{Schema, p})
+	}{Schema, p}, nil)
 }
 
-func encode(w io.Writer, v any) error {
+func encode(w io.Writer, v any, own map[string]bool) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(escape(hideJSON(data)), '\n'))
+	_, err = w.Write(append(escape(hideJSON(data, own)), '\n'))
 	return err
 }
 
-// hideJSON takes the secrets out of the strings of a document. All JSON that lixfix prints comes through here.
-func hideJSON(data []byte) []byte {
+// hideJSON takes the secrets out of the strings of a document, but of those that are lixfix's own. All JSON that lixfix
+// prints comes through here.
+func hideJSON(data []byte, own map[string]bool) []byte {
 	var out []byte // nil as long as nothing has changed
 	last := 0
 	for i := 0; i < len(data); i++ {
@@ -85,7 +108,7 @@ func hideJSON(data []byte) []byte {
 			}
 		}
 		// What is followed by a colon is the name of a field.
-		if key := end+1 < len(data) && data[end+1] == ':'; !key {
+		if key := end+1 < len(data) && data[end+1] == ':'; !key && !own[text] {
 			if hidden := redact.Secrets(text); hidden != text {
 				if word, err := json.Marshal(hidden); err == nil {
 					out = append(append(out, data[last:i]...), word...)

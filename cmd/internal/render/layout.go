@@ -43,6 +43,8 @@ type writer struct {
 	Style
 	b  strings.Builder
 	on string // what commands that are shown need, to look at the same host: "", or a flag
+	// own are texts of lixfix's, in which there is no secret.
+	own map[string]bool
 }
 
 func newWriter(s Style) *writer {
@@ -68,7 +70,9 @@ func (w *writer) clean(s string) string {
 	if w.Rename != nil {
 		s = w.Rename(s)
 	}
-	s = Clean(s)
+	if !w.own[s] {
+		s = Clean(s)
+	}
 	if w.ASCII {
 		s = toASCII(s)
 	}

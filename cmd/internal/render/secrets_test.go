@@ -96,7 +96,7 @@ func FuzzHideJSON(f *testing.F) {
 			t.Fatal(err)
 		}
 		var before, after any
-		got := hideJSON(slices.Clone(data))
+		got := hideJSON(slices.Clone(data), nil)
 		if err := errors.Join(json.Unmarshal(data, &before), json.Unmarshal(got, &after)); err != nil {
 			t.Fatalf("%v: %s became %s", err, data, got)
 		}
