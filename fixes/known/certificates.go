@@ -17,7 +17,7 @@ func certificates() []*fix.Kind {
 				"Problem with the SSL CA cert (path? access rights?) (77)", "ca file does not exist at specified location '…'",
 				"exists but is inaccessible, it …", "error adding trust anchors from file: … (curl error code=77)",
 			},
-			Remedies: do("see which of the files is named and is not there", bundles),
+			Remedies: do("see which of these files is named but missing", bundles),
 			Sources:  []string{nix + "7808", nix + "7914"},
 		},
 		{
@@ -29,8 +29,8 @@ func certificates() []*fix.Kind {
 				"certificate has expired. (CAfile: …", "does not match target hostname '…'", "MissingOrMalformedExtensions",
 				"SSL certificate OpenSSL verify result: … (curl error code=60)",
 			},
-			Remedies: do("put the company's root certificate and the others into one file, and name it as ssl-cert-file in /etc/nix/nix.conf; "+
-				"see that the clock is right", bundles),
+			Remedies: do("put the company's root certificate and the usual ones into one file, and set ssl-cert-file in /etc/nix/nix.conf to it; "+
+				"check the clock", bundles),
 			Sources: []string{nix + "8081", installer + "878"},
 		},
 		{
@@ -44,11 +44,11 @@ func certificates() []*fix.Kind {
 			ID: "tls-certs/download-failed", Status: fix.Broken, Title: "a download has failed",
 			Means:    "The number in brackets at the end of the line says why: 6 no address, 7 no connection, 35 no TLS, 60 and 77 certificates.",
 			Messages: []string{"unable to download '…'", "unable to download 'https://cache.nixos.org"},
-			Remedies: do("explain the whole line", "lixfix explain LINE"),
+			Remedies: do("have lixfix explain the whole line", "lixfix explain LINE"),
 		},
 		{
 			ID: "tls-certs/not-reached", Status: fix.Broken, Title: "no connection to the server",
-			Means:    "The name has an address, but nobody answers there: no route, a firewall, or a proxy that Nix was not told of. The daemon knows only the proxies of its own environment.",
+			Means:    "The name has an address, but nobody answers there: no route, a firewall, or a proxy that Nix does not know of. The daemon knows only the proxies of its own environment.",
 			Messages: []string{"Could not connect to server (7)", "Couldn't connect to server (7)"},
 			Remedies: do("see whether this host reaches it, and whether a proxy is set", "curl -v https://cache.nixos.org/nix-cache-info; env | grep -i proxy"),
 		},
@@ -56,14 +56,14 @@ func certificates() []*fix.Kind {
 			ID: "tls-certs/netrc-missing", Status: fix.Broken, Title: "the file of passwords that nix.conf names is not there",
 			Means:    "netrc-file names it. Releases of Lix after 2.95 refuse to go on without it.",
 			Messages: []string{"netrc file does not exist at specified location '…'"},
-			Remedies: do("put the file there, or take the setting out", "grep -rn netrc-file /etc/nix"),
+			Remedies: do("put the file there, or remove the setting", "grep -rn netrc-file /etc/nix"),
 		},
 		{
-			ID: "tls-certs/impure-variable", Status: fix.AtRisk, Title: "a derivation takes NIX_SSL_CERT_FILE from its surroundings",
+			ID: "tls-certs/impure-variable", Status: fix.AtRisk, Title: "a derivation takes NIX_SSL_CERT_FILE from the environment",
 			Means: "Lix 2.95 and later says this if the file that the variable names is not available in the " +
 				"sandbox.",
 			Messages: []string{"is an impure environment variable (set to '…') of this …"},
-			Remedies: do("let it name a file that the build users can read", "ls -lL \"$NIX_SSL_CERT_FILE\""),
+			Remedies: do("set it to a file that the build users can read", "ls -lL \"$NIX_SSL_CERT_FILE\""),
 		},
 	}
 }

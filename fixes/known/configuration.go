@@ -29,7 +29,7 @@ func configuration() []*fix.Kind {
 		},
 		{
 			ID: "nix-conf/include-missing", Status: fix.Broken, Title: "nix.conf includes a file that is not there",
-			Means:    "\"include\" insists on the file, \"!include\" does not.",
+			Means:    "\"include\" fails without the file, \"!include\" does not.",
 			Messages: []string{"file '…' included from '…' not found", "included from … not found", "can only include configuration '…' from files"},
 			Remedies: do("put the file back, or write !include", "grep -rn include /etc/nix/nix.conf"),
 		},
@@ -41,20 +41,19 @@ func configuration() []*fix.Kind {
 				"unable to start any build; either set '--max-jobs' to a non-zero value or enable remote builds.",
 				"unable to start any build; remote machines may not have all required system features.",
 			},
-			Remedies: do("allow builds here, such as with --max-jobs 1, or correct the builders",
+			Remedies: do("allow builds here, for example with --max-jobs 1, or correct the builders",
 				"grep -nE 'max-jobs|builders|system-features' /etc/nix/nix.conf /etc/nix/machines"),
 		},
 		{
-			ID: "nix-conf/offline", Status: fix.AtRisk, Title: "Nix takes this host for offline",
-			Means: "Nix sees no network interface beside the loopback one that has an address. It substitutes nothing then, and " +
-				"builds everything itself.",
+			ID: "nix-conf/offline", Status: fix.AtRisk, Title: "Nix believes that this host is offline",
+			Means: "Only the loopback interface has an address. Nix then downloads nothing from caches, and builds everything itself.",
 			Messages: []string{"you don't have Internet access; disabling some network-dependent features"},
 			Remedies: do("bring the network up, and run the command again", "ip addr"),
 		},
 		{
 			ID: "nix-conf/store-daemon", Status: fix.Broken,
 			Title:    "the daemon's own configuration says \"store = daemon\"",
-			Means:    "\"store = daemon\" is for clients. In the file that the daemon reads, the daemon would have to ask itself.",
+			Means:    "\"store = daemon\" is for clients. In the file that the daemon reads, it tells the daemon to ask itself.",
 			Messages: []string{"tried to open a daemon store in a context that doesn't support this"},
 			Remedies: do("take the line out of /etc/nix/nix.conf; users can have it in ~/.config/nix/nix.conf", "grep -n store /etc/nix/nix.conf"),
 		},
@@ -63,7 +62,7 @@ func configuration() []*fix.Kind {
 			Means: "Nix ignores it. Most such settings belong to another implementation, such as lazy-trees " +
 				"(Determinate Nix) and pasta-path (Lix), or to another release.",
 			Messages: []string{"unknown setting '…'", "unknown setting 'lazy-trees'"},
-			Remedies: do("take the setting out, or look for its name in the manual of this release", "grep -rn NAME /etc/nix"),
+			Remedies: do("remove the setting, or look up in the manual of this release what it is called now", "grep -rn NAME /etc/nix"),
 		},
 		{
 			ID: "nix-conf/unknown-feature", Status: fix.AtRisk, Title: "nix.conf names a feature that this Nix does not know",
@@ -75,9 +74,9 @@ func configuration() []*fix.Kind {
 		{
 			ID: "nix-conf/feature-off", Status: fix.Broken, Title: "an experimental feature is off",
 			Means: "Commands such as \"nix build\" and \"lix fix\", and some settings, need experimental " +
-				"features that you have to switch on.",
+				"features that you have to turn on.",
 			Messages: []string{"experimental Lix feature '…' is disabled", "experimental Nix feature '…' is disabled", "Ignoring setting '…' because experimental feature '…' is not enabled"},
-			Remedies: do("name the feature in nix.conf: experimental-features = nix-command flakes", "nix --extra-experimental-features 'nix-command flakes' build"),
+			Remedies: do("turn it on in nix.conf, for example: experimental-features = nix-command flakes", "nix --extra-experimental-features 'nix-command flakes' build"),
 		},
 		{
 			ID: "nix-conf/key-twice", Status: fix.AtRisk, Title: "nix.conf sets the same thing twice",

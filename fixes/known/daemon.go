@@ -7,7 +7,7 @@ func daemon() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "daemon/client-old", Status: fix.Broken, Title: "an old nix talks to a new daemon",
-			Means:    "Lix since 2.94 speaks to clients of protocol 1.35 and later only: Nix 2.18, or Lix. Often an old nix comes first in PATH.",
+			Means:    "Lix 2.94 and later only talks to clients that speak protocol 1.35 or later, such as Nix 2.18 and any Lix. Often an old nix comes first in PATH.",
 			Messages: []string{"the Nix client version is too old"},
 			Remedies: do("use the nix of the same release as the daemon", "type -a nix; nix --version"),
 		},
@@ -19,18 +19,17 @@ func daemon() []*fix.Kind {
 		},
 		{
 			ID: "daemon/own-program", Status: fix.Broken, Title: "the daemon cannot find its own program",
-			Means: "Lix since 2.94 starts a program for each connection, and reads its name from /proc/self/exe. " +
+			Means: "Lix 2.94 and later starts a program for each connection, and reads its name from /proc/self/exe. " +
 				"It cannot if /proc is hidden or not mounted.",
 			Messages: []string{"can't locate the daemon binary!"},
 			Remedies: do("mount /proc for the daemon; in a unit, ProtectProc= and ProcSubset= hide it", "ls -l /proc/self/exe"),
 		},
 		{
 			ID: "daemon/reload-needed", Status: fix.AtRisk, Title: "a unit has changed on the disk since systemd read it",
-			Means: "systemd still uses what it has read before. Before Lix 2.95 or later takes over, run \"lixfix " +
-				"check lix-units\" to see whether all its units are there: reading them again ends an old daemon's " +
-				"socket.",
+			Means: "systemd still uses what it read before. If the change is an upgrade to Lix 2.95 or later, first run " +
+				"\"lixfix check lix-units\" to see whether all its units are there: reading them closes the old daemon's socket.",
 			Messages: []string{"Warning: The unit file, source configuration file or drop-ins of … changed on disk. Run 'systemctl daemon-reload' to reload units."},
-			Remedies: do("check, then have systemd read them", "lixfix check lix-units daemon && sudo systemctl daemon-reload"),
+			Remedies: do("check, then have systemd read its units again", "lixfix check lix-units daemon && sudo systemctl daemon-reload"),
 		},
 		{
 			ID: "daemon/systemctl-as-user", Status: fix.NotApplicable, Title: "systemctl was run without root",

@@ -10,7 +10,7 @@ func home() []*fix.Kind {
 			Means: "\"sudo nix\" ran with the user's HOME and wrote to ~/.cache/nix, and the user cannot open " +
 				"those files.",
 			Messages: []string{"cannot open SQLite database '…/.cache/nix/fetcher-cache-v1.sqlite'"},
-			Remedies: do("move the cache away; Nix makes it again", "sudo mv ~/.cache/nix ~/.cache/nix.old"),
+			Remedies: do("move the cache away; Nix makes a new one", "sudo mv ~/.cache/nix ~/.cache/nix.old"),
 		},
 		{
 			ID: "user-cache/home-of-another", Status: fix.AtRisk, Title: "HOME belongs to another user",
@@ -26,13 +26,13 @@ func home() []*fix.Kind {
 			ID: "profile-links/lock-denied", Status: fix.Broken, Title: "the directory of a user's profile belongs to root",
 			Means:    "It is below /nix/var/nix/profiles/per-user, and the user cannot lock the profile there.",
 			Messages: []string{"opening lock file '…/profile.lock': Permission denied"},
-			Remedies: do("give the directory back to its user", "ls -ld /nix/var/nix/profiles/per-user/*"),
+			Remedies: do("give the directory back to its user: sudo chown -R USER /nix/var/nix/profiles/per-user/USER", "ls -ld /nix/var/nix/profiles/per-user/*"),
 		},
 		{
 			ID: "profile-links/cannot-create", Status: fix.Broken, Title: "a directory for a profile cannot be made",
 			Means:    "Nix keeps profiles in ~/.local/state/nix, and before 2.14 in /nix/var/nix/profiles/per-user.",
 			Messages: []string{"error: the directory '…' does not exist and cannot be created"},
-			Remedies: do("see whose directory it is", "ls -ld ~/.local/state/nix /nix/var/nix/profiles/per-user"),
+			Remedies: do("see who owns the directory", "ls -ld ~/.local/state/nix /nix/var/nix/profiles/per-user"),
 		},
 		{
 			ID: "profile-links/other-tool", Status: fix.NotApplicable, Title: "the profile belongs to another command",

@@ -23,16 +23,16 @@ func launchd() []*fix.Kind {
 		},
 		{
 			ID: "daemon/launchd-disabled", Status: fix.Broken, Title: "the daemon's job is disabled",
-			Means:    "Somebody ran \"launchctl disable\" or \"unload -w\". launchd remembers it beyond restarts.",
+			Means:    "Somebody ran \"launchctl disable\" or \"unload -w\". launchd remembers that, also after a restart.",
 			Messages: []string{"Bootstrap failed: 119: Service is disabled", "Load failed: 119: Service is disabled"},
 			Remedies: do("enable it, then load it", "sudo launchctl enable system/org.nixos.nix-daemon; "+bootstrap),
 			Sources:  []string{nix + "6499", nix + "2780", installer + "530"},
 		},
 		{
 			ID: "daemon/launchd-refuses", Status: fix.Broken, Title: "launchd does not load a job, and does not say why",
-			Means:    "Error 5 stands for: it is loaded already, it is disabled, Login Items forbid it, or its file has a mistake.",
+			Means:    "Error 5 means one of these: it is already loaded, it is disabled, it is switched off in Login Items, or its file has a mistake.",
 			Messages: []string{"Bootstrap failed: 5: Input/output error", "Load failed: 5: Input/output error", "Try running `launchctl bootstrap` as root for richer errors."},
-			Remedies: do("see which it is", printJob+"; launchctl print-disabled system; plutil -lint /Library/LaunchDaemons/org.nixos.nix-daemon.plist"),
+			Remedies: do("find out which", printJob+"; launchctl print-disabled system; plutil -lint /Library/LaunchDaemons/org.nixos.nix-daemon.plist"),
 			Sources:  []string{nix + "9978", nix + "13863"},
 		},
 		{
@@ -48,9 +48,9 @@ func launchd() []*fix.Kind {
 		},
 		{
 			ID: "daemon/launchd-kickstart", Status: fix.AtRisk, Title: "launchd did not restart a job",
-			Means:    "\"launchctl kickstart -k\" fails so now and then, without a reason.",
+			Means:    "\"launchctl kickstart -k\" fails like this now and then, for no visible reason.",
 			Messages: []string{"Could not kickstart service \"…\": 1: Operation not permitted"},
-			Remedies: do("run it once more", "sudo launchctl kickstart -k system/org.nixos.nix-daemon"),
+			Remedies: do("run it again", "sudo launchctl kickstart -k system/org.nixos.nix-daemon"),
 			Sources:  []string{installer + "1344", nix + "12721"},
 		},
 		{
@@ -62,13 +62,13 @@ func launchd() []*fix.Kind {
 				"sudo chmod 644 /Library/LaunchDaemons/org.nixos.*"),
 		},
 		{
-			ID: "daemon/starting", Status: fix.OK, Title: "launchd has put a job off until the Mac has started",
-			Means:    "It logs so at each start. Nothing is wrong.",
+			ID: "daemon/starting", Status: fix.OK, Title: "launchd starts a job only when the Mac is up",
+			Means:    "It logs this each time the Mac starts. Nothing is wrong.",
 			Messages: []string{"pending spawn, domain in on-demand-only mode"},
 		},
 		{
 			ID: "daemon/external-volume", Status: fix.Broken, Title: "macOS does not let a job read the disk that /nix is on",
-			Means:    "The store is on an external disk. Jobs of launchd need a permission for those.",
+			Means:    "The store is on an external disk, and launchd's jobs need permission to read those.",
 			Messages: []string{"posix_spawn(/bin/sh), error 0xd - Permission denied"},
 			Remedies: do("give /bin/sh Full Disk Access, or move the store to the internal disk", ""),
 			Sources:  []string{nix + "6291", nix + "4640"},
@@ -91,7 +91,7 @@ func launchd() []*fix.Kind {
 			ID: "tls-certs/proxy-not-seen-by-daemon", Status: fix.Broken, Title: "the daemon does not know the proxy",
 			Means:    "On a Mac it sees only the variables set in its job, not the proxy in System Settings.",
 			Messages: []string{"unable to download '…': Couldn't resolve host name (6)", "Couldn't resolve host name (6)"},
-			Remedies: do("where there is a proxy, add https_proxy to EnvironmentVariables of the job", "scutil --proxy"),
+			Remedies: do("if there is a proxy, add https_proxy to the EnvironmentVariables of the daemon's job", "scutil --proxy"),
 			Sources:  []string{nix + "1472"},
 		},
 	}

@@ -11,7 +11,7 @@ func shell() []*fix.Kind {
 				"some Linux systems an update, writes those files anew. Nix itself is still there: nothing has to be installed again, and " +
 				"/nix must not be deleted.",
 			Messages: []string{"nix: command not found", "zsh: command not found: nix", "-bash: nix: command not found", "nix-env: command not found", "fish: Unknown command: nix"},
-			Remedies: do("load the lines by hand once, and put them back into the file that your shell reads", ". /nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh"),
+			Remedies: do("load them now with the command below (in fish, nix-daemon.fish), and put them back into the file that your shell reads", ". /nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh"),
 			Sources:  []string{nix + "3616", nix + "7100", nix + "6117"},
 		},
 		{
@@ -37,7 +37,7 @@ func shell() []*fix.Kind {
 		},
 		{
 			ID: "backup-files/left-over", Status: fix.AtRisk, Title: "a backup of an earlier installation is in the way",
-			Means: "The installer saves each shell file before it changes it, and stops where a backup exists already. Nothing is lost by " +
+			Means: "The installer saves each shell file before it changes it, and stops if there is a backup already. Nothing is lost by " +
 				"moving the backup away, once you have seen that the file itself is the one you want.",
 			Messages: []string{
 				"I need to back up … to …, but the latter already exists.", "I need to back up … to ….backup-before-nix",
@@ -61,7 +61,7 @@ func shell() []*fix.Kind {
 		},
 		{
 			ID: "nix-darwin/app-management", Status: fix.Broken, Title: "macOS does not let the terminal change applications",
-			Means:    "Replacing apps needs the App Management permission, which belongs to the terminal and not to root.",
+			Means:    "Replacing apps needs the App Management permission, which the terminal has to have; root alone is not enough.",
 			Messages: []string{"permission denied when trying to update apps, aborting activation"},
 			Remedies: do("allow it: System Settings, Privacy & Security, App Management", ""),
 		},

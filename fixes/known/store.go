@@ -10,14 +10,14 @@ func store() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "store-db/schema", Status: fix.Broken, Title: "the file with the version of the database is damaged, or newer than this Nix",
-			Means: "/nix/var/nix/db/schema holds a number, 10 for years now, without a newline at the end: \"echo " +
+			Means: "/nix/var/nix/db/schema holds a number, which has been 10 for years, without a newline at the end: \"echo " +
 				"10\" makes it corrupt. A full disk leaves it empty.",
 			Messages: []string{
 				"'…' is corrupt", "'/nix/var/nix/db/schema' is corrupt", "current Nix store schema is version …, but I only support …",
 				"current Nix store schema is version", "current Nix store ca-schema is version", "which is no longer supported. To convert to the new format",
 			},
-			Remedies: do("look at the file; if it is empty or ends in a newline, and the database has tables, its "+
-				"whole content has to be 10", "od -c /nix/var/nix/db/schema"),
+			Remedies: do("look at it; if it is empty or ends in a newline, and db.sqlite is not empty, write the number "+
+				"again: printf 10 | sudo tee /nix/var/nix/db/schema", "od -c /nix/var/nix/db/schema; ls -l /nix/var/nix/db"),
 		},
 		{
 			ID: "store-db/damaged", Status: fix.Broken, Title: "the database of the store is damaged",
@@ -38,14 +38,14 @@ func store() []*fix.Kind {
 		},
 		{
 			ID: "store-db/path-not-valid", Status: fix.Broken, Title: "the store does not know a path",
-			Means: "A single path may have been garbage-collected, or was never on this host. If the store knows no " +
+			Means: "The path may have been garbage-collected, or never have been on this host. If the store knows no " +
 				"path at all, the database is lost. " + keepFirst,
 			Messages: []string{"path '…' is not valid", "path '…' does not exist in the store", "path '/nix/store/…' is not valid"},
-			Remedies: do("see whether other paths are known", "nix-store --query --hash $(readlink -f /nix/var/nix/profiles/default)"),
+			Remedies: do("see whether it knows another path", "nix-store --query --hash $(readlink -f /nix/var/nix/profiles/default)"),
 		},
 		{
 			ID: "store-db/path-disappeared", Status: fix.Broken, Title: "a path that the store knows is not on the disk",
-			Means:    "Somebody deleted it by hand, or a disk lost it. A verification removes it from the database, unless others need it.",
+			Means:    "Somebody deleted it by hand, or a disk lost it. \"nix-store --verify\" removes it from the database, unless other paths need it.",
 			Messages: []string{"path '…' disappeared, but it still has valid referrers!", "disappeared, removing from database..."},
 			Remedies: do("have it made or downloaded again", "sudo nix-store --realise --repair PATH"),
 		},
@@ -71,13 +71,13 @@ func store() []*fix.Kind {
 			ID: "store-perms/owner", Status: fix.Broken, Title: "a build left files with a wrong owner or mode",
 			Means:    "Nix rejects files that others could have changed.",
 			Messages: []string{"suspicious ownership or permission on '…'"},
-			Remedies: do("build it again; if it stays so, look at what the builder does", ""),
+			Remedies: do("build it again; if that does not help, the builder itself sets the wrong owner or mode", ""),
 		},
 		{
 			ID: "store-perms/symlink", Status: fix.Broken, Title: "/nix, or a directory above the store, is a link",
 			Means:    "Paths in the store would depend on where the link leads, so Nix refuses it.",
 			Messages: []string{"the path '…' is a symlink; this is not allowed for the Nix store and its parent directories"},
-			Remedies: do("mount the directory at /nix instead of linking it", "sudo mount --bind /where/it/is /nix"),
+			Remedies: do("replace the link with an empty directory, and mount the real one there; a line in /etc/fstab keeps it so", "sudo rm /nix && sudo mkdir /nix && sudo mount --bind /where/it/is /nix"),
 		},
 	}
 }

@@ -4,7 +4,7 @@ import "github.com/lixfix/lixfix/fixes/fix"
 
 const (
 	lookAtVolume = "diskutil info /nix; diskutil apfs list | grep -B 3 -A 8 Nix"
-	fullAccess   = "System Settings, Privacy & Security, Full Disk Access: allow the terminal, and start it again"
+	fullAccess   = "System Settings, Privacy & Security, Full Disk Access: allow the terminal, then quit and reopen it"
 )
 
 // volume is the volume that /nix is on, on a Mac.
@@ -19,8 +19,8 @@ func volume() []*fix.Kind {
 		},
 		{
 			ID: "store-volume/volume-missing", Status: fix.Broken, Title: "the volume of the store is not there",
-			Means: "The configuration names a volume that no disk has: it is on another disk, was deleted, or never made. Do not delete " +
-				"anything before you know.",
+			Means: "The configuration names a volume that no disk has: it is on another disk, was deleted, or was never made. Delete " +
+				"nothing before you know which.",
 			Messages: []string{
 				"Could not find disk: …", "Failed to find disk Nix Store", "but there exists an fstab entry for that volume, as well as a service file at",
 				"likely the volume is not yet created or there is some synchronization issue", "UUID for APFS volume labelled",
@@ -37,27 +37,27 @@ func volume() []*fix.Kind {
 		},
 		{
 			ID: "store-volume/keychain-missing", Status: fix.Broken, Title: "the keychain has no password for the volume of the store",
-			Means: "Installers store it under the name of the volume or under its UUID, and look for no other. After a migration to a new Mac it is " +
+			Means: "Installers store it under the name of the volume or under its UUID, and look nowhere else. After a migration to a new Mac it is " +
 				"often in another keychain. Without it the volume cannot be unlocked; never delete the volume before you are sure that it is lost.",
 			Messages: []string{
 				"security: SecKeychainSearchCopyNext: The specified item could not be found in the keychain.",
 				"The keychain lacks a password for the already existing …",
 			},
-			Remedies: do("look for it under its name and under the UUID of the volume", "security find-generic-password -s 'Nix Store'; security find-generic-password -a 'Nix Store'"),
+			Remedies: do("look for it by the name of the volume, as the service and as the account of the entry", "security find-generic-password -s 'Nix Store'; security find-generic-password -a 'Nix Store'"),
 			Sources:  []string{installer + "1105", installer + "936"},
 		},
 		{
 			ID: "store-volume/keychain-wrong", Status: fix.Broken,
 			Title:    "the password in the keychain does not unlock the volume",
-			Means:    "There are several entries, from several installations, or the volume was encrypted anew.",
+			Means:    "There are several entries, from several installations, or the volume was encrypted again.",
 			Messages: []string{"The given passphrase is incorrect (-69557)", "The crypto user was not found on the APFS Volume"},
 			Remedies: do("list the entries with Keychain Access, and the users of the volume", "diskutil apfs listCryptoUsers 'Nix Store'"),
 			Sources:  []string{nix + "2925"},
 		},
 		{
 			ID: "store-volume/synthetic", Status: fix.Broken, Title: "/etc/synthetic.conf does not make /nix",
-			Means: "macOS makes directories below / from that file, at each start. The line is \"nix\" alone, and the last line ends in a new line; " +
-				"blanks in the place of a tab, or a missing end of line, make macOS skip what follows.",
+			Means: "At each start, macOS makes directories below / from that file. The line has to be \"nix\" and nothing else, and the last line " +
+				"has to end in a newline. After a line with blanks instead of a tab, or without a newline, macOS skips the rest.",
 			Messages: []string{
 				"error: failed to configure synthetic.conf", "failed to stitch firmlinks and/or create synthetics for root volume",
 				"error: failed to bootstrap /nix", "error: apfs.util failed to symlink /run, aborting activation", "error: Directory /run does not exist",
@@ -69,20 +69,20 @@ func volume() []*fix.Kind {
 			ID: "store-volume/synthetic-symlink", Status: fix.Broken, Title: "/nix is a link",
 			Means:    "A line in /etc/synthetic.conf makes it one. Nix wants a directory there.",
 			Messages: []string{"error: /nix is a symlink"},
-			Remedies: do("let the line be \"nix\" alone, and restart the Mac", "cat /etc/synthetic.conf"),
+			Remedies: do("shorten that line to \"nix\", and restart the Mac", "cat /etc/synthetic.conf"),
 		},
 		{
 			ID: "store-volume/needs-full-disk-access", Status: fix.Broken, Title: "macOS does not let the terminal write to /etc/fstab",
-			Means:    "Even root needs the Full Disk Access permission for it, and it belongs to the terminal.",
+			Means:    "Even root needs Full Disk Access for that, and it is the terminal that has to have it.",
 			Messages: []string{"Rename /etc/fstab.tmp to /etc/fstab", "vifs: error creating /etc/fstab", "This operation is restricted by Sandbox (-69464)"},
 			Remedies: do(fullAccess, ""),
 			Sources:  []string{installer + "1627", nix + "13723"},
 		},
 		{
 			ID: "store-volume/fstab-busy", Status: fix.Broken, Title: "somebody else is editing /etc/fstab",
-			Means:    "vifs takes a lock, and another one holds it, perhaps in a forgotten window.",
+			Means:    "vifs locks the file, and another vifs still holds the lock, perhaps in a forgotten window.",
 			Messages: []string{"vifs: file is busy"},
-			Remedies: do("end the other vifs", "pgrep -l vifs"),
+			Remedies: do("quit the other vifs", "pgrep -l vifs"),
 		},
 		{
 			ID: "store-volume/not-root", Status: fix.NotApplicable, Title: "a command for disks was run without root",
@@ -96,9 +96,9 @@ func volume() []*fix.Kind {
 		},
 		{
 			ID: "store-volume/in-use", Status: fix.Broken, Title: "the volume of the store is in use, so it cannot be unmounted",
-			Means:    "A daemon, a shell or an app runs from it. macOS itself may hold it, until the next start.",
+			Means:    "A daemon, a shell or an app runs from it. macOS itself may keep it busy until the Mac is restarted.",
 			Messages: []string{"Couldn't unmount disk (-69888)"},
-			Remedies: do("see who uses it; after a restart of the Mac it often works", "sudo lsof +f -- /nix"),
+			Remedies: do("see who uses it, and quit that; restarting the Mac often helps as well", "sudo lsof +f -- /nix"),
 			Sources:  []string{installer + "936"},
 		},
 		{
@@ -124,7 +124,7 @@ func volume() []*fix.Kind {
 			Title:    "the disk that was named is not an APFS container",
 			Means:    "The installer asked for a volume on a disk of another kind.",
 			Messages: []string{"The given disk is not an APFS Container Reference (-69630)"},
-			Remedies: do("name the container of the system with the installer's option for the root disk", "diskutil apfs list"),
+			Remedies: do("name the container that macOS is on, with the installer's option for the root disk", "diskutil apfs list"),
 			Sources:  []string{nix + "10421"},
 		},
 		{
@@ -159,7 +159,7 @@ func volume() []*fix.Kind {
 			Means: "Every file then seems to belong to the user who looks at it. On Linux, the same message " +
 				"means that no daemon is running.",
 			Messages: []string{"could not set permissions on '…' to 755: Operation not permitted"},
-			Remedies: do("on a Mac, switch ownership on; elsewhere, check the daemon", "sudo diskutil enableOwnership /nix"),
+			Remedies: do("on a Mac, turn ownership on; elsewhere, check the daemon", "sudo diskutil enableOwnership /nix"),
 			Sources:  []string{nix + "10421"},
 		},
 	}
