@@ -46,7 +46,7 @@ func configuration() []*fix.Kind {
 		},
 		{
 			ID: "nix-conf/offline", Status: fix.AtRisk, Title: "Nix believes that this host is offline",
-			Means: "Only the loopback interface has an address. Nix then downloads nothing from caches, and builds everything itself.",
+			Means:    "Only the loopback interface has an address. Nix then downloads nothing from caches, and builds everything itself.",
 			Messages: []string{"you don't have Internet access; disabling some network-dependent features"},
 			Remedies: do("bring the network up, and run the command again", "ip addr"),
 		},
