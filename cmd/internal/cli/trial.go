@@ -83,5 +83,5 @@ func (t *trial) helpless(why *plan.Unproven, id string) error {
 	if errors.Is(why, step.ErrNotBuilt) {
 		next = c.app.Name + " verify shows where a build breaks, " + next
 	}
-	return &failure{code: Problems, err: fmt.Errorf("all steps are done, but that was not enough: %w", why), next: next}
+	return &failure{code: Problems, err: fmt.Errorf("every change was made, but that was not enough: %w", why), next: next}
 }

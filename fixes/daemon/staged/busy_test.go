@@ -129,7 +129,7 @@ func TestNotEnough(t *testing.T) {
 			before := state(t, h)
 			cmd := h.Command(program, "repair", "daemon", "--yes")
 			out, err := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); err == nil || code != 1 || !bytes.Contains(out, []byte("all steps are done, but that was not enough")) ||
+			if code := cmd.ProcessState.ExitCode(); err == nil || code != 1 || !bytes.Contains(out, []byte("every change was made, but that was not enough")) ||
 				!strings.Contains(strings.Join(strings.Fields(string(out)), " "), tt.says) {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
