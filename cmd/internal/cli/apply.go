@@ -241,7 +241,12 @@ func (c *change) lookAgain(ctx context.Context, code Code) (Code, error) {
 			settings = c.trial.before.Again
 		}
 		var after render.Fix
-		after, err = c.look.detect(ctx, c.fix, c.memo, settings, !c.trial.passive && !c.say.undoing)
+		if c.trial.after != nil && c.trial.before == nil && !c.say.undoing {
+			// It was made just now, to see whether the repair is worth keeping, and nothing was done since.
+			after = c.look.found(c.fix, *c.trial.after)
+		} else {
+			after, err = c.look.detect(ctx, c.fix, c.memo, settings, !c.trial.passive && !c.say.undoing)
+		}
 		c.report.After = []render.Fix{after}
 		c.app.log.Debug("looked again", "fix", after.Name, "status", after.Status, "error", err)
 		if ctx.Err() != nil {

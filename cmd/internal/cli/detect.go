@@ -209,6 +209,14 @@ func (l *looker) detect(ctx context.Context, f fix.Fix, v platform.View, s fix.S
 	return out, err
 }
 
+// found is what detect returns, of an experiment that has been made, for a fix that draws nothing.
+func (l *looker) found(f fix.Fix, probed fix.Probed) render.Fix {
+	out := render.Fix{Name: f.Name(), Title: f.Doc().Title, Probed: &probed, Status: fix.Worst(probed.Findings)}
+	out.Findings = renamed(probed.Findings, l.as)
+	l.event(render.Event{Event: render.Found, Fix: &out})
+	return out
+}
+
 // notChecked is the ID of a finding that says that a fix could not look.
 func notChecked(f fix.Fix) string { return f.Name() + "/not-checked" }
 

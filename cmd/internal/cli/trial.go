@@ -17,6 +17,7 @@ type trial struct {
 	change   *change
 	before   *fix.Picture // of what a repair starts from; nil where nothing is drawn
 	probed   *fix.Probed  // the same by an experiment; nil where there was none
+	after    *fix.Probed  // of what the repair has come to; nil where there was none
 	passive  bool         // make none
 	unproven error        // all steps are done, and what they were for was not reached
 }
@@ -69,6 +70,7 @@ func (t *trial) worthwhile(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check whether the repair helped: %w", err)
 	}
+	t.after = &after
 	return p.Judge(*t.probed, after)
 }
 
