@@ -94,7 +94,7 @@ var doctor = []string{"/usr/bin/nix", "--extra-experimental-features", "nix-comm
 func lookedAt(tb testing.TB) *linuxnet.Host {
 	tb.Helper()
 	h := linuxnet.New(tb, linuxnet.Options{Nix: true})
-	h.Run(tb, "/usr/bin/nix-store", "--init")
+	h.Store(tb)
 	h.Resolver(tb, linuxnet.Addr4)
 	h.WriteFile(tb, "/etc/resolv.conf", good, 0o644)
 	busybox, err := exec.LookPath("busybox")
@@ -162,7 +162,7 @@ func TestPassiveMemory(t *testing.T) {
 // BenchmarkRecord records a healthy host, beside the check that it records.
 func BenchmarkRecord(b *testing.B) {
 	h := linuxnet.New(b, linuxnet.Options{Nix: true})
-	h.Run(b, "/usr/bin/nix-store", "--init")
+	h.Store(b)
 	h.Resolver(b, linuxnet.Addr4)
 	h.WriteFile(b, "/etc/resolv.conf", good, 0o644)
 	h.Daemon(b)

@@ -42,7 +42,7 @@ func TestDaemonApart(t *testing.T) {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
 				h := linuxnet.New(t, linuxnet.Options{Nix: true})
-				h.Run(t, "/usr/bin/nix-store", "--init")
+				h.Store(t)
 				h.Resolver(t, linuxnet.Addr4)
 				h.WriteFile(t, "/etc/nix/dead", silent, 0o644)
 				tt.spoil(t, h)

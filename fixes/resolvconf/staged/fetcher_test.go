@@ -29,7 +29,7 @@ exec /usr/bin/nix-store "$@"
 func TestFetcher(t *testing.T) {
 	t.Parallel()
 	h := linuxnet.New(t, linuxnet.Options{Nix: true})
-	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.Store(t)
 	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
 	h.Daemon(t)
 	downloads := func() int {

@@ -83,7 +83,7 @@ func TestKilled(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			h := linuxnet.New(t, linuxnet.Options{Nix: true})
-			h.Run(t, "/usr/bin/nix-store", "--init")
+			h.Store(t)
 			h.Resolver(t, linuxnet.Addr4)
 			s.spoil(t, h)
 			before := touched(t, h)

@@ -176,7 +176,7 @@ func (s shape) stage(t *testing.T, by string) *linuxnet.Host {
 	}
 	h := linuxnet.New(t, o)
 	if by == nix {
-		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Store(t)
 	} else {
 		lix(t, h, by)
 	}

@@ -472,7 +472,7 @@ func (s situation) play(t *testing.T, witness *fixtest.Witness) line {
 		lix(t, h, s.by)
 	} else {
 		// A store of its own, as an installation leaves it.
-		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Store(t)
 	}
 	h.Resolver(t, linuxnet.Addr4)
 	s.spoil(t, h)

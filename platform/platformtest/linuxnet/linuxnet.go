@@ -102,6 +102,7 @@ type Host struct {
 	stdin io.Closer
 	base  string
 	group string // the host's control group, as the machine names its directory; "" without systemd
+	lower string // the root directory that its files are of; "" for the machine's
 }
 
 // Turns is how often a race is run: so often in "make test", and a thousand times where LIXFIX_TEST_LONG is set.
@@ -164,6 +165,7 @@ func (h *Host) stage(o Options) error {
 	if o.Root == "" {
 		o.Root = os.Getenv("LIXFIX_TEST_ROOT")
 	}
+	h.lower = o.Root
 	if h.group != "" {
 		if err := h.joined(); err != nil {
 			return err

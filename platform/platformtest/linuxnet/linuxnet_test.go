@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestMain(m *testing.M) {
@@ -96,3 +99,31 @@ func TestAccounts(t *testing.T) {
 		}
 	}
 }
+
+// TestStore: a store that is a copy is what Nix itself makes, and works.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	list := func(h *Host) string { return h.Run(t, "find", "/nix", "-mindepth", "1", "-printf", "%p %M %U:%G %s %l\n") }
+	var lists []string
+	for range 2 {
+		h := New(t, Options{Nix: true, Mode: None})
+		h.Store(t)
+		lists = append(lists, list(h))
+		if out := h.Run(t, "/usr/bin/nix-store", "--verify", "--check-contents"); strings.Contains(out, "error") {
+			t.Errorf("nix-store --verify: %s", out)
+		}
+		added := strings.TrimSpace(h.Run(t, "/usr/bin/nix-store", "--add", "/etc/passwd"))
+		if out := h.Run(t, "/usr/bin/nix-store", "--query", "--references", added); strings.TrimSpace(out) != "" {
+			t.Errorf("%s refers to %s", added, out)
+		}
+	}
+	h := New(t, Options{Nix: true, Mode: None})
+	h.Run(t, "/usr/bin/nix-store", "--init")
+	for _, l := range lists {
+		if diff := cmp.Diff(sorted(list(h)), sorted(l)); diff != "" {
+			t.Errorf("-made +given:\n%s", diff)
+		}
+	}
+}
+
+func sorted(lines string) []string { return slices.Sorted(strings.Lines(lines)) }

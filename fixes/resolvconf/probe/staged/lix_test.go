@@ -202,7 +202,7 @@ func TestLixDaemon(t *testing.T) {
 func TestOthers(t *testing.T) {
 	t.Parallel()
 	h := host(t, linuxnet.Options{Nix: true})
-	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.Store(t)
 	h.WriteFile(t, "/etc/resolv.conf", "options use-vc timeout:1 attempts:1\n"+good, 0o644)
 	h.Resolver(t, linuxnet.Addr4)
 	h.Run(t, "nft", "add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c udp dport 53 drop")
@@ -218,7 +218,7 @@ func TestHook(t *testing.T) {
 	t.Parallel()
 	h := host(t, linuxnet.Options{Nix: true})
 	h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
-	h.Run(t, "/usr/bin/nix-store", "--init")
+	h.Store(t)
 	h.WriteFile(t, "/etc/nix/hook", "#!/bin/sh\necho $DRV_PATH $OUT_PATHS >>/etc/nix/seen\n", 0o755)
 	conf, err := os.ReadFile(h.Path("/etc/nix/nix.conf"))
 	if err != nil {

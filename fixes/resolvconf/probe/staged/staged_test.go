@@ -548,7 +548,7 @@ func TestWaits(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{Nix: true})
 		h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
-		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Store(t)
 		h.Start(t, h.Command("flock", "/nix/var/nix/db/big-lock", "sleep", "300"))
 		for h.Command("flock", "-n", "/nix/var/nix/db/big-lock", "true").Run() == nil {
 			time.Sleep(10 * time.Millisecond)
@@ -565,7 +565,7 @@ func TestWaits(t *testing.T) {
 			t.Parallel()
 			h := host(t, linuxnet.Options{Nix: true})
 			h.WriteFile(t, "/etc/resolv.conf", good, 0o644)
-			h.Run(t, "/usr/bin/nix-store", "--init")
+			h.Store(t)
 			if daemon {
 				h.Daemon(t)
 			}
@@ -589,7 +589,7 @@ func TestWaits(t *testing.T) {
 	t.Run("a named pipe for a resolv.conf", func(t *testing.T) {
 		t.Parallel()
 		h := host(t, linuxnet.Options{Nix: true})
-		h.Run(t, "/usr/bin/nix-store", "--init")
+		h.Store(t)
 		h.Run(t, "mkfifo", "-m", "644", "/etc/resolv.conf")
 		began := time.Now()
 		d := run(t, h.Command(program, asked...))

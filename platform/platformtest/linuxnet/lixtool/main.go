@@ -214,10 +214,6 @@ func instantiate(values map[string][]string) (drv string, err error) {
 	if len(values["expr"]) != 1 || modeForm.FindStringSubmatch(values["expr"][0]) == nil {
 		return "", errors.New("the expression is not the probe's")
 	}
-	program, err := os.ReadFile(given["builder"])
-	if err != nil {
-		return "", err
-	}
 	d := derivation{
 		Builder: storePath(given["builder"], "lixfix-probe"), Mode: modeForm.FindStringSubmatch(values["expr"][0])[1],
 		Nonce: given["nonce"], Name: given["name"], Far: given["far"], Out: storePath("out"+given["nonce"], "lixfix-dns-probe-"+given["nonce"]),
@@ -227,11 +223,33 @@ func instantiate(values map[string][]string) (drv string, err error) {
 		return "", err
 	}
 	drv = storePath("drv"+d.Nonce, "lixfix-dns-probe-"+d.Nonce+".drv")
-	if err := errors.Join(os.MkdirAll(state, 0o755), os.WriteFile(d.Builder, program, 0o755), os.WriteFile(drv, data, 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(state, 0o755), add(given["builder"], d.Builder), os.WriteFile(drv, data, 0o644)); err != nil {
 		return "", err
 	}
 	fmt.Fprintln(os.Stderr, "warning: you did not specify '--add-root'; the result might be removed by the garbage collector")
 	return drv, nil
+}
+
+// add copies a program into the store, unless it is there, as Lix does: it has some megabytes.
+func add(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	is, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if has, err := os.Stat(to); err == nil && has.Size() == is.Size() && has.ModTime().Equal(is.ModTime()) {
+		return nil
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close(), os.Chtimes(to, time.Time{}, is.ModTime()))
 }
 
 // setupError is an error as Lix words it before there is a builder.
