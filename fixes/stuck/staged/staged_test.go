@@ -23,6 +23,7 @@ import (
 	"github.com/lixfix/lixfix/fixes/fixtest"
 	"github.com/lixfix/lixfix/fixes/fixtest/replay"
 	"github.com/lixfix/lixfix/fixes/stuck"
+	"github.com/lixfix/lixfix/platform/platformtest/linuxnet"
 	"github.com/lixfix/lixfix/platform/platformtest/programs"
 )
 
@@ -96,7 +97,10 @@ func TestStaged(t *testing.T) {
 				var out bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &out, &out
 				cmd.WaitDelay = 5 * time.Second
-				err := cmd.Run()
+				err := linuxnet.Start(cmd)
+				if err == nil {
+					err = cmd.Wait()
+				}
 				said, found, packed := split(t, out.String())
 				witness.Saw(t, sc.name, found)
 				mu.Lock()

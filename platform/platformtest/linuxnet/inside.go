@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -85,6 +86,11 @@ var sandboxTables = func() string {
 	}
 	return strings.TrimSuffix(all.String(), " && ")
 }()
+
+// Start starts a command that makes a network namespace of its own, which then has its own tables of connections.
+func Start(cmd *exec.Cmd) error {
+	return apart(func() error { return withOwnTables(cmd.Start) })
+}
 
 // withOwnTables calls start, which starts a process in a network namespace of its own, from one that has nothing but the
 // settings for its tables. The thread stays in there, and has to end with its function.

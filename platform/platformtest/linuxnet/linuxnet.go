@@ -140,7 +140,7 @@ func New(t testing.TB, o Options) *Host {
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
 	h := &Host{stdin: stdin, base: base}
-	start := func() error { return apart(func() error { return withOwnTables(cat.Start) }) }
+	start := func() error { return Start(cat) }
 	if o.Systemd {
 		h.group = controlGroup(t, base)
 		systemdFirst(cat, h.group)

@@ -103,7 +103,9 @@ func TestAccounts(t *testing.T) {
 // TestStore: a store that is a copy is what Nix itself makes, and works.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	list := func(h *Host) string { return h.Run(t, "find", "/nix", "-mindepth", "1", "-printf", "%p %M %U:%G %s %l\n") }
+	list := func(h *Host) string {
+		return h.Run(t, "find", "/nix", "-mindepth", "1", "-printf", "%p %M %U:%G %s %l\n")
+	}
 	var lists []string
 	for range 2 {
 		h := New(t, Options{Nix: true, Mode: None})
