@@ -7,7 +7,7 @@ func daemon() []*fix.Kind {
 	return []*fix.Kind{
 		{
 			ID: "daemon/client-old", Status: fix.Broken, Title: "an old nix talks to a new daemon",
-			Means:    "Lix 2.94 and later only talks to clients that speak protocol 1.35 or later, such as Nix 2.18 and any Lix. Often an old nix comes first in PATH.",
+			Means:    "Lix 2.94 and later only talks to clients that speak protocol 1.35 or later: Nix since 2.15, or Lix. Often an old nix comes first in PATH.",
 			Messages: []string{"the Nix client version is too old"},
 			Remedies: do("use the nix of the same release as the daemon", "type -a nix; nix --version"),
 		},

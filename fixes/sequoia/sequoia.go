@@ -69,8 +69,8 @@ func (sequoia) Doc() fix.Doc {
 			{
 				Heading: "Limits",
 				Text: "No Mac has run it yet. It was tested on a simulated Mac whose tools behave as Apple's source and public reports " +
-					"say, in both ways where these leave it open. \"make machines\" prints every state that the tests know. Please " +
-					"send the output of \"lixfix check --debug\" when it surprises you.",
+					"say, in both ways where these leave it open. \"make machines\" prints every state that the tests know. If it " +
+					"surprises you, please send a record of your Mac, without names and secrets: \"sudo lixfix record sequoia\".",
 			},
 		},
 		Sources: []string{

@@ -64,7 +64,7 @@ func (stuck) Doc() fix.Doc {
 			"SQLite database '…' is busy",
 		},
 		Cause: "Nix commands wait for each other: for a build of the same output, a garbage collection, a build " +
-			"user, the database, a profile, a download, another machine. Mostly that ends by itself, but not if a " +
+			"user, the database, a profile, a download, another machine. Usually that ends by itself, but not if a " +
 			"process is stopped or orphaned, a program outside Nix holds a lock, or builds wait for each other in a " +
 			"ring. Often nothing is printed.",
 		Changes: "It ends workers and builders that work for nobody, and continues stopped processes, also in the " +
@@ -75,7 +75,7 @@ func (stuck) Doc() fix.Doc {
 				Heading: "How it looks",
 				Text: "\"lixfix check stuck\" finds every command, daemon, worker and builder of Nix on the host, looks at " +
 					"them twice within half a second, and draws what each command waits for, down to what everything waits " +
-					"for (►). It reads what the kernel tells and attaches to nothing: it needs no strace, no debugger, and no " +
+					"for (►). It reads what the kernel shows, and attaches to nothing: it needs no strace, no debugger, and no " +
 					"Nix that answers. If nothing explains a wait, it looks for six seconds more, because a command " +
 					"can be between two tries.\n\nA chain continues to whatever reads a command's output (a pager, " +
 					"tee, a terminal after Ctrl-S), to locks that builds take for themselves, and to programs set " +
@@ -83,8 +83,8 @@ func (stuck) Doc() fix.Doc {
 					"worker serves which command if the daemon does not say (\"probably\"). It says what it could " +
 					"not see, and which command " +
 					"would show it.\n\n--pid N explains the command that process N is part of, or the one that it " +
-					"started, as sudo or a script does. --watch draws again and again until something moves, with " +
-					"--format jsonl as a line of JSON for each change. --format json and --format dot give the " +
+					"started, as sudo or a script does. --watch draws it again and again until something moves; with " +
+					"--format jsonl, it prints a line of JSON for each change. --format json and --format dot give the " +
 					"whole graph, for programs and for Graphviz.",
 			},
 			{
@@ -99,7 +99,7 @@ func (stuck) Doc() fix.Doc {
 				Text: "No process is ended or continued unless you agree, or pass --accept ID or --end PID. lixfix " +
 					"proposes the same process to every user: the root of the chain. The plan says what is lost, " +
 					"and whether it takes SIGKILL; afterwards lixfix looks again and says whether the chain has " +
-					"moved.\n\n\"lixfix report stuck\" writes it all down for an issue, without names of people and " +
+					"moved.\n\n\"lixfix report stuck\" describes all of it for an issue, without names of people and " +
 					"machines.",
 			},
 			{

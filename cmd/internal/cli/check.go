@@ -54,7 +54,7 @@ func (c checker) one(f fix.Fix) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name + " [FIX...]",
 		Short: f.Doc().Title,
-		Long: paragraph("Check whether "+f.Doc().Title+". Nothing is changed. \"lixfix list "+name+"\" lists what it can find.") +
+		Long: paragraph("Look for this: "+f.Doc().Title+". Nothing is changed. \"lixfix list "+name+"\" lists what it can find.") +
 			exitHelp(checkCodes...),
 		Example: "  lixfix check " + name,
 	}

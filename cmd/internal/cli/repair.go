@@ -99,7 +99,7 @@ func (r repairer) one(f fix.Fix) *cobra.Command {
 	how.flags(r.app, cmd)
 	flags.StringArrayVar(&how.accept, "accept", nil, "agree to a risky remedy: the `ID` of its finding (can be repeated)")
 	if _, ok := f.(fix.Prober); ok {
-		flags.BoolVar(&how.passive, "passive", false, "run no build, so a repair that did not help is not taken back either")
+		flags.BoolVar(&how.passive, "passive", false, "run no build; a repair that does not help then stays")
 	}
 	if f.Doc().Builds {
 		flags.BoolVar(&how.unproven, "no-verify", false, "skip the build at the end that shows whether the repair helped")
