@@ -25,7 +25,7 @@ type commandTree struct{ *app }
 // that one is built: to build all of them takes longer than to run some.
 func (t commandTree) root(args ...string) *cobra.Command {
 	root := &cobra.Command{
-		Use:   program,
+		Use:   program + " COMMAND",
 		Short: "Find and repair known issues of Lix and Nix installations",
 		Long: "lixfix finds known issues of Lix and Nix installations and repairs them.\n\n" +
 			"\"lixfix check\" only looks. \"lixfix repair\" shows every step before it asks,\n" +
@@ -143,7 +143,7 @@ func (t commandTree) help(cmd *cobra.Command, _ []string) {
 }
 
 // typed finds the name of the program in a text where it is what the user types.
-var typed = pattern.New(`(?m)(^|[^/\w-])lixfix($| [a-z[-])`)
+var typed = pattern.New(`(?m)(^|[^/\w-])lixfix($| [a-z[-]| COMMAND)`)
 
 // named puts the name that the program was called by into a text: Lix runs it as lix-fix.
 func (t commandTree) named(text string) string {

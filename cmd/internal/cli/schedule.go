@@ -28,7 +28,7 @@ type scheduler struct{ *app }
 
 func (s scheduler) command() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "schedule",
+		Use:   "schedule {install|remove}",
 		Short: "Check this host after every boot",
 		Long: "Check this host after every boot, and so after every upgrade of the system.\n" +
 			"The check changes nothing. On Linux it reports to the systemd journal\n" +
