@@ -17,9 +17,10 @@ RACELESS := ./scripts/release ./cmd/lixfix ./fixes/sequoia ./platform/redact
 # The longest of those with it come first, too.
 LONGER   := ./cmd/internal/cli ./fixes/resolvconf ./platform ./cmd/internal/runner ./fixes/stuck ./fixes/step
 ALONE    := KnownMacs|Many|Linear
-# Tests of other packages that are such loops, and the packages. "make test-long" has the race detector look at them.
-LOOPS    := Rows|ProbeLeaksNothing
-LOOPING  := ./fixes/resolvconf ./cmd/internal/cli
+# Tests of other packages that are such loops, over texts or over cases, and the packages. In all but the first two, a trace
+# of the scheduler has one goroutine that works. "make test-long" has the race detector look at them.
+LOOPS    := Rows|ProbeLeaksNothing|Large|ManyProcessesInARecord|LargeHostName|Unlucky|HostsByFiles|AllAreSound
+LOOPING  := ./fixes/resolvconf ./cmd/internal/cli ./platform/resolvconf ./fixes/stuck ./fixes/daemon ./platform/pattern
 # They print what CI shows of records: a table of hosts, the canaries, and the hostile archives. The staged Linux hosts print
 # theirs with "make staged".
 TABLES   := Records|RecordOf128Users|Canaries|Hostile|StagedHosts

@@ -168,8 +168,8 @@ var hosts = []struct {
 	{"closed by a directory that a user may not enter", user, store + booted + "0700 0 /nix/var/nix/daemon-socket/\n" + socket + debian + debianNix, greeted("2.8.0"), nil, "socket-dir-mode", fix.Broken},
 }
 
-// TestHosts: what is found on hosts of every shape, by files alone where a daemon answers.
-func TestHosts(t *testing.T) {
+// TestHostsByFiles: what is found on hosts of every shape, by files alone where a daemon answers.
+func TestHostsByFiles(t *testing.T) {
 	f := daemon.New()
 	witness := fixtest.NewWitness(f)
 	for _, host := range hosts {
