@@ -299,7 +299,7 @@ func (h *Host) network(mode Mode) error {
 		)
 	}
 	// The processes that /proc shows are those of whoever mounts it, and no thread changes its namespace of processes.
-	cmd := h.Command("sh", "-c", "mount -t proc proc /proc && "+sandboxTables+" && exec ip -batch -")
+	cmd := h.Command("sh", "-c", "mount -t proc proc /proc && { "+sandboxTables+"exec ip -batch -; }")
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mount /proc and make the network: %w: %s", err, bytes.TrimSpace(out))
