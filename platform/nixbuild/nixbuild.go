@@ -343,8 +343,11 @@ func tidy(ctx context.Context, b platform.Builder, all []*build) {
 	var each sync.WaitGroup
 	for _, o := range all {
 		o.r.Left = slices.DeleteFunc(o.r.Left, func(p string) bool {
+			if !slices.Contains(paths, p) {
+				return false
+			}
 			_, err := b.Stat(ctx, p)
-			return slices.Contains(paths, p) && errors.Is(err, fs.ErrNotExist)
+			return errors.Is(err, fs.ErrNotExist)
 		})
 		if len(o.r.Left) > 0 {
 			each.Go(func() { o.delete(ctx) })
@@ -354,9 +357,12 @@ func tidy(ctx context.Context, b platform.Builder, all []*build) {
 }
 
 // here reports whether all that a build has left is in the store of this host. A daemon says that it has deleted what was
-// never there.
+// never there. A name that leads elsewhere is not looked at: it is the word of a shell that can be anybody's.
 func (o *build) here(ctx context.Context) bool {
 	for _, p := range o.r.Left {
+		if p != installation.StoreDir+"/"+path.Base(p) {
+			return false
+		}
 		if _, err := o.b.Stat(ctx, p); err != nil {
 			return false
 		}

@@ -30,6 +30,7 @@ type store struct {
 	paths  map[string]bool
 	// elsewhere is the login shell whose Nix has another store.
 	elsewhere string
+	names     string   // where that shell says that its store is
 	tools     []string // that deleted something, by their shells
 }
 
@@ -65,6 +66,8 @@ func (s *store) Build(_ context.Context, b platform.Build) (platform.Built, erro
 		}
 	} else if b.Login.Shell != s.elsewhere {
 		s.paths[strings.TrimSpace(string(built.Stdout))] = true
+	} else if s.names != "" {
+		built.Stdout = bytes.Replace(built.Stdout, []byte("/nix/store"), []byte(s.names), 1)
 	}
 	return built, err
 }
@@ -126,6 +129,7 @@ func TestTogether(t *testing.T) {
 		declines     int
 		idle         bool   // it deletes nothing, and says that it did
 		elsewhere    string // the shell whose Nix has another store
+		names        string // where that one says it is
 		left         string // in the store before, and somebody else's
 		named, asked int
 		tools        []string
@@ -135,13 +139,15 @@ func TestTogether(t *testing.T) {
 		{name: "it declines", declines: 100, named: 4, asked: 8, tools: []string{bash, zsh}},
 		{name: "it only says so", idle: true, named: 4, asked: 1, tools: []string{bash, zsh}},
 		{name: "one shell uses another store", elsewhere: zsh, named: 2, asked: 1, tools: []string{zsh}},
+		{name: "one shell names a store of her own", elsewhere: zsh, names: "/home/alice/store", named: 2, asked: 1, tools: []string{zsh}},
+		{name: "one shell names a way out of the store", elsewhere: zsh, names: "/nix/store/../../home/alice", named: 2, asked: 1, tools: []string{zsh}},
 		{name: "somebody else's is left alone", left: out, named: 4, asked: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := &store{
 				host:  host{Host: memory.New(platform.Facts{OS: platform.Linux}, "0755 0 /nix/var/nix/daemon-socket/\n/nix/store/\n"), as: platform.Account{Name: "alice", UID: 1000}},
-				paths: map[string]bool{}, elsewhere: tt.elsewhere,
+				paths: map[string]bool{}, elsewhere: tt.elsewhere, names: tt.names,
 			}
 			if tt.left != "" {
 				s.paths[tt.left] = true
@@ -156,6 +162,11 @@ func TestTogether(t *testing.T) {
 			defer s.mu.Unlock()
 			if slices.Sort(s.tools); *named != tt.named || *asked != tt.asked || !slices.Equal(s.tools, tt.tools) {
 				t.Errorf("the daemon was asked %d times, for %d paths, and the tools of %q", *asked, *named, s.tools)
+			}
+			for _, name := range s.Asked {
+				if strings.Contains(name, "-lixfix-build-") {
+					t.Errorf("it has looked at %s", name)
+				}
 			}
 			delete(s.paths, tt.left)
 			if len(s.paths) > 0 {
