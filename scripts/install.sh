@@ -68,49 +68,55 @@
 	}
 
 	# shellcheck disable=SC2317 # the trap of main calls it
-	# cleanup leaves nothing behind, even where Ctrl-C is pressed twice. What writes to the workplace has to end first.
+	# cleanup leaves nothing behind, even where Ctrl-C is pressed twice. It waits for no tool: a dead file system can keep one
+	# from ending.
 	cleanup() {
 		trap '' HUP INT TERM
 		if [ -n "$child" ]; then
 			kill "$child" 2>/dev/null || :
-			wait "$child" 2>/dev/null || :
 		fi
 		if [ -n "$work" ]; then
-			rm -rf "$work"
+			# A tool that was told to end can make one more file in it meanwhile.
+			rm -rf "$work" 2>/dev/null || { sleep 1 && rm -rf "$work"; }
 		fi
 		if [ -n "$draft" ]; then
 			rm -f "$draft"
 		fi
 	}
 
-	# signals has a signal end the script, and the trap of its end clean up.
+	# signals has a signal end the script, and the trap of its end clean up; at once where one was noted.
 	signals() {
 		trap 'exit 129' HUP
 		trap 'exit 130' INT
 		trap 'exit 143' TERM
+		[ -z "$ended" ] || exit "$ended"
 	}
 
-	# temporary VARIABLE ARGUMENT... sets a variable to the name of what mktemp makes. A signal waits until the variable is
-	# set: cleanup has to know the name.
-	temporary() {
-		ended=
+	# noted has a signal wait for signals, while a variable is set that cleanup needs.
+	noted() {
 		trap 'ended=129' HUP
 		trap 'ended=130' INT
 		trap 'ended=143' TERM
+	}
+
+	# temporary VARIABLE ARGUMENT... sets a variable to the name of what mktemp makes.
+	temporary() {
+		noted
 		temporary_name=$1
 		shift
 		temporary_code=0
 		# Ctrl-C is for all processes of the terminal.
 		eval "$temporary_name=\$(trap '' HUP INT TERM && exec mktemp \"\$@\")" || temporary_code=1
 		signals
-		[ -z "$ended" ] || exit "$ended"
 		return "$temporary_code"
 	}
 
 	# await runs a command in the background, so that a signal for this shell ends it at once.
 	await() {
+		noted
 		"$@" &
 		child=$!
+		signals
 		await_code=0
 		wait "$child" || await_code=$?
 		child=
@@ -224,7 +230,7 @@
 		# In a user namespace, the real root has no ID. Whoever owns the root directory can change everything anyway.
 		looks /
 		root_id=$owner
-		sound=// work='' child='' draft='' from='' version='' prefix=/usr/local why='' url='' proto='' tool='' bundle='' bin='' release=''
+		sound=// work='' child='' draft='' ended='' from='' version='' prefix=/usr/local why='' url='' proto='' tool='' bundle='' bin='' release=''
 		elsewhere='use sudo, or --prefix with a directory of yours'
 		[ "$user" -ne 0 ] || elsewhere='name another place with --prefix, such as --prefix /opt/lixfix'
 		while [ $# -gt 0 ]; do
