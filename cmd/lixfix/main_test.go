@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 	// A program that was started with SIGHUP ignored, as under nohup(1), hands that on; a caught signal is not.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	defer platformtest.Clean()
+	// A sixth of the time went to the collector, for a heap of some megabytes. What is measured are processes of their own.
+	debug.SetGCPercent(800)
 	// Most wait more than they compute: each check looks twice, and calls that fail are tried again after a while.
 	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
