@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	debug.SetGCPercent(800) // as in cmd/lixfix
 	code := m.Run()
 	platformtest.Clean()
 	os.Exit(code)
