@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,12 +31,22 @@ func large() map[string][]byte {
 	return files
 }
 
+// worked is the time that the processors have worked for this program. No other test runs beside one that is not parallel.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
 // TestLarge reads large files in every way. Work that grows with the square of the lines takes minutes for them.
 func TestLarge(t *testing.T) {
 	server := netip.MustParseAddr("2001:db8::53")
 	for name, data := range large() {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
+			began := worked(t)
 			glibc, goes, pasta := resolvconf.Glibc(data), resolvconf.Go(data), resolvconf.Pasta(data)
 			v4, v6 := resolvconf.Choice(data)
 			differ := resolvconf.Differences(data)
@@ -44,8 +55,8 @@ func TestLarge(t *testing.T) {
 			moved := resolvconf.First(data, server)
 			resolvconf.Normalise(data)
 			resolvconf.Rewrite(data, true)
-			if took := time.Since(began); took > 20*time.Second {
-				t.Errorf("it took %v", took)
+			if took := worked(t) - began; took > 20*time.Second {
+				t.Errorf("it took %v of a processor", took)
 			}
 			if len(glibc) > 3 || len(goes) > 3 || len(pasta) > resolvconf.Kept ||
 				len(differ) > resolvconf.Kept || len(words) > 2 || len(header) > 4<<10 {
