@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"strings"
 
 	"github.com/lixfix/lixfix/fixes/fix"
@@ -21,7 +22,7 @@ type manager interface {
 	serves(*survey) (is bool, more []need)
 	// starts reports whether it would start a daemon, and start has it do so.
 	starts(*survey) bool
-	start(*survey) []plan.Step
+	start(context.Context, *survey) []plan.Step
 }
 
 // managed is the manager of the host. The error is that of the look for systemd.
@@ -110,7 +111,7 @@ func (bySystemd) starts(s *survey) bool {
 	return s.unitsErr == nil && (s.socket().Condition == systemd.Present || alone(s))
 }
 
-func (bySystemd) start(s *survey) []plan.Step { return start(s) }
+func (bySystemd) start(ctx context.Context, s *survey) []plan.Step { return start(ctx, s) }
 
 // byOthers is whatever starts services where systemd does not. lixfix says what the host has, and leaves it to people.
 type byOthers struct{}
@@ -132,6 +133,6 @@ func (byOthers) cause(s *survey, how string) sight {
 	return finds(withoutSystemd(s, how))
 }
 
-func (byOthers) serves(*survey) (bool, []need) { return true, nil }
-func (byOthers) starts(*survey) bool           { return false }
-func (byOthers) start(*survey) []plan.Step     { return nil }
+func (byOthers) serves(*survey) (bool, []need)              { return true, nil }
+func (byOthers) starts(*survey) bool                        { return false }
+func (byOthers) start(context.Context, *survey) []plan.Step { return nil }

@@ -31,7 +31,7 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 			if n > 0 {
 				p.Notes = append(p.Notes, mendedToo.Fill(fix.With{"summary": f.Summary}))
 			}
-			files, after := steps(s, f)
+			files, after := steps(ctx, s, f)
 			p.Entries = append(p.Entries, entries(f.ID, files)...)
 			if last == nil {
 				last = entries(f.ID, after)
@@ -46,7 +46,7 @@ func remedy(ctx context.Context, s *survey, found []fix.Finding, r fix.Request) 
 	}
 	first := p.Entries[0].For
 	if m, err := managed(s); !starts && err == nil && m.starts(s) && !heard(ctx, s) {
-		p.Entries = append(p.Entries, entries(first, m.start(s))...)
+		p.Entries = append(p.Entries, entries(first, m.start(ctx, s))...)
 	}
 	p.Entries = append(p.Entries, entries(first, []plan.Step{step.AwaitDaemon{Socket: s.path}})...)
 	return p
@@ -101,14 +101,14 @@ func foresee(ctx context.Context, s *survey, f fix.Finding) (fix.Finding, bool) 
 }
 
 // steps are those for a finding: what they do to files, and what starts the daemon after that.
-func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
+func steps(ctx context.Context, s *survey, f fix.Finding) (files, after []plan.Step) {
 	dir := path.Dir(s.path)
 	reload := step.ReloadUnits{Why: filesChanged}
 	switch {
 	case f.Is(stopped), f.Is(startLimit), f.Is(socketFailed), f.Is(oomKilled):
-		return nil, start(s)
+		return nil, start(ctx, s)
 	case f.Is(needsReload), f.Is(bootRace):
-		return nil, append([]plan.Step{reload}, start(s)...)
+		return nil, append([]plan.Step{reload}, start(ctx, s)...)
 	case f.Is(dirMissing):
 		files = []plan.Step{step.MakeDir{
 			Name: dir, Mode: s.wanted.mode, GID: s.wanted.gid, Sockets: []string{path.Base(s.path)}, Why: holdsSocket,
@@ -116,7 +116,7 @@ func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
 		if s.listening {
 			return files, remake(s, f)
 		}
-		return files, start(s)
+		return files, start(ctx, s)
 	case f.Is(dirMode):
 		return []plan.Step{step.SetMode{Name: dir, From: s.dirWas.Perm(), To: s.wanted.mode, Why: letUsersIn}}, nil
 	case f.Is(socketMode):
@@ -124,9 +124,9 @@ func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
 	case f.Is(socketMissing), f.Is(socketLost):
 		return nil, remake(s, f)
 	case f.Is(disabled):
-		return wantedBy(s, s.linkable), append([]plan.Step{reload}, start(s)...)
+		return wantedBy(s, s.linkable), append([]plan.Step{reload}, start(ctx, s)...)
 	case f.Is(masked):
-		return unmask(s), append([]plan.Step{reload}, start(s)...)
+		return unmask(s), append([]plan.Step{reload}, start(ctx, s)...)
 	case f.Is(unitMissing):
 		for _, u := range []string{socketUnit, serviceUnit, templateUnit} {
 			if s.offered[u] && s.units[u].Condition == systemd.Missing {
@@ -136,7 +136,7 @@ func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
 		if len(s.socket().Wanted) == 0 {
 			files = append(files, wantedBy(s, path.Join(profileUnits, socketUnit))...)
 		}
-		return files, append([]plan.Step{reload}, start(s)...)
+		return files, append([]plan.Step{reload}, start(ctx, s)...)
 	case f.Is(suspended):
 		i := slices.IndexFunc(s.daemons(), isStopped)
 		if i < 0 {
@@ -151,12 +151,12 @@ func steps(s *survey, f fix.Finding) (files, after []plan.Step) {
 
 // start starts the socket and, where that is not for systemd to do at each connection, the service: undo stops both, and
 // a service that only runs would go on listening.
-func start(s *survey) []plan.Step {
+func start(ctx context.Context, s *survey) []plan.Step {
 	one := step.StartUnit{Unit: socketUnit, With: []string{serviceUnit}, On: true, Why: answer}
 	switch {
 	case alone(s):
 		one = step.StartUnit{Unit: serviceUnit, On: true, Why: answer}
-	case s.accepts(), len(s.daemons()) > 0:
+	case s.accepts(), s.runs(ctx):
 		one.With = nil
 	}
 	// Lix since 2.94 tries the socket first, for root as well: one that is left would be worse than none.

@@ -342,6 +342,17 @@ func (s *survey) daemons() []systemd.Process {
 	return list
 }
 
+// runs reports whether the service does. Its workers can outlive it: systemd ends only the daemon itself (KillMode=process),
+// and they end when their clients have. Where systemd does not say, a process is a service that runs.
+func (s *survey) runs(ctx context.Context) bool {
+	if len(s.daemons()) == 0 {
+		return false
+	}
+	s.want(ctx, states)
+	st := s.state[serviceUnit].Active
+	return s.stateErr != nil || st != "inactive" && st != "failed"
+}
+
 // want reads a part that costs something, once.
 func (s *survey) want(ctx context.Context, n need) {
 	if s.read[n] {

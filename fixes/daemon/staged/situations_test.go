@@ -47,6 +47,10 @@ var situations = []situation{
 	{name: "the service started while its socket was stopped", on: packaged, spoil: stop + "rm -f " + socket + "; systemctl start nix-daemon.service; sleep 1", id: "service-alone"},
 
 	{name: "stopped", on: packaged, spoil: stop, id: "stopped", repaired: true},
+	// systemd ends only the daemon itself.
+	{name: "stopped, and a worker still has its client", on: packaged, spoil: "workers() { pgrep -P $(systemctl show -P MainPID nix-daemon.service) >/dev/null; }; " +
+		"while workers; do sleep 0.05; done; nohup sh -c 'sleep 600 | NIX_REMOTE=daemon nix-daemon --stdio' >/dev/null 2>&1 & " +
+		"until workers; do sleep 0.05; done; " + stop, id: "stopped", repaired: true},
 	{name: "stopped, with links", on: linked, spoil: stop, id: "stopped", repaired: true},
 	{name: "stopped, a service for each connection", on: each, spoil: stop, id: "stopped", repaired: true},
 	{name: "stopped, and the socket removed", on: packaged, spoil: stop + "rm -f " + socket, id: "stopped", repaired: true},
