@@ -91,7 +91,8 @@ func (c *collector) deepen(ctx context.Context, list []*Process) {
 			continue
 		}
 		n++
-		ok := c.within(ctx, procfs.Dir(p.PID), p, func(f platform.Files, q *Process) { readDeep(f, q, &c.threads) })
+		most := c.threads.left(p)
+		ok := c.within(ctx, procfs.Dir(p.PID), p, func(f platform.Files, q *Process) { readDeep(f, q, most) })
 		p.Deep = true
 		if !ok {
 			p.Hidden = map[string]bool{"everything": true}
@@ -99,6 +100,7 @@ func (c *collector) deepen(ctx context.Context, list []*Process) {
 			c.limit("unreadable", unreadInTime.Fill(words.With{"pid": p.PID, "limit": deepTime}), false)
 			continue
 		}
+		c.threads.spend(p, len(p.First.Threads))
 		read = append(read, p)
 	}
 	c.opened, c.kept = nil, nil // there are more of them now
@@ -120,7 +122,7 @@ func (c *collector) deepen(ctx context.Context, list []*Process) {
 }
 
 // within reads of one process within a time limit. What was read counts where that was enough; where it was not, f
-// may go on for a while.
+// may go on for a while, beside the reading of the next process: it writes to nothing but the process that it is given.
 func (c *collector) within(ctx context.Context, what string, p *Process, f func(platform.Files, *Process)) bool {
 	ctx, cancel := context.WithTimeout(ctx, deepTime)
 	defer cancel()
@@ -138,12 +140,16 @@ func (c *collector) within(ctx context.Context, what string, p *Process, f func(
 
 // withStatus reads whose processes are, before anything else of them.
 func (c *collector) withStatus(ctx context.Context, list []*Process) []*Process {
+	pids := make([]int, 0, len(list))
+	for _, p := range list {
+		pids = append(pids, p.PID)
+	}
 	found := make(chan map[int]procfs.Status, 1)
 	err := c.v.Burst(ctx, "whose processes there are", func(f platform.Files) error {
-		all := make(map[int]procfs.Status, len(list))
-		for _, p := range list {
-			if data, err := f.Read(procfs.Dir(p.PID) + "/status"); err == nil {
-				all[p.PID] = procfs.ParseStatus(data)
+		all := make(map[int]procfs.Status, len(pids))
+		for _, pid := range pids {
+			if data, err := f.Read(procfs.Dir(pid) + "/status"); err == nil {
+				all[pid] = procfs.ParseStatus(data)
 			}
 		}
 		found <- all

@@ -52,7 +52,7 @@ type walk struct {
 	names  map[string]bool
 	found  map[string][]opener
 	budget budget
-	cut    []*Process // of which not all names were read
+	cut    []int // processes of which not all names were read
 }
 
 const openersMost = 64 // of one file
@@ -80,13 +80,16 @@ func (c *collector) findOpeners(ctx context.Context, names map[string]bool) map[
 			known.add(target, opener{pid, fd})
 		}
 	}
-	rest = ranked(c, c.withStatus(ctx, rest))
 	w := &walk{names: names, found: map[string][]opener{}, budget: c.names}
 	w.budget.users = maps.Clone(c.names.users)
-	// After an error it may go on, so that what it has found is not used then.
+	// After an error it may go on, so that it reads no process that others write to, and what it has found is not used then.
+	var copies []Process
+	for _, p := range ranked(c, c.withStatus(ctx, rest)) {
+		copies = append(copies, *p)
+	}
 	err := c.v.Burst(ctx, "who has locked files open", func(f platform.Files) error {
-		for _, p := range rest {
-			w.of(f, p)
+		for i := range copies {
+			w.of(f, &copies[i])
 		}
 		return nil
 	})
@@ -95,8 +98,8 @@ func (c *collector) findOpeners(ctx context.Context, names map[string]bool) map[
 		return known.found
 	}
 	c.names = w.budget
-	for _, p := range w.cut {
-		p.Hidden = map[string]bool{someFiles: true}
+	for _, pid := range w.cut {
+		c.Procs[pid].Hidden = map[string]bool{someFiles: true}
 	}
 	for name, list := range w.found {
 		known.found[name] = append(known.found[name], list...)
@@ -115,7 +118,7 @@ func (w *walk) of(f platform.Files, p *Process) {
 		return
 	}
 	if more {
-		w.cut = append(w.cut, p)
+		w.cut = append(w.cut, p.PID)
 	}
 	w.budget.spend(p, len(fds))
 	for _, name := range fds {

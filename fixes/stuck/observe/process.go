@@ -20,8 +20,8 @@ func Digits(s string) (int, bool) {
 	return n, err == nil && n > 0
 }
 
-// readDeep reads what does not change, and the first sample.
-func readDeep(f platform.Files, p *Process, threads *budget) {
+// readDeep reads what does not change, and the first sample with so many threads at most.
+func readDeep(f platform.Files, p *Process, most int) {
 	dir := procfs.Dir(p.PID)
 	data, err := f.Read(dir + "/cmdline")
 	if procfs.Gone(err) {
@@ -41,8 +41,7 @@ func readDeep(f platform.Files, p *Process, threads *budget) {
 			p.Peer = unitPeer(data)
 		}
 	}
-	p.First = readSample(f, p, threads.left(p))
-	threads.spend(p, len(p.First.Threads))
+	p.First = readSample(f, p, most)
 	if data, err = f.Read(dir + "/limits"); err == nil {
 		p.Files = fileLimit(data)
 	}
