@@ -35,6 +35,8 @@ const (
 	quotedValue = `\\"(?:[^"\\\n]|\\[^"\n])*(?:\\")?|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?`
 	// Without them, up to white space or the next parameter of an address.
 	bareValue = `[^\s&"'][^\s&]*`
+	// between an option and its value is white space, and the end of a line that a shell goes on with.
+	between = `[ \t]+(?:\\\r?\n[ \t]*)?`
 )
 
 // keep returns a rule's function that leaves group i as it is and hides the rest of the match.
@@ -206,14 +208,14 @@ var everywhere = numbered(0, ruleset{
 	{
 		// Before netrc, whose password can be on the next line: that would take an option for one, and leave its value.
 		name: "argument", hints: []string{"-arg", "-option", "-set", "-define"},
+		// An option on the next line is the next option, and may have a value of its own.
 		find: pattern.New(`(?i)((?:^|[\s'"])--?(?:argstr|arg|option|set|define)\s+['"]?[\w.-]*(?:` +
-			words + `)[\w.-]*['"]?\s+)(` +
-			quotedValue + `|` + bareValue + `)`),
-		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
+			words + `)[\w.-]*['"]?)(?:(` + between + `)(` + quotedValue + `|` + bareValue + `)|(\s+)(` + quotedValue + `|[^\s&"'-][^\s&]*))`),
+		with: func(m []string, _, _ string) string { return m[1] + m[2] + m[4] + value(m[3]+m[5]) },
 	},
 	{
 		name: "flag", hints: wordHints, may: least{'-': 2}.in,
-		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*[ \t]+)(` + quotedValue +
+		find: pattern.New(`(?i)((?:^|[\s'"])--[\w.-]*(?:` + words + `)[\w.-]*` + between + `)(` + quotedValue +
 			`|` + bareValue + `)`),
 		with: func(m []string, _, _ string) string { return m[1] + value(m[2]) },
 	},
@@ -235,9 +237,9 @@ var everywhere = numbered(0, ruleset{
 		with: func(m []string, _, _ string) string { return m[1] + userinfo(m[1], m[2]) + "@" },
 	},
 	{
-		// A password with a slash in it, which should have been written %2F.
+		// A password with a slash in it, which should have been written %2F. It can have an @ as well, as above.
 		name: "password with a slash", hints: []string{"@"},
-		find: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@]*)@`),
+		find: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)([^\s/@:?#\[]+:[0-9]*[^0-9\s@/?#\[][^\s@/?#\\]*[/?#\\][^\s@]*(?:@[^\s/?#\\@]*)*)@`),
 		with: func(m []string, _, _ string) string {
 			if strings.Contains(m[2], "://") {
 				return m[0] // an address behind another one, and done above
