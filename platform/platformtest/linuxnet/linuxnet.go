@@ -146,6 +146,15 @@ func New(t testing.TB, o Options) *Host {
 		systemdFirst(cat, h.group)
 		start = func() error { return begin(t, cat) }
 	}
+	ready := func() error { return nil }
+	if !o.Systemd {
+		said, err := cat.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It loads its libraries from the machine: once the host has another root directory, they can be of another release.
+		ready = func() error { return loaded(stdin, said) }
+	}
 	if err := start(); err != nil {
 		t.Fatalf("stage a host, which needs root and namespaces: %v", err)
 	}
@@ -155,10 +164,22 @@ func New(t testing.TB, o Options) *Host {
 		_ = cat.Process.Kill()
 		_ = cat.Wait()
 	})
+	if err := ready(); err != nil {
+		t.Fatalf("stage a host: start its first process: %v", err)
+	}
 	if err := h.stage(o); err != nil {
 		t.Fatalf("stage a host: %v", err)
 	}
 	return h
+}
+
+// loaded waits until cat copies what it is given.
+func loaded(stdin io.Writer, said io.Reader) error {
+	if _, err := stdin.Write([]byte{'\n'}); err != nil {
+		return err
+	}
+	_, err := said.Read(make([]byte, 1))
+	return err
 }
 
 func (h *Host) stage(o Options) error {
