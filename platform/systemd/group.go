@@ -2,7 +2,9 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -90,7 +92,11 @@ func (p *Process) read(f platform.Files) bool {
 	if !p.Root {
 		return true
 	}
-	if link, err := f.Link(dir + "/exe"); err == nil {
+	link, err := f.Link(dir + "/exe")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false // it is ending: it has given its program up already
+	}
+	if err == nil {
 		p.Program, p.Removed = strings.CutSuffix(link, " (deleted)")
 	}
 	return true
